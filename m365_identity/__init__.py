@@ -1,0 +1,1 @@
+"""The client-side helper. Nothing is in it yet: see the changelog."""

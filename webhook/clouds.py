@@ -1,0 +1,55 @@
+"""The Microsoft clouds that the provider knows, in one table. `ex` is USNat and `rx` USSec in other tools.
+
+`gcc` stands apart: the provider sends its tenants to the US Government's Graph, although Microsoft serves them from the
+public endpoints, so it is allowed and warned about.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """One cloud: its name in M365_CLOUD, and what depends on it.
+
+    authority: the login host as the Azure SDKs spell it, with the closing slash. graph: the root of Microsoft Graph.
+    audience: what a federated identity credential of this cloud expects in the token's `aud`.
+    """
+
+    name: str
+    authority: str
+    graph: str
+    audience: str
+
+
+_PUBLIC: Final = "https://login.microsoftonline.com/"
+_US: Final = "https://login.microsoftonline.us/"
+
+# Audiences: public, US Government and China as Microsoft documents them, USNat and USSec as its own tools spell them.
+CLOUDS: Final = {
+    cloud.name: cloud
+    for cloud in (
+        Cloud("public", _PUBLIC, "https://graph.microsoft.com", "api://AzureADTokenExchange"),
+        Cloud("gcc", _PUBLIC, "https://graph.microsoft.com", "api://AzureADTokenExchange"),
+        Cloud("gcchigh", _US, "https://graph.microsoft.us", "api://AzureADTokenExchangeUSGov"),
+        Cloud("dod", _US, "https://dod-graph.microsoft.us", "api://AzureADTokenExchangeUSGov"),
+        Cloud(
+            "china",
+            "https://login.chinacloudapi.cn/",
+            "https://microsoftgraph.chinacloudapi.cn",
+            "api://AzureADTokenExchangeChina",
+        ),
+        Cloud(
+            "ex",
+            "https://login.microsoftonline.eaglex.ic.gov/",
+            "https://graph.eaglex.ic.gov",
+            "api://AzureADTokenExchangeUSNat",
+        ),
+        Cloud(
+            "rx",
+            "https://login.microsoftonline.microsoft.scloud/",
+            "https://graph.microsoft.scloud",
+            "api://AzureADTokenExchangeUSSec",
+        ),
+    )
+}

@@ -1,0 +1,297 @@
+"""From annotations to an identity: who the pod will be, with every mistake found at once.
+
+Precedence, the first that is set wins; a value of nothing but white space counts as not set:
+
+    setting            pod annotation                   ServiceAccount annotation              else
+    client id          M client-id                      M client-id, then A client-id          none, warned about
+    Azure client id    -                                A client-id                            none
+    tenant id          M tenant-id                      M tenant-id, then A tenant-id          policy
+    Azure tenant id    -                                A tenant-id                            policy
+    token expiration   A service-account-token-exp…     A service-account-token-expiration     3600 s
+    cloud              M cloud                          M cloud                                policy
+    auth method        M auth-method                    M auth-method                          workload_identity
+    variable families  M env                            M env                                  m365,azure
+    audience           -                                M audience                             policy, then by cloud
+    skipped names      A skip-containers                -                                      none
+
+with A = azure.workload.identity/ and M = m365.workload.identity/.
+"""
+
+import difflib
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from webhook import names
+from webhook.clouds import CLOUDS, Cloud
+from webhook.policy import Policy
+from webhook.review import Request
+
+AUTH_METHODS: Final = ("workload_identity", "oidc")
+FAMILIES: Final = ("m365", "azure")
+
+_GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TENANT: Final = re.compile(r"[0-9a-zA-Z.-]{1,255}")
+_AUDIENCE: Final = re.compile(r"[!-~]{1,600}")
+_PLACEHOLDER: Final = "00000000-0000-0000-0000-000000000000"
+# A stranger may send thousands of annotations; comparing spellings is the only work that grows with them.
+_SPELLINGS_COMPARED: Final = 20
+
+
+@dataclass(frozen=True)
+class Account:
+    """A ServiceAccount, as far as it matters: where it is and what it is annotated with."""
+
+    namespace: str
+    name: str
+    annotations: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"ServiceAccount {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a pod will be. Empty strings stand for what nobody has set. token_expiration is in seconds."""
+
+    client_id: str
+    azure_client_id: str
+    tenant_id: str
+    azure_tenant_id: str
+    cloud: Cloud
+    auth_method: str
+    families: tuple[str, ...]
+    audience: str
+    token_expiration: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the annotations say.
+
+    identity: None when there are problems. problems: what must be mended before the pod can run. warnings: what looks
+    like a mistake. annotated: whether anybody has set a client id at all, a valid one or not.
+    """
+
+    identity: Identity | None
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+    annotated: bool
+
+
+@dataclass(frozen=True)
+class _Value:
+    """The annotation that won: its text, and where it stands, for the error message."""
+
+    text: str
+    place: str
+
+    def problem(self, expected: str) -> str:
+        return f"{self.place} is {_quoted(self.text)}, expected {expected}"
+
+
+def is_guid(text: str) -> bool:
+    """Whether `text` is a GUID with hyphens and nothing else."""
+    return _GUID.fullmatch(text) is not None
+
+
+def is_tenant(text: str) -> bool:
+    """Whether `text` can be a tenant: a GUID or a domain, by the rule of the Azure SDKs."""
+    return _TENANT.fullmatch(text) is not None
+
+
+def is_audience(text: str) -> bool:
+    """Whether `text` can be an audience: printable ASCII without spaces, at most the 600 characters Entra takes."""
+    return _AUDIENCE.fullmatch(text) is not None
+
+
+def skipped(request: Request) -> tuple[str, ...]:
+    """The names in the annotation skip-containers, in their order."""
+    text = _annotations(request).get(names.SKIP_CONTAINERS, "")
+    return tuple(name for name in (part.strip() for part in re.split("[;,]", text)) if name)
+
+
+def read(request: Request, account: Account, policy: Policy) -> Reading:
+    """What the annotations of the pod and its ServiceAccount say. The module's docstring has the precedence."""
+    on_pod = _Annotations(f"Pod {request.namespace}/{request.pod_name}", _annotations(request))
+    on_account = _Annotations(str(account), account.annotations)
+    problems: list[str] = []
+
+    azure_client = on_account.value(names.AZURE_CLIENT_ID)
+    client = on_pod.value(names.CLIENT_ID) or on_account.value(names.CLIENT_ID) or azure_client
+    azure_tenant = on_account.value(names.AZURE_TENANT_ID)
+    tenant = on_pod.value(names.TENANT_ID) or on_account.value(names.TENANT_ID) or azure_tenant
+    audience = on_account.value(names.AUDIENCE)
+
+    for value in _distinct(client, azure_client):
+        if not is_guid(value.text):
+            problems.append(value.problem(f"the application's GUID ({_app_query(value.text)})"))
+    for value in _distinct(tenant, azure_tenant):
+        if not is_tenant(value.text):
+            problems.append(value.problem("the tenant's GUID or domain (az account show --query tenantId)"))
+    if audience and not is_audience(audience.text):
+        problems.append(audience.problem("an audience of at most 600 characters without spaces"))
+    expiration = _expiration(on_pod.value(names.TOKEN_EXPIRATION) or on_account.value(names.TOKEN_EXPIRATION), problems)
+    cloud_name = _one_of(on_pod.value(names.CLOUD) or on_account.value(names.CLOUD), CLOUDS, policy.cloud, problems)
+    method = on_pod.value(names.AUTH_METHOD) or on_account.value(names.AUTH_METHOD)
+    auth_method = _one_of(method, AUTH_METHODS, AUTH_METHODS[0], problems)
+    families = _families(on_pod.value(names.ENV) or on_account.value(names.ENV), problems)
+    for key in (names.PREFLIGHT, names.TOKEN_ENDPOINT):
+        _not_available(on_pod.value(key), problems)
+
+    warnings = tuple(_warnings(on_pod, on_account, client, tenant, cloud_name, policy))
+    if problems:
+        return Reading(None, tuple(problems), warnings, annotated=client is not None)
+    cloud = CLOUDS[cloud_name]
+    identity = Identity(
+        client_id=client.text if client else "",
+        azure_client_id=azure_client.text if azure_client else "",
+        tenant_id=tenant.text if tenant else policy.tenant_id,
+        azure_tenant_id=azure_tenant.text if azure_tenant else policy.tenant_id,
+        cloud=cloud,
+        auth_method=auth_method,
+        families=families,
+        audience=audience.text if audience else policy.audience or cloud.audience,
+        token_expiration=expiration,
+    )
+    return Reading(identity, (), warnings, annotated=client is not None)
+
+
+@dataclass(frozen=True)
+class _Annotations:
+    """The annotations of one object, which knows its own name for error messages."""
+
+    owner: str
+    values: Mapping[str, str]
+
+    def value(self, key: str) -> _Value | None:
+        text = self.values.get(key, "").strip()
+        return _Value(text, f"{self.owner}: annotation {key}") if text else None
+
+
+def _annotations(request: Request) -> Mapping[str, str]:
+    return (request.pod.get("metadata") or {}).get("annotations") or {}
+
+
+def _distinct(first: _Value | None, second: _Value | None) -> Iterator[_Value]:
+    if first:
+        yield first
+    if second and second != first:
+        yield second
+
+
+def _expiration(value: _Value | None, problems: list[str]) -> int:
+    if value is None:
+        return names.DEFAULT_EXPIRATION
+    # Ten digits are more than enough, and Python refuses to read thousands of them.
+    if re.fullmatch("[0-9]{1,10}", value.text):
+        seconds = int(value.text)
+        if names.MINIMUM_EXPIRATION <= seconds <= names.MAXIMUM_EXPIRATION:
+            return seconds
+    problems.append(
+        f"{value.place}: token expiration {_cut(value.text)} not valid. Expected value to be between "
+        f"{names.MINIMUM_EXPIRATION} and {names.MAXIMUM_EXPIRATION}"
+    )
+    return names.DEFAULT_EXPIRATION
+
+
+def _one_of(
+    value: _Value | None, allowed: Mapping[str, object] | tuple[str, ...], default: str, problems: list[str]
+) -> str:
+    if value is None:
+        return default
+    if value.text not in allowed:
+        problems.append(value.problem(f"one of {', '.join(allowed)}"))
+        return default
+    return value.text
+
+
+def _families(value: _Value | None, problems: list[str]) -> tuple[str, ...]:
+    if value is None:
+        return FAMILIES
+    asked = {part.strip() for part in value.text.split(",")}
+    if not asked <= set(FAMILIES):
+        problems.append(value.problem('"m365,azure", "m365" or "azure"'))
+    return tuple(family for family in FAMILIES if family in asked)
+
+
+def _not_available(value: _Value | None, problems: list[str]) -> None:
+    if value is None or value.text == "false":
+        return
+    if value.text == "true":
+        problems.append(f'{value.place} is "true", but it is not available in this version: remove it')
+    else:
+        problems.append(value.problem('"true" or "false"'))
+
+
+def _warnings(
+    on_pod: _Annotations,
+    on_account: _Annotations,
+    client: _Value | None,
+    tenant: _Value | None,
+    cloud: str,
+    policy: Policy,
+) -> Iterator[str]:
+    if client is None:
+        yield f"no client id: {on_account.owner} lacks the annotation {names.AZURE_CLIENT_ID}"
+    elif client.text == _PLACEHOLDER:
+        yield f"client id {_PLACEHOLDER} is a placeholder: put in the application's"
+    yield from _near_misses(on_account, names.ACCOUNT_ANNOTATIONS)
+    yield from _near_misses(on_pod, names.POD_ANNOTATIONS)
+    if tenant is None and not policy.tenant_id:
+        yield f"no tenant id: {on_account.owner} lacks the annotation {names.AZURE_TENANT_ID}"
+    elif tenant is not None and tenant.text == _PLACEHOLDER:
+        yield f"tenant id {_PLACEHOLDER} is a placeholder: put in your tenant's"
+    if cloud == "gcc":
+        yield f'cloud "gcc": GCC tenants use the public endpoints; set {names.CLOUD} to "public"'
+
+
+def _near_misses(annotations: _Annotations, known: frozenset[str]) -> Iterator[str]:
+    """Warnings about annotations under our prefixes that nobody will read where they stand."""
+    compared = 0
+    for key in annotations.values:
+        if not key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)) or key in known:
+            continue
+        if key in names.FOREIGN_ANNOTATIONS:
+            continue
+        kind = annotations.owner.split(" ", 1)[0]
+        if key in names.ACCOUNT_ANNOTATIONS:
+            yield f"annotation {key} has no effect on a {kind}: it belongs on the ServiceAccount"
+        elif key in names.POD_ANNOTATIONS:
+            yield f"annotation {key} has no effect on a {kind}: it belongs on the Pod"
+        elif key == names.USE_LABEL:
+            yield f"annotation {key} has no effect: it is a label of the Pod"
+        elif compared < _SPELLINGS_COMPARED:
+            compared += 1
+            meant = _meant(key)
+            if meant:
+                yield f"annotation {ascii(key)[1:-1]} is unknown: is {meant} meant?"
+
+
+def _meant(key: str) -> str:
+    """The annotation that `key` is a misspelling of, or ""."""
+    every = names.ACCOUNT_ANNOTATIONS | names.POD_ANNOTATIONS
+    plain = {_plain(name): name for name in sorted(every, reverse=True) if name.startswith(key[: key.index("/") + 1])}
+    spelled = _plain(key[:100])
+    if spelled in plain:
+        return plain[spelled]
+    close = difflib.get_close_matches(spelled, plain, n=1, cutoff=0.92)
+    return plain[close[0]] if close else ""
+
+
+def _plain(key: str) -> str:
+    return re.sub("[-_.]", "", key).lower()
+
+
+def _app_query(name: str) -> str:
+    return f'az ad app list --display-name {shlex.quote(ascii(_cut(name))[1:-1])} --query "[].appId"'
+
+
+def _quoted(text: str) -> str:
+    return '"' + ascii(_cut(text))[1:-1].replace('"', '\\"') + '"'
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,108 @@
+"""The API server: the only module that imports `kubernetes`. Raw JSON in and out, no typed models."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+
+from webhook.accounts import LookupFailed, account_from
+from webhook.identity import Account
+
+
+class Unavailable(Exception):
+    """The API server could not be reached, or did not answer in time. One line that names the cause."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer of the API server: its HTTP status and its body as it came."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON. Raises Unavailable: whoever sends something else is no API server."""
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            raise Unavailable(f"the API server's answer is no JSON: {error}") from None
+
+    def reason(self) -> str:
+        """What an unsuccessful answer says, in one line."""
+        try:
+            message = orjson.loads(self.body).get("message")
+        except (orjson.JSONDecodeError, AttributeError):
+            message = None
+        return f"HTTP {self.status}" + (f": {ascii(message)[1:-1][:300]}" if isinstance(message, str) else "")
+
+
+class Kube:
+    """A connection to an API server; `async with` closes it."""
+
+    def __init__(self, client: ApiClient) -> None:
+        self._client = client
+
+    @classmethod
+    async def connect(cls, kubeconfig: Path | None = None) -> "Kube":
+        """By a kubeconfig, or, without one, by what is mounted into this pod. Asks nothing yet. Raises ValueError."""
+        configuration = Configuration()
+        try:
+            if kubeconfig:
+                await config.load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)
+            else:
+                config.load_incluster_config(configuration)
+        except (config.ConfigException, OSError) as error:
+            raise ValueError(f"{kubeconfig or 'in-cluster configuration'}: {error}") from None
+        return cls(ApiClient(configuration))
+
+    async def __aenter__(self) -> "Kube":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.rest_client.close()
+
+    @property
+    def host(self) -> str:
+        """The API server's URL."""
+        return str(self._client.configuration.host)
+
+    async def request(self, method: str, path: str, *, seconds: float, body: Any = None, kind: str = "json") -> Reply:
+        """One request; `kind` is the media type after `application/`. Raises Unavailable, after `seconds` at the latest."""
+        # Asked for each request: the token in a pod is renewed behind our back, and this reads the file again.
+        token = self._client.configuration.get_api_key_with_prefix("BearerToken")
+        headers = {"Accept": "application/json", "Content-Type": f"application/{kind}"}
+        if token:
+            headers["Authorization"] = token
+        try:
+            response = await self._client.rest_client.request(
+                method, self.host + path, headers=headers, body=body, _request_timeout=aiohttp.ClientTimeout(seconds)
+            )
+            return Reply(response.status, await response.read())
+        except (TimeoutError, aiohttp.ClientError, ssl.SSLError, OSError) as error:
+            raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from None
+
+
+class KubeAccounts:
+    """ServiceAccounts of a cluster, each asked for by name: `get` is all the permission this needs."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+
+    async def get(self, namespace: str, name: str, *, seconds: float) -> Account | None:
+        """See accounts.AccountSource."""
+        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/serviceaccounts/{quote(name, safe='')}"
+        try:
+            reply = await self._kube.request("GET", path, seconds=seconds)
+            if reply.status == 404:
+                return None
+            if reply.status != 200:
+                raise LookupFailed(f"ServiceAccount {namespace}/{name}: {reply.reason()}")
+            return account_from(reply.json(), place=f"ServiceAccount {namespace}/{name}")
+        except (Unavailable, ValueError) as error:
+            raise LookupFailed(f"ServiceAccount {namespace}/{name}: {error}") from None

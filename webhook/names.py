@@ -1,0 +1,82 @@
+"""Every name and limit that users see: labels, annotations, variables, paths, limits.
+
+These are promises. The token's path in particular never changes: tools are configured with it by hand.
+"""
+
+from typing import Final
+
+AZURE_PREFIX: Final = "azure.workload.identity/"
+M365_PREFIX: Final = "m365.workload.identity/"
+
+USE_LABEL: Final = AZURE_PREFIX + "use"
+INJECT_LABEL: Final = M365_PREFIX + "inject"
+MIRROR_ANNOTATION: Final = "kubernetes.io/config.mirror"
+
+AZURE_CLIENT_ID: Final = AZURE_PREFIX + "client-id"
+AZURE_TENANT_ID: Final = AZURE_PREFIX + "tenant-id"
+TOKEN_EXPIRATION: Final = AZURE_PREFIX + "service-account-token-expiration"
+SKIP_CONTAINERS: Final = AZURE_PREFIX + "skip-containers"
+CLIENT_ID: Final = M365_PREFIX + "client-id"
+TENANT_ID: Final = M365_PREFIX + "tenant-id"
+CLOUD: Final = M365_PREFIX + "cloud"
+AUTH_METHOD: Final = M365_PREFIX + "auth-method"
+ENV: Final = M365_PREFIX + "env"
+AUDIENCE: Final = M365_PREFIX + "audience"
+PREFLIGHT: Final = M365_PREFIX + "preflight"
+TOKEN_ENDPOINT: Final = M365_PREFIX + "token-endpoint"
+
+POD_ANNOTATIONS: Final = frozenset(
+    {
+        TOKEN_EXPIRATION,
+        SKIP_CONTAINERS,
+        CLIENT_ID,
+        TENANT_ID,
+        CLOUD,
+        AUTH_METHOD,
+        ENV,
+        PREFLIGHT,
+        TOKEN_ENDPOINT,
+    }
+)
+ACCOUNT_ANNOTATIONS: Final = frozenset(
+    {
+        AZURE_CLIENT_ID,
+        AZURE_TENANT_ID,
+        TOKEN_EXPIRATION,
+        CLIENT_ID,
+        TENANT_ID,
+        CLOUD,
+        AUTH_METHOD,
+        ENV,
+        AUDIENCE,
+    }
+)
+# Azure's own webhook reads these; ours has nothing to say about them.
+FOREIGN_ANNOTATIONS: Final = frozenset(
+    {
+        AZURE_PREFIX + "inject-proxy-sidecar",
+        AZURE_PREFIX + "proxy-sidecar-port",
+        AZURE_PREFIX + "use-identity-binding",
+    }
+)
+
+TOKEN_FILE_VARIABLE: Final = "AZURE_FEDERATED_TOKEN_FILE"
+OIDC_TOKEN_FILE_VARIABLE: Final = "M365_OIDC_TOKEN_FILE_PATH"
+
+VOLUME: Final = "azure-identity-token"
+MOUNT_PATH: Final = "/var/run/secrets/azure/tokens"
+TOKEN_FILE: Final = "azure-identity-token"
+# Where our token goes when somebody else's volume has the name or somebody else's mount has the path.
+OTHER_VOLUME: Final = "m365-identity-token"
+OTHER_MOUNT_PATH: Final = "/var/run/secrets/m365/tokens"
+
+DEFAULT_EXPIRATION: Final = 3600  # seconds
+MINIMUM_EXPIRATION: Final = 3600
+MAXIMUM_EXPIRATION: Final = 86400
+
+DEFAULT_NAMESPACE: Final = "m365-workload-identity-system"
+SYSTEM_NAMESPACES: Final = ("kube-system", "kube-node-lease")
+
+MAXIMUM_WARNINGS: Final = 3
+MAXIMUM_WARNING_LENGTH: Final = 120  # characters; kube-apiserver's advice for the Warning header
+MAXIMUM_BODY: Final = 7 * 1024 * 1024  # bytes; kube-apiserver takes 3 MiB from clients, and JSON wraps it

@@ -1,0 +1,139 @@
+"""AdmissionReview v1 as kube-apiserver sends it: parsed and checked.
+
+It is checked only as far as the decision needs it; fields nobody asks for are never looked at, so an unknown
+field of a later Kubernetes cannot break anything. Shapes: k8s.io/api/admission/v1, types.go.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+
+class BadReview(Exception):
+    """Whoever called sent no AdmissionReview v1 about the creation of a pod. HTTP 400, so failurePolicy decides.
+
+    The message is one line of ASCII and repeats nothing of the body but short, escaped values.
+    """
+
+
+@dataclass(frozen=True)
+class Request:
+    """A pod that is about to be created.
+
+    namespace: where it will be, which the pod itself need not say. pod: the object as it was sent, not to be changed.
+    """
+
+    uid: str
+    namespace: str
+    pod: Mapping[str, Any]
+    dry_run: bool = False
+
+    @property
+    def pod_name(self) -> str:
+        """The pod's name, or its generateName followed by an asterisk."""
+        metadata = self.pod.get("metadata") or {}
+        return str(metadata.get("name") or f"{metadata.get('generateName') or ''}*")
+
+    @property
+    def account_name(self) -> str:
+        """The pod's ServiceAccount; the ServiceAccount plugin fills it in before any webhook is called."""
+        return str(self.pod["spec"].get("serviceAccountName") or "default")
+
+
+def parse(body: bytes | bytearray) -> Request:
+    """The request in the body of a call. Raises BadReview."""
+    try:
+        review = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadReview(f"the body is no JSON: {_shown(str(error))}") from None
+    if not isinstance(review, dict):
+        raise BadReview("the body is no AdmissionReview: expected a JSON object")
+    for key, expected in (("apiVersion", "admission.k8s.io/v1"), ("kind", "AdmissionReview")):
+        if review.get(key) != expected:
+            raise BadReview(f"{key} is {_shown(review.get(key))}, expected {expected}")
+    request = review.get("request")
+    if not isinstance(request, dict):
+        raise BadReview("request is missing")
+    uid = request.get("uid")
+    if not isinstance(uid, str) or not uid:
+        raise BadReview("request.uid is missing")
+    if request.get("operation") != "CREATE":
+        raise BadReview(f"request.operation is {_shown(request.get('operation'))}, expected CREATE")
+    if request.get("kind") != {"group": "", "version": "v1", "kind": "Pod"}:
+        raise BadReview(f"request.kind is {_shown(request.get('kind'))}, expected v1 Pod")
+    if request.get("subResource"):
+        raise BadReview(f"request.subResource is {_shown(request['subResource'])}, expected none")
+    namespace = request.get("namespace")
+    if not isinstance(namespace, str) or not namespace:
+        raise BadReview("request.namespace is missing")
+    pod = request.get("object")
+    problem = pod_problem(pod)
+    if pod is None or problem:
+        raise BadReview(f"request.object{problem}")
+    return Request(uid=uid, namespace=namespace, pod=pod, dry_run=request.get("dryRun") is True)
+
+
+def pod_problem(pod: Any) -> str:
+    """What keeps `pod` from having the shape of a Pod, as `.path: problem`, or "".
+
+    kube-apiserver has checked a pod long before it calls; this is for everybody else who can reach the endpoint.
+    """
+    if not isinstance(pod, dict):
+        return " is missing"
+    metadata = pod.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        return ".metadata: expected an object"
+    for key in ("labels", "annotations"):
+        values = (metadata or {}).get(key)
+        if values is not None and not (isinstance(values, dict) and all(isinstance(v, str) for v in values.values())):
+            return f".metadata.{key}: expected an object of strings"
+    spec = pod.get("spec")
+    if not isinstance(spec, dict):
+        return ".spec: expected an object"
+    account = spec.get("serviceAccountName")
+    if account is not None and not isinstance(account, str):
+        return ".spec.serviceAccountName: expected a string"
+    if not isinstance(spec.get("containers"), list):
+        return ".spec.containers: expected a list"
+    for key in ("volumes", "containers", "initContainers"):
+        problem = _list_problem(spec.get(key))
+        if problem:
+            return f".spec.{key}{problem}"
+    for key in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(key) or ()):
+            for name in ("env", "volumeMounts"):
+                problem = _list_problem(container.get(name))
+                if problem:
+                    return f".spec.{key}[{index}].{name}{problem}"
+    return _projection_problem(spec)
+
+
+def _list_problem(entries: Any) -> str:
+    if entries is None:
+        return ""
+    if not isinstance(entries, list):
+        return ": expected a list"
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            return f"[{index}]: expected an object"
+    return ""
+
+
+def _projection_problem(spec: Mapping[str, Any]) -> str:
+    for index, volume in enumerate(spec.get("volumes") or ()):
+        projected = volume.get("projected")
+        if projected is None:
+            continue
+        sources = projected.get("sources") if isinstance(projected, dict) else projected
+        problem = _list_problem(sources)
+        if problem:
+            return f".spec.volumes[{index}].projected.sources{problem}"
+    return ""
+
+
+def _shown(value: Any) -> str:
+    """`value` for an error message: short, one line, ASCII."""
+    text = ascii(value) if not isinstance(value, str) else ascii(value)[1:-1]
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,62 @@
+"""The environment variables of an identity, and which of them a container lacks."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from webhook.identity import Identity
+from webhook.names import OIDC_TOKEN_FILE_VARIABLE, TOKEN_FILE_VARIABLE
+
+
+@dataclass(frozen=True)
+class EnvVar:
+    """One variable with a plain value."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What a container lacks, in the order of injection, and the names of what it sets to something else."""
+
+    variables: tuple[EnvVar, ...]
+    different: tuple[str, ...]
+
+
+def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -> Missing:
+    """The variables that `container` lacks; `token_file` is the path of its token, "" when that is not known.
+
+    One that the container sets itself, by value or valueFrom, is the user's and stays.
+    """
+    own = {entry.get("name"): entry for entry in container.get("env") or ()}
+    lacking = []
+    different = []
+    for variable in _environment(identity, token_file):
+        entry = own.get(variable.name)
+        if entry is None:
+            lacking.append(variable)
+        elif "valueFrom" not in entry and entry.get("value", "") != variable.value:
+            different.append(variable.name)
+    return Missing(tuple(lacking), tuple(different))
+
+
+def _environment(identity: Identity, token_file: str) -> Iterator[EnvVar]:
+    """All that is known of the identity. A variable without a value would hide the user's own from envFrom."""
+    every = [EnvVar(TOKEN_FILE_VARIABLE, token_file)]
+    if "m365" in identity.families:
+        every += [
+            EnvVar("M365_CLIENT_ID", identity.client_id),
+            EnvVar("M365_TENANT_ID", identity.tenant_id),
+            EnvVar("M365_AUTH_METHOD", identity.auth_method),
+            EnvVar("M365_CLOUD", identity.cloud.name),
+        ]
+        if identity.auth_method == "oidc":
+            every.append(EnvVar(OIDC_TOKEN_FILE_VARIABLE, token_file))
+    if "azure" in identity.families:
+        every += [
+            EnvVar("AZURE_CLIENT_ID", identity.azure_client_id),
+            EnvVar("AZURE_TENANT_ID", identity.azure_tenant_id),
+            EnvVar("AZURE_AUTHORITY_HOST", identity.cloud.authority),
+        ]
+    return (variable for variable in every if variable.value)
