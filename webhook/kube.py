@@ -1,6 +1,11 @@
 """The API server: the only module that imports `kubernetes`. Raw JSON in and out, no typed models."""
 
+import asyncio
+import logging
+import random
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,8 @@ from kubernetes.aio.client import ApiClient, Configuration
 
 from webhook.accounts import LookupFailed, account_from
 from webhook.identity import Account
+
+_log = logging.getLogger("webhook")
 
 
 class Unavailable(Exception):
@@ -73,9 +80,9 @@ class Kube:
         return str(self._client.configuration.host)
 
     async def request(self, method: str, path: str, *, seconds: float, body: Any = None, kind: str = "json") -> Reply:
-        """One request; `kind` is the media type after `application/`. Raises Unavailable, after `seconds` at the latest."""
+        """One request, its body of media type application/`kind`. Raises Unavailable, after `seconds` at the latest."""
         # Asked for each request: the token in a pod is renewed behind our back, and this reads the file again.
-        token = self._client.configuration.get_api_key_with_prefix("BearerToken")
+        token = await self._client.configuration.get_api_key_with_prefix("BearerToken")
         headers = {"Accept": "application/json", "Content-Type": f"application/{kind}"}
         if token:
             headers["Authorization"] = token
@@ -88,21 +95,72 @@ class Kube:
             raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from None
 
 
-class KubeAccounts:
-    """ServiceAccounts of a cluster, each asked for by name: `get` is all the permission this needs."""
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_MAY_WE = {"spec": {"resourceAttributes": {"verb": "get", "resource": "serviceaccounts"}}}
+_FIX = "give the webhook's ServiceAccount `get` on serviceaccounts in all namespaces, and nothing more"
 
-    def __init__(self, kube: Kube) -> None:
-        self._kube = kube
+
+class ClusterAccounts:
+    """ServiceAccounts of a cluster, each asked for by name: `get` is all the permission this needs.
+
+    health: whether the API server has answered once, and what it said.
+    """
+
+    def __init__(self, kubeconfig: Path | None) -> None:
+        self._kubeconfig = kubeconfig
+        self._kube: Kube | None = None
+        self.health: tuple[bool, str] = (False, "not asked yet")
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Connected, from here to the end of the block."""
+        async with await Kube.connect(self._kubeconfig) as self._kube:
+            yield
+
+    async def ask_until_allowed(self) -> None:
+        """Asks whether it may ask, until it may, for `health`; then rests. For the length of a connection."""
+        seconds = 0.25
+        while not self.health[0]:
+            health = await _permission(self._kube) if self._kube else self.health
+            if health != self.health:
+                _log.log(
+                    logging.INFO if health[0] else logging.ERROR,
+                    "API server %s: %s",
+                    self._kubeconfig or "of this cluster",
+                    health[1],
+                )
+            self.health = health
+            # Replicas that were started together spread out.
+            await asyncio.sleep(seconds * random.uniform(0.5, 1.5))  # noqa: S311
+            seconds = min(seconds * 2, 15)
+        await asyncio.Event().wait()
 
     async def get(self, namespace: str, name: str, *, seconds: float) -> Account | None:
         """See accounts.AccountSource."""
+        place = f"ServiceAccount {namespace}/{name}"
+        if self._kube is None:
+            raise LookupFailed(f"{place}: not connected yet")
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/serviceaccounts/{quote(name, safe='')}"
         try:
             reply = await self._kube.request("GET", path, seconds=seconds)
             if reply.status == 404:
                 return None
             if reply.status != 200:
-                raise LookupFailed(f"ServiceAccount {namespace}/{name}: {reply.reason()}")
-            return account_from(reply.json(), place=f"ServiceAccount {namespace}/{name}")
+                fix = f" ({_FIX})" if reply.status == 403 else ""
+                raise LookupFailed(f"{place}: {reply.reason()}{fix}")
+            return account_from(reply.json(), place=place)
         except (Unavailable, ValueError) as error:
-            raise LookupFailed(f"ServiceAccount {namespace}/{name}: {error}") from None
+            raise LookupFailed(f"{place}: {error}") from None
+
+
+async def _permission(kube: Kube) -> tuple[bool, str]:
+    """Whether we may read ServiceAccounts. Where nobody may ask that, that the API server answers is good enough."""
+    try:
+        reply = await kube.request("POST", _REVIEWS, body=_MAY_WE, seconds=5)
+        if reply.status == 201 and not reply.json().get("status", {}).get("allowed"):
+            return False, f"ServiceAccounts may not be read: {_FIX}"
+        if reply.status in (201, 403):
+            return True, "answers"
+        return False, reply.reason()
+    except (Unavailable, AttributeError) as error:
+        return False, str(error)

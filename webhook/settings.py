@@ -113,7 +113,7 @@ _OPTIONS: Final = (
     _Option("accounts", "PATH", "ServiceAccounts from a YAML file or a folder of them, instead of a cluster", _path),
     _Option("kubeconfig", "PATH", "the cluster to ask for ServiceAccounts (the one this pod runs in)", _path),
     _Option("tls_cert", "PATH", "certificate chain to serve (one of its own, for development)", _path),
-    _Option("tls_key", "PATH", "its private key", _path),
+    _Option("tls_key", "PATH", "its private key (in the same file)", _path),
     _Option("log_level", "LEVEL", f"{', '.join(LOG_LEVELS)} (info)", _one_of(LOG_LEVELS)),
     _Option("scope", "SCOPE", f"{', '.join(SCOPES)} (pod-label)", _one_of(SCOPES), policy=True),
     _Option("tenant_id", "TENANT", "for ServiceAccounts that name none: GUID or domain", _tenant, policy=True),
@@ -156,8 +156,8 @@ def read_settings(flags: argparse.Namespace, environ: Mapping[str, str]) -> Sett
         problems.append(
             "--accounts and --kubeconfig exclude each other: ServiceAccounts come from files or from a cluster"
         )
-    if ("tls_cert" in found) != ("tls_key" in found):
-        problems.append("--tls-cert and --tls-key go together: one is missing")
+    if "tls_key" in found and "tls_cert" not in found:
+        problems.append("--tls-key is given without --tls-cert")
     if problems:
         raise SettingsError(problems)
     of_policy = {each.name for each in fields(Policy)}

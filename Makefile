@@ -1,0 +1,48 @@
+# Each target sets up what it needs: a virtual environment here, test binaries in a user cache.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SET_UP := $(VENV)/set-up
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-quick check bench format lock clean
+
+help: ## what there is
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: $(SET_UP) ## the guide's pod before and after, and what wrong set-ups are told (CLUSTER=1: on a real control plane)
+	@$(BIN)/python -m demo $(if $(CLUSTER),--cluster)
+
+test: $(SET_UP) ## all tests; builds a Kubernetes control plane on first use
+	$(BIN)/python -m tests.cluster.build
+	$(BIN)/python -m pytest -n 2
+
+test-quick: $(SET_UP) ## the tests that need no cluster
+	$(BIN)/python -m pytest -n 2 -m "not cluster"
+
+check: $(SET_UP) ## format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(SET_UP) ## speed, as ratios to a reference measured in the same run
+	$(BIN)/python -m bench
+
+format: $(SET_UP) ## puts the source into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(SET_UP) ## resolves the dependencies anew
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+
+clean: ## removes what the targets made here, but not the cache of test binaries
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+
+$(SET_UP): requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}: make PYTHON=python3.13 …")'
+	@echo "Setting up $(VENV) (once) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

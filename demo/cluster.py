@@ -1,0 +1,54 @@
+"""The same through a real control plane, with kubectl."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from demo.sent import Sent
+from demo.server import running
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.registration import webhook_registration
+
+
+class ClusterDemo:
+    """A control plane with the webhook registered."""
+
+    def __init__(self, cluster: ControlPlane) -> None:
+        self._cluster = cluster
+
+    @classmethod
+    @contextmanager
+    def started(cls, folder: Path) -> Iterator["ClusterDemo"]:
+        """One that lives until the end of the block; `folder` takes the webhook's files."""
+        with ControlPlane() as cluster, running(folder, ["--kubeconfig", str(cluster.kubeconfig)]) as webhook:
+            with webhook_registration(cluster.api, webhook.url, webhook.authority.encode()):
+                print(f"Kubernetes {cluster.name} runs at {cluster.api.server}, and calls {webhook.url}.\n")
+                yield cls(cluster)
+
+    def apply(self, documents: Iterable[Mapping[str, Any]]) -> None:
+        """kubectl apply."""
+        for document in documents:
+            self._cluster.kubectl("apply", "-f", "-", input=json.dumps(document))
+
+    def create(self, pod: Mapping[str, Any]) -> Sent:
+        """kubectl create; the pod as kube-apiserver stored it, without what kube-apiserver itself has filled in."""
+        done = self._cluster.kubectl("create", "-f", "-", input=json.dumps(pod), check=False)
+        said = done.stderr.strip().splitlines()
+        if done.returncode:
+            return Sent(None, said)
+        name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        stored = json.loads(self._cluster.kubectl("get", "pod", name, "-n", namespace, "-o", "json").stdout)
+        return Sent(only_what_was_added(pod, stored), said)
+
+
+def only_what_was_added(pod: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """`pod` with the variables, mounts and volumes of `stored`; Kubernetes' own defaults would drown them."""
+    result: dict[str, Any] = json.loads(json.dumps(pod))
+    result["spec"]["volumes"] = [each for each in stored["spec"]["volumes"] if not each["name"].startswith("kube-api")]
+    for before, after in zip(result["spec"]["containers"], stored["spec"]["containers"], strict=True):
+        before["env"] = after["env"]
+        mounts = after["volumeMounts"]
+        before["volumeMounts"] = [each for each in mounts if not each["name"].startswith("kube-api")]
+    return result

@@ -1,0 +1,1 @@
+"""Pods behind a real kube-apiserver and a real webhook process."""

@@ -1,0 +1,53 @@
+"""Every case of tests/cases, through a real kube-apiserver: the pod that is stored is the one that the case expects."""
+
+from typing import Any
+
+import pytest
+
+from demo.server import Running
+from tests.cluster.cluster import Cluster
+from tests.core.cases import NAMESPACE, Case, differences, load
+from webhook.policy import Policy
+from webhook.response import shortened
+
+# Scopes and the namespaces that no scope reaches have tests of their own (test_scopes), with real selectors.
+CASES = [case for case in load() if case.account and not case.apiserver and case.namespace == NAMESPACE]
+USUAL = [case for case in CASES if case.policy == Policy() and not case.namespace_labels]
+
+
+def check(cluster: Cluster, case: Case) -> None:
+    """Creates the case's ServiceAccount and its pod; what is stored and what is said must be as the case has it."""
+    api, path = cluster.api, f"/api/v1/namespaces/{case.namespace}"
+    account = case.service_account()
+    if account and api.get(f"{path}/serviceaccounts/{case.account_name}").status == 200:
+        change = {"metadata": {"annotations": account["metadata"]["annotations"]}}
+        api.patch(f"{path}/serviceaccounts/{case.account_name}", change).expect()
+    else:
+        api.post(f"{path}/serviceaccounts", account).expect()
+    pod: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", **case.pod}
+    answer = api.post(f"{path}/pods", pod)
+    ours = [warning for warning in answer.warnings if not warning.startswith(("metadata.", "spec."))]
+    if case.expect.outcome == "denied":
+        assert answer.status == 422, answer.message
+        assert case.expect.message.fits(answer.message.split("denied the request: ", 1)[1])
+    else:
+        answer.expect()
+        name = answer.json["metadata"]["name"]
+        stored = api.get(f"{path}/pods/{name}").json
+        assert differences(case.expected_pod(), stored) == []
+        if case.expect.outcome == "unchanged":
+            volumes = {volume["name"] for volume in case.pod["spec"].get("volumes") or ()}
+            added = {volume["name"] for volume in stored["spec"].get("volumes", ())} - volumes
+            assert not {name for name in added if not name.startswith("kube-api-access")}
+    expected = tuple(dict.fromkeys(case.expect.warnings))  # kube-apiserver says nothing twice
+    if len(expected) <= 3 and all(len(text.exact or "") <= 120 for text in expected):
+        assert len(ours) == len(expected), ours
+        assert all(text.fits(said) for text, said in zip(expected, ours, strict=True) if len(said) < 120)
+    else:
+        assert len(ours) == len(shortened([text.exact or "" for text in expected]))
+
+
+@pytest.mark.parametrize("case", USUAL, ids=[case.id for case in USUAL])
+def test_a_case_is_stored_as_expected(control_plane: Cluster, webhook: Running, namespace: str, case: Case) -> None:
+    """The case's own sentence says what."""
+    check(control_plane, case.moved(namespace))

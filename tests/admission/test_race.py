@@ -1,0 +1,34 @@
+"""A ServiceAccount and its pod, created at the same moment."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from demo.server import Running
+from tests.admission.conftest import a_pod, annotated, create, is_injected, make_account
+from tests.cluster.cluster import Cluster
+
+TIMES = 200
+
+
+def test_a_pod_right_behind_its_account_is_never_missed(
+    control_plane: Cluster, webhook: Running, namespace: str
+) -> None:
+    """Two hundred times a new ServiceAccount and, without a pause, its pod: every one is injected."""
+
+    def both(number: int) -> bool:
+        make_account(control_plane, namespace, f"account-{number}")
+        return is_injected(create(control_plane, namespace, a_pod(f"pod-{number}", account=f"account-{number}")))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(both, range(TIMES)))
+
+
+def test_an_annotation_that_comes_after_a_first_pod_is_seen_by_the_next(
+    control_plane: Cluster, webhook: Running, namespace: str
+) -> None:
+    """That the ServiceAccount had no client id is never remembered."""
+    make_account(control_plane, namespace, annotations={})
+    assert not is_injected(create(control_plane, namespace, a_pod("before")))
+    control_plane.api.patch(
+        f"/api/v1/namespaces/{namespace}/serviceaccounts/terraform", {"metadata": {"annotations": annotated()}}
+    ).expect()
+    assert is_injected(create(control_plane, namespace, a_pod("after")))

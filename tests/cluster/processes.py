@@ -1,0 +1,149 @@
+"""Processes that never outlive the tests: each in its own process group, all of them known to a reaper.
+
+The reaper is one small process that holds the reading end of a pipe. When the pipe ends, because its owner closed it,
+was stopped by a signal, killed, or left by os._exit, it kills what was still running and removes the directory. So no
+signal handler and no atexit is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["ClusterError", "Process", "Workshop", "free_ports", "wait_until"]
+
+# Reads "+PID" and "-PID" lines until its owner is gone; argument: the directory to remove.
+REAPER = """
+import os, shutil, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+groups = set()
+for line in sys.stdin:
+    (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
+for group in groups:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+shutil.rmtree(sys.argv[1], ignore_errors=True)
+"""
+POLL_SECONDS = 0.02
+
+
+class ClusterError(Exception):
+    """The test cluster, or a command against it, failed: one sentence, and the end of the log that explains it."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """One running program with its log."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def tail(self, lines: int = 15) -> str:
+        """The last lines of the log."""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+    def check(self) -> None:
+        """Raises ClusterError when the program has ended."""
+        if (status := self.popen.poll()) is not None:
+            raise ClusterError(f"{self.name} ended with status {status}; its log ends with\n{self.tail()}")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal to the whole process group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, number)
+
+
+@dataclass
+class Workshop:
+    """A temporary directory and the processes that run in it; closing ends the processes and removes the directory."""
+
+    prefix: str
+    directory: Path = field(init=False)
+    running: list[Process] = field(init=False, default_factory=list)
+    reaper: subprocess.Popen[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix=self.prefix))
+        command = [sys.executable, "-I", "-S", "-c", REAPER, str(self.directory)]
+        self.reaper = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True)
+
+    def start(self, name: str, command: Sequence[str | Path]) -> Process:
+        """Starts a program whose output is appended to NAME.log."""
+        log = self.directory / f"{name}.log"
+        with log.open("ab") as output:
+            popen = subprocess.Popen(
+                command,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._tell_reaper(f"+{popen.pid}")
+        process = Process(name, popen, log)
+        self.running.append(process)
+        return process
+
+    def kill(self, process: Process) -> None:
+        """Ends a program at once, stopped by SIGSTOP or not; its data is of no worth."""
+        process.signal(signal.SIGKILL)
+        process.popen.wait()
+        self._tell_reaper(f"-{process.popen.pid}")
+        self.running.remove(process)
+
+    def close(self) -> None:
+        """Ends every program, last started first, then the reaper, and removes the directory. Twice is once."""
+        for process in reversed(tuple(self.running)):
+            self.kill(process)
+        with contextlib.suppress(BrokenPipeError):
+            self.reaper.communicate()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _tell_reaper(self, line: str) -> None:
+        assert self.reaper.stdin is not None
+        self.reaper.stdin.write(f"{line}\n")
+
+
+def wait_until(probe: Callable[[], bool], what: str, *, seconds: float, alive: Sequence[Process] = ()) -> None:
+    """Asks `probe` until it says yes. Raises ClusterError when a process of `alive` ends, or `seconds` have passed."""
+    deadline = time.monotonic() + seconds
+    while not probe():
+        for process in alive:
+            process.check()
+        if time.monotonic() > deadline:
+            tails = "".join(f"\n{process.name} ends with\n{process.tail()}" for process in alive)
+            raise ClusterError(f"{what}: not within {seconds:g} s{tails}")
+        time.sleep(POLL_SECONDS)
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nobody listens on, below those that the kernel gives to clients meanwhile."""
+    chooser = random.SystemRandom()  # a seeded one would give every worker the same
+    found: list[int] = []
+    for port in _candidates(chooser):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+        if len(found) == count:
+            break
+    return found
+
+
+def _candidates(chooser: random.Random) -> Iterator[int]:
+    yield from chooser.sample(range(20000, 32000), 2000)
