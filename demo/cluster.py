@@ -46,9 +46,14 @@ class ClusterDemo:
 def only_what_was_added(pod: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
     """`pod` with the variables, mounts and volumes of `stored`; Kubernetes' own defaults would drown them."""
     result: dict[str, Any] = json.loads(json.dumps(pod))
-    result["spec"]["volumes"] = [each for each in stored["spec"]["volumes"] if not each["name"].startswith("kube-api")]
+    result["spec"]["volumes"] = _as_written(result["spec"].get("volumes", []), stored["spec"]["volumes"])
     for before, after in zip(result["spec"]["containers"], stored["spec"]["containers"], strict=True):
+        before["volumeMounts"] = _as_written(before.get("volumeMounts", []), after["volumeMounts"])
         before["env"] = after["env"]
-        mounts = after["volumeMounts"]
-        before["volumeMounts"] = [each for each in mounts if not each["name"].startswith("kube-api")]
     return result
+
+
+def _as_written(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`after` without Kubernetes' own token, with the entries of `before` in their author's order of keys."""
+    written = {each["name"]: each for each in before}
+    return [written.get(each["name"], each) for each in after if not each["name"].startswith("kube-api")]

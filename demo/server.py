@@ -61,8 +61,11 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, arguments: Sequence[str]) -> Iterator[Running]:
-    """The webhook, started with `arguments` and stopped at the end. `folder` takes its certificate and its log."""
+def running(folder: Path, arguments: Sequence[str], *, certificates: str = "files") -> Iterator[Running]:
+    """The webhook, started with `arguments` and stopped at the end. `folder` takes its certificate and its log.
+
+    certificates: `files` for one that is made here, or another mode of the webhook; nothing is known of that one here.
+    """
     now = datetime.now(UTC)
     authority = make_authority(now=now, lifetime=timedelta(days=1))
     pair = make_leaf(authority, names=["localhost", "127.0.0.1"], now=now, lifetime=timedelta(hours=12))
@@ -73,7 +76,8 @@ def running(folder: Path, arguments: Sequence[str]) -> Iterator[Running]:
     command = [
         *(sys.executable, "-m", "webhook", "serve"),
         *("--listen", f"127.0.0.1:{port}", "--ops-listen", f"127.0.0.1:{ops_port}"),
-        *("--tls-cert", str(both)),
+        *("--certificates", certificates),
+        *(("--tls-cert", str(both)) if certificates == "files" else ()),
         *arguments,
     ]
     with log.open("wb") as output:

@@ -4,8 +4,6 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +26,11 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer of the API server: its HTTP status and its body as it came."""
+    """An answer of the API server: its HTTP status, its body as it came, and its header `Date`."""
 
     status: int
     body: bytes
+    date: str = ""
 
     def json(self) -> Any:
         """The body as JSON. Raises Unavailable: whoever sends something else is no API server."""
@@ -50,47 +49,56 @@ class Reply:
 
 
 class Kube:
-    """A connection to an API server; `async with` closes it."""
+    """A connection to an API server, for the length of `async with`; outside it every request is Unavailable.
 
-    def __init__(self, client: ApiClient) -> None:
-        self._client = client
+    By a kubeconfig, or, without one, by what is mounted into this pod. Entering raises ValueError when that is no good.
+    """
 
-    @classmethod
-    async def connect(cls, kubeconfig: Path | None = None) -> "Kube":
-        """By a kubeconfig, or, without one, by what is mounted into this pod. Asks nothing yet. Raises ValueError."""
+    def __init__(self, kubeconfig: Path | None = None) -> None:
+        self._kubeconfig = kubeconfig
+        self._client: ApiClient | None = None
+
+    async def __aenter__(self) -> "Kube":
         configuration = Configuration()
         try:
-            if kubeconfig:
-                await config.load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)
+            if self._kubeconfig:
+                await config.load_kube_config(
+                    str(self._kubeconfig), client_configuration=configuration, persist_config=False
+                )
             else:
                 config.load_incluster_config(configuration)
         except (config.ConfigException, OSError) as error:
-            raise ValueError(f"{kubeconfig or 'in-cluster configuration'}: {error}") from None
-        return cls(ApiClient(configuration))
-
-    async def __aenter__(self) -> "Kube":
+            raise ValueError(f"{self}: {error}") from None
+        self._client = ApiClient(configuration)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.rest_client.close()
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.rest_client.close()
 
-    @property
-    def host(self) -> str:
-        """The API server's URL."""
-        return str(self._client.configuration.host)
+    def __str__(self) -> str:
+        return str(self._kubeconfig or "in-cluster configuration")
 
     async def request(self, method: str, path: str, *, seconds: float, body: Any = None, kind: str = "json") -> Reply:
         """One request, its body of media type application/`kind`. Raises Unavailable, after `seconds` at the latest."""
+        client = self._client
+        if client is None:
+            raise Unavailable(f"{method} {path}: not connected")
         # Asked for each request: the token in a pod is renewed behind our back, and this reads the file again.
-        token = await self._client.configuration.get_api_key_with_prefix("BearerToken")
+        token = await client.configuration.get_api_key_with_prefix("BearerToken")
         headers = {"Accept": "application/json", "Content-Type": f"application/{kind}"}
         if token:
             headers["Authorization"] = token
         try:
-            response = await self._client.rest_client.request(
-                method, self.host + path, headers=headers, body=body, _request_timeout=aiohttp.ClientTimeout(seconds)
+            response = await client.rest_client.request(
+                method,
+                client.configuration.host + path,
+                headers=headers,
+                body=body,
+                _request_timeout=aiohttp.ClientTimeout(seconds),
             )
-            return Reply(response.status, await response.read())
+            return Reply(response.status, await response.read(), response.headers.get("Date", ""))
         except (TimeoutError, aiohttp.ClientError, ssl.SSLError, OSError) as error:
             raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from None
 
@@ -106,29 +114,17 @@ class ClusterAccounts:
     health: whether the API server has answered once, and what it said.
     """
 
-    def __init__(self, kubeconfig: Path | None) -> None:
-        self._kubeconfig = kubeconfig
-        self._kube: Kube | None = None
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
         self.health: tuple[bool, str] = (False, "not asked yet")
-
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[None]:
-        """Connected, from here to the end of the block."""
-        async with await Kube.connect(self._kubeconfig) as self._kube:
-            yield
 
     async def ask_until_allowed(self) -> None:
         """Asks whether it may ask, until it may, for `health`; then rests. For the length of a connection."""
         seconds = 0.25
         while not self.health[0]:
-            health = await _permission(self._kube) if self._kube else self.health
+            health = await _permission(self._kube)
             if health != self.health:
-                _log.log(
-                    logging.INFO if health[0] else logging.ERROR,
-                    "API server %s: %s",
-                    self._kubeconfig or "of this cluster",
-                    health[1],
-                )
+                _log.log(logging.INFO if health[0] else logging.ERROR, "API server: %s", health[1])
             self.health = health
             # Replicas that were started together spread out.
             await asyncio.sleep(seconds * random.uniform(0.5, 1.5))  # noqa: S311
@@ -138,8 +134,6 @@ class ClusterAccounts:
     async def get(self, namespace: str, name: str, *, seconds: float) -> Account | None:
         """See accounts.AccountSource."""
         place = f"ServiceAccount {namespace}/{name}"
-        if self._kube is None:
-            raise LookupFailed(f"{place}: not connected yet")
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/serviceaccounts/{quote(name, safe='')}"
         try:
             reply = await self._kube.request("GET", path, seconds=seconds)

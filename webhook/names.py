@@ -75,6 +75,11 @@ MINIMUM_EXPIRATION: Final = 3600
 MAXIMUM_EXPIRATION: Final = 86400
 
 DEFAULT_NAMESPACE: Final = "m365-workload-identity-system"
+DEFAULT_SERVICE: Final = "m365-workload-identity"
+DEFAULT_SECRET: Final = "m365-workload-identity-ca"
+DEFAULT_CONFIGURATION: Final = "m365-workload-identity"
+# The entries of the MutatingWebhookConfiguration, by which scope and label decide who is asked (docs/scopes.md).
+WEBHOOKS: Final = ("labelled.m365.workload.identity", "unlabelled.m365.workload.identity")
 SYSTEM_NAMESPACES: Final = ("kube-system", "kube-node-lease")
 
 MAXIMUM_WARNINGS: Final = 3

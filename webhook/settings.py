@@ -4,16 +4,24 @@ A setting is one line in the table below: `--tenant-id` is also M365WI_TENANT_ID
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from certs.authority import service_names
+from certs.settings import Settings as CertsSettings
 from webhook import names
 from webhook.clouds import CLOUDS
 from webhook.identity import is_audience, is_tenant
 from webhook.policy import SCOPES, Policy
 
+SELF_MANAGED: Final = "self-managed"
+FILES: Final = "files"
+DEVELOPMENT: Final = "development"
+CERTIFICATES: Final = (SELF_MANAGED, FILES, DEVELOPMENT)
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -37,8 +45,43 @@ class Address:
 
 
 @dataclass(frozen=True)
+class Rotation:
+    """The self-managed certificates: where they are kept, how they are reached, how long they live.
+
+    secret, service: names in the webhook's own namespace. configuration: the MutatingWebhookConfiguration's name.
+    extra_names: what the certificate is good for beside the Service's names. The rest: see certs.settings.
+    """
+
+    secret: str = names.DEFAULT_SECRET
+    service: str = names.DEFAULT_SERVICE
+    configuration: str = names.DEFAULT_CONFIGURATION
+    extra_names: tuple[str, ...] = ()
+    ca_lifetime: timedelta = timedelta(days=730)
+    leaf_lifetime: timedelta = timedelta(days=14)
+    interval: timedelta = timedelta(seconds=30)
+    settle: timedelta = timedelta(seconds=120)
+    skew: timedelta = timedelta(hours=1)
+
+    def certs(self, namespace: str) -> CertsSettings:
+        """The same as `certs` takes it. Raises ValueError with everything that does not fit together."""
+        return CertsSettings(
+            secret=f"{namespace}/{self.secret}",
+            configuration=self.configuration,
+            service=f"{namespace}/{self.service}",
+            names=(*service_names(self.service, namespace), *self.extra_names),
+            name=f"{self.service}.{namespace}.svc",
+            webhooks=frozenset(names.WEBHOOKS),
+            authority_lifetime=self.ca_lifetime,
+            leaf_lifetime=self.leaf_lifetime,
+            interval=self.interval,
+            settle=self.settle,
+            skew=self.skew,
+        )
+
+
+@dataclass(frozen=True)
 class Settings:
-    """Everything that `serve` can be told."""
+    """Everything that `serve` can be told. certificates: one of CERTIFICATES, or "" for what fits the rest."""
 
     listen: Address = Address("0.0.0.0", 9443)
     ops_listen: Address = Address("0.0.0.0", 8080)
@@ -46,14 +89,20 @@ class Settings:
     kubeconfig: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    certificates: str = ""
+    rotation: Rotation = field(default_factory=Rotation)
     log_level: str = "info"
     policy: Policy = field(default_factory=Policy)
 
     def effective(self) -> dict[str, str]:
         """Each setting as it is in force, for the log. None of them is secret."""
-        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "policy"}
-        plain |= {each.name: getattr(self.policy, each.name) for each in fields(self.policy)}
-        return {name: "" if value is None else str(value) for name, value in plain.items()}
+        found: dict[str, str] = {}
+        for group in (self, self.policy, self.rotation):
+            for each in fields(group):
+                value = getattr(group, each.name)
+                if value is not self.policy and value is not self.rotation:
+                    found[each.name] = _plain(value)
+        return found
 
 
 @dataclass(frozen=True)
@@ -82,6 +131,30 @@ def _address(text: str) -> Address:
     return Address(host.strip("[]") or "0.0.0.0", int(port))
 
 
+def _plain(value: object) -> str:
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _duration(text: str) -> timedelta:
+    """As Kubernetes and Go write it, with days beside: 14d, 2h30m, 90s, 250ms."""
+    parts = re.findall(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)(ms|d|h|m|s)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError("a duration such as 14d, 2h30m or 90s")
+    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    return timedelta(seconds=sum(float(number) * units[unit] for number, unit in parts))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split(","))
+    if not all(re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", part) for part in parts):
+        raise ValueError("DNS names or IP addresses, separated by commas")
+    return parts
+
+
 def _path(text: str) -> Path:
     path = Path(text)
     if not path.exists():
@@ -103,9 +176,11 @@ def _one_of(allowed: Iterable[str]) -> Callable[[str], str]:
     return _matching(choices.__contains__, "one of " + ", ".join(choices))
 
 
+_LABEL: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _tenant = _matching(is_tenant, "the tenant's GUID or domain")
 _audience = _matching(is_audience, "an audience of at most 600 characters without spaces")
-_namespace = _matching(lambda text: text.replace("-", "").isalnum() and text.isascii(), "a namespace's name")
+_namespace = _matching(lambda text: re.fullmatch(_LABEL, text) is not None, "a namespace's name")
+_object_name = _matching(lambda text: re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", text) is not None, "an object's name")
 
 _OPTIONS: Final = (
     _Option("listen", "ADDRESS:PORT", "where kube-apiserver calls, with TLS (0.0.0.0:9443)", _address),
@@ -114,6 +189,18 @@ _OPTIONS: Final = (
     _Option("kubeconfig", "PATH", "the cluster to ask for ServiceAccounts (the one this pod runs in)", _path),
     _Option("tls_cert", "PATH", "certificate chain to serve (one of its own, for development)", _path),
     _Option("tls_key", "PATH", "its private key (in the same file)", _path),
+    _Option("certificates", "MODE", f"{', '.join(CERTIFICATES)} (by what else is given)", _one_of(CERTIFICATES)),
+    _Option("secret", "NAME", f"where the self-managed CA is kept ({names.DEFAULT_SECRET})", _object_name),
+    _Option("service", "NAME", f"by which kube-apiserver calls ({names.DEFAULT_SERVICE})", _object_name),
+    _Option(
+        "configuration", "NAME", f"webhook configuration to trust us ({names.DEFAULT_CONFIGURATION})", _object_name
+    ),
+    _Option("extra_names", "NAMES", "more names and addresses that the certificate is good for", _names),
+    _Option("ca_lifetime", "DURATION", "of the self-managed CA, renewed at two thirds (730d)", _duration),
+    _Option("leaf_lifetime", "DURATION", "of each replica's certificate, renewed at two thirds (14d)", _duration),
+    _Option("interval", "DURATION", "between two looks at Secret and configuration (30s)", _duration),
+    _Option("settle", "DURATION", "for which a new CA is published before it signs (120s)", _duration),
+    _Option("skew", "DURATION", "by which clocks may differ (1h)", _duration),
     _Option("log_level", "LEVEL", f"{', '.join(LOG_LEVELS)} (info)", _one_of(LOG_LEVELS)),
     _Option("scope", "SCOPE", f"{', '.join(SCOPES)} (pod-label)", _one_of(SCOPES), policy=True),
     _Option("tenant_id", "TENANT", "for ServiceAccounts that name none: GUID or domain", _tenant, policy=True),
@@ -129,10 +216,10 @@ _OPTIONS: Final = (
 )
 
 
-def add_flags(parser: argparse.ArgumentParser, *, policy_only: bool) -> None:
-    """The flags of `serve`, or those of them that decide about pods. `read_settings` checks the values."""
+def add_flags(parser: argparse.ArgumentParser, *, policy_only: bool = False, only: Collection[str] = ()) -> None:
+    """The flags of `serve`, those that decide about pods, or some by name. `read_settings` checks the values."""
     for option in _OPTIONS:
-        if option.policy or not policy_only:
+        if (option.policy or not policy_only) and (not only or option.name in only):
             parser.add_argument(option.flag, metavar=option.metavar, help=f"{option.help} [{option.variable}]")
 
 
@@ -156,10 +243,24 @@ def read_settings(flags: argparse.Namespace, environ: Mapping[str, str]) -> Sett
         problems.append(
             "--accounts and --kubeconfig exclude each other: ServiceAccounts come from files or from a cluster"
         )
+    if found.get("certificates") == FILES and "tls_cert" not in found:
+        problems.append("--certificates is files, so --tls-cert is needed")
+    if found.get("certificates", FILES) != FILES and "tls_cert" in found:
+        problems.append(f"--tls-cert is given, but --certificates is {found['certificates']}: leave one of them out")
     if "tls_key" in found and "tls_cert" not in found:
         problems.append("--tls-key is given without --tls-cert")
     if problems:
         raise SettingsError(problems)
-    of_policy = {each.name for each in fields(Policy)}
-    policy = Policy(**{name: value for name, value in found.items() if name in of_policy})
-    return Settings(**{name: value for name, value in found.items() if name not in of_policy}, policy=policy)
+    policy = Policy(**_of(Policy, found))
+    rotation = Rotation(**_of(Rotation, found))
+    settings = Settings(**_of(Settings, found), policy=policy, rotation=rotation)
+    try:
+        rotation.certs(policy.own_namespace)
+    except ValueError as error:
+        raise SettingsError(str(error).split("; ")) from None
+    return settings
+
+
+def _of(group: type[Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    members = {each.name for each in fields(group)}
+    return {name: value for name, value in found.items() if name in members}

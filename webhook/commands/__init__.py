@@ -13,6 +13,7 @@ from webhook.settings import SettingsError
 _COMMANDS: Mapping[str, str] = {
     "serve": "answer kube-apiserver",
     "mutate": "show what would become of manifests, without a cluster",
+    "certs": "show the state of the certificates of a cluster, or rotate them",
 }
 
 

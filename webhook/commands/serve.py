@@ -4,19 +4,22 @@ import argparse
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from certs.description import Source
+from certs.dial import Dialler
+from certs.managed import SelfManagedSource
 from certs.sources import DevelopmentSource, FilesSource
 from webhook import __version__
 from webhook.accounts import AccountSource, CachedAccounts, FileAccounts
-from webhook.kube import ClusterAccounts
+from webhook.kube import ClusterAccounts, Kube
 from webhook.logs import Log, configure
 from webhook.metrics import Metrics
 from webhook.operations import Check, create_operations, on_event_loop
 from webhook.reviewer import Reviewer
 from webhook.server import Application, State, running
-from webhook.settings import Settings, SettingsError, add_flags, read_settings
+from webhook.settings import DEVELOPMENT, FILES, SELF_MANAGED, Settings, SettingsError, add_flags, read_settings
+from webhook.stores import KubeConfiguration, KubeSecret
 from webhook.worker import Service
 from webhook.worker import run as run_worker
 
@@ -25,7 +28,7 @@ _log = logging.getLogger("webhook")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
-    add_flags(parser, policy_only=False)
+    add_flags(parser)
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -41,27 +44,34 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise SettingsError(
             ["where do ServiceAccounts come from? This is no pod: give --accounts PATH or --kubeconfig PATH"]
         )
+    mode = _mode(settings, environ)
     log = configure(level=settings.log_level)
-    log.line("info", "starting", version=__version__, settings=settings.effective())
-    run_worker(lambda: _service(settings, files, log), listen=str(settings.listen), ops_listen=str(settings.ops_listen))
+    log.line("info", "starting", version=__version__, settings=settings.effective() | {"certificates": mode})
+    run_worker(
+        lambda: _service(settings, mode, files, log), listen=str(settings.listen), ops_listen=str(settings.ops_listen)
+    )
     return 0
 
 
-def _service(settings: Settings, files: FileAccounts | None, log: Log) -> Service:
+def _service(settings: Settings, mode: str, files: FileAccounts | None, log: Log) -> Service:
     """Everything that a worker serves, put together in it."""
     metrics, state = Metrics(version=__version__), State()
-    certificates = _certificates(settings)
-    checks: dict[str, Check] = {"certificate": lambda: _certificate(certificates)}
-    services = [_certificate_task(certificates, metrics)]
+    kube = Kube(settings.kubeconfig)
+    services: list[AbstractAsyncContextManager[object]] = []
+    checks: dict[str, Check] = {}
+    if files is None or mode == SELF_MANAGED:
+        services.append(kube)
+    certificates = _certificates(settings, mode, kube)
+    services.append(_certificate_task(certificates, metrics))
+    checks["certificate"] = lambda: _certificate(certificates)
     source: AccountSource
     if files:
         source = files
         checks["accounts"] = lambda: (True, f"{len(files)} from files")
     else:
-        cluster = ClusterAccounts(settings.kubeconfig)
-        source = cluster
-        checks["api-server"] = lambda: cluster.health
-        services += [cluster.connected(), running("API server", cluster.ask_until_allowed)]
+        source = cluster = ClusterAccounts(kube)
+        checks["API server"] = lambda: cluster.health
+        services.append(running("API server", cluster.ask_until_allowed))
     reviewer = Reviewer(CachedAccounts(source, counter=metrics.lookup), settings.policy)
     return Service(
         reviews=Application(reviewer.review, metrics=metrics, log=log, state=state, services=services),
@@ -72,10 +82,28 @@ def _service(settings: Settings, files: FileAccounts | None, log: Log) -> Servic
     )
 
 
-def _certificates(settings: Settings) -> Source:
+def _mode(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Where the certificate comes from when nobody says: given files, else the cluster of this pod, else nowhere."""
+    if settings.certificates:
+        return settings.certificates
+    if settings.tls_cert:
+        return FILES
+    return SELF_MANAGED if "KUBERNETES_SERVICE_HOST" in environ and not settings.accounts else DEVELOPMENT
+
+
+def _certificates(settings: Settings, mode: str, kube: Kube) -> Source:
+    if mode == SELF_MANAGED:
+        namespace, rotation = settings.policy.own_namespace, settings.rotation
+        host = settings.listen.host
+        return SelfManagedSource(
+            secrets=KubeSecret(kube, namespace, rotation.secret),
+            trust=KubeConfiguration(kube, rotation.configuration),
+            settings=rotation.certs(namespace),
+            dial=Dialler({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), settings.listen.port),
+        )
     if settings.tls_cert:
         return FilesSource(certificate=settings.tls_cert, key=settings.tls_key)
-    development = DevelopmentSource()
+    development = DevelopmentSource(names=settings.rotation.extra_names)
     _log.warning("serving a certificate of its own, for development", extra={"authority": development.authority_pem})
     return development
 
@@ -93,6 +121,7 @@ async def _certificate_task(certificates: Source, metrics: Metrics) -> AsyncIter
                 metrics.authority_not_after(description.authority_not_after.timestamp())
             if description.trust_published is not None:
                 metrics.trust_published(published=description.trust_published)
+            metrics.certificate_events(description.counts)
             await asyncio.sleep(10)
 
     await certificates.start()

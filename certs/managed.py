@@ -1,0 +1,287 @@
+"""The self-managed mode: one authority for all replicas in a Secret, one leaf for each in memory.
+
+Each round reads the webhook configuration and then the Secret, asks `certs.rotation.next_step` what is missing, does
+that one thing and reads again, until nothing is. The order of the two readings matters: a caBundle is changed against a
+configuration that is no newer than the Secret from which it is derived.
+A conflict means that another replica was faster: it is counted, not logged. What a person must mend is one error line
+when it begins and one line when it is over. Nothing here stops serving: whatever fails, the leaf that is served stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections import Counter
+from collections.abc import Awaitable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from cryptography import x509
+
+from certs import advice, store
+from certs.clock import Chance, Clock, SystemClock, system_chance
+from certs.description import Description, Problem
+from certs.dial import Dial
+from certs.errors import (
+    CertificateError,
+    Conflict,
+    DialError,
+    NotFound,
+    RefusedDial,
+    StoreError,
+    Unavailable,
+    UntimelyPair,
+)
+from certs.pem import bundle_pem, fingerprint
+from certs.rotation import Leaf, Rest, Step, View, clock_is_off, next_step, phase
+from certs.serving import Serving
+from certs.settings import Settings
+from certs.steps import COUNTS, Look, Performer, limited
+from certs.store import SecretStore, State, Stored
+from certs.trust import Published, TrustStore, common, observe, published
+
+__all__ = ["SelfManagedSource"]
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+_STEPS = 16  # in one round: a first start needs 4, a rotation 6, the rest is for conflicts
+_PATIENCE = 3  # rounds for which the API server may be away before a line is logged
+
+
+class SelfManagedSource:
+    """See the module. `dial` tries each rotation with a fresh connection; without it that is left out."""
+
+    def __init__(
+        self,
+        *,
+        secrets: SecretStore,
+        trust: TrustStore,
+        settings: Settings,
+        clock: Clock | None = None,
+        chance: Chance | None = None,
+        dial: Dial | None = None,
+        serving: Serving | None = None,
+    ) -> None:
+        self._secrets, self._trust, self._settings, self._dial = secrets, trust, settings, dial
+        self._clock, self._chance = clock or SystemClock(), chance or system_chance()
+        self.serving = serving or Serving(clock=self._clock)
+        self._counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
+        self._performer = Performer(
+            secrets=secrets,
+            trust=trust,
+            settings=settings,
+            clock=self._clock,
+            serving=self.serving,
+            counts=self._counts,
+        )
+        self._jitter = self._chance.random()
+        self._leaf: Leaf | None = None
+        self._read: tuple[str, State] | None = None
+        self._view: View | None = None
+        self._known: tuple[x509.Certificate, ...] = ()
+        self._seen: dict[str, datetime] = {}
+        self._vanished: frozenset[str] = frozenset()
+        self._trusted: bool | None = None
+        self._dialled: tuple[object, str] | None = None
+        self._refused = False
+        self._dials_in_vain = self._rounds_in_vain = 0
+        self._away: Counter[str] = Counter()
+        self._problems: dict[str, Problem] = {}
+
+    async def start(self) -> None:
+        """The first round. For an API server that is away, `run` waits."""
+        await self._guarded_round()
+
+    async def run(self) -> None:
+        """Round after round, until cancelled."""
+        while True:
+            await self._clock.sleep(self._pause())
+            await self._guarded_round()
+            await self._dial_if_due()
+
+    def healthy(self) -> bool:
+        """A leaf is served, every caBundle of ours vouches for it, and no fresh connection was turned away."""
+        return self.serving.usable() and self._trusted is True and not self._refused
+
+    def describe(self) -> Description:
+        """The state as of the last round."""
+        view = self._view
+        current = view.state.current if view and view.state else None
+        return Description(
+            mode="self-managed",
+            healthy=self.healthy(),
+            not_after=self.serving.not_after,
+            fingerprint=self.serving.fingerprint,
+            authority_not_after=current.not_valid_after_utc if current else None,
+            trust_published=self._trusted,
+            phase=phase(view).value if view else None,
+            dialled=self._dialled[1] if self._dialled else None,
+            problems=tuple(self._problems.values()),
+            counts=dict(self._counts),
+        )
+
+    async def round(self) -> None:
+        """Read, do what is missing, and read again until nothing is."""
+        problems: dict[str, Problem] = {}
+        skip: set[type[Step]] = set()
+        away = self._counts["unavailable"]
+        for _ in range(_STEPS):
+            look = await self._look(problems)
+            step = next_step(replace(look.view, skip=frozenset(skip)), self._settings)
+            if isinstance(step, Rest):
+                break
+            kind = type(step).__name__
+            try:
+                self._leaf = await self._performer.perform(step, look) or self._leaf
+                self._away.pop(kind, None)
+            except (Conflict, UntimelyPair) as error:
+                # Another replica was faster, or this process was suspended between reading and signing.
+                _log.debug("%s: %s", kind, error)
+                self._counts["conflicts"] += 1
+                await self._clock.sleep(self._chance.random() / 2)
+            except CertificateError as error:
+                skip.add(type(step))
+                self._note(problems, kind, error, advice.step(step, error, self._settings))
+            if self._away["trust"] or self._away["secret"]:
+                break  # one time limit a round is enough
+        self._rounds_in_vain = self._rounds_in_vain + 1 if self._counts["unavailable"] > away else 0
+        self._conclude(look.view, problems)
+
+    async def _look(self, problems: dict[str, Problem]) -> Look:
+        settings, asked = self._settings, self._clock.now()
+        configuration, stored, state = None, None, None
+        try:
+            configuration = await self._limited(self._trust.get())
+        except StoreError as error:
+            self._note(problems, "trust", error, advice.trust(error, settings))
+            if isinstance(error, NotFound):
+                self._trusted, self._seen = False, {}
+        else:
+            self._clear(problems, "trust")
+        try:
+            stored = await self._limited(self._secrets.get())
+            state = self._state(stored)
+        except NotFound:
+            state = store.read(None, name=settings.name)
+        except StoreError as error:
+            self._note(problems, "secret", error, advice.secret(error, settings))
+        if state is not None:
+            self._clear(problems, "secret")
+        now, entries, vanished = self._clock.now(), None, frozenset[str]()
+        if configuration is not None:
+            entries = published(configuration, names=settings.webhooks, service=settings.service)
+            vanished = self._observe(entries, now=now)
+        view = View(
+            asked=asked,
+            now=now,
+            api_time=stored.date if stored else None,
+            state=state,
+            entries=entries or None,
+            leaf=self._leaf,
+            seen=dict(self._seen),
+            known=self._known,
+            jitter=self._jitter,
+        )
+        if state is not None and state.current is not None:
+            self._known = state.authorities()
+        return Look(view=view, stored=stored, configuration=configuration, vanished=vanished)
+
+    def _observe(self, entries: tuple[Published, ...], *, now: datetime) -> frozenset[str]:
+        before, self._seen = self._seen, observe(self._seen, entries, now=now)
+        self._vanished = (self._vanished | before.keys()) - self._seen.keys()
+        return self._vanished
+
+    def _state(self, stored: Stored) -> State:
+        """Reading tries the key, which costs a millisecond: once for each version of the Secret."""
+        if self._read is None or self._read[0] != stored.version:
+            self._read = stored.version, store.read(stored, name=self._settings.name)
+        return self._read[1]
+
+    def _conclude(self, view: View, problems: dict[str, Problem]) -> None:
+        settings, leaf = self._settings, self._leaf
+        self._view = view
+        current = view.state.current if view.state else None
+        if view.entries is not None:
+            self._trusted = leaf is not None and fingerprint(leaf.authority) in common(view.entries)
+        elif "trust" not in problems and not self._away["trust"]:
+            self._trusted, problems["webhook"] = False, advice.no_webhook(settings)
+        if view.api_time is not None and clock_is_off(view, settings):
+            problems["clock"] = advice.clock(view.now, view.api_time, settings)
+        elif current is not None and current.not_valid_before_utc > view.now:
+            problems["future"] = advice.authority_from_the_future(current.not_valid_before_utc, settings)
+        if not problems and not self._rounds_in_vain and not (self.serving.usable() and self._trusted):
+            problems["leaf"] = advice.not_serving(settings)
+        self._tell(problems)
+
+    async def _dial_if_due(self) -> None:
+        """After each rotation and each change of the bundle, until it succeeds."""
+        view = self._view
+        if self._dial is None or view is None or view.entries is None or not (self._trusted and self.serving.usable()):
+            return
+        held = common(view.entries)
+        rotation = (self.serving.fingerprint, held)
+        if self._dialled == (rotation, "ok"):
+            return
+        bundle = bundle_pem(c for c in view.entries[0].bundle.certificates if fingerprint(c) in held)
+        try:
+            await self._dial(bundle=bundle, name=self._settings.name)
+        except DialError as error:
+            self._dialled, self._refused = (rotation, str(error)), isinstance(error, RefusedDial)
+            self._counts["dials_failed"] += 1
+            self._dials_in_vain += 1
+            if self._refused or self._dials_in_vain >= _PATIENCE:
+                self._tell({**self._problems, "dial": advice.refused(error)})
+        else:
+            self._dialled, self._refused, self._dials_in_vain = (rotation, "ok"), False, 0
+            self._tell({area: problem for area, problem in self._problems.items() if area != "dial"})
+
+    def _note(self, problems: dict[str, Problem], area: str, error: CertificateError, problem: Problem) -> None:
+        """Something failed. An API server that is away for a moment is nobody's business."""
+        if isinstance(error, Unavailable):
+            self._counts["unavailable"] += 1
+            self._away[area] += 1
+            if self._away[area] < _PATIENCE:
+                _log.debug("%s: %s", area, error)
+                return
+        problems[area] = problem
+
+    def _clear(self, problems: dict[str, Problem], area: str) -> None:
+        problems.pop(area, None)
+        self._away.pop(area, None)
+
+    def _tell(self, problems: dict[str, Problem]) -> None:
+        """One line when something begins or changes its kind, and one when it is over."""
+        if self._refused or self._dials_in_vain >= _PATIENCE:
+            problems = {**problems, **({"dial": self._problems["dial"]} if "dial" in self._problems else {})}
+        for area, problem in problems.items():
+            before = self._problems.get(area)
+            if before is None or before.fix != problem.fix:
+                _log.error("%s", problem)
+        for area, problem in self._problems.items():
+            if area not in problems:
+                _log.info("over: %s", problem.what)
+        self._problems = problems
+
+    def _pause(self) -> float:
+        """Seconds until the next round: never far, since the wall clock is what counts and it is looked at then."""
+        interval, chance = self._settings.interval.total_seconds(), self._chance.random()
+        in_vain = max(self._rounds_in_vain, self._dials_in_vain)
+        if in_vain:
+            return min(interval, 2.0**in_vain) * (0.5 + chance / 2)
+        return interval * (1 - chance / 5)
+
+    async def _guarded_round(self) -> None:
+        """A bug in a round must not end the rounds: the next one may heal what this one could not."""
+        try:
+            await self.round()
+        except Exception as error:  # noqa: BLE001 - and its text is not logged: it may quote what it was given
+            self._counts["bugs"] += 1
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(frame.filename).name}:{frame.lineno}"
+            _log.error("a round failed: %s at %s. Report it; serving goes on", type(error).__name__, place)
+
+    async def _limited(self, call: Awaitable[_T]) -> _T:
+        return await limited(call, limit=self._settings.call_limit)

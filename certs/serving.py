@@ -1,0 +1,198 @@
+"""The certificate that new connections meet, replaced without touching the connections that are.
+
+A live SSLContext is never changed: `load_cert_chain` with a pair that does not match leaves a context broken for good
+(reference, finding 0.7). The server listens with `Serving.listening_context`, whose `sni_callback` (which OpenSSL calls
+for a client without a name too) hands each new connection the current context: a new one for each pair, tried before it
+counts. Until there is a pair it is a throw-away that no client trusts: a connection fails as "unknown authority".
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from certs.authority import make_authority, make_leaf
+from certs.clock import Clock, SystemClock
+from certs.errors import MismatchedPair, RefusedPair, UntimelyPair
+from certs.pem import Pair, fingerprint, fits
+
+__all__ = ["Serving", "check", "handshake"]
+
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - for files of mode 0600 that live for a millisecond
+_ROUND_TRIPS = 8  # a handshake in memory needs 3
+
+
+class Serving:
+    """The current context, and the one to listen with."""
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        placeholder = _placeholder(self._clock.now())
+        self._current = _context(placeholder)
+        self._pair: Pair | None = None
+        self._listening = _context(placeholder)
+        self._listening.sni_callback = self._hand_over
+        # A resumed session skips the certificate and so hides a rotation from its client; kube-apiserver keeps none.
+        self._listening.num_tickets = 0
+
+    def __repr__(self) -> str:
+        return f"Serving(fingerprint={self.fingerprint!r}, not_after={self.not_after!r})"
+
+    @property
+    def listening_context(self) -> ssl.SSLContext:
+        """What a server listens with, for as long as it lives: TLS 1.2 and later."""
+        return self._listening
+
+    @property
+    def certificate(self) -> x509.Certificate | None:
+        """The leaf that is served; None until there is one."""
+        return self._pair.certificate if self._pair else None
+
+    @property
+    def not_after(self) -> datetime | None:
+        """When the leaf that is served expires; None until there is one."""
+        return self._pair.certificate.not_valid_after_utc if self._pair else None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """SHA-256 of the leaf that is served, in hex; None until there is one."""
+        return fingerprint(self._pair.certificate) if self._pair else None
+
+    def usable(self) -> bool:
+        """Whether a leaf is served that has not expired."""
+        return self.not_after is not None and self._clock.now() <= self.not_after
+
+    def replace(self, pair: Pair, *, names: Sequence[str] = ()) -> None:
+        """Serve `pair` to every connection from now on. Connections that are open keep theirs.
+
+        `names` are the ones it must be good for. Raises `MismatchedPair`, `UntimelyPair` or `RefusedPair`, and then
+        nothing has changed.
+        """
+        check(pair, now=self._clock.now(), names=names)
+        context = _context(pair)
+        handshake(context, pair)
+        self._pair, self._current = pair, context
+
+    def _hand_over(self, connection: ssl.SSLObject, _name: str | None, _listening: ssl.SSLContext) -> None:
+        connection.context = self._current
+
+
+def check(pair: Pair, *, now: datetime, names: Sequence[str] = ()) -> None:
+    """Whether a client could accept the pair at all. Raises `MismatchedPair`, `UntimelyPair` or `RefusedPair`."""
+    leaf = pair.certificate
+    if not fits(leaf, pair.key):
+        raise MismatchedPair("the private key is not that of the certificate")
+    if now > leaf.not_valid_after_utc:
+        raise UntimelyPair(f"the certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%SZ}")
+    if now < leaf.not_valid_before_utc:
+        raise UntimelyPair(f"the certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M:%SZ}")
+    try:
+        if ExtendedKeyUsageOID.SERVER_AUTH not in leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value:
+            raise RefusedPair("the certificate is not for servers: its extended key usage lacks serverAuth")
+    except x509.ExtensionNotFound:
+        pass
+    if missing := [name for name in names if not _covers(leaf, name)]:
+        raise RefusedPair(
+            f"the certificate is not for {', '.join(missing)}, only for {', '.join(_names(leaf)) or 'no name'}"
+        )
+
+
+def handshake(context: ssl.SSLContext, pair: Pair) -> None:
+    """A TLS handshake in memory, so that a context which cannot do one never serves. Raises `RefusedPair`."""
+    anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server, client = context.wrap_bio(there, back, server_side=True), anyone.wrap_bio(back, there)
+    try:
+        for _ in range(_ROUND_TRIPS):
+            if _step(client) and _step(server):
+                break
+            _step(server)
+    except ssl.SSLError as error:
+        raise RefusedPair(
+            f"no TLS handshake is possible with the certificate: {error.reason or 'unknown reason'}"
+        ) from None
+    if client.getpeercert(binary_form=True) != pair.certificate.public_bytes(Encoding.DER):
+        raise RefusedPair("a TLS handshake with the certificate did not finish")
+
+
+def _step(side: ssl.SSLObject) -> bool:
+    try:
+        side.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    return True
+
+
+def _context(pair: Pair) -> ssl.SSLContext:
+    """A new server context with `pair`. Raises `RefusedPair` where OpenSSL wants none of it, as of a key too short."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    pem = pair.private_pem()
+    try:
+        try:
+            with _memory_file(pem) as path:
+                context.load_cert_chain(path)
+        except ssl.SSLError:
+            raise
+        except OSError:  # no memfd, or no /proc to open it by
+            with _shared_file(pem) as path:
+                context.load_cert_chain(path)
+    except ssl.SSLError as error:
+        raise RefusedPair(f"OpenSSL refuses the certificate: {error.reason or 'unknown reason'}") from None
+    return context
+
+
+@contextmanager
+def _memory_file(content: bytes) -> Iterator[str]:
+    """A file that has no name in any directory and is gone when it is closed. Raises OSError where there is none."""
+    if not hasattr(os, "memfd_create"):
+        raise OSError("no memfd_create on this system")
+    descriptor = os.memfd_create("pair", os.MFD_CLOEXEC)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(content)
+        file.flush()
+        yield f"/proc/self/fd/{descriptor}"
+
+
+@contextmanager
+def _shared_file(content: bytes) -> Iterator[str]:
+    """A file of mode 0600 in shared memory (on a developer's machine that has none, in the folder for such files)."""
+    descriptor, path = tempfile.mkstemp(prefix="m365wi-", dir=_SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            yield path
+    finally:
+        Path(path).unlink()
+
+
+def _covers(leaf: x509.Certificate, name: str) -> bool:
+    """Whether `leaf` is for `name`: exactly, or by a wildcard in the place of the first label."""
+    wildcard = f"*.{name.partition('.')[2]}"
+    return any(known.lower() in {name.lower(), wildcard.lower()} for known in _names(leaf))
+
+
+def _names(leaf: x509.Certificate) -> list[str]:
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
+
+
+def _placeholder(now: datetime) -> Pair:
+    authority = make_authority(now=now, lifetime=timedelta(days=1), common_name="m365-workload-identity not ready")
+    return make_leaf(authority, names=["not-ready.invalid"], now=now, lifetime=timedelta(days=1))

@@ -1,0 +1,106 @@
+"""`python -m webhook certs`, on a real cluster whose webhook keeps its own certificates."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.server import Running, running
+from tests.cluster.cluster import Cluster
+from tests.cluster.processes import wait_until
+from tests.cluster.registration import CONFIGURATIONS, configuration
+
+NAMESPACE = "certs-command"
+CONFIGURATION = "certs-command"
+SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/m365-workload-identity-ca"
+FLAGS = ("--own-namespace", NAMESPACE, "--configuration", CONFIGURATION)
+
+
+@pytest.fixture(scope="module")
+def webhook(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A webhook with certificates of its own, trusted by a configuration that sends it nothing of other tests."""
+    control_plane.create_namespace(NAMESPACE)
+    wanted = configuration("https://127.0.0.1:1/mutate", b"", name=CONFIGURATION)
+    for webhook in wanted["webhooks"]:
+        del webhook["clientConfig"]["caBundle"]
+        webhook["objectSelector"] = {"matchLabels": {"only": CONFIGURATION}}
+    control_plane.api.post(CONFIGURATIONS, wanted).expect()
+    folder = tmp_path_factory.mktemp("webhook")
+    settings = ["--kubeconfig", str(control_plane.kubeconfig), *FLAGS, "--interval", "1s", "--settle", "2s"]
+    with running(folder, settings, certificates="self-managed") as process:
+        yield process
+    control_plane.api.delete(f"{CONFIGURATIONS}/{CONFIGURATION}").expect()
+    control_plane.delete_namespace(NAMESPACE)
+
+
+def certs(cluster: Cluster, *arguments: str, kubeconfig: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """The command, against `cluster`."""
+    command = [sys.executable, "-m", "webhook", "certs", *arguments, *FLAGS]
+    command += ["--kubeconfig", str(kubeconfig or cluster.kubeconfig)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+def authorities(cluster: Cluster) -> list[str]:
+    """What the Secret's certificates are there for."""
+    report = json.loads(certs(cluster, "-o", "json").stdout)
+    return [row["state"] for row in report["rows"] if row["place"] == "Secret"]
+
+
+def test_it_shows_the_ca_whom_the_cluster_trusts_and_what_is_served(control_plane: Cluster, webhook: Running) -> None:
+    """A row for each certificate, with its end and what it is there for; exit code 0."""
+    done = certs(control_plane, "--connect", f"127.0.0.1:{webhook.port}")
+    assert done.returncode == 0, done.stdout
+    assert "signs" in done.stdout
+    assert "caBundle of labelled.m365.workload.identity" in done.stdout
+    assert "trusted by every caBundle" in done.stdout
+    assert "PRIVATE KEY" not in done.stdout + done.stderr
+
+
+def test_the_ca_can_be_rotated(control_plane: Cluster, webhook: Running) -> None:
+    """`rotate --ca` stages the next one, once; the replicas take it from there."""
+    before = json.loads(certs(control_plane, "-o", "json").stdout)["rows"][0]["fingerprint"]
+    done = certs(control_plane, "rotate", "--ca")
+    assert done.returncode == 0, done.stderr
+
+    def promoted() -> bool:
+        rows = json.loads(certs(control_plane, "-o", "json").stdout)["rows"]
+        return any(row["state"] == "signs" and row["fingerprint"] != before for row in rows)
+
+    wait_until(promoted, "the next CA in use", seconds=30)
+    assert any(state.startswith("trusted") for state in authorities(control_plane))
+
+
+def test_the_replicas_certificate_can_be_replaced(control_plane: Cluster, webhook: Running) -> None:
+    """`rotate` alone keeps the CA and gives every replica a new leaf."""
+
+    def served() -> str:
+        report = json.loads(certs(control_plane, "-o", "json", "--connect", f"127.0.0.1:{webhook.port}").stdout)
+        return next(str(row["fingerprint"]) for row in report["rows"] if row["place"].startswith("127.0.0.1"))
+
+    before = served()
+    assert certs(control_plane, "rotate").returncode == 0
+    wait_until(lambda: served() != before, "another leaf", seconds=30)
+
+
+def test_what_a_person_must_mend_is_one_line_with_its_fix(control_plane: Cluster, webhook: Running) -> None:
+    """Without permission to read them, the Secret and the configuration are named, with what to give."""
+    control_plane.api.post(
+        f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts",
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody"}},
+    ).expect(201, 409)
+    done = certs(control_plane, kubeconfig=control_plane.kubeconfig_for_account(NAMESPACE, "nobody"))
+    assert done.returncode == 1
+    lines = [line for line in done.stdout.splitlines() if line.startswith("! ")]
+    assert len(lines) == 2
+    assert "RBAC forbids `get`" in lines[0]
+    assert "RBAC forbids `get`" in lines[1]
+
+
+def test_wrong_usage_is_told_all_at_once(control_plane: Cluster) -> None:
+    """Exit code 2, a line for each mistake."""
+    done = certs(control_plane, "--ca", "--connect", "somewhere")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 2

@@ -1,0 +1,277 @@
+"""`python -m webhook serve` as a process: its settings, its answers, its start and its end."""
+
+import base64
+import http.client
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.server import Running, free_port, running
+
+ACCOUNTS = """
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: terraform
+  namespace: shop
+  annotations:
+    azure.workload.identity/client-id: 11111111-2222-3333-4444-555555555555
+"""
+
+
+@pytest.fixture(scope="module")
+def accounts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with one annotated ServiceAccount."""
+    path = tmp_path_factory.mktemp("accounts") / "accounts.yaml"
+    path.write_text(ACCOUNTS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def webhook(accounts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The webhook without a cluster."""
+    with running(tmp_path_factory.mktemp("webhook"), ["--accounts", str(accounts), "--tenant-id", "contoso.com"]) as it:
+        yield it
+
+
+def review(**changes: Any) -> dict[str, Any]:
+    """An AdmissionReview as kube-apiserver sends it; `changes` go to its request, None takes a member out."""
+    request: dict[str, Any] = {
+        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+        "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "namespace": "shop",
+        "operation": "CREATE",
+        "object": {
+            "metadata": {"generateName": "web-", "labels": {"azure.workload.identity/use": "true"}},
+            "spec": {"serviceAccountName": "terraform", "containers": [{"name": "app", "image": "example.test/app:1"}]},
+        },
+        "dryRun": False,
+    }
+    request |= changes
+    request = {key: value for key, value in request.items() if value is not None}
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+
+
+def encoded(**changes: Any) -> bytes:
+    """`review` as bytes."""
+    return json.dumps(review(**changes)).encode()
+
+
+def nested(depth: int) -> bytes:
+    """An AdmissionReview with lists inside lists."""
+    body = encoded(options="HERE")
+    return body.replace(b'"HERE"', b"[" * depth + b"]" * depth)
+
+
+BAD = {
+    "empty": b"",
+    "no JSON": b"pods, please",
+    "truncated": encoded()[:-40],
+    "not UTF-8": encoded().replace(b"terraform", b"\xff\xfe\xfd"),
+    "a list": b"[]",
+    "a number": b"7",
+    "a number beyond all numbers": encoded(options="HERE").replace(b'"HERE"', b"1" + b"0" * 400),
+    "deep nesting": nested(100_000),
+    "v1beta1": encoded().replace(b"admission.k8s.io/v1", b"admission.k8s.io/v1beta1"),
+    "no request": b'{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}',
+    "no uid": encoded(uid=None),
+    "a number as uid": encoded(uid=7),
+    "DELETE": encoded(operation="DELETE"),
+    "a Deployment": encoded(kind={"group": "apps", "version": "v1", "kind": "Deployment"}),
+    "no object": encoded(object=None),
+    "null as object": encoded().replace(b'"object": {', b'"object": null, "was": {'),
+    "an object without spec": encoded(object={"metadata": {}}),
+    "containers as an object": encoded(object={"spec": {"containers": {"app": {}}}}),
+    "labels that are numbers": encoded(object={"metadata": {"labels": {"a": 1}}, "spec": {"containers": []}}),
+    "a subresource": encoded(subResource="ephemeralcontainers"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_is_no_review_of_a_new_pod_is_answered_in_one_line(webhook: Running, what: str) -> None:
+    """HTTP 400, a line of ASCII without a traceback; the process answers the next review as ever."""
+    status, body = webhook.post(BAD[what])
+    assert status == 400
+    assert body.endswith(b"\n")
+    assert body.count(b"\n") == 1
+    assert body.isascii()
+    assert len(body) < 300
+    status, _ = webhook.post(encoded())
+    assert status == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        encoded().replace(b'"dryRun": false', b'"dryRun": false, "dryRun": false'),
+        encoded(options={"huge": "HERE"}).replace(b'"HERE"', b"1" + b"0" * 40),
+        encoded(unknown={"to": ["this", "version"]}),
+        nested(500),
+    ],
+    ids=["duplicate keys", "a huge integer", "unknown members", "moderate nesting"],
+)
+def test_what_need_not_be_understood_is_not_in_the_way(webhook: Running, body: bytes) -> None:
+    """Members that no decision depends on may hold anything that is JSON."""
+    status, answer = webhook.post(body)
+    assert status == 200
+    assert json.loads(answer)["response"]["patchType"] == "JSONPatch"
+
+
+def test_a_body_of_eight_mebibytes_is_refused_before_it_is_read(webhook: Running) -> None:
+    """HTTP 413."""
+    status, _ = webhook.post(b" " * 8 * 1024 * 1024)
+    assert status == 413
+
+
+def test_the_answer_is_an_admission_review_of_the_same_uid(webhook: Running) -> None:
+    """apiVersion, kind and uid as kube-apiserver checks them, and a patch that is one."""
+    status, body = webhook.post(encoded())
+    answer = json.loads(body)
+    assert status == 200
+    assert (answer["apiVersion"], answer["kind"]) == ("admission.k8s.io/v1", "AdmissionReview")
+    assert answer["response"]["uid"] == review()["request"]["uid"]
+    assert {operation["op"] for operation in json.loads(base64.b64decode(answer["response"]["patch"]))} == {"add"}
+
+
+def test_azures_path_is_served_too(webhook: Running) -> None:
+    """A configuration made for Azure's webhook needs only another service."""
+    status, body = webhook.post(encoded(), path="/mutate-v1-pod?timeout=10s")
+    assert status == 200
+    assert json.loads(body)["response"]["allowed"] is True
+
+
+def test_probes_and_metrics_are_served_without_tls(webhook: Running) -> None:
+    """/livez, /readyz with a line a check, and counters of what was decided."""
+    webhook.post(encoded())
+    assert get(webhook, "/livez") == (200, "ok\n")
+    status, ready = get(webhook, "/readyz")
+    assert status == 200
+    assert ready.splitlines()[0] == "[+] server: serving"
+    assert "[+] accounts: 1 from files" in ready
+    status, metrics = get(webhook, "/metrics")
+    assert status == 200
+    assert 'm365wi_reviews_total{outcome="injected",reason="injected"}' in metrics
+    assert "m365wi_serving_certificate_not_after_seconds" in metrics
+
+
+def test_each_review_has_a_line_in_the_log(webhook: Running) -> None:
+    """JSON, with the uid and without the body."""
+    webhook.post(encoded(uid="a-uid-of-its-own"))
+    lines = [json.loads(line) for line in webhook.log.read_text().splitlines()]
+    line = next(line for line in lines if line.get("uid") == "a-uid-of-its-own")
+    assert (line["outcome"], line["reason"], line["status"]) == ("injected", "injected", 200)
+    assert (line["namespace"], line["pod"], line["account"]) == ("shop", "web-*", "terraform")
+    assert "example.test/app" not in webhook.log.read_text()
+
+
+def test_the_settings_in_force_are_logged_at_the_start(webhook: Running, accounts: Path) -> None:
+    """So that nobody has to guess what a replica runs with."""
+    first = json.loads(webhook.log.read_text().splitlines()[0])
+    assert first["message"] == "starting"
+    assert first["settings"]["tenant_id"] == "contoso.com"
+    assert first["settings"]["accounts"] == str(accounts)
+    assert first["settings"]["cloud"] == "public"
+
+
+def test_memory_stays_under_ninety_mebibytes(webhook: Running) -> None:
+    """Resident memory of the process that answers, after some reviews."""
+    for _ in range(50):
+        webhook.post(encoded())
+    children = Path(f"/proc/{webhook.pid}/task/{webhook.pid}/children").read_text().split()
+    status = Path(f"/proc/{children[0]}/status").read_text()
+    kibibytes = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+    assert kibibytes < 90 * 1024
+
+
+def test_every_wrong_setting_is_told_at_once(tmp_path: Path) -> None:
+    """A line each, with where it came from and what was expected; exit code 2, and nothing is started."""
+    done = serve(
+        *("--listen", "nowhere", "--cloud", "Public", "--tls-key", str(tmp_path), "--accounts", "/does/not/exist"),
+        environment={"M365WI_TENANT_ID": "not a tenant", "M365WI_SCOPE": "pods"},
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if not line.startswith("python -m webhook serve: ")] == []
+    for part in (
+        '--listen is "nowhere", expected ADDRESS:PORT',
+        '--cloud is "Public", expected one of public, gcc',
+        '--accounts is "/does/not/exist", expected a path that exists',
+        'M365WI_TENANT_ID is "not a tenant", expected the tenant\'s GUID or domain',
+        'M365WI_SCOPE is "pods", expected one of pod-label, namespace-label, cluster',
+        "--tls-key is given without --tls-cert",
+    ):
+        assert sum(part in line for line in lines) == 1, part
+
+
+def test_a_flag_wins_over_the_environment(accounts: Path, tmp_path: Path) -> None:
+    """A wrong variable is no matter when the flag is given."""
+    done = serve("--cloud", "nebula", environment={"M365WI_CLOUD": "public"})
+    assert '--cloud is "nebula"' in done.stderr
+
+
+def test_without_a_cluster_and_without_files_it_says_what_to_give() -> None:
+    """Outside a pod there is nowhere to look for ServiceAccounts."""
+    done = serve()
+    assert done.returncode == 2
+    assert "--accounts PATH or --kubeconfig PATH" in done.stderr
+
+
+def test_files_that_hold_no_service_account_are_refused_all_at_once(tmp_path: Path) -> None:
+    """Each file with its mistake."""
+    (tmp_path / "one.yaml").write_text("kind: [")
+    (tmp_path / "two.yaml").write_text(ACCOUNTS.replace("11111111-2222-3333-4444-555555555555", "42"))
+    done = serve("--accounts", str(tmp_path))
+    assert done.returncode == 2
+    assert "one.yaml: no YAML" in done.stderr
+    assert "two.yaml: annotation azure.workload.identity/client-id is 42, expected a string" in done.stderr
+
+
+def test_without_a_certificate_it_makes_one_for_development(accounts: Path) -> None:
+    """The authority to trust is in the log."""
+    port, ops_port = free_port(), free_port()
+    command = [sys.executable, "-m", "webhook", "serve", "--accounts", str(accounts)]
+    command += ["--listen", f"127.0.0.1:{port}", "--ops-listen", f"127.0.0.1:{ops_port}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        authority = ""
+        for line in process.stderr:
+            entry = json.loads(line)
+            authority = entry.get("authority", authority)
+            if entry["message"] == "ready":
+                break
+        process_running = Running(port, ops_port, authority, Path(), process)  # type: ignore[arg-type]
+        status, _ = process_running.post(encoded())
+        process.terminate()
+        process.stderr.read()
+    assert status == 200
+    assert process.returncode == 0
+
+
+def serve(*arguments: str, environment: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """The command, run until it ends."""
+    return subprocess.run(
+        [sys.executable, "-m", "webhook", "serve", *arguments],
+        env=environment or {},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def get(webhook: Running, path: str) -> tuple[int, str]:
+    """A page of the operations port."""
+    connection = http.client.HTTPConnection("127.0.0.1", webhook.ops_port, timeout=5)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()

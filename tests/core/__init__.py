@@ -1,0 +1,1 @@
+"""Tests of the pure core, the ServiceAccount look-up and the reviewer: no network, no cluster, no sleeps."""

@@ -1,0 +1,361 @@
+"""The cases in tests/cases/*.yaml: a pod, its ServiceAccount, and what the webhook must make of them.
+
+Unit tests, the tests of the offline command and the tests on a real kube-apiserver read the same files. A file holds
+cases of one subject, a YAML document each:
+
+    about: One sentence: what the webhook does here.
+    namespace: shop                  # where the pod is made; left out: shop
+    namespaceLabels: {}              # labels of that namespace; left out: none
+    policy: {scope: pod-label}       # cluster-wide settings that differ from Policy(): scope, tenant_id, cloud, audience
+    serviceAccount:                  # the one the pod names, or `default`.
+      annotations: {}                #   left out: the usual one; {}: without annotations; null: there is none
+    apiserver: why not               # only where a real kube-apiserver refuses or rewrites this pod
+    pod: {...}                       # the whole manifest
+    expect:
+      outcome: injected              # left out: injected
+      reason: injected               # left out: injected
+      message: the whole text        # denied: required
+      warnings: [the whole text]     # all of them, in order; left out: none
+      volume: usual                  # the volume that is added; left out: none
+      containers:                    # those that get something, by name, init containers and others alike
+        app: usual
+
+`message` and each warning may also be `{contains: text}` or `{contains: [text, text]}`. Texts name the default
+namespace only as `shop/`, so that `Case.moved` can put the case elsewhere.
+
+A volume is `usual` (azure-identity-token, 3600 s, the public audience) or `{name, audience, expirationSeconds}`, where
+what is left out is as usual. A container is `usual` (the eight variables of the usual ServiceAccount and the usual
+mount), or `{env, but, mount}`:
+
+    env:    `usual` (also when left out), or the variables that come before the container's own, in this order; {}: none
+    but:    values among them that differ; null: that variable is not injected
+    mount:  `usual` (also when left out), null: none, or `{name, mountPath}`, where what is left out is as usual
+
+The usual ServiceAccount is annotated with azure.workload.identity/client-id and tenant-id, see CLIENT and TENANT.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import yaml
+
+from webhook import names
+from webhook.identity import Account
+from webhook.policy import Policy
+from webhook.review import Request
+
+FOLDER: Final = Path(__file__).parent.parent / "cases"
+NAMESPACE: Final = "shop"
+CLIENT: Final = "11111111-1111-4111-8111-111111111111"
+TENANT: Final = "22222222-2222-4222-8222-222222222222"
+USUAL_ANNOTATIONS: Final = {names.AZURE_CLIENT_ID: CLIENT, names.AZURE_TENANT_ID: TENANT}
+# Written out, not built from the webhook's constants: a renamed constant must not rename what users rely on.
+USUAL_ENV: Final = {
+    "AZURE_FEDERATED_TOKEN_FILE": "/var/run/secrets/azure/tokens/azure-identity-token",
+    "M365_CLIENT_ID": CLIENT,
+    "M365_TENANT_ID": TENANT,
+    "M365_AUTH_METHOD": "workload_identity",
+    "M365_CLOUD": "public",
+    "AZURE_CLIENT_ID": CLIENT,
+    "AZURE_TENANT_ID": TENANT,
+    "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/",
+}
+USUAL_MOUNT: Final = {"name": "azure-identity-token", "mountPath": "/var/run/secrets/azure/tokens"}
+USUAL_VOLUME: Final = {
+    "name": "azure-identity-token",
+    "audience": "api://AzureADTokenExchange",
+    "expirationSeconds": 3600,
+}
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a message must be: `exact`, or, when that is None, something with every one of `parts` in it."""
+
+    exact: str | None = None
+    parts: tuple[str, ...] = ()
+
+    def fits(self, text: str) -> bool:
+        """Whether `text` is as it must be."""
+        if self.exact is not None:
+            return text == self.exact
+        return all(part in text for part in self.parts)
+
+    def moved(self, namespace: str) -> "Text":
+        """The same in another namespace."""
+        old, new = f"{NAMESPACE}/", f"{namespace}/"
+        exact = None if self.exact is None else self.exact.replace(old, new)
+        return Text(exact, tuple(part.replace(old, new) for part in self.parts))
+
+
+@dataclass(frozen=True)
+class Addition:
+    """What one container gets: variables before its own, and a mount after its own."""
+
+    env: tuple[Json, ...]
+    mount: Json | None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the webhook must answer. additions: by container name, those that get something. volume: the whole entry."""
+
+    outcome: str
+    reason: str
+    message: Text
+    warnings: tuple[Text, ...]
+    volume: Json | None
+    additions: Mapping[str, Addition]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case. id: file and number, for pytest. apiserver: why a real kube-apiserver cannot be shown it, or ""."""
+
+    id: str
+    about: str
+    pod: Json
+    expect: Expected
+    account: Account | None
+    namespace: str = NAMESPACE
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    policy: Policy = Policy()
+    apiserver: str = ""
+
+    @property
+    def account_name(self) -> str:
+        """The pod's ServiceAccount."""
+        return str(self.pod["spec"].get("serviceAccountName") or "default")
+
+    def request(self) -> Request:
+        """The case as the core sees it."""
+        return Request(uid="case", namespace=self.namespace, pod=self.pod)
+
+    def review(self, uid: str = "case") -> Json:
+        """The AdmissionReview that kube-apiserver would post."""
+        gvk = {"group": "", "version": "v1", "kind": "Pod"}
+        request = {
+            "uid": uid,
+            "kind": gvk,
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "operation": "CREATE",
+            "namespace": self.namespace,
+            "object": self.pod,
+            "dryRun": False,
+        }
+        return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+
+    def service_account(self) -> Json | None:
+        """The manifest of the ServiceAccount, None when there is none."""
+        if self.account is None:
+            return None
+        metadata = {
+            "name": self.account.name,
+            "namespace": self.namespace,
+            "annotations": dict(self.account.annotations),
+        }
+        return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+    def namespace_object(self) -> Json:
+        """The manifest of the namespace."""
+        metadata = {"name": self.namespace, "labels": dict(self.namespace_labels)}
+        return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+    def moved(self, namespace: str) -> "Case":
+        """The same case in another namespace, for tests that make one for each. Only where it is not about one."""
+        assert self.namespace == NAMESPACE, f"{self.id} is about namespace {self.namespace}"
+        expect = replace(
+            self.expect,
+            message=self.expect.message.moved(namespace),
+            warnings=tuple(text.moved(namespace) for text in self.expect.warnings),
+        )
+        account = self.account and replace(self.account, namespace=namespace)
+        return replace(self, namespace=namespace, account=account, expect=expect)
+
+    def expected_pod(self) -> Json:
+        """The pod as it must be afterwards, made from the case alone."""
+        pod = copy.deepcopy(self.pod)
+        spec = pod["spec"]
+        for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
+            addition = self.expect.additions.get(container.get("name"))
+            if addition is None:
+                continue
+            if addition.env:
+                container["env"] = [*copy.deepcopy(addition.env), *(container.get("env") or ())]
+            if addition.mount:
+                container["volumeMounts"] = [*(container.get("volumeMounts") or ()), copy.deepcopy(addition.mount)]
+        if self.expect.volume:
+            spec["volumes"] = [*(spec.get("volumes") or ()), copy.deepcopy(self.expect.volume)]
+        return pod
+
+
+def load() -> list[Case]:
+    """Every case of every file. Raises ValueError that names the case with a mistake in its form."""
+    return [case for file in sorted(FOLDER.glob("*.yaml")) for case in read(file)]
+
+
+def read(file: Path) -> Iterator[Case]:
+    """The cases of one file."""
+    documents = [document for document in yaml.load_all(file.read_text("utf-8"), _Loader) if document is not None]
+    for number, document in enumerate(documents, 1):
+        name = f"{file.stem}-{number}"
+        try:
+            yield _case(name, document)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"{file.name}, case {number}: {error!r}") from error
+
+
+def differences(expected: Any, actual: Any, path: str = "") -> list[str]:
+    """Where `actual`, an object read back from a real kube-apiserver, lacks something of `expected`.
+
+    What the API server adds is no difference: members of objects, entries of lists (matched by name or mountPath, in
+    their order). Nor is what it rewrites: null and what is empty vanish, a number that became a string is a quantity.
+    """
+    if expected is None or expected in ("", [], {}):
+        return []
+    if isinstance(expected, int | float) and isinstance(actual, str):
+        return []
+    if isinstance(expected, dict):
+        if not isinstance(actual, dict):
+            return [f"{path}: expected an object, found {actual!r}"]
+        return [text for key in expected for text in differences(expected[key], actual.get(key), f"{path}.{key}")]
+    if isinstance(expected, list):
+        if not isinstance(actual, list):
+            return [f"{path}: expected a list, found {actual!r}"]
+        return _list_differences(expected, actual, path)
+    return [] if expected == actual else [f"{path}: expected {expected!r}, found {actual!r}"]
+
+
+def _list_differences(expected: list[Any], actual: list[Any], path: str) -> list[str]:
+    found: list[str] = []
+    position = 0
+    for index, entry in enumerate(expected):
+        where = next((at for at in range(position, len(actual)) if _same_entry(entry, actual[at])), None)
+        if where is None:
+            found.append(f"{path}[{index}]: {entry!r} is missing or out of order")
+            continue
+        found += differences(entry, actual[where], f"{path}[{index}]")
+        position = where + 1
+    return found
+
+
+def _same_entry(expected: Any, actual: Any) -> bool:
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        keys = [key for key in ("name", "mountPath") if key in expected]
+        return all(expected[key] == actual.get(key) for key in keys) if keys else not differences(expected, actual)
+    return bool(expected == actual)
+
+
+class _Loader(yaml.CSafeLoader):
+    """Refuses a key that stands twice: half of such a case would silently not be tested."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> Json:
+    keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"{key} stands twice, line {node.start_mark.line + 1}")
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _only(keys: set[str], value: Mapping[str, Any], what: str) -> None:
+    unknown = set(value) - keys
+    if unknown:
+        raise ValueError(f"{what} has unknown keys: {', '.join(sorted(unknown))}")
+
+
+def _case(name: str, document: Json) -> Case:
+    known = {"about", "namespace", "namespaceLabels", "policy", "serviceAccount", "apiserver", "pod", "expect"}
+    _only(known, document, "the case")
+    namespace = document.get("namespace", NAMESPACE)
+    # Through JSON: what a YAML alias repeats must become two things, as it does on its way to the API server.
+    pod = orjson.loads(orjson.dumps(document["pod"]))
+    account_name = pod["spec"].get("serviceAccountName") or "default"
+    stated = document.get("serviceAccount", {"annotations": USUAL_ANNOTATIONS})
+    account = None
+    if stated is not None:
+        _only({"annotations"}, stated, "serviceAccount")
+        account = Account(namespace, account_name, stated.get("annotations") or {})
+    return Case(
+        id=name,
+        about=document["about"],
+        pod=pod,
+        expect=_expected(document["expect"]),
+        account=account,
+        namespace=namespace,
+        namespace_labels=document.get("namespaceLabels") or {},
+        policy=Policy(**(document.get("policy") or {})),
+        apiserver=document.get("apiserver", ""),
+    )
+
+
+def _expected(stated: Json) -> Expected:
+    _only({"outcome", "reason", "message", "warnings", "volume", "containers"}, stated, "expect")
+    outcome = stated.get("outcome", "injected")
+    reason = stated.get("reason", "injected")
+    if (outcome == "denied") != ("message" in stated):
+        raise ValueError("a message belongs to a denial, and only there")
+    if outcome == "injected" and not stated.get("containers"):
+        raise ValueError("injected, but into which containers?")
+    if outcome != "injected" and (stated.get("containers") or stated.get("volume")):
+        raise ValueError("only an injected pod gets something")
+    return Expected(
+        outcome=outcome,
+        reason=reason,
+        message=_text(stated.get("message", "")),
+        warnings=tuple(_text(each) for each in stated.get("warnings") or ()),
+        volume=_volume(stated.get("volume")),
+        additions={name: _addition(each) for name, each in (stated.get("containers") or {}).items()},
+    )
+
+
+def _text(stated: str | Json) -> Text:
+    if isinstance(stated, str):
+        return Text(stated)
+    _only({"contains"}, stated, "a text")
+    parts = stated["contains"]
+    return Text(None, (parts,) if isinstance(parts, str) else tuple(parts))
+
+
+def _volume(stated: str | Json | None) -> Json | None:
+    if stated is None:
+        return None
+    values = dict(USUAL_VOLUME) if stated == "usual" else {**USUAL_VOLUME, **_as_object(stated, set(USUAL_VOLUME))}
+    token = {
+        "audience": values["audience"],
+        "expirationSeconds": values["expirationSeconds"],
+        "path": "azure-identity-token",
+    }
+    projected = {"defaultMode": 420, "sources": [{"serviceAccountToken": token}]}
+    return {"name": values["name"], "projected": projected}
+
+
+def _addition(stated: str | Json) -> Addition:
+    values = {} if stated == "usual" else _as_object(stated, {"env", "but", "mount"})
+    env = values.get("env", "usual")
+    env = dict(USUAL_ENV if env == "usual" else env)
+    changed = values.get("but") or {}
+    _only(set(env), changed, "but")
+    env |= changed
+    mount = values.get("mount", "usual")
+    if mount is not None:
+        mount = USUAL_MOUNT if mount == "usual" else {**USUAL_MOUNT, **_as_object(mount, set(USUAL_MOUNT))}
+    entries = tuple({"name": name, "value": value} for name, value in env.items() if value is not None)
+    return Addition(entries, {**mount, "readOnly": True} if mount else None)
+
+
+def _as_object(stated: Any, keys: set[str]) -> Json:
+    if not isinstance(stated, dict):
+        raise ValueError(f"{stated!r} is neither `usual` nor an object")
+    _only(keys, stated, "it")
+    return stated

@@ -1,0 +1,135 @@
+"""What is decided, and what is said of it. Whole pods are in tests/cases."""
+
+from typing import Any
+
+import pytest
+
+from tests.core.cases import CLIENT, TENANT, USUAL_ANNOTATIONS
+from tests.core.support import account, container, finding, pod, request
+from webhook import names
+from webhook.decision import Decision, decide, decide_early
+from webhook.policy import CLUSTER, NAMESPACE_LABEL, Policy
+
+POLICY = Policy()
+
+
+def test_what_does_not_depend_on_the_account_is_decided_early() -> None:
+    """So that nobody is asked for it."""
+    opted_out = pod(labels={names.USE_LABEL: "false"})
+    assert decide_early(request(opted_out), POLICY) == Decision(
+        "unchanged", "opted-out", audit={"outcome": "unchanged", "reason": "opted-out"}
+    )
+    assert decide_early(request(pod(annotations={names.SKIP_CONTAINERS: "app"})), POLICY) == Decision(
+        "unchanged", "all-skipped", audit={"outcome": "unchanged", "reason": "all-skipped"}
+    )
+
+
+def test_the_rest_is_left_open() -> None:
+    """None stands for "ask for the ServiceAccount"."""
+    assert decide_early(request(pod()), POLICY) is None
+
+
+def test_the_labels_of_the_namespace_are_passed_on() -> None:
+    """The offline command knows them."""
+    policy = Policy(scope=NAMESPACE_LABEL)
+    unlabelled = request(pod(labels={}))
+    assert decide_early(unlabelled, policy, {}) is not None
+    assert decide_early(unlabelled, policy, {names.INJECT_LABEL: "true"}) is None
+    assert decide_early(unlabelled, policy) is None
+
+
+def test_selection_comes_before_skipping() -> None:
+    """A pod that is none of ours is called so, whatever its annotations."""
+    both = request(pod(labels={}, annotations={names.SKIP_CONTAINERS: "app"}))
+    found = decide_early(both, POLICY)
+    assert found is not None
+    assert found.reason == "not-selected"
+
+
+def test_an_injection_is_told_to_the_audit_log() -> None:
+    """Who the pod will be, and which containers got something."""
+    found = decide(request(pod(container("a"), container("b"))), account(), POLICY)
+    assert found.audit == {
+        "outcome": "injected",
+        "reason": "injected",
+        "identity": f"{CLIENT}@{TENANT}",
+        "containers": "a,b",
+    }
+
+
+def test_what_is_unknown_is_named_so_in_the_audit_log() -> None:
+    """An empty value would be taken for a fault of the log."""
+    found = decide(request(pod()), account({}), POLICY)
+    assert found.audit["identity"] == "no-client-id@no-tenant-id"
+
+
+def test_audit_values_are_short() -> None:
+    """Forty long names are cut."""
+    many = [container(f"{'x' * 60}-{number}") for number in range(40)]
+    assert len(decide(request(pod(*many)), account(), POLICY).audit["containers"]) == 256
+
+
+def test_a_denial_has_no_operations() -> None:
+    """Nothing is half done."""
+    found = decide(request(pod()), account({names.AZURE_CLIENT_ID: "x"}), POLICY)
+    assert (found.outcome, found.reason, found.operations) == ("denied", "invalid-annotation", ())
+    assert found.audit == {"outcome": "denied", "reason": "invalid-annotation"}
+
+
+def test_problems_are_joined_in_one_line() -> None:
+    """kubectl shows the message after the webhook's name."""
+    found = decide(request(pod()), account({names.AZURE_CLIENT_ID: "x", names.CLOUD: "y"}), POLICY)
+    assert found.message.count("; ") == 1
+    assert "\n" not in found.message
+
+
+def test_an_account_that_is_not_there_is_told() -> None:
+    """The pod is let through as it is: the API server has the last word on it."""
+    found = decide(request(pod()), None, POLICY)
+    assert (found.outcome, found.reason) == ("unchanged", "account-not-found")
+    assert found.warnings == ("ServiceAccount shop/terraform was not found: nothing was injected",)
+
+
+def test_an_unlabelled_pod_hears_only_of_likely_mistakes() -> None:
+    """With the scope cluster most pods have nothing to do with us."""
+    annotations = {"azure.workload.identity/client_id": CLIENT}
+    found = decide(request(pod(labels={})), account(annotations), Policy(scope=CLUSTER))
+    assert (found.outcome, found.reason) == ("unchanged", "not-annotated")
+    assert found.warnings == (
+        "annotation azure.workload.identity/client_id is unknown: is azure.workload.identity/client-id meant?",
+    )
+
+
+def test_warnings_come_with_an_injected_pod_that_lacks_nothing() -> None:
+    """Each call is another user, who has not heard them yet."""
+    first = decide(request(pod(annotations={names.SKIP_CONTAINERS: "typo"})), account(), POLICY)
+    assert first.warnings == ("skip-containers names typo, which is no container of this pod",)
+
+
+@pytest.mark.parametrize("name", ["bär", "a\nb", "a\x1b[31mb", "a\u2028b"])
+def test_warnings_and_messages_are_one_line_of_ascii(name: str) -> None:
+    """kube-apiserver drops a warning with anything else in it."""
+    annotations = {**USUAL_ANNOTATIONS, names.SKIP_CONTAINERS: "ignored"}
+    found = decide(request(pod(annotations={names.SKIP_CONTAINERS: name})), account(annotations), POLICY)
+    wrong = pod(annotations={names.CLOUD: name})
+    wrong["metadata"]["name"] = name
+    denied = decide(request(wrong), account(), POLICY)
+    for text in (*found.warnings, denied.message):
+        assert text
+        assert text.isascii()
+        assert text.isprintable()
+
+
+@finding("the pod's name, which a stranger may make 7 MiB long, stands uncut in the message once for each problem")
+def test_a_message_is_bounded() -> None:
+    """Whatever a stranger sends, the answer is short."""
+    wrong = dict.fromkeys((names.CLOUD, names.ENV, names.AUTH_METHOD, names.TENANT_ID), "a b")
+    sent = pod(annotations=wrong)
+    sent["metadata"]["name"] = "x" * 1_000_000
+    assert len(decide(request(sent), account(), POLICY).message) < 10_000
+
+
+def test_the_same_pod_gives_the_same_decision() -> None:
+    """Byte for byte, as the offline command promises."""
+    sent: Any = pod(container(env=[{"name": "A"}]), annotations={"azure.workload.identity/x": "", "y": ""})
+    assert decide(request(sent), account(), POLICY) == decide(request(sent), account(), POLICY)

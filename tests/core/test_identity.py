@@ -1,0 +1,319 @@
+"""From annotations to an identity: precedence, validation, near misses. Whole pods are in tests/cases."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.core.cases import CLIENT, TENANT
+from tests.core.support import account, finding, pod, request
+from webhook import names
+from webhook.identity import Identity, Reading, is_audience, is_guid, is_tenant, read, skipped
+from webhook.policy import Policy
+
+OTHER = "33333333-3333-4333-8333-333333333333"
+NONE: Mapping[str, str] = {}
+
+
+def reading(
+    on_pod: Mapping[str, str] = NONE, on_account: Mapping[str, str] = NONE, policy: Policy = Policy()
+) -> Reading:
+    return read(request(pod(annotations=on_pod)), account(on_account), policy)
+
+
+def identity_of(
+    on_pod: Mapping[str, str] = NONE, on_account: Mapping[str, str] = NONE, policy: Policy = Policy()
+) -> Identity:
+    found = reading(on_pod, on_account, policy)
+    assert found.problems == ()
+    assert found.identity is not None
+    return found.identity
+
+
+# what of the identity, its annotation, three good values (pod, ServiceAccount, policy or default), a bad one
+SETTINGS: list[tuple[str, str, str, str, str, str]] = [
+    ("client_id", names.CLIENT_ID, CLIENT, OTHER, "", "contoso-app"),
+    ("tenant_id", names.TENANT_ID, "a.com", "b.com", "c.com", "a b"),
+    ("auth_method", names.AUTH_METHOD, "workload_identity", "oidc", "workload_identity", "device_code"),
+    ("token_expiration", names.TOKEN_EXPIRATION, "7200", "7300", "3600", "1h"),
+    ("families", names.ENV, "m365", "azure", "('m365', 'azure')", "aws"),
+    ("cloud", names.CLOUD, "dod", "gcchigh", "china", "AzureCloud"),
+]
+POLICY = Policy(tenant_id="c.com", cloud="china")
+
+
+def shown(identity: Identity, field: str) -> str:
+    value: Any = getattr(identity, field)
+    if field == "cloud":
+        return str(value.name)
+    return value[0] if field == "families" and len(value) == 1 else str(value)
+
+
+@pytest.mark.parametrize(("field", "key", "on_pod", "on_account", "default", "bad"), SETTINGS)
+def test_the_first_that_is_set_wins(
+    field: str, key: str, on_pod: str, on_account: str, default: str, bad: str
+) -> None:
+    """Pod, then ServiceAccount, then policy or default; blank is not set; what is shadowed is not even read."""
+    for pod_value, account_value, expected in [
+        (on_pod, on_account, on_pod),
+        (on_pod, None, on_pod),
+        (f" {on_pod}\n", bad, on_pod),
+        (None, on_account, on_account),
+        ("", on_account, on_account),
+        (" \t", on_account, on_account),
+        (None, None, default),
+        ("", " ", default),
+    ]:
+        pod_annotations = {} if pod_value is None else {key: pod_value}
+        account_annotations = {} if account_value is None else {key: account_value}
+        assert shown(identity_of(pod_annotations, account_annotations, POLICY), field) == expected
+
+
+@pytest.mark.parametrize(("field", "key", "on_pod", "on_account", "default", "bad"), SETTINGS)
+def test_a_wrong_value_is_told_with_its_place(
+    field: str, key: str, on_pod: str, on_account: str, default: str, bad: str
+) -> None:
+    """The message names the object, the annotation and the value."""
+    (of_pod,) = reading({key: bad}).problems
+    assert of_pod.startswith(f"Pod shop/terraform: annotation {key}")
+    assert bad in of_pod
+    (of_account,) = reading({}, {key: bad}).problems
+    assert of_account.startswith(f"ServiceAccount shop/terraform: annotation {key}")
+    assert reading({key: bad}).identity is None
+
+
+@pytest.mark.parametrize(
+    ("annotations", "client", "azure"),
+    [
+        ({names.AZURE_CLIENT_ID: CLIENT}, CLIENT, CLIENT),
+        ({names.CLIENT_ID: OTHER, names.AZURE_CLIENT_ID: CLIENT}, OTHER, CLIENT),
+        ({names.CLIENT_ID: OTHER}, OTHER, ""),
+        ({}, "", ""),
+    ],
+)
+def test_the_azure_client_id_stands_in_but_never_the_other_way_round(
+    annotations: dict[str, str], client: str, azure: str
+) -> None:
+    """An Azure SDK never signs in as the Microsoft 365 application unless the user says so."""
+    found = identity_of(on_account=annotations)
+    assert (found.client_id, found.azure_client_id) == (client, azure)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "tenant", "azure"),
+    [
+        ({names.AZURE_TENANT_ID: TENANT}, TENANT, TENANT),
+        ({names.TENANT_ID: OTHER, names.AZURE_TENANT_ID: TENANT}, OTHER, TENANT),
+        ({names.TENANT_ID: OTHER}, OTHER, "c.com"),
+        ({}, "c.com", "c.com"),
+    ],
+)
+def test_the_azure_tenant_stands_in_but_never_the_other_way_round(
+    annotations: dict[str, str], tenant: str, azure: str
+) -> None:
+    """Else the policy's tenant serves."""
+    found = identity_of(on_account=annotations, policy=POLICY)
+    assert (found.tenant_id, found.azure_tenant_id) == (tenant, azure)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "policy", "cloud", "expected"),
+    [
+        ("api://a", "api://p", "china", "api://a"),
+        (" ", "api://p", "china", "api://p"),
+        (None, "api://p", "china", "api://p"),
+        (None, "", "china", "api://AzureADTokenExchangeChina"),
+        (None, "", "public", "api://AzureADTokenExchange"),
+    ],
+)
+def test_the_audience_is_the_accounts_then_the_policys_then_the_clouds(
+    annotation: str | None, policy: str, cloud: str, expected: str
+) -> None:
+    """A pod has no say in it."""
+    annotations = {} if annotation is None else {names.AUDIENCE: annotation}
+    found = identity_of({names.AUDIENCE: "api://pod"}, annotations, Policy(audience=policy, cloud=cloud))
+    assert found.audience == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (CLIENT, True),
+        ("ABCDEF01-2345-6789-abcd-ef0123456789", True),
+        ("00000000-0000-0000-0000-000000000000", True),
+        ("{" + CLIENT + "}", False),
+        (CLIENT + "\n", False),
+        (CLIENT[:-1], False),
+        (CLIENT.replace("-", ""), False),
+        ("g" * 8 + CLIENT[8:], False),
+        ("１" * 8 + CLIENT[8:], False),
+        ("urn:uuid:" + CLIENT, False),
+        ("", False),
+    ],
+)
+def test_a_guid_has_hyphens_and_nothing_else(text: str, expected: bool) -> None:
+    """Digits of other scripts and line breaks included."""
+    assert is_guid(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (TENANT, True),
+        ("contoso.onmicrosoft.com", True),
+        ("organizations", True),
+        ("x" * 255, True),
+        ("x" * 256, False),
+        ("contoso.com/", False),
+        ("a b", False),
+        ("münchen.de", False),
+        ("a\n", False),
+        ("", False),
+    ],
+)
+def test_a_tenant_is_what_the_azure_sdks_take(text: str, expected: bool) -> None:
+    """Letters, digits, hyphens and dots: anything else could change the login URL."""
+    assert is_tenant(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("api://a", True), ("a" * 600, True), ("a" * 601, False), ("a b", False), ("é", False), ("a\n", False), ("", False)],
+)
+def test_an_audience_is_printable_and_short(text: str, expected: bool) -> None:
+    """Entra takes at most 600 characters."""
+    assert is_audience(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, ()),
+        ("", ()),
+        ("container1", ("container1",)),
+        ("container1;container2", ("container1", "container2")),
+        ("container1; container2", ("container1", "container2")),
+        ("container1,container2", ("container1", "container2")),
+        (" a ;b,, c;\n", ("a", "b", "c")),
+        (";", ()),
+    ],
+)
+def test_names_to_skip_are_separated_by_semicolons_or_commas(text: str | None, expected: tuple[str, ...]) -> None:
+    """Azure's cases, and AWS's commas."""
+    annotations = None if text is None else {names.SKIP_CONTAINERS: text}
+    assert skipped(request(pod(annotations=annotations))) == expected
+
+
+@pytest.mark.parametrize("seconds", ["3600", "4800", "86400", "03600", " 3601 "])
+def test_an_expiration_between_an_hour_and_a_day_is_taken(seconds: str) -> None:
+    """In whole seconds."""
+    assert identity_of({names.TOKEN_EXPIRATION: seconds}).token_expiration == int(seconds)
+
+
+@pytest.mark.parametrize(
+    "seconds", ["3599", "86401", "0", "-3600", "+3600", "3600s", "1h", "invalid", "3600.0", "3e4", "0x1000", "٣٦٠٠", "9" * 5000]
+)
+def test_any_other_expiration_is_refused_in_azures_words(seconds: str) -> None:
+    """Who searches the web for the message finds the rule."""
+    (problem,) = reading({names.TOKEN_EXPIRATION: seconds}).problems
+    value = seconds if len(seconds) <= 80 else seconds[:77] + "..."
+    assert problem.endswith(f"token expiration {value} not valid. Expected value to be between 3600 and 86400")
+
+
+@pytest.mark.parametrize(
+    ("on_pod", "on_account", "annotated"),
+    [
+        ({}, {}, False),
+        ({}, {names.AZURE_CLIENT_ID: " "}, False),
+        ({}, {names.AZURE_CLIENT_ID: CLIENT}, True),
+        ({}, {names.CLIENT_ID: CLIENT}, True),
+        ({names.CLIENT_ID: CLIENT}, {}, True),
+        ({names.AZURE_CLIENT_ID: CLIENT}, {}, False),
+        ({}, {names.AZURE_CLIENT_ID: "nonsense"}, True),
+    ],
+)
+def test_a_pod_is_annotated_once_any_client_id_is_set(
+    on_pod: dict[str, str], on_account: dict[str, str], annotated: bool
+) -> None:
+    """A wrong one counts: its user wants to hear of it."""
+    assert reading(on_pod, on_account).annotated is annotated
+
+
+def test_all_problems_come_at_once() -> None:
+    """Nobody mends one mistake only to hear of the next."""
+    everything = reading(
+        {
+            names.CLIENT_ID: "a",
+            names.TENANT_ID: "a b",
+            names.TOKEN_EXPIRATION: "1",
+            names.CLOUD: "a",
+            names.AUTH_METHOD: "a",
+            names.ENV: "a",
+            names.PREFLIGHT: "true",
+            names.TOKEN_ENDPOINT: "maybe",
+        },
+        {names.AZURE_CLIENT_ID: "b", names.AZURE_TENANT_ID: "b c", names.AUDIENCE: "b c"},
+    )
+    assert len(everything.problems) == 11
+    assert everything.identity is None
+
+
+def test_quotes_and_backslashes_in_a_value_are_escaped() -> None:
+    """The reader sees where the value ends."""
+    (problem,) = reading({names.CLOUD: 'a"b\\c'}).problems
+    assert r'is "a\"b\\c", expected' in problem
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("azure.workload.identity/client_id", "azure.workload.identity/client-id"),
+        ("azure.workload.identity/clientid", "azure.workload.identity/client-id"),
+        ("azure.workload.identity/clientID", "azure.workload.identity/client-id"),
+        ("azure.workload.identity/Client.Id", "azure.workload.identity/client-id"),
+        ("azure.workload.identity/cilent-id", "azure.workload.identity/client-id"),
+        ("azure.workload.identity/tenant", "azure.workload.identity/tenant-id"),
+        ("m365.workload.identity/client_id", "m365.workload.identity/client-id"),
+        ("m365.workload.identity/tenantID", "m365.workload.identity/tenant-id"),
+        ("m365.workload.identity/authmethod", "m365.workload.identity/auth-method"),
+    ],
+)
+@pytest.mark.parametrize("where", ["pod", "account"])
+def test_a_near_miss_is_warned_about(key: str, meant: str, where: str) -> None:
+    """On the pod as well as on the ServiceAccount."""
+    found = reading({key: "x"}) if where == "pod" else reading({}, {key: "x"})
+    assert f"annotation {key} is unknown: is {meant} meant?" in found.warnings
+
+
+@finding("the similarity includes the prefix, so that short unrelated names under it are taken for misspellings")
+@pytest.mark.parametrize("key", ["m365.workload.identity/colour", "m365.workload.identity/event"])
+def test_what_resembles_nothing_is_no_near_miss(key: str) -> None:
+    """Only the part after the prefix can be misspelt."""
+    assert not [text for text in reading({key: "x"}).warnings if key in text]
+
+
+@finding("an annotation of the other prefix is passed over in silence")
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("m365.workload.identity/skip-containers", names.SKIP_CONTAINERS),
+        ("m365.workload.identity/service-account-token-expiration", names.TOKEN_EXPIRATION),
+        ("azure.workload.identity/cloud", names.CLOUD),
+        ("azure.workload.identity/audience", names.AUDIENCE),
+        ("azure.workload.identity/env", names.ENV),
+    ],
+)
+def test_the_right_name_under_the_wrong_prefix_is_a_near_miss(key: str, meant: str) -> None:
+    """Two prefixes are one more thing to confuse."""
+    assert any(key in text and meant in text for text in reading({}, {key: "x"}).warnings)
+
+
+def test_only_so_many_spellings_are_compared() -> None:
+    """A stranger's thousands of annotations cost little time and give few warnings."""
+    many = {f"azure.workload.identity/client_id{'_' * number}": "x" for number in range(1000)}
+    assert sum("is unknown" in text for text in reading(many).warnings) == 20
+
+
+def test_a_key_that_is_not_ascii_is_shown_escaped() -> None:
+    """Warnings are ASCII."""
+    assert any(r"client\u2010id is unknown" in text for text in reading({"azure.workload.identity/client‐id": "x"}).warnings)

@@ -1,0 +1,293 @@
+"""Where a container finds its token. Whole pods are in tests/cases; here are the rule's corners."""
+
+from typing import Any
+
+import pytest
+
+from tests.core.support import container, finding, identity, mount, pod, token_volume
+from webhook.names import MOUNT_PATH, OTHER_MOUNT_PATH, OTHER_VOLUME, TOKEN_FILE, VOLUME
+from webhook.volumes import Access, Mount, Placement, mount_entry, place, volume_entry
+
+OUR_FILE = "/var/run/secrets/azure/tokens/azure-identity-token"
+OURS = Access(OUR_FILE, Mount(VOLUME, MOUNT_PATH))
+MOVED = Access(f"{OTHER_MOUNT_PATH}/{TOKEN_FILE}", Mount(OTHER_VOLUME, OTHER_MOUNT_PATH))
+EMPTY: dict[str, Any] = {"emptyDir": {}}
+
+
+def placed(*containers: dict[str, Any], volumes: list[dict[str, Any]] | None = None) -> Placement:
+    return place(pod(*containers, volumes=volumes)["spec"], containers, identity())
+
+
+def file_variable(value: Any = ..., **fields: Any) -> dict[str, Any]:
+    entry = {"name": "AZURE_FEDERATED_TOKEN_FILE", **fields}
+    return entry if value is ... else {**entry, "value": value}
+
+
+def test_our_promises_are_what_the_guide_says() -> None:
+    """Tools are configured with this path by hand: it never changes."""
+    assert (VOLUME, MOUNT_PATH) == ("azure-identity-token", "/var/run/secrets/azure/tokens")
+    assert OUR_FILE == f"{MOUNT_PATH}/{TOKEN_FILE}"
+    assert (OTHER_VOLUME, OTHER_MOUNT_PATH) == ("m365-identity-token", "/var/run/secrets/m365/tokens")
+
+
+def test_the_entries_are_what_kubernetes_takes() -> None:
+    """The volume is written out with kube-apiserver's defaults, the mount is read-only."""
+    token = {"audience": "api://a", "expirationSeconds": 7200, "path": "azure-identity-token"}
+    assert volume_entry("v", identity(audience="api://a", token_expiration=7200)) == {
+        "name": "v",
+        "projected": {"defaultMode": 420, "sources": [{"serviceAccountToken": token}]},
+    }
+    assert mount_entry(Mount("v", "/p")) == {"name": "v", "mountPath": "/p", "readOnly": True}
+
+
+def test_without_containers_there_is_nothing_to_place() -> None:
+    """And no volume is added for nobody."""
+    assert placed() == Placement((), "", ())
+
+
+def test_a_plain_container_gets_our_volume_at_our_path() -> None:
+    """Rule 4."""
+    assert placed(container(), container("log")) == Placement((OURS, OURS), VOLUME, ())
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        [file_variable(valueFrom={"configMapKeyRef": {"name": "c", "key": "k"}})],
+        [file_variable("$(WHERE)/token")],
+        [file_variable("/early"), file_variable(valueFrom={"fieldRef": {"fieldPath": "metadata.name"}})],
+    ],
+    ids=["from elsewhere", "by reference", "the last counts"],
+)
+def test_a_file_that_only_the_cluster_can_resolve_is_left_to_the_user(env: list[dict[str, Any]]) -> None:
+    """Rule 1: nothing is known of it, and nothing is added."""
+    assert placed(container(env=env)) == Placement((Access(""),), "", ())
+
+
+def test_of_a_token_file_that_stands_twice_the_last_counts() -> None:
+    """As it does in the container."""
+    env = [file_variable("/nowhere/token"), file_variable("/entra/token")]
+    found = placed(container(env=env, volumeMounts=[mount("e", "/entra")]), volumes=[token_volume("e", path="token")])
+    assert found == Placement((Access("/entra/token"),), "", ())
+
+
+@pytest.mark.parametrize("path", ["/entra", "/entra/", "/entra/deep", "/entra/deep/token", "/"])
+def test_a_named_file_inside_a_mount_is_kept(path: str) -> None:
+    """Rule 1: whatever is mounted there, it is the user's."""
+    found = placed(
+        container(env=[file_variable("/entra/deep/token")], volumeMounts=[mount("e", path)]),
+        volumes=[{"name": "e", **EMPTY}],
+    )
+    assert found == Placement((Access("/entra/deep/token"),), "", ())
+
+
+def test_a_named_file_in_no_mount_is_kept_and_warned_about() -> None:
+    """Rule 1: a mount whose path merely begins alike holds no file of another directory."""
+    found = placed(container(env=[file_variable("/entra/token")], volumeMounts=[mount("e", "/ent")]))
+    assert found.accesses == (Access("/entra/token"),)
+    assert found.warnings == (
+        "container app: AZURE_FEDERATED_TOKEN_FILE names a file in no volume, so no token was added",
+    )
+
+
+@pytest.mark.parametrize("field", ["subPath", "subPathExpr"])
+def test_a_named_file_behind_a_sub_path_is_kept_and_warned_about(field: str) -> None:
+    """The kubelet never renews a token that is mounted so."""
+    app = container(env=[file_variable("/e/token")], volumeMounts=[mount("e", "/e/token", **{field: "token"})])
+    found = placed(app, volumes=[token_volume("e", path="token")])
+    assert found.accesses == (Access("/e/token"),)
+    assert found.warnings == ("container app: the token is mounted with subPath and will never be renewed",)
+
+
+def test_our_file_named_without_a_mount_is_provided() -> None:
+    """The guide's variables written by hand, without its volume."""
+    assert placed(container(env=[file_variable(OUR_FILE)])) == Placement((OURS,), VOLUME, ())
+
+
+def test_our_file_is_provided_under_our_path_even_where_others_must_move() -> None:
+    """The name of the volume is taken, but the container looks at our path, which is free."""
+    app = container(env=[file_variable(OUR_FILE)])
+    found = placed(app, container("log"), volumes=[{"name": VOLUME, **EMPTY}])
+    assert found.accesses == (Access(OUR_FILE, Mount(OTHER_VOLUME, MOUNT_PATH)), MOVED)
+    assert found.volume == OTHER_VOLUME
+
+
+def test_our_file_is_provided_from_a_present_token_of_that_name_only() -> None:
+    """A token of another file name would not be found there."""
+    app = container(env=[file_variable(OUR_FILE)])
+    fitting = placed(app, volumes=[token_volume("a", path="token"), token_volume("b")])
+    assert fitting == Placement((Access(OUR_FILE, Mount("b", MOUNT_PATH)),), "", ())
+    unfitting = placed(app, volumes=[token_volume("a", path="token")])
+    assert unfitting == Placement((OURS,), VOLUME, ())
+
+
+@pytest.mark.parametrize("path", ["/entra", "/entra/"])
+def test_a_mounted_token_of_our_audience_is_read_where_it_is(path: str) -> None:
+    """Rule 2, whoever wrote it."""
+    found = placed(container(volumeMounts=[mount("e", path)]), volumes=[token_volume("e", path="a/b")])
+    assert found == Placement((Access("/entra/a/b"),), "", ())
+
+
+def test_among_several_mounted_tokens_the_first_mount_counts() -> None:
+    """The order of the mounts decides, so that a volume added later changes nothing."""
+    found = placed(
+        container(volumeMounts=[mount("b", "/b"), mount("a", "/a")]),
+        volumes=[token_volume("a"), token_volume("b")],
+    )
+    assert found.accesses == (Access("/b/azure-identity-token"),)
+
+
+def test_a_token_among_other_sources_is_found() -> None:
+    """A projected volume may hold a certificate and another token beside it."""
+    volume = token_volume("e", path="token")
+    volume["projected"]["sources"] = [
+        {"configMap": {"name": "ca"}},
+        {"serviceAccountToken": {"path": "other", "audience": "vault"}},
+        *volume["projected"]["sources"],
+    ]
+    assert placed(container(volumeMounts=[mount("e", "/e")]), volumes=[volume]).accesses == (Access("/e/token"),)
+
+
+@pytest.mark.parametrize("field", ["subPath", "subPathExpr"])
+def test_a_token_mounted_with_sub_path_is_not_relied_on(field: str) -> None:
+    """Rule 3 mounts the same volume once more, as a whole."""
+    app = container(volumeMounts=[mount("e", "/e", **{field: "token"})])
+    found = placed(app, volumes=[token_volume("e", path="token")])
+    assert found == Placement((Access(f"{MOUNT_PATH}/token", Mount("e", MOUNT_PATH)),), "", ())
+
+
+def test_an_empty_sub_path_is_none() -> None:
+    """Some tools write it out."""
+    app = container(volumeMounts=[mount("e", "/e", subPath="", subPathExpr=None)])
+    assert placed(app, volumes=[token_volume("e", path="token")]).accesses == (Access("/e/token"),)
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        token_volume("e", audience="vault"),
+        {"name": "e", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
+        {"name": "e", "projected": {"sources": [{"serviceAccountToken": None}]}},
+        {"name": "e", "projected": {"sources": [{"serviceAccountToken": {"audience": "api://AzureADTokenExchange"}}]}},
+        {"name": "e", "projected": {"sources": None}},
+        {"name": "e", "projected": None},
+        {"name": "e", **EMPTY},
+    ],
+    ids=["other audience", "no audience", "null token", "no path", "null sources", "null", "another kind"],
+)
+def test_what_is_no_token_of_our_audience_is_not_used(volume: dict[str, Any]) -> None:
+    """Entra would refuse it."""
+    found = placed(container(volumeMounts=[mount("e", "/e")]), volumes=[volume])
+    assert found == Placement((OURS,), VOLUME, ())
+
+
+def test_a_container_beside_one_with_a_token_shares_the_volume() -> None:
+    """Rule 3: one token volume is enough for a pod."""
+    found = placed(container(volumeMounts=[mount("e", "/e")]), container("log"), volumes=[token_volume("e", path="t")])
+    shared = Access(f"{MOUNT_PATH}/t", Mount("e", MOUNT_PATH))
+    assert found == Placement((Access("/e/t"), shared), "", ())
+
+
+@pytest.mark.parametrize(
+    "path", [MOUNT_PATH, MOUNT_PATH + "/", MOUNT_PATH + "/.", MOUNT_PATH + "/inside", "/var/run//secrets/azure/tokens"]
+)
+def test_a_foreign_mount_on_our_path_stays(path: str) -> None:
+    """However it is spelt; then the whole pod's token moves, so that all its containers have one path."""
+    app = container(volumeMounts=[mount("mine", path)])
+    found = placed(app, container("log"), volumes=[{"name": "mine", **EMPTY}])
+    assert found.accesses == (MOVED, MOVED)
+    assert found.volume == OTHER_VOLUME
+    assert found.warnings[0] == (
+        "container app: /var/run/secrets/azure/tokens is not ours; the token is in /var/run/secrets/m365/tokens"
+    )
+
+
+@finding("a path that begins with two slashes keeps both, so it compares unequal to the same directory")
+def test_a_foreign_mount_on_our_path_spelt_with_two_slashes_stays() -> None:
+    """Linux knows no difference between //var and /var."""
+    app = container(volumeMounts=[mount("mine", "/" + MOUNT_PATH)])
+    assert placed(app, volumes=[{"name": "mine", **EMPTY}]).accesses == (MOVED,)
+
+
+@finding("the value is compared as it is spelt, the mount's path is not")
+@pytest.mark.parametrize("file", ["//entra/token", "/other/../entra/token"])
+def test_a_named_file_is_found_in_its_mount_however_it_is_spelt(file: str) -> None:
+    """The user is not warned of a file in no volume that is in one."""
+    app = container(env=[file_variable(file)], volumeMounts=[mount("e", "/x/../entra")])
+    assert placed(app, volumes=[token_volume("e", path="token")]).warnings == ()
+
+
+@finding("the kubelet makes a relative mount path absolute; the injected variable would be relative to the work directory")
+def test_a_relative_mount_path_is_read_as_the_kubelet_reads_it() -> None:
+    """`entra` is mounted at /entra."""
+    found = placed(container(volumeMounts=[mount("e", "entra")]), volumes=[token_volume("e", path="token")])
+    assert found.accesses == (Access("/entra/token"),)
+
+
+@pytest.mark.parametrize("file", ["/entra/token", "/entra//token", "/entra/./token"])
+def test_a_named_file_is_found_in_a_mount_however_that_is_spelt(file: str) -> None:
+    """The mount's path is brought into its plain form first."""
+    app = container(env=[file_variable(file)], volumeMounts=[mount("e", "/x/../entra/.")])
+    assert placed(app, volumes=[token_volume("e", path="token")]).warnings == ()
+
+
+@finding("nobody is told that a token file set to nothing leaves the container without a token")
+@pytest.mark.parametrize("entry", [file_variable(""), file_variable()], ids=["empty", "left out"])
+def test_an_empty_token_file_is_warned_about(entry: dict[str, Any]) -> None:
+    """The container has no token then, though it is labelled to have one."""
+    assert placed(container(env=[entry])).warnings != ()
+
+
+@finding("a projected volume with the user's secrets in it is mounted into containers that were not given them")
+def test_a_volume_with_more_than_the_token_is_not_shared() -> None:
+    """Rule 3 must not show one container's secret to another."""
+    volume = token_volume("e", path="token")
+    volume["projected"]["sources"].append({"secret": {"name": "only-for-app"}})
+    app = container(volumeMounts=[mount("e", "/e")])
+    assert placed(app, container("sidecar"), volumes=[volume]).accesses == (Access("/e/token"), OURS)
+
+
+@finding("a token of another audience, behind a variable that is kept, is not told")
+def test_a_kept_file_with_a_token_of_another_audience_is_warned_about() -> None:
+    """Azure's webhook asks for the public audience in every cloud; the US Government's Entra refuses that token."""
+    us = identity(audience="api://AzureADTokenExchangeUSGov")
+    app = container(env=[file_variable(OUR_FILE)], volumeMounts=[mount(VOLUME, MOUNT_PATH)])
+    spec = pod(app, volumes=[token_volume(VOLUME)])["spec"]
+    assert place(spec, [app], us).warnings != ()
+
+
+def test_a_foreign_mount_on_the_other_path_too_stays() -> None:
+    """The next free path is found; the other container keeps the plain one."""
+    app = container(volumeMounts=[mount("mine", MOUNT_PATH), mount("mine", OTHER_MOUNT_PATH + "/")])
+    found = placed(app, container("log"), volumes=[{"name": "mine", **EMPTY}])
+    second = f"{OTHER_MOUNT_PATH}-2"
+    assert found.accesses == (Access(f"{second}/{TOKEN_FILE}", Mount(OTHER_VOLUME, second)), MOVED)
+
+
+def test_a_foreign_volume_of_our_name_stays() -> None:
+    """The token then has the other name and the other path, for all containers, with a warning for each."""
+    found = placed(container(), container("log"), volumes=[{"name": VOLUME, **EMPTY}])
+    assert (found.accesses, found.volume) == ((MOVED, MOVED), OTHER_VOLUME)
+    assert found.warnings == (
+        "container app: volume azure-identity-token is not ours; the token is in /var/run/secrets/m365/tokens",
+        "container log: volume azure-identity-token is not ours; the token is in /var/run/secrets/m365/tokens",
+    )
+
+
+def test_a_foreign_volume_of_both_our_names_stays() -> None:
+    """The first free number is taken."""
+    taken = [{"name": name, **EMPTY} for name in (VOLUME, OTHER_VOLUME, f"{OTHER_VOLUME}-2", f"{OTHER_VOLUME}-4")]
+    assert placed(container(), volumes=taken).volume == f"{OTHER_VOLUME}-3"
+
+
+def test_where_all_containers_have_a_token_no_volume_is_added() -> None:
+    """Even if somebody else has our name."""
+    app = container(volumeMounts=[mount("e", "/e")])
+    assert placed(app, volumes=[{"name": VOLUME, **EMPTY}, token_volume("e")]).volume == ""
+
+
+def test_a_volume_of_a_container_that_is_skipped_is_still_present() -> None:
+    """Only the containers given are placed, but the whole pod's volumes count."""
+    spec = pod(container(volumeMounts=[mount("e", "/e")]), container("log"), volumes=[token_volume("e", path="t")])["spec"]
+    found = place(spec, spec["containers"][1:], identity())
+    assert found.accesses == (Access(f"{MOUNT_PATH}/t", Mount("e", MOUNT_PATH)),)

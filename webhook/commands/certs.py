@@ -1,0 +1,223 @@
+"""`python -m webhook certs`: the authority in its Secret, whom kube-apiserver trusts, what is served; `certs rotate`.
+
+Exit codes: 0 all is well, 1 something is to be mended or cannot be rotated, 2 wrong usage.
+"""
+
+import argparse
+import asyncio
+import json
+import ssl
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from cryptography import x509
+
+from certs import advice
+from certs.authority import renewal_time, verify
+from certs.errors import CertificateError, NotFound, UntrustedLeaf
+from certs.pem import fingerprint
+from certs.rotate import NothingToRotate, rotate_authority, rotate_leafs
+from certs.rotation import View, phase
+from certs.settings import Settings as CertsSettings
+from certs.store import State, Stored, read
+from certs.trust import Published, published
+from webhook.kube import Kube
+from webhook.settings import SettingsError, add_flags, read_settings
+from webhook.stores import KubeConfiguration, KubeSecret
+
+_FLAGS = ("kubeconfig", "own_namespace", "secret", "service", "configuration", "ca_lifetime", "leaf_lifetime")
+_DIAL_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One certificate. place: where it was found; state: what it is there for. Times are RFC 3339 in UTC."""
+
+    place: str
+    subject: str
+    state: str
+    renewed: str
+    expires: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What there is, and what a person has to mend. phase: see certs.rotation."""
+
+    phase: str
+    rows: tuple[Row, ...]
+    problems: tuple[str, ...]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this command."""
+    parser.add_argument(
+        "action", nargs="?", choices=("show", "rotate"), default="show", help="show (default) or rotate"
+    )
+    parser.add_argument("--ca", action="store_true", help="rotate: the CA too, not only each replica's certificate")
+    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to show (table)")
+    parser.add_argument("--connect", metavar="ADDRESS:PORT", help="also show the certificate that is served there")
+    add_flags(parser, only=_FLAGS)
+
+
+def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Shows or rotates. Raises SettingsError."""
+    settings = read_settings(flags, environ)
+    problems = []
+    if flags.ca and flags.action != "rotate":
+        problems.append("--ca goes with `certs rotate`")
+    if flags.connect and not flags.connect.rpartition(":")[2].isdigit():
+        problems.append(f'--connect is "{flags.connect}", expected ADDRESS:PORT')
+    if not settings.kubeconfig and "KUBERNETES_SERVICE_HOST" not in environ:
+        problems.append("which cluster? This is no pod: give --kubeconfig PATH")
+    if problems:
+        raise SettingsError(problems)
+    rotation = settings.rotation.certs(settings.policy.own_namespace)
+    try:
+        if flags.action == "rotate":
+            return asyncio.run(_rotate(Kube(settings.kubeconfig), rotation, authority=flags.ca))
+        report = asyncio.run(_look(Kube(settings.kubeconfig), rotation, flags.connect))
+    except ValueError as error:  # the kubeconfig
+        raise SettingsError([str(error)]) from None
+    print(json.dumps(asdict(report), indent=2) if flags.output == "json" else _table(report))
+    return 1 if report.problems else 0
+
+
+async def _rotate(kube: Kube, settings: CertsSettings, *, authority: bool) -> int:
+    namespace, name = settings.secret.split("/")
+    rotate = rotate_authority if authority else rotate_leafs
+    async with kube:
+        try:
+            await rotate(KubeSecret(kube, namespace, name), settings=settings, now=datetime.now(UTC))
+        except (NothingToRotate, CertificateError) as error:
+            print(f"Nothing was rotated: {error}", file=sys.stderr)
+            return 1
+    if authority:
+        print("The next CA is stored. The replicas publish it, use it and drop the old one in due time: see `certs`.")
+    else:
+        print("Every replica replaces its certificate at its next look at the Secret.")
+    return 0
+
+
+async def _look(kube: Kube, settings: CertsSettings, connect: str | None) -> Report:
+    namespace, name = settings.secret.split("/")
+    problems: list[str] = []
+    state: State | None = None
+    entries: tuple[Published, ...] | None = None
+    async with kube:
+        try:
+            state = read(await _stored(KubeSecret(kube, namespace, name)), name=settings.name)
+            problems += [f"Secret {settings.secret}: {problem}" for problem in state.problems]
+            if state.current is None:
+                problems.append(f"Secret {settings.secret} has no CA: a running replica makes one within a minute")
+        except CertificateError as error:
+            problems.append(str(advice.secret(error, settings)))
+        try:
+            configuration = await KubeConfiguration(kube, settings.configuration).get()
+            entries = published(configuration, names=settings.webhooks, service=settings.service)
+            if not entries:
+                problems.append(str(advice.no_webhook(settings)))
+        except CertificateError as error:
+            problems.append(str(advice.trust(error, settings)))
+    rows = [*_authorities(state), *_bundles(entries, state, problems)]
+    if connect:
+        rows += await _served(connect, settings, entries, problems)
+    now = datetime.now(UTC)
+    where = phase(View(asked=now, now=now, state=state, entries=entries)).value
+    return Report(phase=where, rows=tuple(rows), problems=tuple(problems))
+
+
+async def _stored(secret: KubeSecret) -> Stored | None:
+    try:
+        return await secret.get()
+    except NotFound:
+        return None
+
+
+def _authorities(state: State | None) -> Iterator[Row]:
+    if state is None:
+        return
+    for certificate in state.authorities():
+        renewed = ""
+        if certificate == state.current:
+            said = "signs"
+            renewed = _time(renewal_time(certificate.not_valid_before_utc, certificate.not_valid_after_utc))
+        elif certificate == state.next:
+            said = "comes next"
+        else:
+            end = state.leafs_end(certificate)
+            said = f"trusted until {_time(end)}" if end else "trusted while leafs of it are served"
+        yield _row("Secret", certificate, said, renewed)
+
+
+def _bundles(entries: tuple[Published, ...] | None, state: State | None, problems: list[str]) -> Iterator[Row]:
+    known = {fingerprint(certificate) for certificate in state.authorities()} if state else set()
+    signing = fingerprint(state.current) if state and state.current else ""
+    for entry in entries or ():
+        problems += [f"caBundle of {entry.name}: {problem}" for problem in entry.bundle.problems]
+        if signing and signing not in entry.known:
+            problems.append(
+                f"caBundle of {entry.name} lacks the CA that signs: a running replica adds it within a minute"
+            )
+        for certificate in entry.bundle.certificates:
+            said = "ours" if fingerprint(certificate) in known else "somebody else's, or of a CA that is gone"
+            yield _row(f"caBundle of {entry.name}", certificate, said)
+
+
+async def _served(
+    connect: str, settings: CertsSettings, entries: tuple[Published, ...] | None, problems: list[str]
+) -> list[Row]:
+    host, _, port = connect.rpartition(":")
+    # What is served is to be seen whoever vouches for it; that is judged below.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(_DIAL_SECONDS):
+            _, writer = await asyncio.open_connection(
+                host.strip("[]"), int(port), ssl=context, server_hostname=settings.name
+            )
+    except (OSError, TimeoutError) as error:
+        problems.append(f"{connect}: no TLS connection: {error or 'no answer'}")
+        return []
+    found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.transport.abort()
+    leaf = x509.load_der_x509_certificate(found)
+    said = "trusted by every caBundle"
+    for entry in entries or ():
+        try:
+            verify(leaf, entry.bundle.certificates, name=settings.name, now=datetime.now(UTC))
+        except UntrustedLeaf as error:
+            said = "not trusted"
+            problems.append(f"{connect}: caBundle of {entry.name}: {error}")
+    renewed = _time(renewal_time(leaf.not_valid_before_utc, leaf.not_valid_after_utc))
+    return [_row(connect, leaf, said if entries else "", renewed)]
+
+
+def _row(place: str, certificate: x509.Certificate, state: str, renewed: str = "") -> Row:
+    expires = certificate.not_valid_after_utc
+    if expires < datetime.now(UTC):
+        state = "EXPIRED"
+    subject = certificate.subject.rfc4514_string()
+    return Row(place, subject, state, renewed, _time(expires), fingerprint(certificate))
+
+
+def _time(when: datetime) -> str:
+    return f"{when:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _table(report: Report) -> str:
+    lines = [f"The CA is {report.phase}.", ""]
+    table = [("PLACE", "CERTIFICATE", "STATE", "RENEWED", "EXPIRES", "SHA-256")]
+    table += [
+        (row.place, row.subject, row.state, row.renewed or "-", row.expires, row.fingerprint[:16])
+        for row in report.rows
+    ]
+    widths = [max(len(row[column]) for row in table) for column in range(6)]
+    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    if report.problems:
+        lines += ["", *(f"! {problem}" for problem in report.problems)]
+    return "\n".join(lines)

@@ -1,0 +1,98 @@
+"""Log lines: each a JSON object on a line of stderr, ours, gunicorn's, asyncio's and every library's alike.
+
+Every line has `time` (UTC), `level` and `message`; a line of the standard library's logging also `logger`, its `extra`,
+and `exception` with the traceback. Nothing here is ever given a body, a token or a key.
+"""
+
+import json
+import logging
+import os
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+
+LEVELS: Final[Mapping[str, int]] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+# What these libraries print at debug level holds bodies and headers of calls to the API server: Secrets and tokens too.
+_NEVER_CHATTY: Final = ("kubernetes", "aiohttp", "urllib3", "httpx")
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class Log:
+    """Writes one line a call; for the request path, where the standard library's logging costs as much as a review.
+
+    level: one of LEVELS; what is below it is dropped. write: takes a whole line, newline included.
+    """
+
+    def __init__(self, *, level: str = "info", write: Callable[[bytes], object] | None = None) -> None:
+        self._threshold = LEVELS[level]
+        self._write = write or _to_stderr
+
+    def line(self, level: str, message: str, /, **values: Any) -> None:
+        """One line; `values` become its fields."""
+        if LEVELS[level] >= self._threshold:
+            self._write(_encoded({"time": datetime.now(UTC), "level": level, "message": message, **values}))
+
+
+def configure(*, level: str = "info", write: Callable[[bytes], object] | None = None) -> Log:
+    """Send all that this process logs, Python's warnings too, to stderr as JSON; returns the Log to use beside it.
+
+    Called once at the start of a command, before anything is logged.
+    """
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        root.removeHandler(handler)
+    root.addHandler(_JsonHandler(write or _to_stderr))
+    root.setLevel(LEVELS[level])
+    for name in _NEVER_CHATTY:
+        logging.getLogger(name).setLevel(max(LEVELS[level], logging.INFO))
+    logging.captureWarnings(True)
+    return Log(level=level, write=write)
+
+
+class _JsonHandler(logging.Handler):
+    """Turns a record of the standard library into a line."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        super().__init__()
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line for `record`; a record that cannot be written is reported as logging does, never raised."""
+        try:
+            values: dict[str, Any] = {
+                "time": datetime.fromtimestamp(record.created, UTC),
+                "level": "error" if record.levelno >= logging.ERROR else record.levelname.lower(),
+                "logger": record.name,
+                "message": record.getMessage(),
+            }
+            values |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+            if record.exc_info and record.exc_info[0]:
+                values["exception"] = "".join(traceback.format_exception(*record.exc_info))
+            self._write(_encoded(values))
+        except Exception:  # noqa: BLE001 - logging's own rule: what goes wrong here must not stop the caller
+            self.handleError(record)
+
+
+def _encoded(values: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(values, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
+    except TypeError:  # a lone surrogate, an integer of 65 bits, a key that is no string
+        return json.dumps({str(key): value for key, value in values.items()}, default=str).encode() + b"\n"
+
+
+def _to_stderr(line: bytes) -> None:
+    """Write `line` in one call, so that lines of the parent process and of the worker never mix."""
+    try:
+        while line:
+            line = line[os.write(2, line) :]
+    except OSError:  # whoever read our log has gone; pods are still to be reviewed
+        pass

@@ -1,0 +1,130 @@
+"""What Prometheus sees of the webhook. No label has a value that a caller chooses, so the number of series is bounded.
+
+    m365wi_reviews_total{outcome,reason}            reviews answered, by decision (webhook.decision)
+    m365wi_review_seconds                           from the head of a request to its answer
+    m365wi_account_lookups_total{source,result}     ServiceAccounts asked for (webhook.accounts)
+    m365wi_serving_certificate_not_after_seconds    Unix time at which the certificate that is served expires
+    m365wi_ca_not_after_seconds                     Unix time at which the authority that signed it expires
+    m365wi_trust_published                          1 while kube-apiserver is told to trust our authority, else 0
+    m365wi_certificate_events_total{event}          conflicts, repairs and failures of certificates (certs.steps)
+    m365wi_connections_refused_total{cause}         connections ended for the client's fault (CAUSES)
+    m365wi_build_info{version}                      1
+
+The three gauges about certificates appear when they are first set: one that "expires in 1970" would wake people.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+
+OUTCOMES: Final = {
+    "injected": ("injected",),
+    "unchanged": (
+        "already-injected",
+        "opted-out",
+        "not-selected",
+        "not-annotated",
+        "mirror-pod",
+        "all-skipped",
+        "account-not-found",
+    ),
+    "denied": ("invalid-annotation",),
+    "error": ("lookup-failed", "not-ready", "bad-request", "internal"),
+}
+"""Every outcome with its reasons; each starts at 0, so that the first error is a rise and not a new series."""
+
+CAUSES: Final = ("handshake", "handshake-timeout", "timeout", "size", "malformed", "connections", "memory")
+"""TLS failed or took too long; a request took too long, was too big or was no HTTP; too many connections or bodies."""
+
+_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self, *, version: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, for nobody
+        self.registry: Final = CollectorRegistry()
+        reviews = Counter(
+            "m365wi_reviews", "Admission reviews answered.", ("outcome", "reason"), registry=self.registry
+        )
+        # Children are looked up once: labels() takes a lock and builds a tuple of strings at each call.
+        self._reviews = {
+            (outcome, reason): reviews.labels(outcome, reason)
+            for outcome, reasons in OUTCOMES.items()
+            for reason in reasons
+        }
+        self._any_review = reviews
+        self._seconds = Histogram(
+            "m365wi_review_seconds", "Time taken by a review.", buckets=_BUCKETS, registry=self.registry
+        )
+        self._lookups = Counter(
+            "m365wi_account_lookups", "ServiceAccounts looked up.", ("source", "result"), registry=self.registry
+        )
+        self._events = Counter(
+            "m365wi_certificate_events", "What happened to certificates.", ("event",), registry=self.registry
+        )
+        self._events_seen: dict[str, int] = {}
+        refused = Counter(
+            "m365wi_connections_refused",
+            "Connections ended for the client's fault.",
+            ("cause",),
+            registry=self.registry,
+        )
+        self._refused = {cause: refused.labels(cause) for cause in CAUSES}
+        self._serving = Gauge(
+            "m365wi_serving_certificate_not_after_seconds",
+            "Expiry of the certificate served, Unix time.",
+            registry=None,
+        )
+        self._authority = Gauge("m365wi_ca_not_after_seconds", "Expiry of the authority, Unix time.", registry=None)
+        self._trust = Gauge("m365wi_trust_published", "Whether caBundle holds our authority.", registry=None)
+        self._shown: set[Gauge] = set()
+        Gauge("m365wi_build_info", "The version.", ("version",), registry=self.registry).labels(version).set(1)
+
+    def review(self, outcome: str, reason: str, seconds: float) -> None:
+        """A review was answered after `seconds`."""
+        child = self._reviews.get((outcome, reason))
+        if child is None:
+            child = self._any_review.labels(outcome, reason)
+        child.inc()
+        self._seconds.observe(seconds)
+
+    def lookup(self, source: str, result: str) -> None:
+        """A ServiceAccount was asked for, from `source`, with `result`."""
+        self._lookups.labels(source, result).inc()
+
+    def refused(self, cause: str) -> None:
+        """A connection was ended because of `cause`, one of CAUSES."""
+        self._refused[cause].inc()
+
+    def serving_not_after(self, when: float) -> None:
+        """The certificate that is served expires at `when`, Unix time in seconds."""
+        self._set(self._serving, when)
+
+    def authority_not_after(self, when: float) -> None:
+        """The authority that signs it expires at `when`, Unix time in seconds."""
+        self._set(self._authority, when)
+
+    def trust_published(self, *, published: bool) -> None:
+        """Whether kube-apiserver is told to trust the authority that signed the certificate served."""
+        self._set(self._trust, int(published))
+
+    def certificate_events(self, counts: Mapping[str, int]) -> None:
+        """How often each thing has happened since the start."""
+        for event, count in counts.items():
+            self._events.labels(event).inc(count - self._events_seen.get(event, 0))
+        self._events_seen = dict(counts)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """All metrics and their content type, in the format that the Accept header `accept` asks for."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _set(self, gauge: Gauge, value: float) -> None:
+        gauge.set(value)
+        if gauge not in self._shown:
+            self._shown.add(gauge)
+            self.registry.register(gauge)
