@@ -106,7 +106,11 @@ class CachedAccounts:
 
     async def _live(self, key: tuple[str, str]) -> Account | None:
         try:
-            account = await self._source.get(*key, seconds=self._request_seconds)
+            async with asyncio.timeout(self._request_seconds):
+                account = await self._source.get(*key, seconds=self._request_seconds)
+        except TimeoutError:
+            self._counter("live", "failed")
+            raise LookupFailed(f"no answer about ServiceAccount {key[0]}/{key[1]}") from None
         except LookupFailed:
             self._counter("live", "failed")
             raise

@@ -29,6 +29,8 @@ Outcome = Literal["injected", "unchanged", "denied", "error"]
 
 # kube-apiserver stores audit annotations with each event; forty long container names are nobody's need.
 _AUDIT_VALUE_LENGTH = 256
+_MOST_WARNINGS = 50
+_LONGEST_WARNING = 500  # characters
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,11 @@ def _unknown_names(request: Request, skip: tuple[str, ...]) -> list[str]:
 
 
 def _lines(texts: list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_line(text) for text in texts)
+    """The warnings, each one line; a stranger's pod may give cause for thousands, and they all go into the log."""
+    kept = [_line(text[:_LONGEST_WARNING]) for text in texts[:_MOST_WARNINGS]]
+    if len(texts) > _MOST_WARNINGS:
+        kept.append(f"{len(texts) - _MOST_WARNINGS} more warnings")
+    return tuple(kept)
 
 
 def _line(text: str) -> str:

@@ -36,8 +36,10 @@ _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TENANT: Final = re.compile(r"[0-9a-zA-Z.-]{1,255}")
 _AUDIENCE: Final = re.compile(r"[!-~]{1,600}")
 _PLACEHOLDER: Final = "00000000-0000-0000-0000-000000000000"
+_KNOWN: Final = sorted(names.ACCOUNT_ANNOTATIONS | names.POD_ANNOTATIONS)
 # A stranger may send thousands of annotations; comparing spellings is the only work that grows with them.
 _SPELLINGS_COMPARED: Final = 20
+_LONGEST_SHOWN: Final = 80  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -110,12 +112,12 @@ def is_audience(text: str) -> bool:
 def skipped(request: Request) -> tuple[str, ...]:
     """The names in the annotation skip-containers, in their order."""
     text = _annotations(request).get(names.SKIP_CONTAINERS, "")
-    return tuple(name for name in (part.strip() for part in re.split("[;,]", text)) if name)
+    return tuple(dict.fromkeys(name for name in (part.strip() for part in re.split("[;,]", text)) if name))
 
 
 def read(request: Request, account: Account, policy: Policy) -> Reading:
     """What the annotations of the pod and its ServiceAccount say. The module's docstring has the precedence."""
-    on_pod = _Annotations(f"Pod {request.namespace}/{request.pod_name}", _annotations(request))
+    on_pod = _Annotations(f"Pod {_cut(request.namespace)}/{_cut(request.pod_name)}", _annotations(request))
     on_account = _Annotations(str(account), account.annotations)
     problems: list[str] = []
 
@@ -271,14 +273,14 @@ def _near_misses(annotations: _Annotations, known: frozenset[str]) -> Iterator[s
 
 
 def _meant(key: str) -> str:
-    """The annotation that `key` is a misspelling of, or ""."""
-    every = names.ACCOUNT_ANNOTATIONS | names.POD_ANNOTATIONS
-    plain = {_plain(name): name for name in sorted(every, reverse=True) if name.startswith(key[: key.index("/") + 1])}
-    spelled = _plain(key[:100])
-    if spelled in plain:
-        return plain[spelled]
-    close = difflib.get_close_matches(spelled, plain, n=1, cutoff=0.92)
-    return plain[close[0]] if close else ""
+    """The annotation that `key` is a misspelling of, or ""; one with the prefix that it has is likelier."""
+    prefix, _, spelled = key[:100].partition("/")
+    for same in (True, False):
+        known = {_plain(name.partition("/")[2]): name for name in _KNOWN if name.startswith(prefix + "/") is same}
+        close = difflib.get_close_matches(_plain(spelled), known, n=1, cutoff=0.8)
+        if close:
+            return known[close[0]]
+    return ""
 
 
 def _plain(key: str) -> str:
@@ -294,4 +296,4 @@ def _quoted(text: str) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."

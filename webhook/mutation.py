@@ -5,7 +5,7 @@ decoded into types, and no operation but `add` is ever built.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
@@ -48,17 +48,18 @@ class _Place:
         return f"/spec/{self.kind}/{self.index}"
 
 
-def receiving(spec: Mapping[str, Any], skip: Sequence[str]) -> list[_Place]:
+def receiving(spec: Mapping[str, Any], skip: Collection[str]) -> list[_Place]:
     """The containers that are not skipped, init containers first. Ephemeral ones never come with a new pod."""
+    left_out = frozenset(skip)
     return [
         _Place(kind, index, container)
         for kind in KINDS
         for index, container in enumerate(spec.get(kind) or ())
-        if container.get("name") not in skip
+        if container.get("name") not in left_out
     ]
 
 
-def mutate(pod: Mapping[str, Any], identity: Identity, skip: Sequence[str]) -> Mutation:
+def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) -> Mutation:
     """What `pod` lacks of `identity`, in all containers but those named in `skip`. Raises UnsoundPatch."""
     spec = pod["spec"]
     places = receiving(spec, skip)

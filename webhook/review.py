@@ -6,6 +6,7 @@ field of a later Kubernetes cannot break anything. Shapes: k8s.io/api/admission/
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 import orjson
@@ -85,6 +86,9 @@ def pod_problem(pod: Any) -> str:
     metadata = pod.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
         return ".metadata: expected an object"
+    for key in ("name", "generateName"):
+        if not isinstance((metadata or {}).get(key), (str, NoneType)):
+            return f".metadata.{key}: expected a string"
     for key in ("labels", "annotations"):
         values = (metadata or {}).get(key)
         if values is not None and not (isinstance(values, dict) and all(isinstance(v, str) for v in values.values())):
@@ -98,19 +102,20 @@ def pod_problem(pod: Any) -> str:
     if not isinstance(spec.get("containers"), list):
         return ".spec.containers: expected a list"
     for key in ("volumes", "containers", "initContainers"):
-        problem = _list_problem(spec.get(key))
+        problem = _list_problem(spec.get(key), "name")
         if problem:
             return f".spec.{key}{problem}"
     for key in ("containers", "initContainers"):
         for index, container in enumerate(spec.get(key) or ()):
-            for name in ("env", "volumeMounts"):
-                problem = _list_problem(container.get(name))
+            for name, text in (("env", "name"), ("volumeMounts", "mountPath")):
+                problem = _list_problem(container.get(name), text)
                 if problem:
                     return f".spec.{key}[{index}].{name}{problem}"
     return _projection_problem(spec)
 
 
-def _list_problem(entries: Any) -> str:
+def _list_problem(entries: Any, text: str = "") -> str:
+    """What keeps `entries` from being a list of objects whose member `text` is a string, if it is there at all."""
     if entries is None:
         return ""
     if not isinstance(entries, list):
@@ -118,6 +123,8 @@ def _list_problem(entries: Any) -> str:
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             return f"[{index}]: expected an object"
+        if not isinstance(entry.get(text), (str, NoneType)):
+            return f"[{index}].{text}: expected a string"
     return ""
 
 
@@ -126,8 +133,9 @@ def _projection_problem(spec: Mapping[str, Any]) -> str:
         projected = volume.get("projected")
         if projected is None:
             continue
-        sources = projected.get("sources") if isinstance(projected, dict) else projected
-        problem = _list_problem(sources)
+        if not isinstance(projected, dict):
+            return f".spec.volumes[{index}].projected: expected an object"
+        problem = _list_problem(projected.get("sources"))
         if problem:
             return f".spec.volumes[{index}].projected.sources{problem}"
     return ""
@@ -135,5 +143,8 @@ def _projection_problem(spec: Mapping[str, Any]) -> str:
 
 def _shown(value: Any) -> str:
     """`value` for an error message: short, one line, ASCII."""
-    text = ascii(value) if not isinstance(value, str) else ascii(value)[1:-1]
+    try:
+        text = ascii(value) if not isinstance(value, str) else ascii(value)[1:-1]
+    except RecursionError:  # JSON may be nested more deeply than Python can show
+        return "something deeply nested"
     return text if len(text) <= 80 else text[:77] + "..."

@@ -5,7 +5,7 @@ Which file a container reads, first match:
     1  it sets AZURE_FEDERATED_TOKEN_FILE            that file; no mount is added, unless it names our own file
                                                      and nothing is mounted there: then the token goes there
     2  it mounts a projected token of our audience   that file, whoever wrote the volume
-    3  the pod has a volume with such a token        that volume, mounted at our path
+    3  the pod has a volume with just such a token   that volume, mounted where another container has it, or at our path
     4  otherwise                                     our own volume, at our path
 
 So Azure's webhook may run before or after ours, and a volume written by hand from a guide is used as it is. Somebody
@@ -13,7 +13,7 @@ else's volume of our name, or mount on our path, stays; our token then goes to t
 """
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from webhook.identity import Identity
 from webhook.names import MOUNT_PATH, OTHER_MOUNT_PATH, OTHER_VOLUME, TOKEN_FILE, TOKEN_FILE_VARIABLE, VOLUME
 
 OUR_FILE = posixpath.join(MOUNT_PATH, TOKEN_FILE)
+_DEPTH = MOUNT_PATH.count("/") + 1  # of both our directories, as parts between slashes
 
 
 @dataclass(frozen=True)
@@ -61,31 +62,42 @@ class Placement:
 
 def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], identity: Identity) -> Placement:
     """Where each of `containers`, all of the pod `spec`, finds its token. The module's docstring has the rule."""
-    volumes = spec.get("volumes") or ()
-    present = [found for volume in volumes for found in _tokens(volume, identity.audience)]
-    names = {volume.get("name") for volume in volumes}
+    volumes = {str(volume.get("name")): volume for volume in spec.get("volumes") or ()}
+    files = {name: file for name, volume in volumes.items() if (file := _token_file(volume, identity.audience))}
     warnings: list[str] = []
-
     settled: list[Access | None] = []
     for container in containers:
-        settled.append(_own_file(container, warnings) or _mounted_file(container, present))
+        settled.append(_own_file(container, volumes, identity, warnings) or _mounted_file(container, files))
 
     homeless = [container for container, access in zip(containers, settled, strict=True) if access is None]
-    # A container that names our own path needs a file of our own name there; any other is content with any file name.
-    bound = [container for container in homeless if _named_file(container) == OUR_FILE]
-    reusable = next((volume for volume in present if not bound or volume.file == TOKEN_FILE), None)
-    at_home = VOLUME not in names and not any(_occupied(container, MOUNT_PATH) for container in homeless)
+    # A container that names our own file needs one of that name there; any other is content with any name.
+    bound = any(_named_file(container) == OUR_FILE for container in homeless)
+    reusable = next(
+        (
+            TokenVolume(name, file)
+            for name, file in files.items()
+            if _holds_nothing_else(volumes[name], identity.audience) and (file == TOKEN_FILE or not bound)
+        ),
+        None,
+    )
+    taken = [_directories(container) for container in homeless]
+    at_home = VOLUME not in volumes and not any(MOUNT_PATH in directories for directories in taken)
     if reusable:
-        volume, directory = reusable, MOUNT_PATH
+        volume, directory = reusable, _whereabouts(spec, reusable.name) or MOUNT_PATH
+    elif at_home:
+        volume, directory = TokenVolume(VOLUME, TOKEN_FILE), MOUNT_PATH
     else:
-        volume = TokenVolume(VOLUME if at_home else _free(OTHER_VOLUME, lambda name: name in names), TOKEN_FILE)
-        directory = MOUNT_PATH if at_home else OTHER_MOUNT_PATH
-    accesses = []
+        volume, directory = TokenVolume(_free(OTHER_VOLUME, volumes), TOKEN_FILE), OTHER_MOUNT_PATH
+    accesses: list[Access] = []
+    waiting = iter(taken)
     for container, access in zip(containers, settled, strict=True):
         if access is None:
-            access = _new_access(container, volume, directory, bound=_named_file(container) == OUR_FILE)
-            if access.mount and access.mount.path != MOUNT_PATH:
-                warnings.append(_moved(container, access, names))
+            directories = next(waiting)
+            path = MOUNT_PATH if _named_file(container) == OUR_FILE else _place_free(directory, directories)
+            access = Access(posixpath.join(path, volume.file), Mount(volume.name, path))
+            if path != directory or not (reusable or at_home):
+                whose = MOUNT_PATH if MOUNT_PATH in directories or VOLUME not in volumes else f"volume {VOLUME}"
+                warnings.append(f"container {container.get('name')}: {whose} is not ours; the token is in {path}")
         accesses.append(access)
     return Placement(tuple(accesses), volume.name if homeless and not reusable else "", tuple(warnings))
 
@@ -105,11 +117,24 @@ def mount_entry(mount: Mount) -> dict[str, Any]:
     return {"name": mount.volume, "mountPath": mount.path, "readOnly": True}
 
 
-def _tokens(volume: Mapping[str, Any], audience: str) -> Iterator[TokenVolume]:
-    for source in (volume.get("projected") or {}).get("sources") or ():
+def _sources(volume: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The sources of a projected volume; none for any other."""
+    return (volume.get("projected") or {}).get("sources") or []
+
+
+def _token_file(volume: Mapping[str, Any], audience: str) -> str:
+    """The path, inside the volume, of its first token of that audience; "" when it has none."""
+    for source in _sources(volume):
         token = source.get("serviceAccountToken")
         if isinstance(token, dict) and token.get("audience") == audience and isinstance(token.get("path"), str):
-            yield TokenVolume(str(volume.get("name")), token["path"])
+            return str(token["path"])
+    return ""
+
+
+def _holds_nothing_else(volume: Mapping[str, Any], audience: str) -> bool:
+    """Whether the volume may be shown to a container that was not given it: there is no secret of another's in it."""
+    tokens = [source.get("serviceAccountToken") for source in _sources(volume)]
+    return all(isinstance(token, dict) and token.get("audience") == audience for token in tokens)
 
 
 def _named_file(container: Mapping[str, Any]) -> str | None:
@@ -118,59 +143,89 @@ def _named_file(container: Mapping[str, Any]) -> str | None:
     for entry in container.get("env") or ():
         if entry.get("name") == TOKEN_FILE_VARIABLE:
             value = entry.get("value")
-            found = "" if "valueFrom" in entry or not isinstance(value, str) else value
+            found = value if isinstance(value, str) and "valueFrom" not in entry and "$(" not in value else ""
     return found
 
 
-def _own_file(container: Mapping[str, Any], warnings: list[str]) -> Access | None:
+def _own_file(
+    container: Mapping[str, Any], volumes: Mapping[str, Mapping[str, Any]], identity: Identity, warnings: list[str]
+) -> Access | None:
     """Rule 1."""
     file = _named_file(container)
     if file is None:
         return None
-    if file == "" or "$(" in file:
+    place = f"container {container.get('name')}"
+    if file == "":
+        if all("valueFrom" not in e and not e.get("value") for e in _entries(container)):
+            warnings.append(f"{place}: {TOKEN_FILE_VARIABLE} is set to nothing, so it has no token")
         return Access("")
-    inside = [mount for mount in container.get("volumeMounts") or () if _within(file, _path(mount))]
+    inside = [mount for mount in container.get("volumeMounts") or () if _within(_plain(file), _path(mount))]
     if not inside:
         if file == OUR_FILE:
             return None
-        warnings.append(
-            f"container {container.get('name')}: {TOKEN_FILE_VARIABLE} names a file in no volume, so no token was added"
-        )
+        warnings.append(f"{place}: {TOKEN_FILE_VARIABLE} names a file in no volume, so no token was added")
     elif any(mount.get("subPath") or mount.get("subPathExpr") for mount in inside):
-        warnings.append(
-            f"container {container.get('name')}: the token is mounted with subPath and will never be renewed"
-        )
+        warnings.append(f"{place}: the token is mounted with subPath and will never be renewed")
+    else:
+        sources = _sources(volumes.get(str(inside[-1].get("name")), {}))
+        audiences = [s["serviceAccountToken"].get("audience") for s in sources if _is_token(s)]
+        if audiences and identity.audience not in audiences:
+            warnings.append(f"{place}: its token is not for the audience {identity.audience}")
     return Access(file)
 
 
-def _mounted_file(container: Mapping[str, Any], present: Sequence[TokenVolume]) -> Access | None:
+def _entries(container: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [entry for entry in container.get("env") or () if entry.get("name") == TOKEN_FILE_VARIABLE]
+
+
+def _is_token(source: Mapping[str, Any]) -> bool:
+    return isinstance(source.get("serviceAccountToken"), dict)
+
+
+def _mounted_file(container: Mapping[str, Any], files: Mapping[str, str]) -> Access | None:
     """Rule 2. A mount with subPath is passed over: the kubelet never renews the token there."""
     for mount in container.get("volumeMounts") or ():
-        if mount.get("subPath") or mount.get("subPathExpr"):
-            continue
-        for volume in present:
-            if mount.get("name") == volume.name and _path(mount):
-                return Access(posixpath.join(str(mount["mountPath"]), volume.file))
+        file = files.get(str(mount.get("name")))
+        if file and _path(mount) and not _is_part(mount):
+            return Access(posixpath.join(_path(mount), file))
     return None
 
 
-def _new_access(container: Mapping[str, Any], volume: TokenVolume, directory: str, *, bound: bool) -> Access:
-    """Rules 3 and 4."""
-    if bound:
-        directory = MOUNT_PATH
-    elif _occupied(container, directory):
-        directory = _free(OTHER_MOUNT_PATH, lambda path: _occupied(container, path))
-    return Access(posixpath.join(directory, volume.file), Mount(volume.name, directory))
+def _whereabouts(spec: Mapping[str, Any], volume: str) -> str:
+    """Where a container has `volume` mounted, or "".
+
+    Whoever wrote the volume expects it there: Azure's webhook, when it is called again, moves every mount of its own
+    volume to its own path, and a variable of ours that named another would point at nothing.
+    """
+    for kind in ("initContainers", "containers"):
+        for container in spec.get(kind) or ():
+            for mount in container.get("volumeMounts") or ():
+                if mount.get("name") == volume and _path(mount) and not _is_part(mount):
+                    return _path(mount)
+    return ""
 
 
-def _moved(container: Mapping[str, Any], access: Access, names: set[Any]) -> str:
-    taken = f"volume {VOLUME}" if VOLUME in names and not _occupied(container, MOUNT_PATH) else MOUNT_PATH
-    return f"container {container.get('name')}: {taken} is not ours; the token is in {posixpath.dirname(access.file)}"
+def _is_part(mount: Mapping[str, Any]) -> bool:
+    return bool(mount.get("subPath") or mount.get("subPathExpr"))
 
 
-def _occupied(container: Mapping[str, Any], directory: str) -> bool:
-    """Whether the container has a mount on `directory` or inside it."""
-    return any(_within(_path(mount), directory) for mount in container.get("volumeMounts") or ())
+def _directories(container: Mapping[str, Any]) -> frozenset[str]:
+    """Where the container's mounts are, and, for those deep enough to be inside one of ours, in which directory."""
+    paths = [_path(mount) for mount in container.get("volumeMounts") or ()]
+    return frozenset(["/".join(path.split("/", _DEPTH)[:_DEPTH]) for path in paths] + paths)
+
+
+def _place_free(directory: str, taken: Container[str]) -> str:
+    return directory if directory not in taken else _free(OTHER_MOUNT_PATH, taken)
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """`name`, or with the first number that makes it free."""
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}-{number}"
+    return candidate
 
 
 def _within(path: str, directory: str) -> bool:
@@ -178,15 +233,11 @@ def _within(path: str, directory: str) -> bool:
 
 
 def _path(mount: Mapping[str, Any]) -> str:
-    """Where a mount is, spelled so that two spellings of one directory compare equal."""
+    """Where a mount is, spelled so that two spellings of one directory compare equal; "" when it does not say."""
     path = mount.get("mountPath")
-    return posixpath.normpath(path) if isinstance(path, str) and path else ""
+    return _plain(path) if isinstance(path, str) and path else ""
 
 
-def _free(name: str, taken: Any) -> str:
-    """`name`, or with the first number that makes it free."""
-    candidate, number = name, 1
-    while taken(candidate):
-        number += 1
-        candidate = f"{name}-{number}"
-    return candidate
+def _plain(path: str) -> str:
+    """The absolute path that the kubelet makes of `path`; Windows' own stay as they are."""
+    return path if ":" in path or "\\" in path else "/" + posixpath.normpath(path).lstrip("/")

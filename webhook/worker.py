@@ -194,7 +194,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
         operations = self._listener(1, self.service.operations, None)
         operations.start()  # before all else: a start that takes long is no reason to be restarted
         addresses = {"listen": self._address(0), "ops_listen": self._address(1)}
-        _log.info("starting", extra=addresses)
+        _log.info("listening", extra=addresses)
         try:
             lifespan = await self._start()
             if lifespan is not None:

@@ -19,7 +19,9 @@ def mutate(pod: Mapping[str, Any], version: str) -> Json:
     """The pod as this version of the webhook leaves it."""
     after = copy.deepcopy(dict(pod))
     metadata, spec = after["metadata"], after["spec"]
-    identity = hashlib.sha256((metadata.get("name") or metadata["generateName"] + " (prefix)").encode()).hexdigest()[:30]
+    identity = hashlib.sha256((metadata.get("name") or metadata["generateName"] + " (prefix)").encode()).hexdigest()[
+        :30
+    ]
     if version == "1.5.1":
         volume, directory, path = "azure-identity-token", "/var/run/secrets/azure/tokens", "azure-identity-token"
     else:

@@ -6,7 +6,7 @@ cases of one subject, a YAML document each:
     about: One sentence: what the webhook does here.
     namespace: shop                  # where the pod is made; left out: shop
     namespaceLabels: {}              # labels of that namespace; left out: none
-    policy: {scope: pod-label}       # cluster-wide settings that differ from Policy(): scope, tenant_id, cloud, audience
+    policy: {scope: pod-label}       # settings that differ from Policy(): scope, tenant_id, cloud, audience
     serviceAccount:                  # the one the pod names, or `default`.
       annotations: {}                #   left out: the usual one; {}: without annotations; null: there is none
     apiserver: why not               # only where a real kube-apiserver refuses or rewrites this pod
@@ -125,7 +125,7 @@ class Case:
     account: Account | None
     namespace: str = NAMESPACE
     namespace_labels: Mapping[str, str] = field(default_factory=dict)
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     apiserver: str = ""
 
     @property

@@ -11,8 +11,16 @@ from webhook import names
 Json = dict[str, Any]
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-SCALARS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | TEXT
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=6)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=6
+)
 # No field of a pod begins with x: these are fields of a Kubernetes to come, with all that JSON Pointer escapes.
 # Written out, because drawing them piece by piece takes ten times as long as everything else together.
 UNKNOWN = st.sampled_from(
@@ -111,7 +119,9 @@ def containers(draw: st.DrawFn, name: str, volume_names: list[str]) -> Json:
     if volume_names:
         for directory in draw(st.lists(st.sampled_from(DIRECTORIES), unique=True, max_size=3)):
             path = draw(st.sampled_from(SPELLINGS)).format(directory)
-            sub_path = draw(st.sampled_from([{}, {}, {}, {"subPath": "token"}, {"subPathExpr": "$(WHERE)"}, {"subPath": ""}]))
+            sub_path = draw(
+                st.sampled_from([{}, {}, {}, {"subPath": "token"}, {"subPathExpr": "$(WHERE)"}, {"subPath": ""}])
+            )
             volume = draw(st.sampled_from(volume_names))
             mounts.append({"name": volume, "mountPath": path, **sub_path, **draw(UNKNOWN)})
     env = draw(_maybe_list(st.lists(env_entries(), max_size=4), "env"))

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
-import pytest
 
 from tests.core.cases import CLIENT, NAMESPACE, TENANT, USUAL_ANNOTATIONS
 from webhook import names
@@ -15,11 +14,6 @@ from webhook.review import Request
 Json = dict[str, Any]
 LABELLED = {names.USE_LABEL: "true"}
 AUDIENCE = CLOUDS["public"].audience
-
-
-def finding(text: str) -> pytest.MarkDecorator:
-    """Marks a test of what the webhook owes its users and does not do yet; once it does, the mark must go."""
-    return pytest.mark.xfail(reason=text, strict=True)
 
 
 def container(name: str = "app", **fields: Any) -> Json:

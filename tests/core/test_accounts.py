@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.core.cases import CLIENT, USUAL_ANNOTATIONS
-from tests.core.support import account, finding
+from tests.core.support import account
 from webhook import names
 from webhook.accounts import CachedAccounts, FileAccounts, LookupFailed, account_from
 from webhook.identity import Account
@@ -341,7 +341,6 @@ async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(setup.source.asked) == 4
 
 
-@finding("a source that never answers is never asked again: every later pod of that ServiceAccount fails too")
 async def test_a_source_that_breaks_its_promise_is_asked_again() -> None:
     """A source should answer or fail within its time; where one does not, it must not be waited for until a restart."""
     setup = Setup(request_seconds=0.0)

@@ -17,7 +17,12 @@ CHINA_GRAPH = "https://microsoftgraph.chinacloudapi.cn"
         ("public", "https://login.microsoftonline.com/", PUBLIC_GRAPH, "api://AzureADTokenExchange"),
         ("gcc", "https://login.microsoftonline.com/", PUBLIC_GRAPH, "api://AzureADTokenExchange"),
         ("gcchigh", "https://login.microsoftonline.us/", US_GRAPH, "api://AzureADTokenExchangeUSGov"),
-        ("dod", "https://login.microsoftonline.us/", "https://dod-graph.microsoft.us", "api://AzureADTokenExchangeUSGov"),
+        (
+            "dod",
+            "https://login.microsoftonline.us/",
+            "https://dod-graph.microsoft.us",
+            "api://AzureADTokenExchangeUSGov",
+        ),
         ("china", "https://login.chinacloudapi.cn/", CHINA_GRAPH, "api://AzureADTokenExchangeChina"),
         (
             "ex",

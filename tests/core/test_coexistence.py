@@ -7,7 +7,7 @@ import pytest
 
 from tests.core import azure
 from tests.core.cases import CLIENT, TENANT
-from tests.core.support import account, container, finding, pod, request, token_volume
+from tests.core.support import account, container, pod, request, token_volume
 from webhook.decision import decide
 from webhook.mutation import apply
 from webhook.policy import Policy
@@ -63,7 +63,6 @@ def assert_signs_in(pod: Json) -> None:
 
 # In which order kube-apiserver calls: by the names of the configurations, then once more who asks for it (IfNeeded).
 ORDERS = ["am", "ma", "asm", "sam", "ams", "amsam", "masma", "msama", "samam", "mam", "ama"]
-BROKEN = [("1.6.0", "asma"), ("1.6.0", "asmam"), ("later", "asma"), ("later", "asmam")]
 
 
 def shown(order: str) -> str:
@@ -78,21 +77,8 @@ def test_both_webhooks_leave_a_pod_that_signs_in(order: str, version: str) -> No
     assert_signs_in(run(pod(initContainers=[container("init")]), order, version))
 
 
-@pytest.mark.parametrize(
-    ("version", "order"),
-    [
-        *(("1.5.1", order) for order in ("asma", "asmam")),
-        *(
-            pytest.param(
-                version,
-                order,
-                marks=finding("Azure's webhook moves its own volume's mount, and the file that we named is gone"),
-            )
-            for version, order in BROKEN
-        ),
-    ],
-    ids=lambda each: shown(each) if each.startswith("a") else each,
-)
+@pytest.mark.parametrize("version", azure.VERSIONS)
+@pytest.mark.parametrize("order", ["asma", "asmam"], ids=shown)
 def test_a_sidecar_between_both_webhooks_signs_in(version: str, order: str) -> None:
     """The names azure-wi-webhook, dapr-sidecar-injector and m365-… stand in just this order, and Azure's runs again."""
     assert_signs_in(run(pod(), order, version))

@@ -1,6 +1,5 @@
 """What holds for every pod and every body, not only for those that somebody thought of."""
 
-import base64
 import copy
 import os
 import posixpath
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.core.cases import USUAL_ANNOTATIONS
 from tests.core.pods import VALUES, account_annotations, damaged, pods
-from tests.core.support import Accounts, account, body, finding, pod, request, review
+from tests.core.support import Accounts, account, body, pod, request, review
 from webhook.decision import Decision, decide, decide_early
 from webhook.identity import Account
 from webhook.mutation import apply
@@ -270,7 +269,6 @@ def test_a_review_that_was_cut_or_changed_on_its_way_is_read_or_refused(put_in: 
     parsed(text[:at] + put_in + text[at + left_out :])
 
 
-@finding("a name that is no string, or a projected that is a list: see test_review.py")
 @settings(thorough, phases=[Phase.generate])  # what is known to fail need not be made small
 @given(damaged(pods().map(review), under=("request", "object")))
 async def test_a_pod_of_any_shape_is_answered_or_refused(damage: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.core.support import body, container, finding, pod, review, token_volume
+from tests.core.support import body, container, pod, review, token_volume
 from webhook.review import BadReview, Request, parse, pod_problem
 
 DEEP = b"[" * 1000 + b"]" * 1000  # orjson reads 1024 levels
@@ -106,7 +106,10 @@ def test_what_is_no_object_is_refused(text: bytes) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"apiVersion": "admission.k8s.io/v1beta1"}, "apiVersion is admission.k8s.io/v1beta1, expected admission.k8s.io/v1"),
+        (
+            {"apiVersion": "admission.k8s.io/v1beta1"},
+            "apiVersion is admission.k8s.io/v1beta1, expected admission.k8s.io/v1",
+        ),
         ({"apiVersion": None}, "apiVersion is None, expected admission.k8s.io/v1"),
         ({"kind": "Pod"}, "kind is Pod, expected AdmissionReview"),
         ({"kind": ["AdmissionReview"]}, "kind is ['AdmissionReview'], expected AdmissionReview"),
@@ -168,9 +171,13 @@ def test_another_request_is_refused(changed: dict[str, Any], message: str) -> No
         ({}, {"containers": [{"env": {}}]}, ".spec.containers[0].env: expected a list"),
         ({}, {"containers": [{}, {"env": [1]}]}, ".spec.containers[1].env[0]: expected an object"),
         ({}, {"initContainers": [{"volumeMounts": 1}]}, ".spec.initContainers[0].volumeMounts: expected a list"),
-        ({}, {"volumes": [{"projected": 1}]}, ".spec.volumes[0].projected.sources: expected a list"),
+        ({}, {"volumes": [{"projected": 1}]}, ".spec.volumes[0].projected: expected an object"),
         ({}, {"volumes": [{"projected": {"sources": {}}}]}, ".spec.volumes[0].projected.sources: expected a list"),
-        ({}, {"volumes": [{"projected": {"sources": ["a"]}}]}, ".spec.volumes[0].projected.sources[0]: expected an object"),
+        (
+            {},
+            {"volumes": [{"projected": {"sources": ["a"]}}]},
+            ".spec.volumes[0].projected.sources[0]: expected an object",
+        ),
     ],
 )
 def test_an_object_that_has_not_the_shape_of_a_pod_is_refused(metadata: Any, spec: Any, problem: str) -> None:
@@ -197,7 +204,6 @@ def test_a_pod_has_no_problem(sent: Any) -> None:
     assert pod_problem(sent) == ""
 
 
-@finding("names that are no strings pass, and later cannot be looked up: 500 in place of 400")
 @pytest.mark.parametrize(
     "spec",
     [
@@ -226,14 +232,12 @@ def test_values_in_messages_are_ascii() -> None:
     assert refusal(body(pod(), operation="é\n\x1b[31m")) == r"request.operation is \xe9\n\x1b[31m, expected CREATE"
 
 
-@finding("Python cannot show 1000 nested lists: RecursionError, 500 in place of 400")
 @pytest.mark.parametrize("field", [b'"admission.k8s.io/v1"', b'"AdmissionReview"', b'"CREATE"'])
 def test_a_deeply_nested_value_is_refused_like_any_other(field: bytes) -> None:
     """The deepest nesting that orjson reads is still shown, or at least refused."""
     refusal(body(pod()).replace(field, DEEP))
 
 
-@finding("a name that is no string is shown with str(), which fails on deep nesting outside of any try")
 def test_a_name_of_a_pod_is_a_string() -> None:
     """The name goes into the log line of every review."""
     refusal(body(pod()).replace(b'"name":"terraform"', b'"name":' + DEEP[5:-5]))

@@ -38,7 +38,7 @@ INJECT = {names.INJECT_LABEL: "true"}
 def test_scope_and_labels_decide(
     labels: dict[str, str] | None, scope: str, namespace_labels: dict[str, str] | None, reason: str
 ) -> None:
-    """The pod's label comes first, then the scope; unknown labels of a namespace mean that kube-apiserver has looked."""
+    """The pod's label comes first, then the scope; labels that are not known were looked at by kube-apiserver."""
     assert passed_over(request(pod(labels=labels)), Policy(scope=scope), namespace_labels) == reason
 
 
