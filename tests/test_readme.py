@@ -1,0 +1,119 @@
+"""The README and the docs are true: their commands run, their links lead somewhere, their tables are complete."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from webhook import names, settings
+from webhook.clouds import CLOUDS
+from webhook.decision import Decision
+from webhook.metrics import OUTCOMES, Metrics
+from webhook.policy import SCOPES
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = (ROOT / "README.md").read_text()
+
+
+def commands(page: Path) -> list[str]:
+    """The lines of a page's shell examples, without comments and with continued lines joined."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [line.split("   #")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def run(*command: str) -> "subprocess.CompletedProcess[str]":
+    """A command, in the root of the repository."""
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+
+@pytest.mark.parametrize("line", [line for page in PAGES for line in commands(page) if "webhook mutate" in line])
+def test_the_examples_of_mutate_run(line: str) -> None:
+    """As they stand, with this Python; stdin is empty and only shown examples of files that exist are run."""
+    words = shlex.split(line.split("|")[0].split(">")[0])
+    files = [words[index + 1] for index, word in enumerate(words) if word == "-f"]
+    if not files or not all((ROOT / file).exists() for file in files):
+        assert all(not file.startswith("manifests/") for file in files), f"{line}: no such example"
+        return
+    done = run(sys.executable, *words[1:])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_the_demo_runs_and_shows_what_the_readme_promises() -> None:
+    """`make demo` without a cluster: the pod's variables, and three users who are told what is wrong."""
+    done = run("make", "demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for text in (
+        "+    - name: M365_CLOUD",
+        "expected the application's GUID",
+        "no client id",
+        "token expiration 600 not",
+    ):
+        assert text in done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_every_link_leads_to_a_file(page: Path) -> None:
+    """Those into the repository; others are not ours to check."""
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
+    missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    assert missing == []
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    """In the README and in every page."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"`make ([a-z-]+)", page.read_text())}
+    assert named <= targets
+
+
+def test_the_readme_has_every_annotation() -> None:
+    """Each under its short prefix, in the table."""
+    available = (names.POD_ANNOTATIONS | names.ACCOUNT_ANNOTATIONS) - {names.PREFLIGHT, names.TOKEN_ENDPOINT}
+    for annotation in available:
+        prefix = "A" if annotation.startswith(names.AZURE_PREFIX) else "M"
+        assert f"| `{prefix} {annotation.partition('/')[2]}` |" in README
+
+
+def test_the_readme_has_every_cloud_and_the_promised_path() -> None:
+    """Spelled as they are accepted."""
+    assert all(f"`{cloud}`" in README for cloud in CLOUDS)
+    assert f"`{names.MOUNT_PATH}` (this path never changes)" in README
+
+
+def test_every_setting_has_its_line() -> None:
+    """In docs/serve.md, with the variable that stands for the flag."""
+    text = (ROOT / "docs" / "serve.md").read_text()
+    for option in settings._OPTIONS:
+        assert f"| `{option.flag}` | `{option.variable}` |" in text
+
+
+def test_every_reason_and_every_metric_is_documented() -> None:
+    """In docs/serve.md."""
+    text = (ROOT / "docs" / "serve.md").read_text()
+    assert all(f"`{reason}`" in text for reasons in OUTCOMES.values() for reason in reasons)
+    metrics = Metrics(version="0")
+    metrics.review("injected", "injected", 0.1)
+    metrics.serving_not_after(1.0)
+    metrics.authority_not_after(1.0)
+    metrics.trust_published(published=True)
+    exposed = metrics.exposition("")[0].decode()
+    for name in re.findall(r"^# TYPE (\S+)", exposed, flags=re.MULTILINE):
+        assert f"`{name}" in text, name
+
+
+def test_every_scope_is_documented() -> None:
+    """In docs/scopes.md, one row each."""
+    text = (ROOT / "docs" / "scopes.md").read_text()
+    assert all(f"| `{scope}`" in text for scope in SCOPES)
+
+
+def test_every_reason_of_a_decision_is_counted_from_zero() -> None:
+    """The table of metrics and the decisions name the same outcomes."""
+    assert set(OUTCOMES) == {"injected", "unchanged", "denied", "error"}
+    assert Decision("injected", "injected").reason in OUTCOMES["injected"]
