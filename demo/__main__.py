@@ -10,12 +10,11 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import jsonpatch
-import ruamel.yaml
+import yaml
 
 from demo.sent import Sent
 from demo.server import Running, running
@@ -59,7 +58,7 @@ def main() -> int:
 
 def documents(file: Path) -> Iterator[dict[str, Any]]:
     """The objects in a YAML file."""
-    for document in ruamel.yaml.YAML(typ="safe", pure=True).load_all(file.read_text()):
+    for document in yaml.safe_load_all(file.read_text()):
         if document:
             yield document
 
@@ -136,11 +135,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 
 def as_yaml(document: Mapping[str, Any]) -> list[str]:
     """`document` as lines of YAML."""
-    yaml = ruamel.yaml.YAML()
-    yaml.default_flow_style = False
-    stream = StringIO()
-    yaml.dump(json.loads(json.dumps(document)), stream)
-    return stream.getvalue().splitlines()
+    return str(yaml.safe_dump(document, sort_keys=False)).splitlines()
 
 
 def in_colour() -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import ruamel.yaml
+import yaml
 
 from webhook import names
 from webhook.identity import Account
@@ -141,11 +141,11 @@ class FileAccounts:
         problems: list[str] = []
         for file in files:
             try:
-                documents = list(ruamel.yaml.YAML(typ="safe", pure=True).load_all(file.read_text(encoding="utf-8")))
+                documents = list(yaml.load_all(file.read_text(encoding="utf-8"), yaml.CSafeLoader))
             except OSError as error:
                 problems.append(f"{file}: {error.strerror}")
                 continue
-            except (ruamel.yaml.error.YAMLError, UnicodeDecodeError) as error:
+            except (yaml.YAMLError, UnicodeDecodeError) as error:
                 problems.append(f"{file}: no YAML: {' '.join(str(error).split())}")
                 continue
             for document in documents:
@@ -173,6 +173,7 @@ def account_from(document: Any, *, place: str = "ServiceAccount") -> Account:
     annotations = metadata.get("annotations") or {}
     if not isinstance(annotations, dict):
         raise ValueError(f"{place}: metadata.annotations: expected an object of strings")
+    annotations = {key: "" if value is None else value for key, value in annotations.items()}  # as kube-apiserver does
     for key, value in annotations.items():
         if not isinstance(value, str):
             raise ValueError(f"{place}: annotation {key} is {value!r}, expected a string: put it in quotes")

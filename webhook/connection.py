@@ -270,8 +270,6 @@ class Listener:
         limits: Limits,
         context: ssl.SSLContext | None,
     ) -> None:
-        # gunicorn notes what its C parser can do on the class that asks, but reads it from this one.
-        ASGIProtocol._check_h1c_protocol_available()
         self.worker = worker
         self.application = application
         self.metrics = metrics

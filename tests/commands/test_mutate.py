@@ -1,0 +1,524 @@
+"""`python -m webhook mutate`: what it prints, what it says of it, and its exit code."""
+
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonpatch
+import pytest
+import yaml
+
+from tests.core import cases
+from webhook.commands import main
+from webhook.decision import decide
+from webhook.identity import Account
+from webhook.policy import Policy
+from webhook.review import Request
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "manifests" / "examples"
+CLIENT = "azure.workload.identity/client-id"
+USE = "azure.workload.identity/use"
+ACCOUNT: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "ServiceAccount",
+    "metadata": {
+        "name": "terraform",
+        "namespace": "shop",
+        "annotations": {CLIENT: cases.CLIENT, "azure.workload.identity/tenant-id": cases.TENANT},
+    },
+}
+TEMPLATE: dict[str, Any] = {
+    "metadata": {"labels": {USE: "true"}},
+    "spec": {"serviceAccountName": "terraform", "containers": [{"name": "app", "image": "busybox"}]},
+}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How the command ended and what it wrote."""
+
+    code: int
+    out: str
+    err: list[str]
+
+    @property
+    def documents(self) -> list[Any]:
+        """Standard output as YAML."""
+        return [*yaml.safe_load_all(self.out)]
+
+
+Mutate = Callable[..., Ran]
+
+
+@pytest.fixture
+def mutate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Mutate:
+    """Runs the command, in a folder of its own with `files` in it: by name, as text, bytes or objects."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("M365WI_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    def run(*arguments: str, stdin: str | bytes = b"", **files: Any) -> Ran:
+        for name, content in files.items():
+            write(tmp_path / f"{name}.yaml", content)
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        flags = [flag for name in files for flag in ("-f", f"{name}.yaml")]
+        code = main(["mutate", *flags, *arguments])
+        out, err = capfdbinary.readouterr()
+        return Ran(code, out.decode(), err.decode().splitlines())
+
+    return run
+
+
+def write(file: Path, content: Any) -> None:
+    """`content` as it is, or, when it is no text, as YAML; a list of objects becomes documents."""
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    elif isinstance(content, str):
+        file.write_bytes(content.encode())
+    else:
+        file.write_text(yaml.safe_dump_all(content if isinstance(content, list) else [content], sort_keys=False))
+
+
+def pod(name: str = "p", **metadata: Any) -> dict[str, Any]:
+    """A labelled pod in namespace shop."""
+    metadata = {"name": name, "namespace": "shop", **TEMPLATE["metadata"], **metadata}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": TEMPLATE["spec"]}
+
+
+def workload(version: str, kind: str, *steps: str) -> dict[str, Any]:
+    """An object with the template at `steps`."""
+    value: Any = TEMPLATE
+    for step in reversed(steps):
+        value = {step: value}
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": "w", "namespace": "shop"}, **value}
+
+
+def expected(template: Mapping[str, Any]) -> Any:
+    """A pod or a template after the webhook's own decision, applied by another library."""
+    request = Request(uid="", namespace="shop", pod=template)
+    account = Account("shop", "terraform", ACCOUNT["metadata"]["annotations"])
+    operations = decide(request, account, Policy()).operations
+    assert operations
+    return jsonpatch.apply_patch(template, [*operations])
+
+
+@pytest.mark.parametrize("case", cases.load(), ids=lambda case: case.id)
+def test_a_case_ends_as_it_does_in_a_cluster(case: cases.Case, mutate: Mutate) -> None:
+    """Every case of tests/cases: the same pod, outcome, message and warnings as the webhook itself gives."""
+    account, policy = case.service_account(), case.policy
+    flags = ["-n", case.namespace, "--scope", policy.scope, "--cloud", policy.cloud]
+    flags += [f"--tenant-id={policy.tenant_id}"] * bool(policy.tenant_id)
+    flags += [f"--audience={policy.audience}"] * bool(policy.audience)
+    ran = mutate(*flags, accounts=[case.namespace_object(), *([account] if account else [])], pods=case.pod)
+
+    title = f"Pod {case.namespace}/{case.request().pod_name}: "
+    refused = case.expect.outcome == "denied"
+    decided, *warnings = ran.err[: -1 if refused else None]
+    assert decided.startswith(title)
+    assert ran.code == refused
+    if refused:
+        assert case.expect.message.fits(decided.removeprefix(title + "refused: "))
+        assert ran.out == ""
+        return
+    injected = case.expect.outcome == "injected"
+    assert decided == title + ("injected" if injected else f"unchanged: {case.expect.reason}")
+    assert ran.documents[-1] == case.expected_pod()
+    if case.expect.reason != "account-not-found":
+        texts = [warning.removeprefix(title + "warning: ") for warning in warnings]
+        assert len(texts) == len(case.expect.warnings)
+        assert all(text.fits(warning) for text, warning in zip(case.expect.warnings, texts, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "steps"),
+    [
+        ("apps/v1", "Deployment", ("spec", "template")),
+        ("apps/v1", "ReplicaSet", ("spec", "template")),
+        ("apps/v1", "StatefulSet", ("spec", "template")),
+        ("apps/v1", "DaemonSet", ("spec", "template")),
+        ("extensions/v1beta1", "Deployment", ("spec", "template")),
+        ("v1", "ReplicationController", ("spec", "template")),
+        ("batch/v1", "Job", ("spec", "template")),
+        ("batch/v1", "CronJob", ("spec", "jobTemplate", "spec", "template")),
+        ("v1", "PodTemplate", ("template",)),
+    ],
+)
+def test_a_workload_gets_in_its_template_what_its_pods_would_get(
+    version: str, kind: str, steps: tuple[str, ...], mutate: Mutate
+) -> None:
+    """The same additions at each kind's own place, in all four formats."""
+    given = workload(version, kind, *steps)
+    ran = mutate(accounts=ACCOUNT, workload=given)
+    assert (ran.code, ran.err) == (0, [f"{kind} shop/w: injected"])
+    template: Any = ran.documents[1]
+    for step in steps:
+        template = template[step]
+    assert template == expected(TEMPLATE)
+
+    items = json.loads(mutate("-o", "json", accounts=ACCOUNT, workload=given).out)["items"]
+    assert items == ran.documents
+    patch = json.loads(mutate("-o", "patch", accounts=ACCOUNT, workload=given).out)
+    assert jsonpatch.apply_patch(given, patch) == items[1]
+    diff = mutate("-o", "diff", accounts=ACCOUNT, workload=given).out.splitlines()
+    assert diff[:2] == ["--- workload.yaml", "+++ workload.yaml\t(mutated)"]
+    assert "+- name: M365_CLIENT_ID" in [line.replace(" " * 2, "") for line in diff]
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "place"),
+    [
+        ("batch.volcano.sh/v1alpha1", "Job", "spec"),
+        ("argoproj.io/v1alpha1", "Rollout", "spec"),
+        ("v1", "Deployment", "spec"),
+    ],
+)
+def test_what_is_no_workload_of_kubernetes_itself_passes_through(
+    version: str, kind: str, place: str, mutate: Mutate
+) -> None:
+    """Somebody else's kinds are left alone, whatever they are called: their pods are decided when they are made."""
+    given = workload(version, kind, place, "template")
+    ran = mutate(accounts=ACCOUNT, other=given)
+    assert (ran.code, ran.documents) == (0, [ACCOUNT, given])
+    assert ran.err == ["no object in these files has pods"]
+
+
+def test_a_list_stays_a_list_and_documents_stay_documents(mutate: Mutate) -> None:
+    """Everything comes back in its order; in a list of pods, the items need not say that they are pods."""
+    bare = {key: value for key, value in pod().items() if key not in ("apiVersion", "kind")}
+    inner = {"apiVersion": "v1", "kind": "List", "items": [ACCOUNT, workload("batch/v1", "Job", "spec", "template")]}
+    lists: list[dict[str, Any]] = [
+        {"apiVersion": "v1", "kind": "PodList", "items": [bare, bare]},
+        {"apiVersion": "v1", "kind": "List", "items": [inner, {"apiVersion": "v1", "kind": "Secret"}]},
+    ]
+    ran = mutate(lists=[*lists, None, pod()])
+    assert ran.err == ["Pod shop/p: injected", "Pod shop/p: injected", "Job shop/w: injected", "Pod shop/p: injected"]
+    pods, outer, nothing, last = ran.documents
+    assert nothing is None
+    assert pods == {**lists[0], "items": [expected(bare)] * 2}
+    assert outer["items"][0]["items"][1]["spec"]["template"] == expected(TEMPLATE)
+    assert last == expected(pod())
+
+    flat = json.loads(mutate("-o", "json", lists=[*lists, None, pod()]).out)
+    assert flat["kind"] == "List"
+    whole = [{"apiVersion": "v1", "kind": "Pod", **item} for item in pods["items"]]
+    assert flat["items"] == [*whole, *outer["items"][0]["items"], outer["items"][1], last]
+
+
+def test_one_object_is_printed_as_itself(mutate: Mutate) -> None:
+    """As JSON, one object is itself and one List is a List."""
+    for given in (ACCOUNT, {"apiVersion": "v1", "kind": "List", "items": [ACCOUNT]}):
+        assert json.loads(mutate("-o", "json", given=given).out) == given
+
+
+def test_patches_of_several_objects_are_lines(mutate: Mutate) -> None:
+    """One line for each object with pods, those without a change too; nothing when there are none."""
+    given = [pod("a"), pod("b", labels={}), {**pod("c"), "metadata": {"generateName": "c-", "namespace": "shop"}}]
+    ran = mutate("-o", "patch", accounts=ACCOUNT, pods=given)
+    lines = [json.loads(line) for line in ran.out.splitlines()]
+    assert [(line["kind"], line["namespace"], line["name"]) for line in lines] == [
+        ("Pod", "shop", "a"),
+        ("Pod", "shop", "b"),
+        ("Pod", "shop", "c-*"),
+    ]
+    assert jsonpatch.apply_patch(given[0], lines[0]["patch"]) == expected(given[0])
+    assert lines[1]["patch"] == lines[2]["patch"] == []
+    assert mutate("-o", "patch", accounts=ACCOUNT).out == ""
+
+
+def test_a_second_run_adds_nothing(mutate: Mutate) -> None:
+    """What was printed may be given to the command again, and to a cluster with the webhook in it."""
+    first = mutate(accounts=ACCOUNT, pods=[pod(), workload("apps/v1", "Deployment", "spec", "template")])
+    second = mutate(all=first.out)
+    assert second.out == first.out
+    assert second.err == ["Pod shop/p: unchanged: already-injected", "Deployment shop/w: unchanged: already-injected"]
+
+
+def test_json_is_taken_and_becomes_yaml(mutate: Mutate) -> None:
+    """One object after the other, as kubectl takes them, in several lines or one, with tabs or without."""
+    given = json.dumps(ACCOUNT) + json.dumps(pod(), indent="\t")
+    ran = mutate("-f", "-", stdin=given)
+    assert ran.documents == [ACCOUNT, expected(pod())]
+    assert ran.out.startswith("apiVersion: v1\nkind: ServiceAccount\n")
+    diff = mutate("-f", "-", "-o", "diff", stdin=given).out.splitlines()
+    assert diff[0] == "--- <stdin>"
+    assert not [line for line in diff[2:] if line.startswith("-")]
+
+
+def test_files_folders_and_standard_input_are_one(mutate: Mutate, tmp_path: Path) -> None:
+    """A folder's YAML and JSON in the order of names, nothing below it; all of it decides together."""
+    folder = tmp_path / "folder"
+    (folder / "below").mkdir(parents=True)
+    write(folder / "b.yml", ACCOUNT)
+    (folder / "a.json").write_text(json.dumps(pod("a")))
+    write(folder / "c.txt", pod("c"))
+    write(folder / "below" / "d.yaml", pod("d"))
+    ran = mutate("-f", "-", "-f", "folder", stdin=yaml.safe_dump(pod("first")), last=pod("last"))
+    assert [document["metadata"]["name"] for document in ran.documents] == ["last", "first", "a", "terraform"]
+    assert [line for line in ran.err if not line.endswith(": injected")] == []
+
+
+def test_an_object_without_namespace_is_where_the_flag_says(mutate: Mutate) -> None:
+    """Pods and ServiceAccounts alike; without the flag it is `default`; what names a namespace stays there."""
+    for flags, namespace in (((), "default"), (("-n", "stage"), "stage")):
+        account = {**ACCOUNT, "metadata": {**ACCOUNT["metadata"], "namespace": None}}
+        ran = mutate(*flags, all=[account, pod(namespace=None), pod("q")])
+        assert ran.err[0] == f"Pod {namespace}/p: injected"
+        assert ran.err[1] == "Pod shop/q: unchanged: account-not-found"
+
+
+def test_a_serviceaccount_that_is_not_in_the_files_is_missed(mutate: Mutate) -> None:
+    """Nothing is injected, since only the cluster would know; how to get it is said."""
+    ran = mutate(pods=pod())
+    assert (ran.code, ran.documents) == (0, [pod()])
+    assert ran.err == [
+        "Pod shop/p: unchanged: account-not-found",
+        "Pod shop/p: warning: ServiceAccount shop/terraform is not in the files: the webhook would ask the cluster for "
+        "it; add it with -f (kubectl get serviceaccount terraform -n shop -o yaml)",
+    ]
+
+
+def test_the_old_name_of_the_serviceaccount_is_known(mutate: Mutate) -> None:
+    """kube-apiserver still copies spec.serviceAccount, so the webhook never sees it missing; the object keeps it."""
+    given = pod()
+    given["spec"] = {"serviceAccount": "terraform", "containers": TEMPLATE["spec"]["containers"]}
+    ran = mutate(all=[ACCOUNT, given])
+    assert ran.err == ["Pod shop/p: injected"]
+    assert set(ran.documents[1]["spec"]) == {"serviceAccount", "containers", "volumes"}
+
+
+def test_labels_of_a_namespace_count_where_the_scope_says_so(mutate: Mutate) -> None:
+    """In scope namespace-label: labelled, not labelled, unknown (which is said), and a pod that is labelled itself."""
+    namespaces = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        for name, labels in (("on", {"m365.workload.identity/inject": "true"}), ("off", None))
+    ]
+    accounts = [
+        {**ACCOUNT, "metadata": {**ACCOUNT["metadata"], "namespace": name}} for name in ("on", "off", "unknown")
+    ]
+    pods = [pod(namespace=name, labels={}) for name in ("on", "off", "unknown", "kube-system")]
+    ran = mutate("--scope", "namespace-label", all=[*pods, pod(namespace="unknown"), *accounts, *namespaces])
+    assert ran.err == [
+        "Pod on/p: injected",
+        "Pod off/p: unchanged: not-selected",
+        "Pod unknown/p: unchanged: not-selected",
+        "Pod unknown/p: warning: Namespace unknown is not in the files: its labels are not known, and it is taken for "
+        'one without m365.workload.identity/inject: "true"',
+        "Pod kube-system/p: unchanged: not-selected",
+        "Pod unknown/p: injected",
+    ]
+
+
+def test_settings_come_from_flags_and_environment(mutate: Mutate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for serve: the flag, then the variable."""
+    account = {**ACCOUNT, "metadata": {**ACCOUNT["metadata"], "annotations": {CLIENT: cases.CLIENT}}}
+    monkeypatch.setenv("M365WI_TENANT_ID", "contoso.com")
+    monkeypatch.setenv("M365WI_CLOUD", "china")
+    (_, made) = mutate("--cloud", "dod", all=[account, pod()]).documents
+    env = {entry["name"]: entry["value"] for entry in made["spec"]["containers"][0]["env"]}
+    assert (env["M365_TENANT_ID"], env["M365_CLOUD"]) == ("contoso.com", "dod")
+    monkeypatch.setenv("M365WI_OWN_NAMESPACE", "shop")
+    assert mutate(all=[account, pod()]).err == ["Pod shop/p: unchanged: not-selected"]
+
+
+def test_one_refusal_leaves_standard_output_empty(mutate: Mutate) -> None:
+    """Half a manifest is worse than none; what is decided of the others is said all the same."""
+    wrong = {**ACCOUNT, "metadata": {"name": "wrong", "namespace": "shop", "annotations": {CLIENT: "contoso-app"}}}
+    given = pod("q")
+    given["spec"] = {**given["spec"], "serviceAccountName": "wrong"}
+    for output in ("yaml", "json", "patch", "diff"):
+        ran = mutate("-o", output, all=[ACCOUNT, wrong, pod(), given])
+        assert (ran.code, ran.out) == (1, "")
+        assert [line for line in ran.err if "warning" not in line] == [
+            "Pod shop/p: injected",
+            f'Pod shop/q: refused: ServiceAccount shop/wrong: annotation {CLIENT} is "contoso-app", expected the '
+            'application\'s GUID (az ad app list --display-name contoso-app --query "[].appId")',
+            "nothing is printed, since not all of it would be taken",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("text", "refusal"),
+    [
+        (
+            "kind: Pod\nmetadata:\n  name: p\n  labels:\n    azure.workload.identity/use: true\n",
+            "Pod shop/p: refused: all.yaml:6:34: label azure.workload.identity/use is the boolean true, and has to "
+            'be text: put it in quotes, "true"',
+        ),
+        (
+            "kind: PodTemplate\nmetadata: {name: t}\ntemplate:\n  metadata:\n    annotations: {a: 7200, b: [], c: y}\n",
+            "PodTemplate shop/t: refused: all.yaml:6:22: annotation a is the number 7200, and has to be text: put it "
+            'in quotes, "7200"; all.yaml:6:31: annotation b is the list [], and has to be text; all.yaml:6:38: '
+            'annotation c is the boolean true, and has to be text: put it in quotes, "true"',
+        ),
+        (
+            "kind: ServiceAccount\nmetadata:\n  name: s\n  annotations: {a: 1}\n",
+            "ServiceAccount shop/s: refused: all.yaml:5:20: annotation a is the number 1, and has to be text: put it "
+            'in quotes, "1"',
+        ),
+        (
+            "kind: ServiceAccount\n",
+            "ServiceAccount shop/*: refused: all.yaml:1:1: expected a ServiceAccount with metadata.name",
+        ),
+        ("kind: Pod\nmetadata: {name: p}\n", "Pod shop/p: refused: all.yaml:1:1: spec: expected an object"),
+        ("kind: PodTemplate\nmetadata: {name: p}\n", "PodTemplate shop/p: refused: all.yaml:1:1: template is missing"),
+        (
+            "kind: PodTemplate\ntemplate:\n  spec: {containers: [{env: [{name: [x]}]}]}\n",
+            "PodTemplate shop/*: refused: all.yaml:4:3: template.spec.containers[0].env[0].name: expected a string",
+        ),
+    ],
+)
+def test_what_kube_apiserver_would_not_take_is_refused_with_its_place(text: str, refusal: str, mutate: Mutate) -> None:
+    """A webhook is never asked about these, so the command has to know them itself."""
+    ran = mutate("-n", "shop", all="apiVersion: v1\n" + text)
+    assert (ran.code, ran.out, ran.err[0]) == (1, "", refusal)
+
+
+def test_null_in_labels_and_annotations_is_empty_text(mutate: Mutate) -> None:
+    """So kube-apiserver reads it, and so it is a value that nobody has set."""
+    account = {**ACCOUNT, "metadata": {**ACCOUNT["metadata"]}}
+    account["metadata"]["annotations"] = {**account["metadata"]["annotations"], "m365.workload.identity/cloud": None}
+    given = pod(annotations={"m365.workload.identity/env": None}, labels={USE: "true", "other": None})
+    ran = mutate(all=[account, given])
+    assert ran.err == ["Pod shop/p: injected"]
+    assert ran.documents[1]["metadata"] == given["metadata"]
+
+
+def test_every_wrong_use_is_told_at_once(mutate: Mutate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags, settings and files in one go, exit code 2, nothing printed."""
+    monkeypatch.setenv("M365WI_TENANT_ID", "a b")
+    (tmp_path / "empty").mkdir()
+    flags = ["-o", "xml", "--color", "blue", "-n", "No", "--cloud", "moon", "-f", "missing", "-f", "empty", "-f", "-"]
+    ran = mutate(
+        *flags,
+        "-f",
+        "-",
+        bad="a: b\n\tc: d\n",
+        latin=b"a: \xe9\n",
+        wide="a: b\n".encode("utf-16"),
+        helm='{{- if .Values.x }}\n"a": 1\n',
+        json='{"a": 1\n "b": 2}',
+        deep="[" * 2000,
+        kinds="apiVersion: v1\n---\n- a\n---\nkind: List\napiVersion: v1\nitems:\n  - null\n",
+    )
+    assert (ran.code, ran.out) == (2, "")
+    assert [line.removeprefix("python -m webhook mutate: ") for line in ran.err] == [
+        '-o is "xml", expected one of yaml, json, patch, diff',
+        '--color is "blue", expected one of auto, always, never',
+        '-n is "No", expected a namespace\'s name',
+        'M365WI_TENANT_ID is "a b", expected the tenant\'s GUID or domain',
+        '--cloud is "moon", expected one of public, gcc, gcchigh, dod, china, ex, rx',
+        "-f -: standard input can be read only once",
+        "bad.yaml:2:1: no YAML: a tab where only spaces indent",
+        "latin.yaml:1: no UTF-8",
+        "wide.yaml:1: no UTF-8, but UTF-16",
+        "helm.yaml:1:3: no YAML: did not find expected node content: a template has to be rendered first",
+        "json.yaml:2:2: no JSON: Expecting ',' delimiter",
+        "deep.yaml:1:201: no YAML: nested deeper than 200 levels",
+        "kinds.yaml:1:1: no object of Kubernetes: kind missing",
+        "kinds.yaml:3:1: no object of Kubernetes: expected apiVersion and kind",
+        "kinds.yaml:8:5: no object of Kubernetes: expected apiVersion and kind",
+        "missing: No such file or directory",
+        "empty: there is no .yaml, .yml, .json in it",
+    ]
+
+
+def test_no_file_at_all_is_wrong_use(mutate: Mutate) -> None:
+    """And so is a file in which there is nothing."""
+    assert mutate().err == [
+        "python -m webhook mutate: -f is missing, expected a file, a folder, or - for standard input"
+    ]
+    ran = mutate(empty="# nothing\n---\n")
+    assert (ran.code, ran.err) == (2, ["python -m webhook mutate: empty.yaml: there is no object in it"])
+
+
+def test_a_repeated_key_is_warned_about_with_its_place(mutate: Mutate) -> None:
+    """kubectl silently takes the last one, and so does the command, in YAML and in JSON."""
+    text = "apiVersion: v1\nkind: Pod\nkind: ConfigMap\n"
+    ran = mutate(repeated=text)
+    assert (ran.code, ran.out) == (0, text)
+    message = '"kind" is there twice: the last one counts, as for kubectl'
+    assert ran.err[0] == f"repeated.yaml:3:1: warning: {message}"
+    ran = mutate(json='{"apiVersion": "v1", "kind": "Pod", "kind": "ConfigMap"}')
+    assert (ran.out, ran.err[0]) == ("apiVersion: v1\nkind: ConfigMap\n", f"json.yaml: warning: {message}")
+
+
+def test_names_cannot_steer_a_terminal(mutate: Mutate) -> None:
+    """What is said of an object is one line of ASCII, whatever it is called."""
+    ran = mutate(all=pod("\x1b[31mé\n"))
+    assert ran.err[0] == r"Pod shop/\x1b[31m\xe9\n: unchanged: account-not-found"
+
+
+def test_only_a_terminal_gets_colours(mutate: Mutate) -> None:
+    """--color never and always are obeyed; auto looks whether standard output is a terminal."""
+    for flags, coloured in (((), False), (("--color", "never"), False), (("--color", "always"), True)):
+        out = mutate("-o", "diff", *flags, all=[ACCOUNT, pod()]).out
+        assert ("\x1b[32m+" in out) is coloured
+    assert "\x1b" not in mutate("--color", "always", all=[ACCOUNT, pod()]).out
+
+
+@pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
+def test_a_terminal_gets_colours_unless_told_otherwise(environ: dict[str, str], coloured: bool) -> None:
+    """The real command on a real terminal; see https://no-color.org."""
+    reader, writer = pty.openpty()
+    command = [sys.executable, "-m", "webhook", "mutate", "-f", str(EXAMPLES), "-o", "diff"]
+    clean = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "TERM")}
+    with subprocess.Popen(command, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, env=clean | environ):
+        os.close(writer)
+        out = b""
+        while chunk := _read(reader):
+            out += chunk
+    os.close(reader)
+    assert (b"\x1b[32m+" in out) is coloured
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # Linux's way to say that nobody writes any more
+        return b""
+
+
+def test_the_examples_are_injected_through_pipes() -> None:
+    """The real command, as a user runs it, in a locale without UTF-8; a reader that leaves early is no error."""
+    command = [sys.executable, "-m", "webhook", "mutate", "-f"]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("M365WI_")}
+    options: dict[str, Any] = {"cwd": ROOT, "capture_output": True, "env": environ | {"LC_ALL": "C"}}
+    first = subprocess.run([*command, str(EXAMPLES)], check=True, **options)
+    assert first.stderr.decode().splitlines() == [
+        "Deployment m365-reports/graph-report: injected",
+        "Pod terraform-m365/terraform: injected",
+    ]
+    second = subprocess.run([*command, "-"], input=first.stdout, check=True, **options)
+    assert second.stdout == first.stdout
+    with subprocess.Popen([*command, str(EXAMPLES)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as gone:
+        assert gone.stdout
+        assert gone.stderr
+        gone.stdout.close()
+        assert b"Traceback" not in gone.stderr.read()
+
+
+def test_the_examples_satisfy_restricted_pod_security() -> None:
+    """What the examples show is what people copy."""
+    documents = [each for file in EXAMPLES.glob("*.yaml") for each in yaml.safe_load_all(file.read_text())]
+    specs = [
+        each["spec"] if each["kind"] == "Pod" else each["spec"]["template"]["spec"]
+        for each in documents
+        if "spec" in each
+    ]
+    assert len(specs) == 2
+    for spec in specs:
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in spec["containers"]:
+            context = container["securityContext"]
+            assert (context["allowPrivilegeEscalation"], context["capabilities"]) == (False, {"drop": ["ALL"]})

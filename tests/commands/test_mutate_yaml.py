@@ -1,0 +1,164 @@
+"""YAML as kubectl reads it, and written so that it reads the same again."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from webhook.offline import blocks
+from webhook.offline.nodes import NoYAML, parse
+from webhook.offline.scalars import number
+
+
+# What kubectl 1.37 makes of each, tried with `kubectl patch --local -f FILE --type merge -p {} -o json`.
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("y", True),
+        ("yes", True),
+        ("Off", False),
+        ("oN", "oN"),
+        ("tRue", "tRue"),
+        ("~", None),
+        ("nULL", "nULL"),
+        ("0644", 420),
+        ("0o17", 15),
+        ("-0b11", -3),
+        ("0x1F", 31),
+        ("08", 8),
+        ("0o8", "0o8"),
+        ("1_000", 1000),
+        ("_1", "_1"),
+        ("+5", 5),
+        ("+", "+"),
+        (".5", 0.5),
+        ("1e3", 1000),
+        ("1.0", 1),
+        ("1e400", "1e400"),
+        ("12:30:45", "12:30:45"),
+        ("2026-01-02", "2026-01-02"),
+        ("'true'", "true"),
+        ('"0644"', "0644"),
+        ("!!str 12", "12"),
+        ("!!int '12'", 12),
+        ("!!float 1", 1),
+        ("!!binary aGVsbG8=", "hello"),
+        ("!local 12", "12"),
+        ("<<", "<<"),
+    ],
+)
+def test_a_word_means_what_it_means_to_kubectl(text: str, value: Any) -> None:
+    """The YAML of kubectl is neither 1.1 nor 1.2."""
+    (document,) = parse(f"key: {text}\n")
+    assert document.value == {"key": value}
+    assert type(document.value["key"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a: 1\na: 2\n", {"a": 2}),
+        ("y: 1\n1: 2\n1.5: 3\n", {"true": 1, "1": 2, "1.5": 3}),
+        ("b: &b {k: 1, l: 2}\nm:\n  k: 5\n  <<: *b\n", {"b": {"k": 1, "l": 2}, "m": {"k": 1, "l": 2}}),
+        ("m:\n  <<: [{k: 1}, {k: 2, l: 2}]\n  l: 3\n", {"m": {"k": 1, "l": 3}}),
+        ("a: &a 1\nb: &a 2\nc: *a\n", {"a": 1, "b": 2, "c": 2}),
+        ('{\n\t"a": [1,\n\t2]\n}\n', {"a": [1, 2]}),
+        ("# nothing\n", None),
+    ],
+)
+def test_an_object_means_what_it_means_to_kubectl(text: str, value: Any) -> None:
+    """Repeated keys, keys that are no text, merges and aliases, and tabs where they indent nothing."""
+    assert [document.value for document in parse(text)] == ([value] if value else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: b\n\tc: d\n", "2:1: a tab where only spaces indent"),
+        ("a: [1,\n", "2:1: did not find expected node content"),
+        ("é: \x07\n", "1:4: control characters are not allowed (U+0007)"),
+        ("a: *b\n", "1:4: anchor b does not exist"),
+        ("a: &b [*b]\n", "1:8: anchor b contains itself"),
+        ("? [a]\n: b\n", "1:3: a key has to be text"),
+        ("a: {{ .Values.a }}\n", "1:5: a key has to be text: a template has to be rendered first"),
+        ("a: !!int x\n", "1:4: 'x' is no !!int"),
+        ("a: !!binary '*'\n", "1:4: !!binary without base64"),
+        ("a: .inf\n", "1:4: JSON has neither infinity nor NaN"),
+        ("<<: 1\n", "1:5: a merge (<<) takes an object or a list of objects"),
+        ("[" * 300, "1:201: nested deeper than 200 levels"),
+        (
+            "a: &a [1, 1]\n"
+            + "".join(
+                f"{b}: &{b} [*{a}, *{a}]\n"
+                for a, b in zip("abcdefghijklmnopqrstuv", "bcdefghijklmnopqrstuvw", strict=True)
+            ),
+            "20:4: excessive aliasing",
+        ),
+    ],
+)
+def test_no_yaml_is_told_with_line_and_column(text: str, message: str) -> None:
+    """Lines and columns count from 1, as editors count them."""
+    with pytest.raises(NoYAML) as caught:
+        parse(text)
+    assert f"{caught.value.line}:{caught.value.column}: {caught.value}" == message
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**63), 2**63 - 1)
+        | st.floats(-1e9, 1e9).map(abs)
+        | st.text()
+        | st.sampled_from(
+            [
+                "",
+                "y",
+                "null",
+                "0644",
+                "1e3",
+                "a: b",
+                "a #b",
+                "-",
+                "- a",
+                "|\n",
+                "a\nb",
+                "a\n\nb\n\n",
+                " a\nb",
+                "a \nb",
+                "1:30",
+                "<<",
+                "\x85",
+                "\ufeff",
+                "é😀",
+                "100m",
+                "{a",
+                "*a",
+                "&a",
+                "!a",
+                "%a",
+                "@a",
+                "`a",
+                "'",
+                '"',
+                "\\",
+                "a:",
+                ":",
+                "~",
+            ]
+        ),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+        max_leaves=12,
+    ),
+    st.integers(0, 4),
+    st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_what_is_written_is_read_again(value: Any, offset: int, literal: bool) -> None:
+    """Any value of JSON survives being written as YAML, in lines or in one line."""
+    text = "\n".join(blocks.block(value, offset=offset, literal=literal)) + "\n"
+    expected = json.loads(json.dumps(value), parse_float=lambda digits: number(float(digits)))
+    assert parse(text)[0].value == expected
+    assert parse(blocks.inline(value) + "\n")[0].value == expected

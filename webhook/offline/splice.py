@@ -1,0 +1,226 @@
+"""Additions put into a text of YAML, in which not one other byte changes.
+
+    where it is added            how
+    a list in block style        new entries before its first or after its last one, dashes in line
+    an object in block style     new keys after its last one, below its own comments
+    inside [] or {}              as JSON, in the same line
+    a key without a value        below the key
+    an alias (*name)             gives way to a copy: what it stands for must not change elsewhere
+    an anchor (&name)            stays; the aliases of what has changed give way to copies of how it was
+    a merge (<<)                 what is merged in is overridden by a key of the object's own
+
+A text whose additions have no place by these rules is refused, and written anew by whoever asked.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from webhook.offline.blocks import block, entry, inline, scalar
+from webhook.offline.diffs import Edit, edited
+from webhook.offline.nodes import Alias, Document, Items, Mapping, Node, NoYAML, Scalar, parse
+
+_DASH: Final = re.compile(r"^( *)-(?=\s)", re.MULTILINE)
+_COMMENT: Final = re.compile(r"(?: *\r?\n)*( *)#[^\n]*\n")
+_BLANK_OR_COMMENT: Final = re.compile(r"[ \t]*(?:#[^\n]*)?\r?\n")
+
+
+class NoPlace(Exception):
+    """The text is written in a way in which the additions have no place of their own."""
+
+
+def splice(text: str, documents: Sequence[Document], values: Sequence[Any]) -> list[Edit]:
+    """The edits, in order, after which `text` says `values`, one for each of `documents`, which it was parsed into.
+
+    The values may have more entries in lists, at either end, and more keys than the documents; whatever else they have
+    is the documents' own objects. `text` ends with a line break. Raises NoPlace.
+    """
+    edits = [
+        edit
+        for document, value in zip(documents, values, strict=True)
+        if value is not document.value
+        for edit in _Splicer(text, document).edits(value)
+    ]
+    edits.sort(key=lambda edit: edit.start)  # stable: what is deeper was found first and comes first
+    try:
+        written = [document.value for document in parse(edited(text, edits))]
+    except NoYAML as error:
+        raise NoPlace(str(error)) from None
+    if json.dumps(written, sort_keys=True) != json.dumps(list(values), sort_keys=True):
+        raise NoPlace("the text would say something else")
+    return edits
+
+
+class _Splicer:
+    """Finds the edits of one document."""
+
+    def __init__(self, text: str, document: Document) -> None:
+        self._text = text
+        self._document = document
+        self._newline = "\r\n" if "\r\n" in text[: text.find("\n") + 1] else "\n"
+        self._offset = _dash_offset(document.root)
+        self._changed: set[Node] = set()
+        self._copied: set[Alias] = set()
+
+    def edits(self, value: Any) -> Iterator[Edit]:
+        if self._document.root:
+            yield from self._walk(self._document.root, self._document.value, value, None)
+        for alias in self._document.aliases:
+            if alias.target in self._changed and alias not in self._copied:
+                yield self._copy(alias, alias.value)
+
+    def _walk(self, node: Node, old: Any, new: Any, key: Node | None) -> Iterator[Edit]:
+        """What makes `node`, the value of `key` if it is one, say `new`. Deeper edits come before those around them."""
+        if old is new:
+            return
+        if isinstance(node, Alias):
+            self._copied.add(node)
+            yield self._copy(node, new)
+            return
+        if node.anchored:
+            self._changed.add(node)
+        if isinstance(node, Mapping) and isinstance(new, dict):
+            yield from self._members(node, old, new)
+        elif isinstance(node, Items) and isinstance(new, list):
+            yield from self._entries(node, old, new, key)
+        elif isinstance(node, Scalar) and old is None and key:
+            yield from self._filled(node, new, key)
+        else:
+            raise NoPlace("a value would have to be replaced")
+
+    def _members(self, node: Mapping, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Edit]:
+        added: dict[str, Any] = {}
+        for name, value in new.items():
+            found = node.entry(name)
+            if found is None:
+                if name not in old or value is not old[name]:
+                    added[name] = value
+            else:
+                yield from self._walk(found[1], old[name], value, found[0])
+        if not added:
+            return
+        if node.flow:
+            inside = inline(added)[1:-1]
+            last = node.entries[-1][1].end if node.entries else node.end - 1
+            yield Edit(last, last, f", {inside}" if node.entries else inside)
+            return
+        column = node.entries[0][0].column
+        lines = [line for name, value in added.items() for line in entry(name, value, offset=self._offset)]
+        yield self._lines(self._below(node, column), lines, column)
+
+    def _entries(self, node: Items, old: list[Any], new: list[Any], key: Node | None) -> Iterator[Edit]:
+        before = next((index for index, value in enumerate(new) if old and value is old[0]), 0)
+        if len(old) == len(new):
+            for child, was, becomes in zip(node.nodes, old, new, strict=True):
+                yield from self._walk(child, was, becomes, None)
+        elif node.flow:
+            yield from self._inline_entries(node, new[:before], new[before + len(old) :])
+        else:
+            # An anchor stands on the line of the key, before the dashes.
+            dash = _DASH.search(self._text, node.start if node.anchored else self._line_start(node.start))
+            if dash is None or not (node.anchored or len(dash[1]) == node.column):
+                raise NoPlace("a list within a list")
+            column = len(dash[1])
+            if before:
+                yield self._lines(self._above(dash.start()), block(new[:before], offset=self._offset), column)
+            if new[before + len(old) :]:
+                comments = column + 1 if key and key.column == column else column
+                appended = block(new[before + len(old) :], offset=self._offset)
+                yield self._lines(self._below(node, comments), appended, column)
+
+    def _inline_entries(self, node: Items, first: list[Any], last: list[Any]) -> Iterator[Edit]:
+        if not node.nodes:
+            yield Edit(node.end - 1, node.end - 1, inline(first + last)[1:-1])
+            return
+        if first:
+            yield Edit(node.nodes[0].start, node.nodes[0].start, inline(first)[1:-1] + ", ")
+        if last:
+            yield Edit(node.nodes[-1].end, node.nodes[-1].end, ", " + inline(last)[1:-1])
+
+    def _filled(self, node: Scalar, new: Any, key: Node) -> Iterator[Edit]:
+        start = node.start
+        while self._text[start - 1] == " ":
+            start -= 1
+        if node.flow:
+            yield Edit(start, node.end, " " + inline(new))
+            return
+        if start < node.end:
+            yield Edit(start, node.end, "")
+        column = key.column + (self._offset if isinstance(new, list) else 2)
+        yield self._lines(self._line_end(node.end), block(new, offset=self._offset), column)
+
+    def _copy(self, alias: Alias, value: Any) -> Edit:
+        if alias.flow:
+            return Edit(alias.start, alias.end, inline(value))
+        if not (isinstance(value, dict | list) and value):
+            return Edit(alias.start, alias.end, scalar(value))
+        lines = block(value, offset=self._offset, literal=False)
+        if alias.column_of_key is None:
+            return Edit(alias.start, alias.end, f"{self._newline}{' ' * alias.column}".join(lines))
+        start = alias.start
+        while self._text[start - 1] == " ":
+            start -= 1
+        column = alias.column_of_key + (self._offset if isinstance(value, list) else 2)
+        return Edit(start, alias.end, "".join(f"{self._newline}{' ' * column}{line}" for line in lines))
+
+    def _lines(self, position: int, lines: Sequence[str], column: int) -> Edit:
+        indented = [" " * column + line if line else line for line in lines]
+        return Edit(position, position, "".join(line + self._newline for line in indented))
+
+    def _below(self, node: Node, column: int) -> int:
+        """The line after `node` and after the comments that follow it, indented by `column` or more."""
+        last = _last(node)
+        in_block = isinstance(last, Scalar) and last.block
+        position = self._end_of_block(last) if in_block else self._line_end(last.end)
+        while (comment := _COMMENT.match(self._text, position)) and len(comment[1]) >= column:
+            position = comment.end()
+        return position
+
+    def _end_of_block(self, node: Node) -> int:
+        """Where the text below a | or > ends: before the empty lines after it, unless they belong to it (|+)."""
+        position = node.end if self._text[node.end - 1] == "\n" else self._line_end(node.end)
+        if "+" in self._text[node.start : self._line_end(node.start)].split("#")[0]:
+            return position
+        while not self._text[(start := self._text.rfind("\n", 0, position - 1) + 1) : position].strip():
+            position = start
+        return position
+
+    def _above(self, position: int) -> int:
+        """The start of the comments right before the line that starts at `position`."""
+        while position:
+            start = self._text.rfind("\n", 0, position - 1) + 1
+            if not _BLANK_OR_COMMENT.fullmatch(self._text, start, position):
+                break
+            position = start
+        return position
+
+    def _line_start(self, position: int) -> int:
+        return self._text.rfind("\n", 0, position) + 1
+
+    def _line_end(self, position: int) -> int:
+        """The start of the next line."""
+        return self._text.find("\n", position) + 1 or len(self._text)
+
+
+def _last(node: Node) -> Node:
+    """The word with which a node in block style ends."""
+    while not node.flow:
+        if isinstance(node, Mapping):
+            node = node.entries[-1][1]
+        elif isinstance(node, Items):
+            node = node.nodes[-1]
+        else:
+            break
+    return node
+
+
+def _dash_offset(node: Node | None) -> int:
+    """By how much the document indents the dashes of its lists; 0, as kubectl does, where it has none."""
+    pending = [(node, 0)]
+    for each, column in pending:
+        if isinstance(each, Mapping):
+            pending += [(value, key.column) for key, value in each.entries]
+        elif isinstance(each, Items) and each.nodes and not each.flow and not each.anchored:
+            return max(0, each.column - column)
+    return 0
