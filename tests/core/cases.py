@@ -262,7 +262,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> Json:
         if keys.count(key) > 1:
             raise ValueError(f"{key} stands twice, line {node.start_mark.line + 1}")
     loader.flatten_mapping(node)
-    return loader.construct_mapping(node, deep=True)
+    return {str(key): value for key, value in loader.construct_mapping(node, deep=True).items()}
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

@@ -18,12 +18,12 @@ SCALARS = (
     | st.floats(allow_nan=False, allow_infinity=False)
     | TEXT
 )
-VALUES = st.recursive(
+VALUES: st.SearchStrategy[Any] = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=6
 )
 # No field of a pod begins with x: these are fields of a Kubernetes to come, with all that JSON Pointer escapes.
 # Written out, because drawing them piece by piece takes ten times as long as everything else together.
-UNKNOWN = st.sampled_from(
+UNKNOWN: st.SearchStrategy[Json] = st.sampled_from(
     [
         {},
         {"x": None},
@@ -184,7 +184,9 @@ def account_annotations() -> st.SearchStrategy[dict[str, str]]:
 
 
 # What stands in no pod at such a place, one of each kind first: those find more than long ones.
-ODD = st.sampled_from([None, [], {}, "", 0, 1.5, True, [[]], [{}], [None], {"x": {}}, "$(x)", "x" * 300]) | VALUES
+ODD: st.SearchStrategy[Any] = (
+    st.sampled_from([None, [], {}, "", 0, 1.5, True, [[]], [{}], [None], {"x": {}}, "$(x)", "x" * 300]) | VALUES
+)
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.cases import USUAL_ENV, USUAL_MOUNT
 from tests.core.support import container, identity, mount, pod
-from webhook import mutation
+from webhook import mutation, variables
 from webhook.mutation import Mutation, Operation, UnsoundPatch, apply, mutate, receiving
 from webhook.volumes import Access, Mount, Placement
 
@@ -188,7 +188,7 @@ def test_a_patch_that_repeats_a_variable_is_never_let_out(monkeypatch: pytest.Mo
     def twice(*_: Any) -> Any:
         return real(identity(), container(), "/f")
 
-    real = mutation.missing
+    real = variables.missing
     monkeypatch.setattr(mutation, "missing", twice)
     with pytest.raises(UnsoundPatch, match="variable 'M365_CLOUD' would be there 2 times"):
         mutated(pod(container(env=[{"name": "M365_CLOUD", "value": "dod"}])))
