@@ -29,6 +29,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from gunicorn.asgi.protocol import ASGIProtocol
@@ -127,6 +128,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if self.transport is None:  # it never got as far as connection_made
             return
         super().connection_lost(exc)
+        self._flow_control.resume_writing()  # whoever still waits to send finds the connection closed
         if self._awaiting_request:
             # gunicorn would leave the task waiting for another request, and all it holds, for some seconds.
             self._request_ready.set()
@@ -316,6 +318,8 @@ class Listener:
             connection = Connection(self)
             self.ledger.move(connection, self.ledger.receiving)
             connection.opening = self._loop.create_task(self._open(sock, connection))
+            # Not in _open(), because a task that is ended before its first step never takes any.
+            connection.opening.add_done_callback(partial(self._opened, sock, connection))
 
     async def _open(self, sock: socket.socket, connection: Connection) -> None:
         tls: dict[str, Any] = {}
@@ -327,7 +331,9 @@ class Listener:
             slow = isinstance(error, (TimeoutError, ConnectionAbortedError))
             self.metrics.refused("handshake-timeout" if slow else "handshake")
             _log.debug("handshake: %s", error)
-        finally:
-            if connection.transport is None:
-                self.ledger.remove(connection)
-                sock.close()
+
+    def _opened(self, sock: socket.socket, connection: Connection, _: asyncio.Task[None]) -> None:
+        connection.opening = None
+        if connection.transport is None:
+            self.ledger.remove(connection)
+            sock.close()

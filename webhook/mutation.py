@@ -90,21 +90,16 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
 def apply(document: Mapping[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
     """`document` with `operations` applied, as RFC 6902 has it; the parts they do not touch are shared, not copied.
 
-    Only what this module builds is understood: `add`, to a member or to a list, without escapes in the path.
+    Only what this module builds is understood: `add`, to a member or to a list on which no later path depends, without
+    escapes in the path.
     """
     result: dict[str, Any] = dict(document)
-    copied: set[str] = set()
+    copies: dict[str, Any] = {"": result}
     for operation in operations:
-        *parents, last = operation["path"].split("/")[1:]
-        target: Any = result
-        walked = ""
-        for step in parents:
-            walked += "/" + step
-            key: Any = int(step) if isinstance(target, list) else step
-            if walked not in copied:
-                copied.add(walked)
-                target[key] = target[key].copy()
-            target = target[key]
+        parent, _, last = operation["path"].rpartition("/")
+        target = copies.get(parent)
+        if target is None:
+            target = _copied(parent, copies)
         if not isinstance(target, list):
             target[last] = operation["value"]
         elif last == "-":
@@ -112,6 +107,16 @@ def apply(document: Mapping[str, Any], operations: Sequence[Operation]) -> dict[
         else:
             target.insert(int(last), operation["value"])
     return result
+
+
+def _copied(path: str, copies: dict[str, Any]) -> Any:
+    """The list or object at `path`, ours to change: it and all above it are copied, once, and kept in `copies`."""
+    if path not in copies:
+        parent, _, step = path.rpartition("/")
+        above = _copied(parent, copies)
+        key = int(step) if isinstance(above, list) else step
+        copies[path] = above[key] = above[key].copy()
+    return copies[path]
 
 
 def _prepended(path: str, existing: list[Any] | None, entries: list[dict[str, Any]]) -> Iterator[Operation]:
@@ -148,6 +153,8 @@ def _check(pod: Mapping[str, Any], operations: Sequence[Operation]) -> None:
 
 
 def _check_unique(what: str, before: list[Any], after: list[Any]) -> None:
+    if len(set(after)) == len(after):
+        return
     # What was added is at one end and the old in its order, so the counts alone tell.
     old, new = Counter(before), Counter(after)
     for value, count in new.items():

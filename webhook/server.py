@@ -23,14 +23,13 @@ drains, requests are answered as ever, with `Connection: close` (`webhook.worker
 
 import asyncio
 import logging
-import math
-import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from webhook.deadlines import Timeouts
 from webhook.logs import Log
 from webhook.metrics import Metrics
 from webhook.reviewer import Answer
@@ -47,6 +46,7 @@ CLOSE: Final = (b"connection", b"close")
 
 _MAX_PIECES: Final = 20_000  # of a body; an honest one of 7 MiB comes in 5 000, a packet each
 _FREE_BODY: Final = 64 * 1024  # what each request may hold outside the budget, so that usual pods never wait for it
+_PIECE: Final = 64 * 1024  # of an answer
 _LINGER_SECONDS: Final = 1.0
 _LINGER_BYTES: Final = 4 * MAX_BODY
 
@@ -72,25 +72,6 @@ class State:
     def serving(self) -> bool:
         """Whether reviews can be answered. They can while draining."""
         return self.started and not self.stopped
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timeouts:
-    """How long a review may take, in seconds, by what kube-apiserver says in `?timeout=`.
-
-    default: where it says nothing. longest: whatever it says. margin: kept back, so that our 503 still arrives; at most
-    a tenth of the whole.
-    """
-
-    default: float = 5.0
-    longest: float = 10.0
-    margin: float = 0.5
-
-    def allowed(self, query: bytes) -> float:
-        """Seconds that a review with this query string may take."""
-        whole = _seconds(query)
-        whole = self.default if whole is None else min(whole, self.longest)
-        return whole - min(self.margin, whole / 10)
 
 
 class _TooBig(Exception):
@@ -238,7 +219,11 @@ class Application:
             lookup_ms=round(answer.seconds_lookup * 1000, 3),
         )
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        # In pieces, because a transport takes whatever it is given at once into memory, whether its client reads or not.
+        last = max(len(content) - 1, 0) // _PIECE * _PIECE
+        for position in range(0, last, _PIECE):
+            await send({"type": "http.response.body", "body": content[position : position + _PIECE], "more_body": True})
+        await send({"type": "http.response.body", "body": content[last:] if last else content})
 
     async def _refused(
         self, receive: Receive, send: Send, start: float, status: int, reason: str, text: bytes, headers: Headers = ()
@@ -308,24 +293,6 @@ _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _ALLOW: Final = ((b"allow", b"POST"),)
 _AGAIN: Final = ((b"retry-after", b"1"),)
 _TOO_BIG: Final = b"the body is larger than 7 MiB\n"
-
-# Go's time.Duration as it prints itself: 1m0s, 2.5s, 500ms.
-_DURATION: Final = re.compile(rb"(?:^|&)timeout=((?:\d{1,9}(?:\.\d{1,9})?(?:h|ms|m|s))+)(?:&|$)")
-_PART: Final = re.compile(rb"(\d+(?:\.\d+)?)(h|ms|m|s)")
-_UNITS: Final[Mapping[bytes, float]] = {b"h": 3600.0, b"m": 60.0, b"s": 1.0, b"ms": 0.001}
-_USUAL: Final = {b"timeout=%ds" % seconds: float(seconds) for seconds in range(1, 31)}
-
-
-def _seconds(query: bytes) -> float | None:
-    """Seconds in `timeout=` of a query string; None where there is none, or one that makes no sense."""
-    usual = _USUAL.get(query)
-    if usual is not None:
-        return usual
-    found = _DURATION.search(query)
-    if not found:
-        return None
-    seconds = math.fsum(float(number) * _UNITS[unit] for number, unit in _PART.findall(found[1]))
-    return seconds or None
 
 
 def _is_json(content_type: bytes) -> bool:

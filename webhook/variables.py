@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from webhook.identity import Identity
 from webhook.names import OIDC_TOKEN_FILE_VARIABLE, TOKEN_FILE_VARIABLE
 
 
-@dataclass(frozen=True)
-class EnvVar:
+class EnvVar(NamedTuple):
     """One variable with a plain value."""
 
     name: str
