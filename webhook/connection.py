@@ -115,6 +115,10 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         self._head_bytes = 0
         self._answering = False
 
+    async def _serve_http_request(self, request: Any, sockname: Any, peername: Any) -> bool:
+        """One request. gunicorn makes a task of each, for applications that go on after their answer; ours do not."""
+        return bool(await self._handle_http_request(request, sockname, peername))
+
     def connection_made(self, transport: Any) -> None:
         """The connection is open, TLS and all."""
         super().connection_made(transport)

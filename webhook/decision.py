@@ -111,6 +111,8 @@ def _audit(outcome: str, reason: str, identity: Identity | None, containers: tup
 
 
 def _unknown_names(request: Request, skip: tuple[str, ...]) -> list[str]:
+    if not skip:
+        return []
     spec = request.pod["spec"]
     existing = {
         container.get("name") for kind in ("initContainers", "containers") for container in spec.get(kind) or ()

@@ -21,8 +21,8 @@ import difflib
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from webhook import names
 from webhook.clouds import CLOUDS, Cloud
@@ -49,6 +49,7 @@ class Account:
     namespace: str
     name: str
     annotations: Mapping[str, str]
+    readings: dict[Policy, "Reading"] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"ServiceAccount {self.namespace}/{self.name}"
@@ -69,8 +70,7 @@ class Identity:
     token_expiration: int
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """What the annotations say.
 
     identity: None when there are problems. problems: what must be mended before the pod can run. warnings: what looks
@@ -83,8 +83,7 @@ class Reading:
     annotated: bool
 
 
-@dataclass(frozen=True)
-class _Value:
+class _Value(NamedTuple):
     """The annotation that won: its text, and where it stands, for the error message."""
 
     text: str
@@ -111,12 +110,26 @@ def is_audience(text: str) -> bool:
 
 def skipped(request: Request) -> tuple[str, ...]:
     """The names in the annotation skip-containers, in their order."""
-    text = _annotations(request).get(names.SKIP_CONTAINERS, "")
+    text = _annotations(request).get(names.SKIP_CONTAINERS)
+    if not text:
+        return ()
     return tuple(dict.fromkeys(name for name in (part.strip() for part in re.split("[;,]", text)) if name))
 
 
 def read(request: Request, account: Account, policy: Policy) -> Reading:
-    """What the annotations of the pod and its ServiceAccount say. The module's docstring has the precedence."""
+    """What the annotations of the pod and its ServiceAccount say. The module's docstring has the precedence.
+
+    A pod without annotations of its own says nothing, so all such pods of one ServiceAccount share one reading.
+    """
+    if any(key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)) for key in _annotations(request)):
+        return _read(request, account, policy)
+    reading = account.readings.get(policy)
+    if reading is None:
+        reading = account.readings[policy] = _read(request, account, policy)
+    return reading
+
+
+def _read(request: Request, account: Account, policy: Policy) -> Reading:
     on_pod = _Annotations(f"Pod {_cut(request.namespace)}/{_cut(request.pod_name)}", _annotations(request))
     on_account = _Annotations(str(account), account.annotations)
     problems: list[str] = []
@@ -161,8 +174,7 @@ def read(request: Request, account: Account, policy: Policy) -> Reading:
     return Reading(identity, (), warnings, annotated=client is not None)
 
 
-@dataclass(frozen=True)
-class _Annotations:
+class _Annotations(NamedTuple):
     """The annotations of one object, which knows its own name for error messages."""
 
     owner: str

@@ -60,6 +60,7 @@ class Metrics:
         self._seconds = Histogram(
             "m365wi_review_seconds", "Time taken by a review.", buckets=_BUCKETS, registry=self.registry
         )
+        self._looked_up: dict[tuple[str, str], Counter] = {}
         self._lookups = Counter(
             "m365wi_account_lookups", "ServiceAccounts looked up.", ("source", "result"), registry=self.registry
         )
@@ -94,7 +95,10 @@ class Metrics:
 
     def lookup(self, source: str, result: str) -> None:
         """A ServiceAccount was asked for, from `source`, with `result`."""
-        self._lookups.labels(source, result).inc()
+        child = self._looked_up.get((source, result))
+        if child is None:
+            child = self._looked_up[source, result] = self._lookups.labels(source, result)
+        child.inc()
 
     def refused(self, cause: str) -> None:
         """A connection was ended because of `cause`, one of CAUSES."""

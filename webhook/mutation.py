@@ -7,7 +7,7 @@ decoded into types, and no operation but `add` is ever built.
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from webhook.identity import Identity
 from webhook.variables import missing
@@ -28,8 +28,7 @@ class UnsoundPatch(Exception):
     """Our patch would have made a pod that kube-apiserver refuses: our bug, answered as an internal error."""
 
 
-@dataclass(frozen=True)
-class Mutation:
+class Mutation(NamedTuple):
     """What is added to a pod. containers: the names of those that get something."""
 
     operations: tuple[Operation, ...]

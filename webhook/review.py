@@ -5,9 +5,8 @@ field of a later Kubernetes cannot break anything. Shapes: k8s.io/api/admission/
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -19,8 +18,7 @@ class BadReview(Exception):
     """
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A pod that is about to be created.
 
     namespace: where it will be, which the pod itself need not say. pod: the object as it was sent, not to be changed.

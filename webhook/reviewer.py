@@ -2,8 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from webhook.accounts import AccountSource, LookupFailed
 from webhook.decision import Decision, decide, decide_early
@@ -18,8 +17,7 @@ INTERNAL: Final = Decision("error", "internal")
 BAD_REQUEST: Final = Decision("error", "bad-request")
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What to send back, and what to log of it.
 
     status: of HTTP; 200 goes with an AdmissionReview, anything else with a line of text. retry_after: seconds, or None.

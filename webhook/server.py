@@ -219,7 +219,7 @@ class Application:
             lookup_ms=round(answer.seconds_lookup * 1000, 3),
         )
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        # In pieces, because a transport takes whatever it is given at once into memory, whether its client reads or not.
+        # In pieces, because a transport keeps all that it is given at once, whether its client reads it or not.
         last = max(len(content) - 1, 0) // _PIECE * _PIECE
         for position in range(0, last, _PIECE):
             await send({"type": "http.response.body", "body": content[position : position + _PIECE], "more_body": True})

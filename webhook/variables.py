@@ -1,11 +1,20 @@
 """The environment variables of an identity, and which of them a container lacks."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from webhook.identity import Identity
 from webhook.names import OIDC_TOKEN_FILE_VARIABLE, TOKEN_FILE_VARIABLE
+
+_NAMES: Final = frozenset(
+    {
+        TOKEN_FILE_VARIABLE,
+        OIDC_TOKEN_FILE_VARIABLE,
+        *("M365_CLIENT_ID", "M365_TENANT_ID", "M365_AUTH_METHOD", "M365_CLOUD"),
+        *("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"),
+    }
+)
 
 
 class EnvVar(NamedTuple):
@@ -15,8 +24,7 @@ class EnvVar(NamedTuple):
     value: str
 
 
-@dataclass(frozen=True)
-class Missing:
+class Missing(NamedTuple):
     """What a container lacks, in the order of injection, and the names of what it sets to something else."""
 
     variables: tuple[EnvVar, ...]
@@ -28,10 +36,13 @@ def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -
 
     One that the container sets itself, by value or valueFrom, is the user's and stays.
     """
+    environment = _environment(identity, token_file)
     own = {entry.get("name"): entry for entry in container.get("env") or ()}
+    if own.keys().isdisjoint(_NAMES):
+        return Missing(environment, ())
     lacking = []
     different = []
-    for variable in _environment(identity, token_file):
+    for variable in environment:
         entry = own.get(variable.name)
         if entry is None:
             lacking.append(variable)
@@ -40,7 +51,8 @@ def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -
     return Missing(tuple(lacking), tuple(different))
 
 
-def _environment(identity: Identity, token_file: str) -> Iterator[EnvVar]:
+@lru_cache(maxsize=1024)
+def _environment(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
     """All that is known of the identity. A variable without a value would hide the user's own from envFrom."""
     every = [EnvVar(TOKEN_FILE_VARIABLE, token_file)]
     if "m365" in identity.families:
@@ -58,4 +70,4 @@ def _environment(identity: Identity, token_file: str) -> Iterator[EnvVar]:
             EnvVar("AZURE_TENANT_ID", identity.azure_tenant_id),
             EnvVar("AZURE_AUTHORITY_HOST", identity.cloud.authority),
         ]
-    return (variable for variable in every if variable.value)
+    return tuple(variable for variable in every if variable.value)

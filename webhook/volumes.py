@@ -14,8 +14,7 @@ else's volume of our name, or mount on our path, stays; our token then goes to t
 
 import posixpath
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from webhook.identity import Identity
 from webhook.names import MOUNT_PATH, OTHER_MOUNT_PATH, OTHER_VOLUME, TOKEN_FILE, TOKEN_FILE_VARIABLE, VOLUME
@@ -24,24 +23,21 @@ OUR_FILE = posixpath.join(MOUNT_PATH, TOKEN_FILE)
 _DEPTH = MOUNT_PATH.count("/") + 1  # of both our directories, as parts between slashes
 
 
-@dataclass(frozen=True)
-class TokenVolume:
+class TokenVolume(NamedTuple):
     """A volume with a projected ServiceAccount token of the right audience. file: the token's path inside it."""
 
     name: str
     file: str
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(NamedTuple):
     """A mount that a container is to get."""
 
     volume: str
     path: str
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """How one container reads its token.
 
     file: the path, "" when only the cluster can resolve it. mount: what is to be added for that, or None.
@@ -51,8 +47,7 @@ class Access:
     mount: Mount | None = None
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(NamedTuple):
     """How every container reads its token. volume: the name of the volume to add, or "". Warnings are one line each."""
 
     accesses: tuple[Access, ...]
