@@ -82,6 +82,7 @@ DEFAULT_CONFIGURATION: Final = "m365-workload-identity"
 WEBHOOKS: Final = ("labelled.m365.workload.identity", "unlabelled.m365.workload.identity")
 SYSTEM_NAMESPACES: Final = ("kube-system", "kube-node-lease")
 
+MAXIMUM_CONTAINERS: Final = 1000  # of a kind; each is answered with a kilobyte
 MAXIMUM_WARNINGS: Final = 3
 MAXIMUM_WARNING_LENGTH: Final = 120  # characters; kube-apiserver's advice for the Warning header
 MAXIMUM_BODY: Final = 7 * 1024 * 1024  # bytes; kube-apiserver takes 3 MiB from clients, and JSON wraps it

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from webhook.names import MAXIMUM_CONTAINERS
+
 
 class BadReview(Exception):
     """Whoever called sent no AdmissionReview v1 about the creation of a pod. HTTP 400, so failurePolicy decides.
@@ -104,6 +106,8 @@ def pod_problem(pod: Any) -> str:
         if problem:
             return f".spec.{key}{problem}"
     for key in ("containers", "initContainers"):
+        if len(spec.get(key) or ()) > MAXIMUM_CONTAINERS:
+            return f".spec.{key}: expected at most {MAXIMUM_CONTAINERS}"
         for index, container in enumerate(spec.get(key) or ()):
             for name, text in (("env", "name"), ("volumeMounts", "mountPath")):
                 problem = _list_problem(container.get(name), text)

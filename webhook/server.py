@@ -47,8 +47,6 @@ CLOSE: Final = (b"connection", b"close")
 _MAX_PIECES: Final = 20_000  # of a body; an honest one of 7 MiB comes in 5 000, a packet each
 _FREE_BODY: Final = 64 * 1024  # what each request may hold outside the budget, so that usual pods never wait for it
 _PIECE: Final = 64 * 1024  # of an answer
-_LINGER_SECONDS: Final = 1.0
-_LINGER_BYTES: Final = 4 * MAX_BODY
 
 _log = logging.getLogger("webhook")
 
@@ -123,22 +121,22 @@ class Application:
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = time.perf_counter()
         if scope["path"] not in self._paths:
-            await _refuse(receive, send, 404, b"not found: reviews are posted to /mutate\n")
+            await _refuse(send, 404, b"not found: reviews are posted to /mutate\n")
             return
         refusal = self._refusal(scope)
         if refusal:
-            await self._refused(receive, send, start, *refusal)
+            await self._refused(send, start, *refusal)
             return
         seconds = self._timeouts.allowed(scope["query_string"])
         try:
             body, held = await self._body(receive)
         except _TooBig:
             self._metrics.refused("size")
-            await self._refused(receive, send, start, 413, "bad-request", _TOO_BIG)
+            await self._refused(send, start, 413, "bad-request", _TOO_BIG)
             return
         except _NoRoom:
             self._metrics.refused("memory")
-            await self._refused(receive, send, start, 503, "not-ready", b"too many big requests at once\n", _AGAIN)
+            await self._refused(send, start, 503, "not-ready", b"too many big requests at once\n", _AGAIN)
             return
         try:
             if body is not None:  # else the client has gone, or was too slow and has its 408
@@ -226,10 +224,10 @@ class Application:
         await send({"type": "http.response.body", "body": content[last:] if last else content})
 
     async def _refused(
-        self, receive: Receive, send: Send, start: float, status: int, reason: str, text: bytes, headers: Headers = ()
+        self, send: Send, start: float, status: int, reason: str, text: bytes, headers: Headers = ()
     ) -> None:
         self._done("error", reason, status, start)
-        await _refuse(receive, send, status, text, headers)
+        await _refuse(send, status, text, headers)
 
     def _done(self, outcome: str, reason: str, status: int, start: float, **values: Any) -> None:
         """Count a review and write its line."""
@@ -299,23 +297,13 @@ def _is_json(content_type: bytes) -> bool:
     return content_type.partition(b";")[0].strip().lower() == b"application/json"
 
 
-async def _refuse(receive: Receive, send: Send, status: int, text: bytes, headers: Headers = ()) -> None:
+async def _refuse(send: Send, status: int, text: bytes, headers: Headers = ()) -> None:
     """Answer without having read the body, and end the connection.
 
-    What the client still sends is read for a moment and thrown away: closing on it at once would reset the connection,
-    and the reset can overtake the answer.
+    What the client still sends is read and thrown away by the closing TLS layer, for `webhook.connection`'s seconds:
+    closing on it at once would reset the connection, and the reset can overtake the answer.
     """
     await _send(send, status, text, (*headers, CLOSE))
-    left = _LINGER_BYTES
-    try:
-        async with asyncio.timeout(_LINGER_SECONDS):
-            while left > 0:
-                message = await receive()
-                if not message.get("more_body"):
-                    return
-                left -= len(message["body"])
-    except TimeoutError:
-        return
 
 
 async def _send(send: Send, status: int, text: bytes, headers: Headers) -> None:

@@ -58,11 +58,12 @@ class Placement(NamedTuple):
 def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], identity: Identity) -> Placement:
     """Where each of `containers`, all of the pod `spec`, finds its token. The module's docstring has the rule."""
     volumes = {str(volume.get("name")): volume for volume in spec.get("volumes") or ()}
+    audiences = {name: _audiences(volume) for name, volume in volumes.items()}
     files = {name: file for name, volume in volumes.items() if (file := _token_file(volume, identity.audience))}
     warnings: list[str] = []
     settled: list[Access | None] = []
     for container in containers:
-        settled.append(_own_file(container, volumes, identity, warnings) or _mounted_file(container, files))
+        settled.append(_own_file(container, audiences, identity, warnings) or _mounted_file(container, files))
 
     homeless = [container for container, access in zip(containers, settled, strict=True) if access is None]
     # A container that names our own file needs one of that name there; any other is content with any name.
@@ -75,8 +76,7 @@ def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], iden
         ),
         None,
     )
-    taken = [_directories(container) for container in homeless]
-    at_home = VOLUME not in volumes and not any(MOUNT_PATH in directories for directories in taken)
+    at_home = VOLUME not in volumes and not any(_occupied(container, MOUNT_PATH) for container in homeless)
     if reusable:
         volume, directory = reusable, _whereabouts(spec, reusable.name) or MOUNT_PATH
     elif at_home:
@@ -84,15 +84,13 @@ def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], iden
     else:
         volume, directory = TokenVolume(_free(OTHER_VOLUME, volumes), TOKEN_FILE), OTHER_MOUNT_PATH
     accesses: list[Access] = []
-    waiting = iter(taken)
     for container, access in zip(containers, settled, strict=True):
         if access is None:
-            directories = next(waiting)
-            path = MOUNT_PATH if _named_file(container) == OUR_FILE else _place_free(directory, directories)
-            access = Access(posixpath.join(path, volume.file), Mount(volume.name, path))
-            if path != directory or not (reusable or at_home):
-                whose = MOUNT_PATH if MOUNT_PATH in directories or VOLUME not in volumes else f"volume {VOLUME}"
-                warnings.append(f"container {container.get('name')}: {whose} is not ours; the token is in {path}")
+            access = _new_access(container, volume, directory)
+            path = access.mount.path if access.mount else directory
+            if path != MOUNT_PATH and (path != directory or not reusable):
+                foreign = _foreign(container, directory if reusable else MOUNT_PATH) or f"volume {VOLUME}"
+                warnings.append(f"container {container.get('name')}: {foreign} is not ours; the token is in {path}")
         accesses.append(access)
     return Placement(tuple(accesses), volume.name if homeless and not reusable else "", tuple(warnings))
 
@@ -126,6 +124,13 @@ def _token_file(volume: Mapping[str, Any], audience: str) -> str:
     return ""
 
 
+def _audiences(volume: Mapping[str, Any]) -> frozenset[Any]:
+    """Those of all tokens in the volume."""
+    tokens = (source.get("serviceAccountToken") for source in _sources(volume))
+    audiences = (token.get("audience") for token in tokens if isinstance(token, dict))
+    return frozenset(audience for audience in audiences if isinstance(audience, str))
+
+
 def _holds_nothing_else(volume: Mapping[str, Any], audience: str) -> bool:
     """Whether the volume may be shown to a container that was not given it: there is no secret of another's in it."""
     tokens = [source.get("serviceAccountToken") for source in _sources(volume)]
@@ -143,7 +148,7 @@ def _named_file(container: Mapping[str, Any]) -> str | None:
 
 
 def _own_file(
-    container: Mapping[str, Any], volumes: Mapping[str, Mapping[str, Any]], identity: Identity, warnings: list[str]
+    container: Mapping[str, Any], audiences: Mapping[str, frozenset[Any]], identity: Identity, warnings: list[str]
 ) -> Access | None:
     """Rule 1."""
     file = _named_file(container)
@@ -162,19 +167,14 @@ def _own_file(
     elif any(mount.get("subPath") or mount.get("subPathExpr") for mount in inside):
         warnings.append(f"{place}: the token is mounted with subPath and will never be renewed")
     else:
-        sources = _sources(volumes.get(str(inside[-1].get("name")), {}))
-        audiences = [s["serviceAccountToken"].get("audience") for s in sources if _is_token(s)]
-        if audiences and identity.audience not in audiences:
+        found = audiences.get(str(inside[-1].get("name")))
+        if found and identity.audience not in found:
             warnings.append(f"{place}: its token is not for the audience {identity.audience}")
     return Access(file)
 
 
 def _entries(container: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [entry for entry in container.get("env") or () if entry.get("name") == TOKEN_FILE_VARIABLE]
-
-
-def _is_token(source: Mapping[str, Any]) -> bool:
-    return isinstance(source.get("serviceAccountToken"), dict)
 
 
 def _mounted_file(container: Mapping[str, Any], files: Mapping[str, str]) -> Access | None:
@@ -204,14 +204,25 @@ def _is_part(mount: Mapping[str, Any]) -> bool:
     return bool(mount.get("subPath") or mount.get("subPathExpr"))
 
 
-def _directories(container: Mapping[str, Any]) -> frozenset[str]:
-    """Where the container's mounts are, and, for those deep enough to be inside one of ours, in which directory."""
-    paths = [_path(mount) for mount in container.get("volumeMounts") or ()]
-    return frozenset(["/".join(path.split("/", _DEPTH)[:_DEPTH]) for path in paths] + paths)
+def _new_access(container: Mapping[str, Any], volume: TokenVolume, directory: str) -> Access:
+    """Rules 3 and 4."""
+    if _named_file(container) == OUR_FILE:
+        directory = MOUNT_PATH
+    elif _occupied(container, directory):
+        paths = {_path(mount) for mount in container.get("volumeMounts") or ()}
+        # A mount inside one of ours would need a directory in a volume that nobody can write to.
+        paths |= {"/".join(path.split("/", _DEPTH)[:_DEPTH]) for path in paths}
+        directory = _free(OTHER_MOUNT_PATH, paths)
+    return Access(posixpath.join(directory, volume.file), Mount(volume.name, directory))
 
 
-def _place_free(directory: str, taken: Container[str]) -> str:
-    return directory if directory not in taken else _free(OTHER_MOUNT_PATH, taken)
+def _occupied(container: Mapping[str, Any], directory: str) -> bool:
+    """Whether the container has a mount on `directory` or inside it."""
+    return any(_within(_path(mount), directory) for mount in container.get("volumeMounts") or ())
+
+
+def _foreign(container: Mapping[str, Any], directory: str) -> str:
+    return directory if _occupied(container, directory) else ""
 
 
 def _free(name: str, taken: Container[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonpatch
 import orjson
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.core.cases import USUAL_ANNOTATIONS
@@ -269,7 +269,7 @@ def test_a_review_that_was_cut_or_changed_on_its_way_is_read_or_refused(put_in: 
     parsed(text[:at] + put_in + text[at + left_out :])
 
 
-@settings(thorough, phases=[Phase.generate])  # what is known to fail need not be made small
+@thorough
 @given(damaged(pods().map(review), under=("request", "object")))
 async def test_a_pod_of_any_shape_is_answered_or_refused(damage: Any) -> None:
     """200 or 400: a 500 would be our bug, and an exception the end of the connection."""

@@ -287,3 +287,30 @@ def test_a_volume_of_a_container_that_is_skipped_is_still_present() -> None:
     ]
     found = place(spec, spec["containers"][1:], identity())
     assert found.accesses == (Access("/e/t", Mount("e", "/e")),)
+
+
+def test_who_names_our_file_and_gets_it_there_is_not_warned() -> None:
+    """Neither where another container has the same volume elsewhere, nor where our volume's name is taken."""
+    bound = container("log", env=[file_variable(OUR_FILE)])
+    app = container(volumeMounts=[mount("e", "/entra")])
+    shared = placed(app, bound, volumes=[token_volume("e")])
+    assert shared.accesses[1] == Access(OUR_FILE, Mount("e", MOUNT_PATH))
+    assert shared.warnings == ()
+    assert placed(bound, volumes=[{"name": VOLUME, **EMPTY}]).warnings == ()
+
+
+@pytest.mark.parametrize("path", ["/entra/cache", "/entra/a/b"])
+def test_a_shared_token_is_not_mounted_around_a_containers_own_mount(path: str) -> None:
+    """The pod would never start."""
+    app = container(volumeMounts=[mount("e", "/entra")])
+    log = container("log", volumeMounts=[mount("cache", path)])
+    found = placed(app, log, volumes=[token_volume("e"), {"name": "cache", **EMPTY}])
+    assert found.accesses[1].mount != Mount("e", "/entra")
+
+
+def test_a_warning_names_the_path_that_is_taken() -> None:
+    """Where a shared token's place is somebody else's, that place is named and not ours."""
+    app = container(volumeMounts=[mount("e", "/entra")])
+    log = container("log", volumeMounts=[mount("cache", "/entra")])
+    (warning,) = placed(app, log, volumes=[token_volume("e"), {"name": "cache", **EMPTY}]).warnings
+    assert warning.startswith("container log: /entra is not ours; ")
