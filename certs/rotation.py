@@ -240,7 +240,7 @@ def _date(view: View, settings: Settings) -> Date | None:
     }
     for authority in view.state.previous:
         if view.state.leafs_end(authority) is None:
-            lifetime = view.state.leaf_lifetime(authority, at_most=settings.leaf_lifetime)
+            lifetime = view.state.longest_leaf(authority, setting=settings.leaf_lifetime)
             ends[fingerprint(authority)] = view.now + lifetime + 3 * settings.skew
     return Date(ends) if ends else None
 
@@ -266,7 +266,7 @@ def _sign(view: View, settings: Settings) -> Sign | None:
         allowed = trusted and (not works or _settled(authority, view, settings))
     if not needed or not allowed:
         return None
-    return Sign(authority, state.leaf_lifetime(authority, at_most=settings.leaf_lifetime))
+    return Sign(authority, min(settings.leaf_lifetime, state.longest_leaf(authority, setting=settings.leaf_lifetime)))
 
 
 def _retire(view: View) -> Retire | None:

@@ -169,7 +169,7 @@ def _memory_file(content: bytes) -> Iterator[str]:
 @contextmanager
 def _shared_file(content: bytes) -> Iterator[str]:
     """A file of mode 0600 in shared memory (on a developer's machine that has none, in the folder for such files)."""
-    descriptor, path = tempfile.mkstemp(prefix="m365wi-", dir=_SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None)
+    descriptor, path = tempfile.mkstemp(prefix="m365wi-pair-", dir=_SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -113,10 +113,10 @@ class State:
         record = self.records.get(fingerprint(authority))
         return record.leafs_end if record else None
 
-    def leaf_lifetime(self, authority: x509.Certificate, *, at_most: timedelta) -> timedelta:
-        """How long a leaf of `authority` may live: what its maker wrote down bounds everyone's setting."""
+    def longest_leaf(self, authority: x509.Certificate, *, setting: timedelta) -> timedelta:
+        """How long any replica's leaf of `authority` may live: what its maker wrote down, not one's own setting."""
         record = self.records.get(fingerprint(authority))
-        return min(at_most, record.leaf_lifetime) if record and record.leaf_lifetime else at_most
+        return record.leaf_lifetime if record and record.leaf_lifetime else setting
 
 
 def read(stored: Stored | None, *, name: str) -> State:
@@ -139,7 +139,7 @@ def read(stored: Stored | None, *, name: str) -> State:
             problems.append(f"{_NEXT_CERTIFICATE} and {_NEXT_KEY}: {problem}")
     try:
         records, renew_leafs = _parse(data.get(_STATE, b""))
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         records, renew_leafs = {}, None
         problems.append(f"{_STATE} cannot be read")
     others = {fingerprint(c): c for c in (*bundle.certificates, *following.certificates) if is_authority(c)}

@@ -1,0 +1,142 @@
+"""The review endpoint, on one core: both webhooks on the first core, the load generator and this program on the last.
+
+Both run all the time, and each is idle while the other is measured. Rounds are interleaved, and every other one begins
+with ours, so that whatever the machine does meanwhile happens to both.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from bench.generator import BenchError, Point, Target, post
+from bench.machine import on_core, two_cores
+from bench.report import GOALS, Row
+from bench.webhooks import Files, Webhook, ours, reference, write_files
+from tests.cluster.processes import Workshop
+
+__all__ = ["CONNECTIONS", "Measured", "Plan", "Say", "measure", "measured", "memory_rows"]
+
+CONNECTIONS = (1, 8, 64)
+WARM_UP = 8
+NAMES = ("reference", "ours")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long: `seconds` a point, `rounds` of all points, `starts` of each webhook. python: what ours runs under."""
+
+    rounds: int = 5
+    seconds: int = 5
+    starts: int = 5
+    python: str = sys.executable
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The rows of one part, and every point behind them."""
+
+    rows: tuple[Row, ...]
+    points: tuple[Point, ...]
+
+
+def measure(plan: Plan, say: Say) -> Measured:
+    """Measures the endpoint. Raises BenchError, WrongAnswer or BuildError."""
+    core, other = two_cores()
+    if core == other:
+        raise BenchError("webhooks are measured on one core with the load generator on another: this machine has one")
+    workshop = Workshop("m365wi-bench-")
+    try:
+        with on_core(other):
+            files = write_files(workshop.directory)
+            starts = _starts(plan, workshop, files, core)
+            webhooks = {
+                "reference": reference(workshop, files, core=core),
+                "ours": ours(workshop, files, core=core, python=plan.python),
+            }
+            points = _points(plan, webhooks, files, say)
+            memory = memory_rows(webhooks)
+    finally:
+        workshop.close()
+    rows = [_row(points, connections, measure) for measure in MEASURES for connections in CONNECTIONS]
+    rows += memory
+    rows.append(Row("start until ready", "s", starts["reference"], starts["ours"], GOALS["start"]))
+    return Measured(tuple(rows), tuple(point for seen in points.values() for point in seen))
+
+
+Points = dict[tuple[str, int], list[Point]]
+MEASURES: dict[str, tuple[str, str, Callable[[Point], float]]] = {
+    "requests": ("requests a second", "1/s", lambda point: point.requests_per_second),
+    "p50": ("latency p50", "ms", lambda point: point.p50),
+    "p99": ("latency p99", "ms", lambda point: point.p99),
+    "processor": ("processor time a request", "µs", lambda point: point.processor),
+}
+
+
+def memory_rows(webhooks: Mapping[str, Webhook]) -> list[Row]:
+    """What the webhooks hold after the load."""
+    usage = {name: webhook.usage for name, webhook in webhooks.items()}
+    of_both = [(usage[name].resident, usage[name].largest) for name in NAMES]
+    (resident, largest) = zip(*of_both, strict=True)
+    return [
+        Row("memory, all processes, each page once", "MiB", resident[:1], resident[1:], GOALS["memory"]),
+        Row("memory, the largest process at its peak", "MiB", largest[:1], largest[1:]),
+    ]
+
+
+def measured(webhook: Webhook | None, target: Target, *, connections: int, seconds: int) -> Point:
+    """`post`, with what `webhook` used meanwhile; it is None where none is called."""
+    if webhook is None:
+        return post(target, connections=connections, seconds=seconds)
+    before = webhook.usage.seconds
+    point = post(target, connections=connections, seconds=seconds)
+    used = webhook.usage.seconds - before
+    webhook.forget_log()
+    return replace(point, processor=round(used / max(point.requests, 1) * 1e6, 1))
+
+
+def _starts(plan: Plan, workshop: Workshop, files: Files, core: int) -> dict[str, tuple[float, ...]]:
+    """The times from exec to ready. Each one's first start does not count: it fills caches."""
+    seen: dict[str, list[float]] = {name: [] for name in NAMES}
+    for turn in range(plan.starts + 1):
+        for name, start in (("reference", reference), ("ours", partial(ours, python=plan.python))):
+            webhook = start(workshop, files, core=core)
+            workshop.kill(webhook.process)
+            if turn:
+                seen[name].append(webhook.start_seconds)
+    return {name: tuple(times) for name, times in seen.items()}
+
+
+def _points(plan: Plan, webhooks: dict[str, Webhook], files: Files, say: Say) -> Points:
+    lengths = {name: webhook.check(files) for name, webhook in webhooks.items()}
+    for name, webhook in webhooks.items():
+        say(f"{name} answers rightly; warming up")
+        post(_target(webhook, files), connections=WARM_UP, seconds=plan.seconds)
+    points: Points = {(name, connections): [] for name in NAMES for connections in CONNECTIONS}
+    for turn in range(plan.rounds):
+        for connections in CONNECTIONS:
+            for name in NAMES if turn % 2 == 0 else reversed(NAMES):
+                webhook = webhooks[name]
+                target = _target(webhook, files)
+                point = measured(webhook, target, connections=connections, seconds=plan.seconds)
+                if point.bytes_per_answer < lengths[name]:
+                    raise BenchError(f"{name}: answers of {point.bytes_per_answer} bytes, expected {lengths[name]}")
+                points[name, connections].append(point)
+                say(f"round {turn + 1} of {plan.rounds}, {connections} connections, {name}: {point}")
+    for webhook in webhooks.values():
+        webhook.check(files)
+    return points
+
+
+def _target(webhook: Webhook, files: Files) -> Target:
+    return Target(f"{webhook.url}?timeout=5s", files.review)
+
+
+def _row(points: Points, connections: int, measure: str) -> Row:
+    what, unit, value = MEASURES[measure]
+    columns = [tuple(value(point) for point in points[name, connections]) for name in NAMES]
+    words = f"{what}, {connections} connection{'s' if connections > 1 else ''}"
+    return Row(words, unit, columns[0], columns[1], GOALS.get(f"{measure} at {connections}"))

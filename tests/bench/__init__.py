@@ -1,0 +1,1 @@
+"""That the benchmark measures; how fast anything is, no test asks."""

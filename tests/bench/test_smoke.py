@@ -1,0 +1,87 @@
+"""One short run of `python -m bench --endpoint`, and what becomes of its report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench import pods, programs
+from bench.__main__ import PAGE, QUICK, run
+from bench.machine import Setup, two_cores
+from bench.report import BEGIN, END, GOALS, Report, Row, as_json, as_text, update_page
+
+SETUP = Setup(date="2026-01-31", cores=2, processor="a processor", load=0.1, versions={"Python": "3.11"})
+ROWS = (
+    Row("requests a second", "1/s", (100.0, 110.0, 90.0), (250.0, 210.0, 190.0), GOALS["requests at 8"]),
+    Row("latency p99", "ms", (1.0, 2.0), (2.0, 3.0), GOALS["p99 at 8"], none=(0.5, 0.5)),
+)
+REPORT = Report("python -m bench", SETUP, ROWS, requests=1000, errors=0, generator_busy=0.25)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(len(set(two_cores())) < 2, reason="needs two cores")
+@pytest.mark.skipif(
+    bool(programs.missing()) and not shutil.which("go"), reason="the Go programs are not built, and there is no Go"
+)
+def test_a_quick_run_measures_everything_without_an_error() -> None:
+    report = run(["endpoint"], QUICK, command="python -m bench --quick --endpoint")
+    assert report.errors == 0
+    assert report.requests > 100
+    every_point = {
+        f"{what}, {connections}"
+        for what in ("requests a second", "latency p50", "latency p99", "processor time a request")
+        for connections in ("1 connection", "8 connections", "64 connections")
+    }
+    others = {
+        "memory, all processes, each page once",
+        "memory, the largest process at its peak",
+        "start until ready",
+    }
+    assert {row.what for row in report.rows} == every_point | others
+    assert all(value > 0 for row in report.rows for value in (*row.reference, *row.ours))
+    json.dumps(as_json(report))
+
+
+def test_a_ratio_is_that_of_the_medians_and_its_spread_that_of_the_rounds() -> None:
+    assert ROWS[0].ratio == pytest.approx(2.1)
+    assert ROWS[0].spread == pytest.approx((210 / 110, 2.5))
+
+
+def test_a_missed_goal_is_told_and_is_no_error() -> None:
+    assert REPORT.missed == (ROWS[1],)
+    text = as_text(REPORT)
+    assert "| requests a second, 1/s |  | 100 | 210 | 2.10 | 1.91 to 2.50 | ratio ≥ 2: met |" in text
+    assert "| latency p99, ms | 0.50 | 1.50 | 2.50 | 1.67 | 1.50 to 2.00 | ratio ≤ 1: **missed** |" in text
+
+
+def test_the_page_has_a_place_for_the_report_and_keeps_the_rest(tmp_path: Path) -> None:
+    page = tmp_path / "performance.md"
+    page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    update_page(page, REPORT)
+    update_page(page, REPORT)
+    before, _, after = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = after.partition(END)
+    assert page.read_text(encoding="utf-8") == f"{before}{BEGIN}\n{as_text(REPORT)}\n{END}{after}"
+
+
+def test_an_answer_without_a_patch_is_found_out() -> None:
+    posted = pods.review()
+    uid = json.loads(posted)["request"]["uid"]
+    answer = json.dumps({"response": {"uid": uid, "allowed": True}}).encode()
+    with pytest.raises(pods.WrongAnswer, match="no patch"):
+        pods.check_answer(posted, answer)
+
+
+def test_a_program_is_built_anew_when_its_source_changes(tmp_path: Path) -> None:
+    source = tmp_path / "main.go"
+    (tmp_path / "go.mod").write_text("module a\n\ngo 1.26.0\n", encoding="utf-8")
+    source.write_text("package main\n", encoding="utf-8")
+    program = programs.Program("a", tmp_path, ".")
+    before = program.place
+    assert before == programs.Program("a", tmp_path, ".").place
+    source.write_text("package main // changed\n", encoding="utf-8")
+    assert program.place != before
+    assert program.go == (1, 26, 0)

@@ -1,0 +1,269 @@
+"""A small world for the certificates: one Secret, one webhook configuration, one clock, any number of replicas.
+
+The two objects have real resourceVersion semantics: every write takes a new number from one counter, a write against an
+older one is a Conflict, an object that was deleted and made again has another number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from certs.authority import service_names
+from certs.clock import Clock
+from certs.errors import Conflict, NotFound, StoreError
+from certs.managed import SelfManagedSource
+from certs.pem import Pair, fingerprint, parse_bundle
+from certs.serving import Serving, check
+from certs.settings import Settings
+from certs.store import Stored
+from certs.trust import Configuration, Entry
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+NAMES = service_names("webhook", "m365")
+NAME = NAMES[2]
+SERVICE = "m365/webhook"
+
+Gate = Callable[[str], Awaitable[None]]
+
+
+def settings(**changes: Any) -> Settings:
+    """The settings of a replica, with lives short enough to see several."""
+    values: dict[str, Any] = {
+        "secret": "m365/webhook-authority",
+        "configuration": "m365-webhook",
+        "service": SERVICE,
+        "names": NAMES,
+        "name": NAME,
+        "authority_lifetime": timedelta(days=60),
+        "leaf_lifetime": timedelta(days=5),
+    }
+    return Settings(**(values | changes))
+
+
+@dataclass(repr=False)
+class FakeClock:
+    """A clock that passes when someone sleeps, or when it is told to; `ahead` makes it a wrong one."""
+
+    world: World
+    ahead: timedelta = timedelta(0)
+
+    def now(self) -> datetime:
+        return self.world.time + self.ahead
+
+    async def sleep(self, seconds: float) -> None:
+        self.world.time += timedelta(seconds=seconds)
+        self.world.slept.append(seconds)
+        await asyncio.sleep(0)
+
+
+class FixedChance:
+    """Chance that always falls the same way."""
+
+    def __init__(self, value: float = 0.5) -> None:
+        self.value = value
+
+    def random(self) -> float:
+        return self.value
+
+
+@dataclass(repr=False)
+class World:
+    """Everything that outlives a replica."""
+
+    time: datetime = START
+    secret: tuple[dict[str, bytes], str] | None = None
+    configuration: Configuration | None = field(
+        default_factory=lambda: Configuration(
+            entries=(Entry(name="pods.m365", bundle=b"", service=SERVICE),), version="1"
+        )
+    )
+    tells_time: bool = False
+    slept: list[float] = field(default_factory=list)
+    stored: set[str] = field(default_factory=set)
+    """Fingerprints of every authority that ever stood in ca.crt or next.crt."""
+    published: set[str] = field(default_factory=set)
+    """Fingerprints of every certificate that ever stood in a caBundle."""
+    bundles: list[tuple[datetime, tuple[Entry, ...]]] = field(default_factory=list)
+    """Every configuration that was ever written, with the time."""
+    calls: list[str] = field(default_factory=list)
+    _version: int = 1
+
+    def version(self) -> str:
+        self._version += 1
+        return str(self._version)
+
+    def write_secret(self, data: Mapping[str, bytes] | None) -> None:
+        """What a person does: replace the Secret's data, or delete it."""
+        self.secret = None if data is None else (dict(data), self.version())
+        for key in ("ca.crt", "next.crt"):
+            self.stored |= {fingerprint(c) for c in parse_bundle((data or {}).get(key, b"")).certificates}
+
+    def write_entries(self, *entries: Entry) -> None:
+        """What a person does: replace the webhooks of the configuration."""
+        self.configuration = Configuration(entries=entries, version=self.version())
+        for entry in entries:
+            self.published |= {fingerprint(c) for c in parse_bundle(entry.bundle).certificates}
+        self.bundles.append((self.time, entries))
+
+    def entry(self, name: str = "pods.m365") -> Entry:
+        assert self.configuration is not None
+        return next(entry for entry in self.configuration.entries if entry.name == name)
+
+    def set_bundle(self, bundle: bytes, name: str = "pods.m365") -> None:
+        """What a person does: replace one caBundle."""
+        assert self.configuration is not None
+        changed = (replace(e, bundle=bundle) if e.name == name else e for e in self.configuration.entries)
+        self.write_entries(*changed)
+
+    def trusted(self, name: str = "pods.m365") -> set[str]:
+        """The fingerprints in a caBundle."""
+        return {fingerprint(c) for c in parse_bundle(self.entry(name).bundle).certificates}
+
+
+async def _open(_call: str) -> None:
+    return
+
+
+class FakeSecrets:
+    """The Secret as one replica reaches it. `fails` maps `get`, `create` or `update` to what it raises."""
+
+    def __init__(self, world: World, gate: Gate = _open) -> None:
+        self.world, self.gate = world, gate
+        self.fails: dict[str, StoreError] = {}
+
+    async def get(self) -> Stored:
+        await self._enter("get")
+        if self.world.secret is None:
+            raise NotFound("secrets not found")
+        stored = self._stored()
+        await self.gate("secret got")  # a replica may be suspended with what it has read
+        return stored
+
+    async def create(self, data: Mapping[str, bytes]) -> Stored:
+        await self._enter("create")
+        if self.world.secret is not None:
+            raise Conflict("secrets already exists")
+        self.world.write_secret(data)
+        await self.gate("answer")
+        return self._stored()
+
+    async def update(self, stored: Stored, data: Mapping[str, bytes]) -> Stored:
+        await self._enter("update")
+        if self.world.secret is None:
+            raise NotFound("secrets not found")
+        if self.world.secret[1] != stored.version:
+            raise Conflict("the object has been modified")
+        self.world.write_secret(data)
+        await self.gate("answer")
+        return self._stored()
+
+    async def _enter(self, call: str) -> None:
+        self.world.calls.append(f"secret {call}")
+        await self.gate(f"secret {call}")
+        if call in self.fails:
+            raise self.fails[call]
+
+    def _stored(self) -> Stored:
+        if self.world.secret is None:
+            raise NotFound("secrets not found")
+        data, version = self.world.secret
+        return Stored(data=dict(data), version=version, date=self.world.time if self.world.tells_time else None)
+
+
+class FakeTrust:
+    """The configuration as one replica reaches it. `fails` maps `get` or `patch` to what it raises."""
+
+    def __init__(self, world: World, gate: Gate = _open) -> None:
+        self.world, self.gate = world, gate
+        self.fails: dict[str, StoreError] = {}
+
+    async def get(self) -> Configuration:
+        await self._enter("get")
+        if self.world.configuration is None:
+            raise NotFound("mutatingwebhookconfigurations not found")
+        return self.world.configuration
+
+    async def patch(self, bundles: Mapping[str, bytes], *, version: str) -> Configuration:
+        await self._enter("patch")
+        if self.world.configuration is None:
+            raise NotFound("mutatingwebhookconfigurations not found")
+        if self.world.configuration.version != version:
+            raise Conflict("the object has been modified")
+        assert bundles.keys() <= {entry.name for entry in self.world.configuration.entries}
+        self.world.write_entries(
+            *(replace(e, bundle=bundles.get(e.name, e.bundle)) for e in self.world.configuration.entries)
+        )
+        await self.gate("answer")
+        return self.world.configuration
+
+    async def _enter(self, call: str) -> None:
+        self.world.calls.append(f"trust {call}")
+        await self.gate(f"trust {call}")
+        if call in self.fails:
+            raise self.fails[call]
+
+
+class FakeServing(Serving):
+    """A `Serving` that checks a pair as the real one does, without OpenSSL: the real one costs two milliseconds."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._pair: Pair | None = None
+
+    def replace(self, pair: Pair, *, names: Any = ()) -> None:
+        check(pair, now=self._clock.now(), names=names)
+        self._pair = pair
+
+
+@dataclass
+class Replica:
+    """One replica and its hands on the world."""
+
+    world: World
+    settings: Settings = field(default_factory=settings)
+    ahead: timedelta = timedelta(0)
+    gate: Gate = _open
+    jitter: float = 0.5
+    dial: Any = None
+
+    def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """A new process: nothing is remembered."""
+        self.clock = FakeClock(self.world, self.ahead)
+        self.secrets, self.trust = FakeSecrets(self.world, self.gate), FakeTrust(self.world, self.gate)
+        self.source = SelfManagedSource(
+            secrets=self.secrets,
+            trust=self.trust,
+            settings=self.settings,
+            clock=self.clock,
+            chance=FixedChance(self.jitter),
+            dial=self.dial,
+            serving=FakeServing(self.clock),
+        )
+
+    async def round(self) -> None:
+        await self.source.round()
+
+    @property
+    def authority(self) -> str:
+        """The fingerprint of the authority of the leaf that is served."""
+        assert self.source._leaf is not None
+        return fingerprint(self.source._leaf.authority)
+
+    def counts(self, *names: str) -> tuple[int, ...]:
+        return tuple(self.source.describe().counts[name] for name in names)
+
+
+async def live(world: World, *replicas: Replica, time: timedelta, step: timedelta = timedelta(seconds=30)) -> None:
+    """Let `time` pass, each replica doing a round every `step`."""
+    end = world.time + time
+    while world.time < end:
+        world.time = min(world.time + step, end)
+        for replica in replicas:
+            await replica.round()

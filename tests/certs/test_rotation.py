@@ -1,0 +1,188 @@
+"""The next step, for views that are hard to reach by way of the world."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from certs.authority import make_authority
+from certs.pem import bundle_pem, fingerprint, parse_bundle
+from certs.rotation import (
+    MOST_PREVIOUS,
+    Create,
+    Date,
+    Leaf,
+    Phase,
+    Promote,
+    Publish,
+    Rest,
+    Retire,
+    Sign,
+    Stage,
+    View,
+    next_step,
+    phase,
+)
+from certs.store import Record, State
+from certs.trust import Published
+from tests.certs.fakes import START, settings
+
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+SETTINGS = settings()
+CURRENT, NEXT, OLD = (make_authority(now=START, lifetime=60 * DAY).certificate for _ in range(3))
+
+
+def entry(*certificates: Any, name: str = "pods.m365") -> Published:
+    return Published(name=name, bundle=parse_bundle(bundle_pem(certificates)))
+
+
+def leaf(authority: Any = CURRENT, **changes: Any) -> Leaf:
+    values = {"issued": START, "not_after": START + 5 * DAY, "renew_at": START + 3 * DAY}
+    return Leaf(authority=authority, **(values | changes))
+
+
+def record(**changes: Any) -> Record:
+    return Record(expires=START + 60 * DAY, **changes)
+
+
+def view(**changes: Any) -> View:
+    """A replica that has nothing to do."""
+    values: dict[str, Any] = {
+        "asked": START + HOUR,
+        "now": START + HOUR,
+        "state": State(current=CURRENT),
+        "entries": (entry(CURRENT),),
+        "leaf": leaf(),
+        "seen": {fingerprint(CURRENT): START},
+    }
+    return View(**(values | changes))
+
+
+DATED = {fingerprint(OLD): record(leafs_end=START + 2 * DAY)}
+ENDED = {fingerprint(OLD): record(leafs_end=START + MINUTE)}
+LONG_SEEN = {fingerprint(CURRENT): START, fingerprint(NEXT): START}
+JUST_SEEN = {fingerprint(CURRENT): START, fingerprint(NEXT): START + HOUR - MINUTE}
+BOTH = (entry(CURRENT, NEXT),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "step"),
+    [
+        ({}, Rest),
+        # absent
+        ({"state": State(present=False)}, Create),
+        ({"state": State()}, Create),
+        ({"state": State(current=CURRENT), "now": START + 61 * DAY}, Create),
+        ({"state": State(next=NEXT), "entries": BOTH}, Promote),
+        ({"state": None}, Rest),
+        # created
+        ({"entries": (entry(),)}, Publish),
+        ({"entries": (entry(CURRENT), entry(name="second"))}, Publish),
+        ({"entries": None, "leaf": None}, Rest),
+        ({"state": None, "entries": (entry(),)}, Publish),
+        ({"state": None, "entries": (entry(),), "leaf": None}, Rest),
+        # published
+        ({"leaf": None}, Sign),
+        ({"leaf": leaf(), "now": START + 3 * DAY}, Sign),
+        ({"leaf": leaf(), "now": START + 3 * DAY, "entries": None}, Sign),
+        ({"leaf": leaf(issued=START + 3 * HOUR)}, Sign),
+        ({"leaf": leaf(issued=START + 2 * HOUR)}, Rest),
+        ({"state": State(current=CURRENT, renew_leafs=START + MINUTE)}, Sign),
+        ({"state": State(current=CURRENT, renew_leafs=START - MINUTE)}, Rest),
+        ({"state": State(current=CURRENT, renew_leafs=START + 2 * HOUR)}, Rest),
+        ({"now": START + 40 * DAY, "leaf": leaf(renew_at=START + 50 * DAY, not_after=START + 55 * DAY)}, Stage),
+        ({"now": START + 39 * DAY, "leaf": leaf(renew_at=START + 50 * DAY, not_after=START + 55 * DAY)}, Rest),
+        # staged
+        ({"state": State(current=CURRENT, next=NEXT)}, Publish),
+        ({"state": State(current=CURRENT, next=NEXT), "entries": BOTH, "seen": LONG_SEEN}, Promote),
+        ({"state": State(current=CURRENT, next=NEXT), "entries": BOTH, "seen": JUST_SEEN}, Rest),
+        ({"state": State(current=CURRENT, next=NEXT), "entries": None, "seen": LONG_SEEN}, Rest),
+        # promoted
+        ({"state": State(current=CURRENT, previous=(OLD,)), "entries": (entry(CURRENT),)}, Publish),
+        ({"state": State(current=CURRENT, previous=(OLD,)), "entries": (entry(CURRENT, OLD),)}, Date),
+        ({"state": State(current=CURRENT, previous=(OLD,), records=DATED), "entries": (entry(CURRENT, OLD),)}, Rest),
+        ({"leaf": leaf(OLD), "entries": (entry(CURRENT, OLD),)}, Sign),
+        ({"leaf": leaf(OLD), "entries": (entry(CURRENT, OLD),), "seen": {fingerprint(CURRENT): START + HOUR}}, Rest),
+        ({"leaf": leaf(OLD), "entries": None}, Rest),
+        ({"leaf": leaf(OLD, not_after=START), "seen": {fingerprint(CURRENT): START + HOUR}}, Sign),
+        # retired
+        ({"state": State(current=CURRENT, previous=(OLD,), records=ENDED), "entries": (entry(CURRENT, OLD),)}, Publish),
+        ({"state": State(current=CURRENT, previous=(OLD,), records=ENDED)}, Retire),
+        ({"state": State(current=CURRENT, records=ENDED), "entries": (entry(CURRENT, OLD),)}, Publish),
+        ({"state": State(current=CURRENT, problems=("next.crt: it is not PEM",))}, Retire),
+        # an authority that signs again after all
+        ({"state": State(current=CURRENT, records={fingerprint(CURRENT): record(leafs_end=START)})}, Date),
+        # a clock that cannot be trusted
+        ({"state": State(present=False), "api_time": START + 3 * HOUR}, Rest),
+        ({"entries": (entry(),), "api_time": START - HOUR - MINUTE}, Rest),
+        ({"entries": (entry(),), "api_time": START + HOUR - MINUTE}, Publish),
+        ({"leaf": None, "api_time": START + 3 * HOUR}, Sign),
+    ],
+)
+def test_the_next_step(changes: dict[str, Any], step: type) -> None:
+    """One row for each rule of the table in the module."""
+    assert type(next_step(view(**changes), SETTINGS)) is step
+
+
+def test_what_failed_is_not_asked_for_again_but_the_rest_is() -> None:
+    """RBAC that forbids the patch must not stop the leaf from being renewed."""
+    stuck = view(entries=(entry(),), leaf=leaf(renew_at=START))
+    assert type(next_step(stuck, SETTINGS)) is Publish
+    assert type(next_step(replace(stuck, skip=frozenset({Publish})), SETTINGS)) is Sign
+
+
+def test_an_end_is_reckoned_from_the_longest_life_that_any_replica_may_have_given() -> None:
+    """The maker of the authority wrote it down; three clocks may be wrong."""
+    records = {fingerprint(OLD): record(leaf_lifetime=9 * DAY)}
+    promoted = view(state=State(current=CURRENT, previous=(OLD,), records=records), entries=(entry(CURRENT, OLD),))
+    assert next_step(promoted, SETTINGS) == Date({fingerprint(OLD): START + HOUR + 9 * DAY + 3 * HOUR})
+
+
+def test_a_leaf_lives_no_longer_than_was_written_down() -> None:
+    """Whatever this replica's own setting is."""
+    records = {fingerprint(CURRENT): record(leaf_lifetime=2 * DAY)}
+    assert next_step(view(leaf=None, state=State(current=CURRENT, records=records)), SETTINGS) == Sign(CURRENT, 2 * DAY)
+    assert next_step(view(leaf=None), SETTINGS) == Sign(CURRENT, 5 * DAY)
+
+
+def test_what_was_known_before_is_kept_when_the_secret_is_lost() -> None:
+    """So that leafs that are served stay trusted; what has ended or expired is not brought back."""
+    expired = make_authority(now=START - 60 * DAY, lifetime=59 * DAY).certificate
+    lost = view(state=State(present=False, records=ENDED), known=(CURRENT, OLD, expired))
+    assert next_step(lost, SETTINGS) == Create((CURRENT,))
+
+
+def test_rotations_that_come_too_fast_wait() -> None:
+    """A caBundle of dozens would be sent to everyone who watches the configuration."""
+    previous = tuple(make_authority(now=START, lifetime=60 * DAY).certificate for _ in range(MOST_PREVIOUS))
+    records = {fingerprint(c): record(leafs_end=START + 50 * DAY) for c in previous}
+    state = State(current=CURRENT, previous=previous, records=records)
+    late = view(state=state, entries=(entry(CURRENT, *previous),), now=START + 45 * DAY, asked=START + 45 * DAY)
+    late = replace(late, leaf=leaf(not_after=START + 50 * DAY, renew_at=START + 49 * DAY))
+    assert type(next_step(late, SETTINGS)) is Rest
+    fewer = replace(late, state=replace(state, previous=previous[1:]))
+    assert type(next_step(fewer, SETTINGS)) is Stage
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"state": None}, Phase.ABSENT),
+        ({"state": State()}, Phase.ABSENT),
+        ({"now": START + 61 * DAY}, Phase.ABSENT),
+        ({"entries": None}, Phase.CREATED),
+        ({"entries": (entry(),)}, Phase.CREATED),
+        ({}, Phase.PUBLISHED),
+        ({"state": State(current=CURRENT, next=NEXT)}, Phase.STAGED),
+        ({"state": State(current=CURRENT, previous=(OLD,), records=DATED)}, Phase.PROMOTED),
+        ({"state": State(current=CURRENT, previous=(OLD,), records=ENDED)}, Phase.RETIRED),
+        ({"state": State(current=CURRENT, records=ENDED), "entries": (entry(CURRENT, OLD),)}, Phase.RETIRED),
+        ({"state": State(current=CURRENT, records=ENDED)}, Phase.PUBLISHED),
+    ],
+)
+def test_the_phase_for_people(changes: dict[str, Any], expected: Phase) -> None:
+    """The words of the table."""
+    assert phase(view(**changes)) is expected

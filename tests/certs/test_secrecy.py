@@ -1,0 +1,159 @@
+"""No private key in any repr, log line, exception or file, and none kept."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import logging
+import pickle
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+from certs import errors
+from certs.authority import make_authority, make_leaf
+from certs.errors import CertificateError, Forbidden, Unavailable
+from certs.pem import load_key, parse_pair, private_pem
+from certs.serving import Serving
+from certs.sources import DevelopmentSource
+from certs.store import Stored
+from tests.certs.fakes import NAMES, START, Replica, World, live
+
+DAY = timedelta(days=1)
+
+
+def traces(*keys: PrivateKeyTypes) -> list[str]:
+    """Pieces by which a private key would be recognised: of its PEM, and of its number in decimal and hex."""
+    found = ["PRIVATE KEY"]
+    for key in keys:
+        body = b"".join(private_pem(key).splitlines()[1:-1])
+        found += [body[n : n + 12].decode() for n in range(48, 84, 12)]  # before that all keys are alike
+        number = key.private_numbers().private_value  # type: ignore[union-attr]
+        found += [str(number), f"{number:x}"]
+    return found
+
+
+def assert_clean(text: str, *keys: PrivateKeyTypes) -> None:
+    for trace in traces(*keys):
+        assert trace not in text
+
+
+def test_the_traces_would_be_found() -> None:
+    """A test that looks for nothing finds nothing."""
+    authority = make_authority(now=START, lifetime=DAY)
+    with pytest.raises(AssertionError):
+        assert_clean(authority.private_pem().decode(), authority.key)
+    assert any(trace in authority.private_pem().decode() for trace in traces(authority.key)[1:])
+
+
+def test_no_repr_shows_a_key() -> None:
+    """Of whatever holds one."""
+    authority = make_authority(now=START, lifetime=DAY)
+    pair = make_leaf(authority, names=NAMES, now=START, lifetime=DAY)
+    serving = Serving()
+    stored = Stored(data={"ca.key": authority.private_pem()}, version="1", origin={"ca.key": authority.private_pem()})
+    for thing in (authority, pair, stored, serving, DevelopmentSource().__dict__):
+        for text in (repr(thing), str(thing), f"{thing}"):
+            assert_clean(text, authority.key, pair.key)
+
+
+def test_a_pair_cannot_be_pickled_by_accident() -> None:
+    """Into a cache, a queue or another process."""
+    pair = make_leaf(make_authority(now=START, lifetime=DAY), names=NAMES, now=START, lifetime=DAY)
+    with pytest.raises(TypeError):
+        pickle.dumps(pair)
+
+
+def test_no_exception_quotes_what_was_read() -> None:
+    """Whichever way a key is broken; its cause is not chained either."""
+    pair = make_leaf(make_authority(now=START, lifetime=DAY), names=NAMES, now=START, lifetime=DAY)
+    pem = private_pem(pair.key)
+    encrypted = pair.key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"password"),
+    )
+    broken = [pem[:-40], pem.replace(b"PRIVATE KEY", b"CERTIFICATE"), pem.swapcase(), pem[:80] + pem[90:], encrypted]
+    for content in broken:
+        for attempt in (lambda c=content: load_key(c), lambda c=content: parse_pair(c, c)):
+            with pytest.raises(CertificateError) as raised:
+                attempt()
+            error = raised.value
+            assert error.__cause__ is None
+            assert error.__suppress_context__ or error.__context__ is None
+            assert_clean(f"{error!r} {error.args}", pair.key)
+
+
+async def test_a_life_full_of_trouble_logs_no_key(caplog: pytest.LogCaptureFixture) -> None:
+    """At DEBUG, through rotation, loss, rubbish and refusals; nor does the description show one."""
+    caplog.set_level(logging.DEBUG)
+    world = World()
+    replica, other = Replica(world), Replica(world)
+    keys: list[PrivateKeyTypes] = []
+
+    def keep() -> None:
+        for name in ("ca.key", "next.key"):
+            if world.secret and b"PRIVATE" in (pem := world.secret[0].get(name, b"")):
+                keys.append(load_key(pem))
+
+    await live(world, replica, other, time=45 * DAY, step=timedelta(hours=12))
+    keep()
+    assert world.secret is not None
+    ours = world.secret[0]
+    for damage in ({"ca.crt": ours["ca.key"]}, {"state.json": ours["ca.key"]}, {"next.key": ours["ca.key"]}):
+        world.write_secret({**ours, **damage})
+        world.set_bundle(ours["ca.key"])
+        await live(world, replica, other, time=timedelta(minutes=5))
+        keep()
+    for error in (Forbidden("no"), Unavailable("away")):
+        replica.secrets.fails["update"] = replica.trust.fails["patch"] = error
+        world.write_secret({"ca.crt": ours["ca.key"]})
+        await live(world, replica, time=timedelta(minutes=5))
+    assert len(keys) >= 3
+    text = "\n".join(f"{record.getMessage()} {record.args} {record.exc_text}" for record in caplog.records)
+    assert len(text) > 1000
+    assert_clean(text, *keys)
+    assert_clean(repr(replica.source.describe()) + repr(replica.source.__dict__), *keys)
+
+
+async def test_the_authoritys_key_is_not_kept() -> None:
+    """After a round nothing that the replica holds leads to it: it was in the world's Secret only."""
+    world = World()
+    replica = Replica(world)
+    await live(world, replica, time=timedelta(minutes=2))
+    assert world.secret is not None
+    pem = world.secret[0]["ca.key"]
+    seen: set[int] = set()
+    queue: list[object] = [
+        value for name, value in vars(replica.source).items() if name not in {"_secrets", "_trust", "_clock"}
+    ]
+    world.secret = None
+    while queue:
+        thing = queue.pop()
+        if id(thing) in seen or thing is world or isinstance(thing, type):
+            continue
+        seen.add(id(thing))
+        assert not (isinstance(thing, bytes) and (pem in thing or base64.b64encode(pem) in thing))
+        assert type(thing).__name__ not in {"Stored", "Authority", "Look"}
+        if type(thing).__module__.startswith(("certs", "builtins", "collections")):
+            queue += gc.get_referents(thing)
+    assert len(seen) > 20
+
+
+def test_no_file_is_left_behind() -> None:
+    """Neither in the temporary folder nor in shared memory."""
+    import tempfile
+
+    folders = [Path(tempfile.gettempdir()), Path("/dev/shm")]
+    Serving().replace(DevelopmentSource().serving._pair)  # type: ignore[arg-type]
+    assert [path for folder in folders for path in folder.glob("m365wi-pair-*")] == []
+
+
+def test_every_error_is_in_the_tree() -> None:
+    """And in the docstring that draws it."""
+    for name in errors.__all__:
+        assert issubclass(getattr(errors, name), CertificateError)
+        assert f" {name} " in f" {errors.__doc__} ".replace("\n", " ")

@@ -1,0 +1,99 @@
+"""Mode `files`: a pair that the kubelet replaces by swapping a symbolic link, under pods that are created meanwhile."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certs.authority import Authority, make_authority, make_leaf
+from certs.pem import Pair, private_pem
+from tests.cluster.cluster import Cluster
+from tests.cluster.processes import wait_until
+from tests.cluster.registration import settle
+from tests.rotation.installation import Fleet, Replica
+from tests.rotation.traffic import Creating, KeptOpen, Repeated
+
+RE_READ_SECONDS = 10.0
+
+
+class Mount:
+    """A Secret as the kubelet mounts it: DIRECTORY/tls.crt -> ..data/tls.crt, and ..data -> a directory of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._number = 0
+
+    def write(self, certificate: bytes, key: bytes) -> None:
+        """All at once, by renaming a symbolic link over `..data`."""
+        self._number += 1
+        content = self.directory / f"..version-{self._number}"
+        content.mkdir()
+        for name, text in (("tls.crt", certificate), ("tls.key", key)):
+            (content / name).touch(mode=0o600)
+            (content / name).write_bytes(text)
+        fresh = self.directory / "..data_tmp"
+        fresh.symlink_to(content.name)
+        fresh.replace(self.directory / "..data")
+        if self._number == 1:
+            for name in ("tls.crt", "tls.key"):
+                (self.directory / name).symlink_to(f"..data/{name}")
+
+    def flags(self) -> list[str]:
+        """Of a webhook that serves from here."""
+        there = self.directory
+        return ["--certificates", "files", "--tls-cert", str(there / "tls.crt"), "--tls-key", str(there / "tls.key")]
+
+
+def signed(authority: Authority, fleet: Fleet) -> Pair:
+    """A leaf as cert-manager would make it."""
+    names = ["127.0.0.1", fleet.installation.server_name]
+    return make_leaf(authority, names=names, now=datetime.now(UTC), lifetime=timedelta(hours=1))
+
+
+def certificate(pair: Pair) -> bytes:
+    return pair.certificate.public_bytes(Encoding.PEM)
+
+
+def serves(replica: Replica, bundle: bytes, pair: Pair) -> bool:
+    """Whether a fresh connection meets `pair`."""
+    return replica.leaf(bundle) == pair.certificate
+
+
+def test_a_swapped_pair_is_served_and_no_create_fails(control_plane: Cluster, bare: Fleet, tmp_path: Path) -> None:
+    """With both authorities in caBundle nothing fails, and a pair that does not match leaves the old one in place."""
+    installation, api = bare.installation, control_plane.api
+    authorities = [make_authority(now=datetime.now(UTC), lifetime=timedelta(days=1)) for _ in range(2)]
+    first, second = (signed(authority, bare) for authority in authorities)
+    bundle = "".join(authority.pem for authority in authorities).encode()
+    mount = Mount(tmp_path)
+    mount.write(certificate(first), private_pem(first.key))
+    installation.grant_accounts()
+    replica = bare.start(*mount.flags())
+    bare.await_ready()
+    installation.register(bundle)
+    settle(api)
+    with KeptOpen(bare, bundle) as kept, Creating(installation) as creating, Repeated(kept.once, pause=0.2) as asking:
+        wait_until(lambda: creating.done > 0, "pods created", seconds=10)
+        mount.write(certificate(second), private_pem(first.key))
+        told = "the private key is not that of the certificate"
+        wait_until(
+            lambda: any(told in message for message in replica.messages("error")),
+            "the pair that does not match told",
+            seconds=RE_READ_SECONDS + 10,
+            alive=[replica.process],
+        )
+        assert serves(replica, bundle, first)
+        assert replica.is_ready()
+        mount.write(certificate(second), private_pem(second.key))
+        wait_until(
+            lambda: serves(replica, bundle, second),
+            "the new pair",
+            seconds=RE_READ_SECONDS + 10,
+            alive=[replica.process],
+        )
+        done = creating.done
+        wait_until(lambda: creating.done > done, "pods created with the new pair", seconds=10)
+    assert creating.failures == []
+    assert asking.failures == []

@@ -1,0 +1,232 @@
+"""Somebody changes the Secret or the webhook configuration: it heals in the next round, without a restart.
+
+Two replicas serve all tests of this module. What takes the CA's key away loses no create, since the leafs of the lost
+CA stay trusted; what takes the CA out of a caBundle refuses pods until it is put back, and that is within a round.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from certs.authority import make_authority
+from tests.cluster.api import Api
+from tests.cluster.cluster import Cluster
+from tests.cluster.processes import wait_until
+from tests.cluster.registration import CONFIGURATIONS
+from tests.rotation.installation import HEALED_SECONDS, Fleet, fleet, seconds
+from tests.rotation.traffic import Creating, Repeated, Verifying
+from tests.rotation.watching import Watch, bundles, certificates
+
+REPLICAS = 2
+OURS = ("labelled.m365.workload.identity", "unlabelled.m365.workload.identity")
+FOREIGN_ENTRY = "other.example.com"
+RUBBISH = b"no certificate at all\n"
+
+
+@pytest.fixture(scope="module")
+def shared(control_plane: Cluster) -> Iterator[Fleet]:
+    """Two replicas whose configuration has two webhooks, with an interval of a second."""
+    with fleet(control_plane, scope="cluster") as made:
+        installation = made.installation
+        installation.grant_accounts()
+        installation.grant_configuration()
+        installation.grant_secret()
+        installation.register()
+        for _ in range(REPLICAS):
+            made.start(*seconds(interval=1, settle=2))
+        made.await_ready()
+        yield made
+
+
+@pytest.fixture
+def healthy(shared: Fleet) -> Iterator[Fleet]:
+    """The two replicas, before and after each test as they should be, and the same processes."""
+    shared.await_healed()
+    processes = [replica.process.popen.pid for replica in shared.alive]
+    yield shared
+    shared.await_healed()
+    assert [replica.process.popen.pid for replica in shared.alive] == processes
+
+
+def foreign() -> str:
+    """Somebody else's authority, PEM."""
+    return make_authority(now=datetime.now(UTC), lifetime=timedelta(days=2), common_name="somebody else").pem
+
+
+def another_key() -> bytes:
+    """A good key that belongs to no certificate here."""
+    return make_authority(now=datetime.now(UTC), lifetime=timedelta(days=2)).private_pem()
+
+
+def delete_secret(api: Api, installed: Fleet) -> None:
+    api.delete(installed.installation.secret_path).expect()
+
+
+def fill_secret_with_rubbish(api: Api, installed: Fleet) -> None:
+    rubbish = {key: base64.b64encode(RUBBISH).decode() for key in ("ca.crt", "ca.key", "next.crt", "state.json")}
+    api.patch(installed.installation.secret_path, {"data": rubbish}).expect()
+
+
+def swap_key(api: Api, installed: Fleet) -> None:
+    data = {"ca.key": base64.b64encode(another_key()).decode()}
+    api.patch(installed.installation.secret_path, {"data": data}).expect()
+
+
+def empty_secret(api: Api, installed: Fleet) -> None:
+    keys = installed.installation.secret()
+    api.patch(installed.installation.secret_path, {"data": dict.fromkeys(keys)}).expect()
+
+
+@pytest.mark.parametrize("meddle", [delete_secret, fill_secret_with_rubbish, swap_key, empty_secret])
+def test_a_lost_authority_is_replaced_and_no_create_fails(
+    control_plane: Cluster, healthy: Fleet, meddle: Callable[[Api, Fleet], None]
+) -> None:
+    """A new CA is made and published beside the lost one, whose leafs are trusted for as long as they are served."""
+    installation = healthy.installation
+    lost = certificates(installation.secret()["ca.crt"])[0]
+    with Watch(control_plane.api, CONFIGURATIONS, installation.name) as configuration:
+        verifying = Verifying(healthy, configuration)
+        with Creating(installation) as creating, Repeated(verifying.once, pause=0.05) as fresh:
+            meddle(control_plane.api, healthy)
+
+            def replaced() -> bool:
+                now = certificates(installation.secret().get("ca.crt", b""))
+                return bool(now) and now[0] != lost and healthy.whole() and issued_by(healthy, now[0].subject)
+
+            wait_until(replaced, "another CA signs every leaf", seconds=HEALED_SECONDS)
+    assert creating.done > 0
+    assert creating.failures == []
+    assert fresh.failures == []
+    assert verifying.handshakes > 0
+    held = [certificates(bundle) for change in configuration.history for bundle in bundles(change.document).values()]
+    assert all(lost in bundle for bundle in held)
+    assert healthy.logged("the authority's key is lost")
+
+
+def issued_by(fleet: Fleet, subject: object) -> bool:
+    """Whether each replica serves a leaf of the authority called `subject`."""
+    bundle = fleet.installation.bundles()[OURS[0]]
+    return all(replica.leaf(bundle).issuer == subject for replica in fleet.alive)
+
+
+def empty(bundle: bytes) -> bytes | None:
+    return None
+
+
+def rubbish(bundle: bytes) -> bytes:
+    return RUBBISH
+
+
+def replaced_by_another(bundle: bytes) -> bytes:
+    return foreign().encode()
+
+
+def with_rubbish_beside(bundle: bytes) -> bytes:
+    return bundle + b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize("meddle", [empty, rubbish, replaced_by_another, with_rubbish_beside])
+def test_a_ca_bundle_is_mended(control_plane: Cluster, healthy: Fleet, meddle: Callable[[bytes], bytes | None]) -> None:
+    """Ours is put back; what is valid and foreign stays; what is no certificate goes, and that is logged."""
+    api, installation = control_plane.api, healthy.installation
+    document = api.get(installation.configuration_path).expect().json
+    before = bundles(document)
+    for entry in document["webhooks"]:
+        changed = meddle(before[entry["name"]])
+        entry["clientConfig"]["caBundle"] = None if changed is None else base64.b64encode(changed).decode()
+    meddled = api.put(installation.configuration_path, document)
+    if meddled.status == 422:
+        assert "caBundle" in meddled.message  # an API server that takes no rubbish
+        return
+    written = bundles(meddled.expect().json)
+    wait_until(lambda: installation.bundles() != written, "caBundle written", seconds=HEALED_SECONDS)
+    healthy.await_healed()
+    after = installation.bundles()
+    for name in OURS:
+        held = certificates(after[name])
+        assert set(certificates(before[name])) <= set(held)
+        assert all(each in held for each in certificates_or_none(written[name]))
+        assert b"AAAA" not in after[name].splitlines()
+    if meddle in (rubbish, with_rubbish_beside):
+        assert healthy.logged("could not be kept")
+    else:
+        assert healthy.logged("someone took out what we trust")
+
+
+def certificates_or_none(pem: bytes) -> list[Any]:
+    """The certificates of a bundle, unless something in it is none."""
+    try:
+        return list(certificates(pem))
+    except ValueError:
+        return []
+
+
+def test_webhooks_are_found_by_name_and_others_left_alone(control_plane: Cluster, healthy: Fleet) -> None:
+    """Re-ordered, with one in front that is not ours: ours get their bundles back, and that one keeps its own."""
+    api, installation = control_plane.api, healthy.installation
+    document = api.get(installation.configuration_path).expect().json
+    theirs = foreign().encode()
+    third = {
+        **document["webhooks"][0],
+        "name": FOREIGN_ENTRY,
+        "clientConfig": {"url": "https://127.0.0.1:1/", "caBundle": base64.b64encode(theirs).decode()},
+        "failurePolicy": "Ignore",
+        "timeoutSeconds": 1,
+        "objectSelector": {"matchLabels": {"nobody": "has-this"}},
+    }
+    document["webhooks"] = [third, *reversed(document["webhooks"])]
+    for entry in document["webhooks"][1:]:
+        entry["clientConfig"]["caBundle"] = None
+    put = api.put(installation.configuration_path, document).expect().json
+    healthy.await_healed()
+    after = api.get(installation.configuration_path).expect().json
+    assert [entry["name"] for entry in after["webhooks"]] == [FOREIGN_ENTRY, *reversed(OURS)]
+    assert after["webhooks"][0] == put["webhooks"][0]
+    mended, sent = [[rest(entry) for entry in one["webhooks"]] for one in (after, put)]
+    assert mended == sent
+    after["webhooks"] = after["webhooks"][1:]
+    api.put(installation.configuration_path, after).expect()
+
+
+def rest(entry: dict[str, Any]) -> dict[str, Any]:
+    """A webhook without its caBundle: what nobody but its owner may change."""
+    client = {key: value for key, value in entry["clientConfig"].items() if key != "caBundle"}
+    return {**entry, "clientConfig": client}
+
+
+def test_a_deleted_configuration_is_told_and_filled_in_when_it_is_back(control_plane: Cluster, healthy: Fleet) -> None:
+    """Nothing is sent to a webhook without one: /readyz says so with the next step, until somebody creates it again."""
+    api, installation = control_plane.api, healthy.installation
+    api.delete(installation.configuration_path).expect()
+    told = f"MutatingWebhookConfiguration {installation.name} is absent"
+
+    def is_told() -> bool:
+        answers = [replica.readyz() for replica in healthy.alive]
+        return all(status == 503 and told in text and "helm upgrade" in text for status, text in answers)
+
+    wait_until(is_told, "the absent configuration told by /readyz", seconds=HEALED_SECONDS)
+    assert healthy.trusted() is False  # nothing is published
+    installation.register()
+    healthy.await_healed()
+    for replica in healthy.alive:
+        assert sum(told in message for message in replica.messages("error")) == 1
+        assert any(message.startswith("over: ") and told in message for message in replica.messages("info"))
+
+
+def test_what_could_not_be_kept_is_counted(control_plane: Cluster, healthy: Fleet) -> None:
+    """m365wi_certificate_events_total has what was lost, repaired and mended."""
+    fill_secret_with_rubbish(control_plane.api, healthy)
+    wait_until(healthy.whole, "healed", seconds=HEALED_SECONDS)
+    document = control_plane.api.get(healthy.installation.configuration_path).expect().json
+    document["webhooks"][0]["clientConfig"]["caBundle"] = base64.b64encode(RUBBISH).decode()
+    if control_plane.api.put(healthy.installation.configuration_path, document).status == 200:
+        healthy.await_event("trust_lost")
+        healthy.await_event("trust_mended")
+    for event in ("secret_repaired", "authorities_lost", "authorities_created", "trust_published"):
+        healthy.await_event(event)
+    assert all(replica.events()["bugs"] == 0 for replica in healthy.alive)

@@ -1,0 +1,110 @@
+"""Rights that are missing: one line with the fix, in the log and in /readyz, and no restart once they are given."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.processes import wait_until
+from tests.rotation.installation import HEALED_SECONDS, Fleet, Installation, seconds
+from tests.rotation.relay import relay
+
+ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Lack:
+    """How an installation lacks something: its rights, what is said of it, and what mends it."""
+
+    begin: Callable[[Installation], None]
+    said: tuple[str, ...]
+    mend: Callable[[Installation], None]
+
+
+def all_but_secret(installation: Installation) -> None:
+    installation.grant_accounts()
+    installation.grant_configuration()
+    installation.register()
+
+
+def no_create(installation: Installation) -> None:
+    all_but_secret(installation)
+    installation.grant_secret(create=False)
+
+
+def no_update(installation: Installation) -> None:
+    all_but_secret(installation)
+    installation.grant_secret("get")
+    installation.create_empty_secret()
+
+
+def all_but_configuration(installation: Installation) -> None:
+    installation.grant_accounts()
+    installation.grant_secret()
+    installation.register()
+
+
+def no_patch(installation: Installation) -> None:
+    all_but_configuration(installation)
+    installation.grant_configuration("get")
+
+
+def not_registered(installation: Installation) -> None:
+    installation.grant_accounts()
+    installation.grant_secret()
+    installation.grant_configuration()
+
+
+LACKS = {
+    "Secret forbidden": Lack(
+        all_but_secret, ("cannot be read: RBAC forbids `get`", "RoleBinding"), Installation.grant_secret
+    ),
+    "creating forbidden": Lack(
+        no_create, ("cannot be written: RBAC forbids it", "kubectl create secret"), Installation.create_empty_secret
+    ),
+    "updating forbidden": Lack(no_update, ("cannot be written: RBAC forbids", "`update`"), Installation.grant_secret),
+    "configuration forbidden": Lack(
+        all_but_configuration,
+        ("cannot be read: RBAC forbids `get`", "ClusterRoleBinding"),
+        Installation.grant_configuration,
+    ),
+    "patching forbidden": Lack(
+        no_patch, ("cannot be set: RBAC forbids `patch`", "ClusterRoleBinding"), Installation.grant_configuration
+    ),
+    "configuration absent": Lack(not_registered, ("is absent", "helm upgrade"), Installation.register),
+}
+
+
+@pytest.mark.parametrize("lack", LACKS.values(), ids=LACKS.keys())
+def test_what_is_lacking_is_said_once_and_heals(bare: Fleet, lack: Lack, tmp_path: Path) -> None:
+    """One error line over several rounds, /readyz says the same, and it is served as soon as the right is given."""
+    installation = bare.installation
+    lack.begin(installation)
+    asked: Counter[str] = Counter()
+
+    def counted(method: str, path: str, body: bytes) -> None:
+        asked[f"{method} {path}"] += 1
+
+    def is_said() -> bool:
+        status, text = replica.readyz()
+        return status == 503 and all(part in text for part in lack.said)
+
+    with relay(installation.kubeconfig, tmp_path, counted) as kubeconfig:
+        replica = bare.start(*seconds(interval=0.4, settle=1), kubeconfig=kubeconfig)
+        alive = [replica.process]
+        wait_until(is_said, "what is lacking told by /readyz", seconds=30, alive=alive)
+        rounds = f"GET {installation.secret_path}"
+        enough = asked[rounds] + ROUNDS
+        wait_until(lambda: asked[rounds] >= enough, "some rounds", seconds=30, alive=alive)
+        errors = replica.messages("error")
+        assert len(errors) == 1
+        assert all(part in errors[0] for part in lack.said)
+        lack.mend(installation)
+        wait_until(lambda: bare.whole() and bare.admits(), "healed", seconds=HEALED_SECONDS, alive=alive)
+    assert replica.messages("error") == errors
+    assert any(message.startswith("over: ") for message in replica.messages("info"))
+    assert replica.events()["bugs"] == 0

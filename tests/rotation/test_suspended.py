@@ -1,0 +1,88 @@
+"""A machine that is suspended: its replica wakes up long after its leaf has expired, and mends that at once.
+
+A wall clock that is wrong cannot be had for one process alone without root and libfaketime; tests/certs has that, with
+the clock passed in. (Frozen for more than 15 s by SIGSTOP, which stops no monotonic clock as a suspend does, the worker
+is replaced by its parent instead.) What a client with another clock makes of our certificates is here.
+"""
+
+from __future__ import annotations
+
+import signal
+import ssl
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from certs.authority import make_authority, make_leaf, verify
+from certs.errors import UntrustedLeaf
+from certs.pem import parse_bundle
+from tests.cluster.processes import wait_until
+from tests.rotation.installation import Fleet, Replica, seconds
+
+INTERVAL = 1.0
+LEAF = 6.0
+
+
+@pytest.mark.parametrize("authority", [12.0, 86400.0], ids=["CA rotated meanwhile", "same CA"])
+def test_a_replica_that_was_suspended_past_its_leaf_renews_at_once(installed: Fleet, authority: float) -> None:
+    """No sleep until a far deadline: the first round after the wake-up signs, whatever the timers thought."""
+    for _ in range(2):
+        installed.start(*seconds(interval=INTERVAL, settle=0, leaf=LEAF, authority=authority, skew=2))
+    installed.await_ready()
+    suspended, awake = installed.alive
+    bundle = installed.installation.bundles()["labelled.m365.workload.identity"]
+    before = suspended.leaf(bundle)
+    suspended.signal(signal.SIGSTOP)
+    expired = before.not_valid_after_utc.timestamp() + 1
+    wait_until(lambda: time.time() > expired, "the leaf expired", seconds=LEAF + 10, alive=[awake.process])
+    wait_until(lambda: set(installed.balancer.targets) == {awake.port}, "out of the balancer", seconds=10)
+    suspended.signal(signal.SIGCONT)
+    woken = time.monotonic()
+    wait_until(lambda: serves_new_leaf(installed, suspended), "a new leaf", seconds=30, alive=[suspended.process])
+    assert time.monotonic() - woken < 5 * INTERVAL
+    installed.await_healed()
+
+
+def serves_new_leaf(fleet: Fleet, replica: Replica) -> bool:
+    """Whether a fresh connection succeeds now."""
+    return replica.trusted(fleet.installation.bundles()["labelled.m365.workload.identity"])
+
+
+def test_a_client_whose_clock_is_half_an_hour_behind_trusts_a_new_leaf(installed: Fleet) -> None:
+    """NotBefore lies an hour back, so kube-apiserver may be late; two hours late is too much."""
+    replica = installed.start(*seconds(interval=1, settle=1))
+    installed.await_ready()
+    bundle = installed.installation.bundles()["labelled.m365.workload.identity"]
+    leaf, now = replica.leaf(bundle), datetime.now(UTC)
+    certificates, name = parse_bundle(bundle).certificates, replica.server_name
+    verify(leaf, certificates, name=name, now=now - timedelta(minutes=30))
+    with pytest.raises(UntrustedLeaf):
+        verify(leaf, certificates, name=name, now=now - timedelta(hours=2))
+
+
+def test_openssl_trusts_what_was_signed_by_a_clock_half_an_hour_ahead() -> None:
+    """The same with a TLS client: CA and leaf of a replica whose clock is ahead, in a handshake of today."""
+    ahead = datetime.now(UTC) + timedelta(minutes=30)
+    authority = make_authority(now=ahead, lifetime=timedelta(days=1))
+    pair = make_leaf(authority, names=["localhost"], now=ahead, lifetime=timedelta(hours=1))
+    assert shaken_hands(authority.pem, pair.private_pem())
+
+
+def shaken_hands(trusted: str, private: bytes) -> bool:
+    """A whole handshake in memory."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as both:
+        both.write(private)
+        both.flush()
+        server.load_cert_chain(both.name)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context(cadata=trusted).wrap_bio(back, there, server_hostname="localhost")
+    other = server.wrap_bio(there, back, server_side=True)
+    for side in (client, other) * 4:
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    return client.getpeercert() is not None

@@ -1,0 +1,156 @@
+"""A webhook process for the tests: the real server with a reviewer that does what the body says.
+
+Run as `python entry.py OPTIONS`, a JSON object: folder (with pair-*.pem), and what Limits, Drain, Timeouts take.
+A body may have: uid, sleep (seconds), status, answer (its size), swap (the pair that new connections are to meet),
+raise, warn, block (seconds for which the event loop stands still).
+"""
+
+import asyncio
+import json
+import resource
+import ssl
+import sys
+import time
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from webhook.connection import Limits
+from webhook.deadlines import Timeouts
+from webhook.decision import Decision
+from webhook.logs import Log, configure
+from webhook.metrics import Metrics
+from webhook.operations import create_operations, on_event_loop
+from webhook.reviewer import Answer
+from webhook.server import Application, State, running
+from webhook.worker import Drain, Service, run
+
+DECISIONS = {
+    200: Decision("injected", "injected", warnings=("mind the gap",)),
+    400: Decision("error", "bad-request"),
+    500: Decision("error", "internal"),
+    503: Decision("error", "lookup-failed"),
+}
+
+
+class Contexts:
+    """One listening context, and behind it whichever pair is current."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.current = self.load("first")
+        self.listening = self.load("first")
+        self.listening.sni_callback = self.hand_over
+
+    def load(self, name: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / f"pair-{name}.pem")
+        return context
+
+    def hand_over(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        connection.context = self.current
+
+
+class FakeReviewer:
+    """Answers as the body asks it to."""
+
+    def __init__(self, contexts: Contexts, log: Log) -> None:
+        self.contexts = contexts
+        self.log = log
+
+    async def review(self, body: bytes | bytearray, *, timeout: float) -> Answer:
+        try:
+            asked = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return Answer(400, b"the body is no JSON\n", DECISIONS[400])
+        if "raise" in asked:
+            raise RuntimeError(asked["raise"])
+        if "swap" in asked:
+            self.contexts.current = self.contexts.load(asked["swap"])
+        if "warn" in asked:
+            warnings.warn(asked["warn"], stacklevel=1)
+        if "block" in asked:
+            self.log.line("info", "blocking")
+            time.sleep(asked["block"])  # noqa: ASYNC251 - that is the point
+        if "sleep" in asked:
+            self.log.line("info", "sleeping", uid=asked.get("uid"))
+            await asyncio.sleep(asked["sleep"])
+        status = asked.get("status", 200)
+        out = orjson.dumps({"uid": asked.get("uid"), "timeout": timeout, "length": len(body)})
+        out = out.ljust(asked.get("answer", 0))
+        return Answer(
+            status,
+            out if status == 200 else b"as you asked\n",
+            DECISIONS[status],
+            retry_after=1 if status == 503 else None,
+            uid=str(asked.get("uid")),
+            namespace="shop",
+            pod="app-*",
+            account="terraform",
+            dry_run=True,
+            seconds_lookup=0.001,
+        )
+
+
+@asynccontextmanager
+async def told(options: dict[str, Any], log: Log) -> AsyncIterator[None]:
+    """A service that says when it starts and ends, and fails at either if it is to."""
+    if options.get("start_fails"):
+        raise RuntimeError("no start today")
+    await asyncio.sleep(options.get("start_takes", 0))
+    log.line("info", "service started")
+    yield
+    log.line("info", "service ended")
+
+
+def main() -> None:
+    options = json.loads(sys.argv[1])
+    log = configure(level=options.get("level", "info"))
+    if "files" in options:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (options["files"], options["files"]))
+
+    def make_service() -> Service:
+        if options.get("factory_fails"):
+            raise RuntimeError("no service today")
+        state, metrics = State(), Metrics(version="0.0.0-test")
+        contexts = Contexts(Path(options["folder"]))
+        if options.get("old_tls"):
+            contexts.listening.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        failures = iter(range(options.get("background_failures", 0)))
+
+        async def background() -> None:
+            if next(failures, None) is not None:
+                raise RuntimeError("background failure")
+            log.line("info", "background runs")
+            await asyncio.Event().wait()
+
+        reviews = Application(
+            FakeReviewer(contexts, log).review,
+            metrics=metrics,
+            log=log,
+            state=state,
+            services=[told(options, log), running("background", background, pause=0.01)],
+            timeouts=Timeouts(**options.get("timeouts", {})),
+            budget=options.get("budget", 32 * 1024 * 1024),
+        )
+        checks = {"weather": lambda: (not options.get("rain"), "rain" if options.get("rain") else "sun")}
+        operations = on_event_loop(create_operations(state, metrics, checks))
+        return Service(
+            reviews=reviews, operations=operations, context=lambda: contexts.listening, state=state, metrics=metrics
+        )
+
+    run(
+        make_service,
+        listen=options.get("listen", "127.0.0.1:0"),
+        ops_listen="127.0.0.1:0",
+        limits=Limits(**options.get("limits", {})),
+        drain=Drain(**options.get("drain", {})),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""The ASGI application by itself: what a real server cannot be brought to do in a test."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from webhook.decision import Decision
+from webhook.logs import Log
+from webhook.metrics import Metrics
+from webhook.reviewer import Answer
+from webhook.server import Application, State, running
+
+HEADERS = [(b"content-type", b"application/json")]
+
+
+class Review:
+    """A reviewer that remembers."""
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    async def __call__(self, body: bytes | bytearray, *, timeout: float) -> Answer:
+        self.bodies.append(bytes(body))
+        return Answer(200, b"{}", Decision("denied", "invalid-annotation"))
+
+
+class Exchange:
+    """An application, and what it sends for one request."""
+
+    def __init__(self, *, state: State | None = None, budget: int = 1024 * 1024) -> None:
+        self.review = Review()
+        self.metrics = Metrics(version="1")
+        self.written: list[bytes] = []
+        self.application = Application(
+            self.review,
+            metrics=self.metrics,
+            log=Log(write=self.written.append),
+            state=state or State(started=True),
+            budget=budget,
+        )
+        self.sent: list[Any] = []
+
+    async def ask(self, *messages: tuple[bytes, bool], **scope: Any) -> int:
+        """Send a body in pieces, each with whether there is more; the status of the answer, 0 when there is none."""
+        pieces = [{"type": "http.request", "body": body, "more_body": more} for body, more in messages]
+        self.sent = []
+
+        async def receive() -> dict[str, Any]:
+            return pieces.pop(0) if pieces else {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            self.sent.append(message)
+
+        usual = {"type": "http", "method": "POST", "path": "/mutate", "query_string": b"", "headers": HEADERS}
+        await self.application({**usual, **scope}, receive, send)
+        return int(self.sent[0]["status"]) if self.sent else 0
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, labels)
+
+
+@pytest.mark.parametrize("state", [State(), State(started=True, stopped=True)], ids=["before", "after"])
+async def test_before_the_start_and_after_the_end_it_says_503(state: State) -> None:
+    """With everything that makes kube-apiserver ask somebody else."""
+    exchange = Exchange(state=state)
+    assert await exchange.ask((b"{}", False)) == 503
+    headers = dict(exchange.sent[0]["headers"])
+    assert (headers[b"retry-after"], headers[b"connection"]) == (b"1", b"close")
+    assert exchange.review.bodies == []
+    assert exchange.value("m365wi_reviews_total", outcome="error", reason="not-ready") == 1
+
+
+async def test_while_it_drains_it_reviews() -> None:
+    """The end of the connection is the worker's business."""
+    exchange = Exchange(state=State(started=True, draining=True))
+    assert await exchange.ask((b"{}", False)) == 200
+    assert exchange.review.bodies == [b"{}"]
+
+
+async def test_a_body_in_pieces_is_put_together() -> None:
+    """In their order, empty ones included."""
+    exchange = Exchange()
+    assert await exchange.ask((b"a", True), (b"", True), (b"bc", True), (b"", False)) == 200
+    assert exchange.review.bodies == [b"abc"]
+
+
+async def test_a_body_in_too_many_pieces_is_413() -> None:
+    """Each costs a turn of the event loop, so somebody who sends single bytes is not waited for."""
+    exchange = Exchange()
+    assert await exchange.ask(*[(b"x", True)] * 20_001, (b"", False)) == 413
+    assert exchange.review.bodies == []
+    assert exchange.value("m365wi_connections_refused_total", cause="size") == 1
+
+
+@pytest.mark.parametrize("rest", [[], [(b"x" * 900_000, True)]], ids=["gone", "too big"])
+async def test_what_a_body_held_is_given_back(rest: list[tuple[bytes, bool]]) -> None:
+    """Whether its client leaves or it is refused."""
+    exchange = Exchange()
+    for _ in range(5):
+        status = await exchange.ask((b"x" * 900_000, True), *rest)
+        assert status == (503 if rest else 0)
+    assert await exchange.ask((b"x" * 1_000_000, False)) == 200
+
+
+async def test_a_client_that_goes_away_is_neither_answered_nor_counted() -> None:
+    """There was no review."""
+    exchange = Exchange()
+    assert await exchange.ask((b"{", True)) == 0
+    assert exchange.written == []
+    assert exchange.value("m365wi_review_seconds_count") == 0
+
+
+async def test_denials_and_errors_are_logged_as_what_they_are() -> None:
+    """A denial is the webhook at work, a refusal somebody's mistake."""
+    exchange = Exchange()
+    await exchange.ask((b"{}", False))
+    await exchange.ask((b"{}", False), method="GET")
+    lines = [json.loads(line) for line in exchange.written]
+    assert [(line["level"], line["outcome"], line["status"]) for line in lines] == [
+        ("info", "denied", 200),
+        ("warning", "error", 405),
+    ]
+
+
+async def test_a_request_to_nowhere_is_no_review() -> None:
+    """Whoever scans paths fills neither the log nor the metrics."""
+    exchange = Exchange()
+    assert await exchange.ask((b"{}", False), path="/admin") == 404
+    assert exchange.written == []
+    assert exchange.value("m365wi_review_seconds_count") == 0
+
+
+async def test_no_other_protocol_is_spoken() -> None:
+    """The worker never asks for one."""
+    with pytest.raises(ValueError, match="no websocket here"):
+        await Exchange().application({"type": "websocket"}, None, None)  # type: ignore[arg-type]
+
+
+async def test_services_start_in_order_and_end_in_reverse() -> None:
+    """Each may rely on those before it, from its start to its end."""
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def service(name: str) -> AsyncIterator[None]:
+        events.append(f"+{name}")
+        yield
+        events.append(f"-{name}")
+
+    state = State()
+    services = [service("a"), service("b")]
+    application = Application(Review(), metrics=Metrics(version="1"), log=Log(), state=state, services=services)
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    async def receive() -> dict[str, Any]:
+        events.append(f"started={state.started}")
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        events.append(message["type"])
+
+    await application({"type": "lifespan"}, receive, send)
+    assert events == [
+        "started=False",
+        "+a",
+        "+b",
+        "lifespan.startup.complete",
+        "started=True",
+        "-b",
+        "-a",
+        "lifespan.shutdown.complete",
+    ]
+    assert state.stopped
+
+
+async def test_a_service_that_fails_to_start_ends_those_before_it() -> None:
+    """And the server is told why in one line."""
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def good() -> AsyncIterator[None]:
+        yield
+        events.append("-good")
+
+    @asynccontextmanager
+    async def bad() -> AsyncIterator[None]:
+        if not events:
+            raise OSError("no route")
+        yield
+
+    state = State()
+    application = Application(Review(), metrics=Metrics(version="1"), log=Log(), state=state, services=[good(), bad()])
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await application({"type": "lifespan"}, receive, send)
+    assert sent == [{"type": "lifespan.startup.failed", "message": "OSError: no route"}]
+    assert events == ["-good"]
+    assert not state.started
+
+
+async def test_a_task_that_ends_is_started_again_after_a_growing_rest(caplog: pytest.LogCaptureFixture) -> None:
+    """Whether it raises or returns; and it ends with the block."""
+    runs, fourth = 0, asyncio.Event()
+
+    async def work() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            raise RuntimeError("first")
+        if runs == 4:
+            fourth.set()
+            await asyncio.Event().wait()
+
+    async with running("the work", work, pause=0.01, longest_pause=0.02), asyncio.timeout(5):
+        await fourth.wait()
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        "the work failed; it starts again in 0.01 s",
+        "the work ended; it starts again in 0.02 s",
+        "the work ended; it starts again in 0.02 s",
+    ]
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "the work"]

@@ -1,0 +1,97 @@
+"""What our connections rely on in gunicorn and its C parser, so that an upgrade that moves it fails here by name."""
+
+import asyncio
+import time
+from types import SimpleNamespace
+
+import gunicorn_h1c
+import pytest
+from gunicorn.asgi.lifespan import LifespanManager
+from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn.workers.gasgi import ASGIWorker
+
+from webhook.connection import Connection
+from webhook.worker import Worker
+
+
+@pytest.mark.parametrize("name", [name for name in vars(Connection) if callable(getattr(Connection, name))])
+def test_a_method_of_ours_overrides_one_of_gunicorns(name: str) -> None:
+    """One that gunicorn no longer calls would silently take a limit away."""
+    ours = {"end", "_feed", "_arm", "_disarm", "_too_slow", "_give_up", "_unread", "_resume_clock"}
+    assert (name in vars(ASGIProtocol)) != (name in ours)
+
+
+@pytest.mark.parametrize(
+    "name", ["_serve", "load_wsgi", "_setup_event_loop", "handle_exit_signal", "handle_quit_signal"]
+)
+def test_the_worker_overrides_what_gunicorn_calls(name: str) -> None:
+    """The same for the worker."""
+    assert name in vars(Worker)
+    assert name in vars(ASGIWorker)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["_request_ready", "_current_request", "_callback_parser", "_body_receiver", "_awaiting_request", "_keepalive"],
+)
+def test_the_protocol_has_what_we_look_at(name: str) -> None:
+    """Private, all of them: gunicorn's version is pinned for it."""
+    assert name in ASGIProtocol.__init__.__code__.co_names
+
+
+def test_the_lifespan_manager_is_called_as_ever() -> None:
+    """It is no public API either."""
+    assert LifespanManager.__init__.__code__.co_varnames[:4] == ("self", "app", "logger", "state")
+
+
+@pytest.mark.parametrize("name", ["is_complete", "remaining", "reset", "feed"])
+def test_the_parser_has_what_we_use(name: str) -> None:
+    """`is_complete` decides which clock runs."""
+    assert hasattr(gunicorn_h1c.H1CProtocol, name)
+
+
+def test_slices_are_still_what_makes_tiny_chunks_cheap() -> None:
+    """When this fails, gunicorn_h1c no longer moves its buffer for each chunk, and the slices can go."""
+    body = b"1\r\nx\r\n" * 40_000
+
+    def seconds(step: int) -> float:
+        parser = gunicorn_h1c.H1CProtocol()
+        parser.feed(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+        start = time.perf_counter()
+        for position in range(0, len(body), step):
+            parser.feed(body[position : position + step])
+        return time.perf_counter() - start
+
+    assert seconds(len(body)) > 3 * seconds(16 * 1024)
+
+
+class StuckTransport:
+    """One whose client does not read, so that closing it waits for ever."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.aborted = asyncio.Event()
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 10
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+
+async def test_a_connection_that_cannot_close_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client leaves unread when its connection is closed is not kept for it for ever."""
+    monkeypatch.setattr("webhook.connection._SHUTDOWN_SECONDS", 0.01)
+    connection = Connection.__new__(Connection)
+    connection.transport, connection._closed = transport, _ = StuckTransport(), False
+    connection.worker = SimpleNamespace(loop=asyncio.get_running_loop())
+    connection._close_transport()
+    assert transport.calls == ["close"]
+    async with asyncio.timeout(5):
+        await transport.aborted.wait()
