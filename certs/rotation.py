@@ -256,7 +256,6 @@ def _sign(view: View, settings: Settings) -> Sign | None:
         allowed = True
         needed = (
             now >= leaf.renew_at
-            or now > leaf.not_after
             or now < leaf.issued - settings.skew  # signed by a clock that was ahead
             or (state.renew_leafs is not None and leaf.issued < state.renew_leafs <= now)
         )

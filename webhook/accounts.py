@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import yaml
 
 from webhook import names
-from webhook.identity import Account
+from webhook.identity import Account, is_guid
 
 KEPT_SECONDS: Final = 30.0
 _MOST_KEPT: Final = 10_000
@@ -204,7 +204,8 @@ def _heard(task: asyncio.Task[Account | None]) -> None:
 def _positive(account: Account | None) -> bool:
     if account is None:
         return False
-    return any(account.annotations.get(key, "").strip() for key in (names.CLIENT_ID, names.AZURE_CLIENT_ID))
+    # One that is refused is asked again too, so that whoever mends it need not wait.
+    return any(is_guid(account.annotations.get(key, "").strip()) for key in (names.CLIENT_ID, names.AZURE_CLIENT_ID))
 
 
 def _result(account: Account | None) -> str:

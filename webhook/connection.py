@@ -132,7 +132,6 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         if self.transport is None:  # it never got as far as connection_made
             return
         super().connection_lost(exc)
-        self._flow_control.resume_writing()  # whoever still waits to send finds the connection closed
         if self._awaiting_request:
             # gunicorn would leave the task waiting for another request, and all it holds, for some seconds.
             self._request_ready.set()

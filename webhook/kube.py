@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,7 @@ class Kube:
             raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from None
 
 
+_NAME = re.compile("[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _MAY_WE = {"spec": {"resourceAttributes": {"verb": "get", "resource": "serviceaccounts"}}}
 _FIX = "give the webhook's ServiceAccount `get` on serviceaccounts in all namespaces, and nothing more"
@@ -134,6 +136,8 @@ class ClusterAccounts:
     async def get(self, namespace: str, name: str, *, seconds: float) -> Account | None:
         """See accounts.AccountSource."""
         place = f"ServiceAccount {namespace}/{name}"
+        if not _NAME.fullmatch(namespace) or not _NAME.fullmatch(name):
+            return None  # kube-apiserver sends no such name, and ".." would lead elsewhere
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/serviceaccounts/{quote(name, safe='')}"
         try:
             reply = await self._kube.request("GET", path, seconds=seconds)

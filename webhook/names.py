@@ -83,6 +83,8 @@ WEBHOOKS: Final = ("labelled.m365.workload.identity", "unlabelled.m365.workload.
 SYSTEM_NAMESPACES: Final = ("kube-system", "kube-node-lease")
 
 MAXIMUM_CONTAINERS: Final = 1000  # of a kind; each is answered with a kilobyte
+MAXIMUM_NAME: Final = 253  # characters, of Kubernetes' names
+MAXIMUM_PATH: Final = 4096  # characters, of Linux' paths
 MAXIMUM_WARNINGS: Final = 3
 MAXIMUM_WARNING_LENGTH: Final = 120  # characters; kube-apiserver's advice for the Warning header
 MAXIMUM_BODY: Final = 7 * 1024 * 1024  # bytes; kube-apiserver takes 3 MiB from clients, and JSON wraps it

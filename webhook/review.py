@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from webhook.names import MAXIMUM_CONTAINERS
+from webhook.names import MAXIMUM_CONTAINERS, MAXIMUM_NAME, MAXIMUM_PATH
 
 
 class BadReview(Exception):
@@ -60,6 +60,8 @@ def parse(body: bytes | bytearray) -> Request:
     uid = request.get("uid")
     if not isinstance(uid, str) or not uid:
         raise BadReview("request.uid is missing")
+    if len(uid) > MAXIMUM_NAME:
+        raise BadReview(f"request.uid: expected at most {MAXIMUM_NAME} characters")
     if request.get("operation") != "CREATE":
         raise BadReview(f"request.operation is {_shown(request.get('operation'))}, expected CREATE")
     if request.get("kind") != {"group": "", "version": "v1", "kind": "Pod"}:
@@ -69,6 +71,8 @@ def parse(body: bytes | bytearray) -> Request:
     namespace = request.get("namespace")
     if not isinstance(namespace, str) or not namespace:
         raise BadReview("request.namespace is missing")
+    if len(namespace) > MAXIMUM_NAME:
+        raise BadReview(f"request.namespace: expected at most {MAXIMUM_NAME} characters")
     pod = request.get("object")
     problem = pod_problem(pod)
     if pod is None or problem:
@@ -87,8 +91,9 @@ def pod_problem(pod: Any) -> str:
     if metadata is not None and not isinstance(metadata, dict):
         return ".metadata: expected an object"
     for key in ("name", "generateName"):
-        if not isinstance((metadata or {}).get(key), (str, NoneType)):
-            return f".metadata.{key}: expected a string"
+        problem = _text_problem((metadata or {}).get(key), MAXIMUM_NAME)
+        if problem:
+            return f".metadata.{key}{problem}"
     for key in ("labels", "annotations"):
         values = (metadata or {}).get(key)
         if values is not None and not (isinstance(values, dict) and all(isinstance(v, str) for v in values.values())):
@@ -97,8 +102,9 @@ def pod_problem(pod: Any) -> str:
     if not isinstance(spec, dict):
         return ".spec: expected an object"
     account = spec.get("serviceAccountName")
-    if account is not None and not isinstance(account, str):
-        return ".spec.serviceAccountName: expected a string"
+    problem = _text_problem(account, MAXIMUM_NAME)
+    if problem:
+        return f".spec.serviceAccountName{problem}"
     if not isinstance(spec.get("containers"), list):
         return ".spec.containers: expected a list"
     for key in ("volumes", "containers", "initContainers"):
@@ -125,9 +131,16 @@ def _list_problem(entries: Any, text: str = "") -> str:
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict):
             return f"[{index}]: expected an object"
-        if not isinstance(entry.get(text), (str, NoneType)):
-            return f"[{index}].{text}: expected a string"
+        value = entry.get(text)
+        if value is not None and (not isinstance(value, str) or len(value) > MAXIMUM_PATH):
+            return f"[{index}].{text}{_text_problem(value, MAXIMUM_PATH)}"
     return ""
+
+
+def _text_problem(value: Any, limit: int) -> str:
+    if not isinstance(value, (str, NoneType)):
+        return ": expected a string"
+    return f": expected at most {limit} characters" if value and len(value) > limit else ""
 
 
 def _projection_problem(spec: Mapping[str, Any]) -> str:
@@ -137,9 +150,16 @@ def _projection_problem(spec: Mapping[str, Any]) -> str:
             continue
         if not isinstance(projected, dict):
             return f".spec.volumes[{index}].projected: expected an object"
-        problem = _list_problem(projected.get("sources"))
+        sources = projected.get("sources")
+        problem = _list_problem(sources)
         if problem:
             return f".spec.volumes[{index}].projected.sources{problem}"
+        for number, source in enumerate(sources or ()):
+            token = source.get("serviceAccountToken")
+            path = token.get("path") if isinstance(token, dict) else None
+            if isinstance(path, str) and len(path) > MAXIMUM_PATH:
+                place = f".spec.volumes[{index}].projected.sources[{number}].serviceAccountToken.path"
+                return place + _text_problem(path, MAXIMUM_PATH)
     return ""
 
 

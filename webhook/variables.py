@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from webhook.identity import Identity
 from webhook.names import OIDC_TOKEN_FILE_VARIABLE, TOKEN_FILE_VARIABLE
 
+_LONGEST_REMEMBERED: Final = 256  # characters of a path; a stranger's may have megabytes
 _NAMES: Final = frozenset(
     {
         TOKEN_FILE_VARIABLE,
@@ -36,7 +37,8 @@ def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -
 
     One that the container sets itself, by value or valueFrom, is the user's and stays.
     """
-    environment = _environment(identity, token_file)
+    remembered = len(token_file) <= _LONGEST_REMEMBERED
+    environment = (_environment if remembered else _environment.__wrapped__)(identity, token_file)
     own = {entry.get("name"): entry for entry in container.get("env") or ()}
     if own.keys().isdisjoint(_NAMES):
         return Missing(environment, ())

@@ -5,7 +5,7 @@ Which file a container reads, first match:
     1  it sets AZURE_FEDERATED_TOKEN_FILE            that file; no mount is added, unless it names our own file
                                                      and nothing is mounted there: then the token goes there
     2  it mounts a projected token of our audience   that file, whoever wrote the volume
-    3  the pod has a volume with just such a token   that volume, mounted where another container has it, or at our path
+    3  the pod has a volume with just such a token   that volume, at our path (a webhook's own: where it put it)
     4  otherwise                                     our own volume, at our path
 
 So Azure's webhook may run before or after ours, and a volume written by hand from a guide is used as it is. Somebody
@@ -20,6 +20,7 @@ from webhook.identity import Identity
 from webhook.names import MOUNT_PATH, OTHER_MOUNT_PATH, OTHER_VOLUME, TOKEN_FILE, TOKEN_FILE_VARIABLE, VOLUME
 
 OUR_FILE = posixpath.join(MOUNT_PATH, TOKEN_FILE)
+_AZURES_VOLUME = "azure-workload-identity-reserved-"
 _DEPTH = MOUNT_PATH.count("/") + 1  # of both our directories, as parts between slashes
 
 
@@ -78,7 +79,7 @@ def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], iden
     )
     at_home = VOLUME not in volumes and not any(_occupied(container, MOUNT_PATH) for container in homeless)
     if reusable:
-        volume, directory = reusable, _whereabouts(spec, reusable.name) or MOUNT_PATH
+        volume, directory = reusable, _whereabouts(spec, reusable.name)
     elif at_home:
         volume, directory = TokenVolume(VOLUME, TOKEN_FILE), MOUNT_PATH
     else:
@@ -88,7 +89,8 @@ def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], iden
         if access is None:
             access = _new_access(container, volume, directory)
             path = access.mount.path if access.mount else directory
-            if path != MOUNT_PATH and (path != directory or not reusable):
+            bound = _named_file(container) == OUR_FILE
+            if not bound and (path != directory or not (reusable or at_home)):
                 foreign = _foreign(container, directory if reusable else MOUNT_PATH) or f"volume {VOLUME}"
                 warnings.append(f"container {container.get('name')}: {foreign} is not ours; the token is in {path}")
         accesses.append(access)
@@ -187,17 +189,19 @@ def _mounted_file(container: Mapping[str, Any], files: Mapping[str, str]) -> Acc
 
 
 def _whereabouts(spec: Mapping[str, Any], volume: str) -> str:
-    """Where a container has `volume` mounted, or "".
+    """Where a shared token is mounted: our path, but for a volume that a webhook wrote, which stays where that put it.
 
-    Whoever wrote the volume expects it there: Azure's webhook, when it is called again, moves every mount of its own
-    volume to its own path, and a variable of ours that named another would point at nothing.
+    Azure's, when it is called again, moves every mount of its own volume to its own path, and a variable of ours that
+    named another would point at nothing. A person's own place may hide files in another container's image.
     """
+    if not volume.startswith((_AZURES_VOLUME, OTHER_VOLUME)):
+        return MOUNT_PATH
     for kind in ("initContainers", "containers"):
         for container in spec.get(kind) or ():
             for mount in container.get("volumeMounts") or ():
                 if mount.get("name") == volume and _path(mount) and not _is_part(mount):
                     return _path(mount)
-    return ""
+    return MOUNT_PATH
 
 
 def _is_part(mount: Mapping[str, Any]) -> bool:
@@ -206,9 +210,11 @@ def _is_part(mount: Mapping[str, Any]) -> bool:
 
 def _new_access(container: Mapping[str, Any], volume: TokenVolume, directory: str) -> Access:
     """Rules 3 and 4."""
-    if _named_file(container) == OUR_FILE:
+    shared = directory not in (MOUNT_PATH, OTHER_MOUNT_PATH)
+    free = not _occupied(container, directory)
+    if _named_file(container) == OUR_FILE or (shared and not free and not _occupied(container, MOUNT_PATH)):
         directory = MOUNT_PATH
-    elif _occupied(container, directory):
+    elif not free:
         paths = {_path(mount) for mount in container.get("volumeMounts") or ()}
         # A mount inside one of ours would need a directory in a volume that nobody can write to.
         paths |= {"/".join(path.split("/", _DEPTH)[:_DEPTH]) for path in paths}

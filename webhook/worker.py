@@ -10,10 +10,11 @@ The end, from SIGTERM on:
     at once          /readyz says 503, and every answer comes with `Connection: close`
     for Drain.pause  everything is served as before, new connections too: kube-apiserver still sends to this address
                      until it has heard otherwise
-    then             no new connection; idle ones are closed; reviews under way have Drain.finish seconds to end
-    at last          the services end (certificates, ServiceAccounts), then the process
+    then             no new connection; reviews under way have Drain.finish seconds to end; nobody waits for idle
+                     connections, but they are served for as long as there is anything to wait for
+    at last          every connection is closed and the services end (certificates, ServiceAccounts)
 
-SIGINT and SIGQUIT skip the pause and finish nothing.
+SIGINT and SIGQUIT skip the pause and finish no review.
 """
 
 from __future__ import annotations
@@ -230,8 +231,6 @@ class Worker(ASGIWorker):  # type: ignore[misc]
         reviews.stop()
         ledger = reviews.ledger
         deadline = self.loop.time() + self.app.drain.finish
-        for connection in list(ledger.idle):
-            connection.end()
         # A connection that was just accepted has not sent its request yet; one that is slow at it never might.
         patience = self.loop.time() + min(self.app.drain.finish, 1.0)
         while (ledger.busy or (ledger.receiving and self.loop.time() < patience)) and self.loop.time() < deadline:
@@ -242,8 +241,6 @@ class Worker(ASGIWorker):  # type: ignore[misc]
         _end_all(reviews)
 
     async def _end(self, lifespan: LifespanManager) -> None:
-        if self._hurry.is_set():
-            return
         try:
             async with asyncio.timeout(_SERVICES_END_SECONDS):
                 await lifespan.shutdown()

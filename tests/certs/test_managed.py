@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from certs.authority import make_authority
-from certs.errors import Forbidden, Rejected, Unavailable
+from certs.errors import Forbidden, Rejected, Unavailable, UntrustedLeaf
 from certs.pem import bundle_pem, fingerprint
 from certs.trust import Entry
 from tests.certs.fakes import SERVICE, START, Replica, World, live, settings
@@ -120,6 +120,83 @@ async def test_a_replica_that_was_cut_off_is_trusted_until_its_leaf_ends(world: 
     assert cut_off not in world.trusted()
     await replica.round()
     assert replica.source.healthy()
+
+
+async def test_the_loser_of_a_race_takes_what_the_winner_made(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Within the same round and without a word in the log: that is how it should be."""
+    winner = Replica(world)
+
+    async def race(call: str) -> None:
+        if call == "secret create":
+            await winner.round()
+
+    loser = Replica(world, gate=race)
+    await loser.round()
+    assert loser.source.healthy()
+    assert loser.authority == winner.authority
+    assert loser.counts("conflicts", "authorities_created") == (1, 0)
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+async def test_what_someone_adds_to_a_bundle_meanwhile_is_not_lost(world: World) -> None:
+    """A change is made against the version that was read; if that is not the newest, it is read again."""
+    stranger = make_authority(now=START, lifetime=60 * DAY).certificate
+    late = [bundle_pem([stranger])]
+
+    async def interfere(call: str) -> None:
+        if call == "trust patch" and late:
+            world.set_bundle(late.pop())
+
+    replica = Replica(world, gate=interfere)
+    await replica.round()
+    assert world.trusted() == {replica.authority, fingerprint(stranger)}
+
+
+async def test_a_replica_suspended_with_what_it_read_signs_nothing_too_long(world: World, replica: Replica) -> None:
+    """The life of its leaf counts from before the reading: what it read may have changed since."""
+    pauses = [timedelta(days=2)]
+
+    async def suspend(call: str) -> None:
+        if call == "secret got" and pauses:
+            world.time += pauses.pop()
+
+    late = Replica(world, gate=suspend)
+    await late.round()
+    assert late.source.serving.not_after == START + late.settings.leaf_lifetime
+
+
+async def test_a_leaf_that_expired_before_it_was_signed_is_signed_again(
+    world: World, replica: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A longer suspension: nobody is told of a problem that there is not."""
+    pauses = [timedelta(days=6)]
+
+    async def suspend(call: str) -> None:
+        if call == "secret got" and pauses:
+            world.time += pauses.pop()
+
+    late = Replica(world, gate=suspend)
+    await late.round()
+    assert late.source.healthy()
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+
+
+async def test_a_leaf_that_the_bundle_does_not_vouch_for_is_not_served(
+    world: World, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last check before a leaf is served is that of a client; the one before serves on, and the problem is told."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise UntrustedLeaf("for some reason")
+
+    first = replica.source.serving.fingerprint
+    monkeypatch.setattr("certs.steps.verify", refuse)
+    world.time += 4 * DAY
+    await replica.round()
+    assert replica.source.serving.fingerprint == first
+    assert [problem.what for problem in replica.source.describe().problems] == [
+        "no leaf can be signed: for some reason"
+    ]
 
 
 async def test_settings_that_differ_in_the_middle_of_an_upgrade_cost_nothing(world: World) -> None:
@@ -342,6 +419,27 @@ async def test_serving_goes_on_without_an_api_server(
         store.fails.clear()
     await replica.round()
     assert replica.source.describe().problems == ()
+
+
+async def test_an_api_server_away_for_a_moment_is_nobodys_business(
+    world: World, replica: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It restarts now and then: two rounds in vain are counted and no more."""
+    for store in (replica.secrets, replica.trust):
+        store.fails["get"] = Unavailable("connection refused")
+    await replica.round()
+    await replica.round()
+    assert replica.source.describe().problems == ()
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+    assert replica.counts("unavailable") == (4,)
+
+
+async def test_one_time_limit_a_round_is_enough(world: World) -> None:
+    """Each reading in vain may take ten seconds; what can be done without it is done once, the rest is for later."""
+    replica = Replica(world)
+    replica.trust.fails["get"] = Unavailable("no answer")
+    await replica.round()
+    assert world.calls == ["trust get", "secret get", "secret create"]
 
 
 async def test_a_call_without_answer_ends_after_its_time(world: World) -> None:

@@ -115,6 +115,15 @@ BOTH = (entry(CURRENT, NEXT),)
         ({"state": State(current=CURRENT, problems=("next.crt: it is not PEM",))}, Retire),
         # an authority that signs again after all
         ({"state": State(current=CURRENT, records={fingerprint(CURRENT): record(leafs_end=START)})}, Date),
+        (
+            {
+                "state": State(current=CURRENT, records={fingerprint(CURRENT): record(leafs_end=START)}),
+                "entries": (entry(CURRENT, OLD),),
+            },
+            Date,
+        ),
+        # an authority from the future
+        ({"now": START - 2 * HOUR, "leaf": None}, Rest),
         # a clock that cannot be trusted
         ({"state": State(present=False), "api_time": START + 3 * HOUR}, Rest),
         ({"entries": (entry(),), "api_time": START - HOUR - MINUTE}, Rest),

@@ -124,15 +124,15 @@ async def test_the_thirty_seconds_begin_when_the_answer_comes(setup: Setup) -> N
 @pytest.mark.parametrize("key", [names.AZURE_CLIENT_ID, names.CLIENT_ID])
 async def test_either_client_id_makes_an_answer_worth_keeping(setup: Setup, key: str) -> None:
     """Azure's or our own."""
-    await setup.answered(account({key: "x"}))
+    await setup.answered(account({key: CLIENT}))
     assert await setup.get()
     assert len(setup.source.asked) == 1
 
 
 @pytest.mark.parametrize(
     "negative",
-    [None, BARE, account({}), account({names.AZURE_CLIENT_ID: " "})],
-    ids=["absent", "no client id", "no annotation", "blank"],
+    [None, BARE, account({}), account({names.AZURE_CLIENT_ID: " "}), account({names.CLIENT_ID: "x"})],
+    ids=["absent", "no client id", "no annotation", "blank", "no GUID"],
 )
 async def test_a_negative_answer_is_never_kept(setup: Setup, negative: Account | None) -> None:
     """A stale no would leave a pod without its identity for ever."""
@@ -455,4 +455,6 @@ def test_an_account_is_made_of_the_api_servers_json() -> None:
     """Only our annotations are kept in memory."""
     metadata = {"name": "a", "namespace": "b", "annotations": {**USUAL_ANNOTATIONS, "x": "y"}, "uid": "1"}
     assert account_from({"kind": "ServiceAccount", "metadata": metadata}) == Account("b", "a", USUAL_ANNOTATIONS)
+    empty = account_from({"metadata": {"name": "a", "annotations": {names.AZURE_CLIENT_ID: None}}})
+    assert empty.annotations == {names.AZURE_CLIENT_ID: ""}, "as kube-apiserver has it"
     assert account_from({"metadata": {"name": "a", "annotations": None}}) == Account("default", "a", {})

@@ -128,6 +128,15 @@ def test_a_message_is_bounded() -> None:
     assert len(decide(request(sent), account(), POLICY).message) < 10_000
 
 
+def test_warnings_are_bounded() -> None:
+    """They all go into the log, and a stranger may give cause for thousands; how many were left out is told."""
+    skip = {names.SKIP_CONTAINERS: ";".join([f"x{number}" * 1000 for number in range(1000)])}
+    warnings = decide(request(pod(annotations=skip)), account(), POLICY).warnings
+    assert len(warnings) < 100
+    assert all(len(text) < 1000 for text in warnings)
+    assert warnings[-1] == f"{1000 - len(warnings) + 1} more warnings"
+
+
 def test_the_same_pod_gives_the_same_decision() -> None:
     """Byte for byte, as the offline command promises."""
     sent: Any = pod(container(env=[{"name": "A"}]), annotations={"azure.workload.identity/x": "", "y": ""})

@@ -201,6 +201,7 @@ def test_an_audience_is_printable_and_short(text: str, expected: bool) -> None:
         ("container1; container2", ("container1", "container2")),
         ("container1,container2", ("container1", "container2")),
         (" a ;b,, c;\n", ("a", "b", "c")),
+        ("b;a;b", ("b", "a")),
         (";", ()),
     ],
 )

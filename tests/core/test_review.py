@@ -266,3 +266,13 @@ def test_a_number_beyond_all_measure_is_refused() -> None:
     """It has no value that a computer holds."""
     text = body(pod(activeDeadlineSeconds=0)).replace(b'Seconds":0', b'Seconds":' + b"9" * 400)
     assert refusal(text).startswith("the body is no JSON: ")
+
+
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+def test_a_pod_has_at_most_a_thousand_containers_of_a_kind(kind: str) -> None:
+    """Each is answered with a kilobyte, so somebody's million must not be."""
+    many = [container(f"c{number}") for number in range(1001)]
+    assert pod_problem({"spec": {"containers": [], kind: many[:1000]}}) == ""
+    assert (
+        refusal(body({"spec": {"containers": [], kind: many}})) == f"request.object.spec.{kind}: expected at most 1000"
+    )

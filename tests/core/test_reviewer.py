@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import copy
+import gc
 import logging
 import time
+import tracemalloc
 from typing import Any
 
 import jsonpatch
@@ -231,3 +233,42 @@ async def test_a_strangers_many_containers_do_not_fill_the_memory() -> None:
     answer = await reviewed(body(pod(*[{}] * 10_000)))
     assert answer.status in (200, 400)
     assert len(answer.body) < 3_000_000
+
+
+@pytest.mark.parametrize("what", ["mount path", "token path"])
+async def test_a_strangers_long_path_does_not_fill_the_memory(what: str) -> None:
+    """No file system has paths of 30 000 characters; what is repeated for each container must be short."""
+    long = "x" * 30_000
+    path, file = ("/" + long, "token") if what == "mount path" else ("/entra", long)
+    first = container(volumeMounts=[mount("e", path)])
+    answer = await reviewed(body(pod(first, *[{}] * 900, volumes=[token_volume("e", path=file)])))
+    assert answer.status in (200, 400)
+    assert len(answer.body) < 3_000_000
+
+
+async def test_nothing_of_a_review_is_kept() -> None:
+    """A stranger's text is gone once he has his answer."""
+    reviewer = Reviewer(Accounts(account()), Policy())
+    await reviewer.review(body(pod()), timeout=1)
+    tracemalloc.start()
+    try:
+        for number in range(5):
+            env = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": f"/{number}" + "x" * 1_000_000}]
+            await reviewer.review(body(pod(container(env=env))), timeout=1)
+        del env
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("what", ["uid", "namespace", "name", "account"])
+async def test_what_is_logged_is_short(what: str) -> None:
+    """A log line names the review, the pod and its ServiceAccount, which Kubernetes keeps under 254 characters each."""
+    long = "x" * 10_000
+    sent = pod(serviceAccountName=long) if what == "account" else pod()
+    if what == "name":
+        sent["metadata"]["name"] = long
+    answer = await reviewed(body(sent, **({what: long} if what in ("uid", "namespace") else {})))
+    assert answer.status in (200, 400)
+    assert max(map(len, (answer.uid, answer.namespace, answer.pod, answer.account))) <= 300

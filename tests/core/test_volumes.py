@@ -12,6 +12,7 @@ OUR_FILE = "/var/run/secrets/azure/tokens/azure-identity-token"
 OURS = Access(OUR_FILE, Mount(VOLUME, MOUNT_PATH))
 MOVED = Access(f"{OTHER_MOUNT_PATH}/{TOKEN_FILE}", Mount(OTHER_VOLUME, OTHER_MOUNT_PATH))
 EMPTY: dict[str, Any] = {"emptyDir": {}}
+AZURES = "azure-workload-identity-reserved-425c89ed5bb78a7623fae60fd8a6f6"
 
 
 def placed(*containers: dict[str, Any], volumes: list[dict[str, Any]] | None = None) -> Placement:
@@ -56,8 +57,9 @@ def test_a_plain_container_gets_our_volume_at_our_path() -> None:
         [file_variable(valueFrom={"configMapKeyRef": {"name": "c", "key": "k"}})],
         [file_variable("$(WHERE)/token")],
         [file_variable("/early"), file_variable(valueFrom={"fieldRef": {"fieldPath": "metadata.name"}})],
+        [file_variable("/both", valueFrom={"fieldRef": {"fieldPath": "metadata.name"}})],
     ],
-    ids=["from elsewhere", "by reference", "the last counts"],
+    ids=["from elsewhere", "by reference", "the last counts", "both"],
 )
 def test_a_file_that_only_the_cluster_can_resolve_is_left_to_the_user(env: list[dict[str, Any]]) -> None:
     """Rule 1: nothing is known of it, and nothing is added."""
@@ -79,6 +81,13 @@ def test_a_named_file_inside_a_mount_is_kept(path: str) -> None:
         volumes=[{"name": "e", **EMPTY}],
     )
     assert found == Placement((Access("/entra/deep/token"),), "", ())
+
+
+def test_a_named_file_comes_before_a_mounted_token() -> None:
+    """Rule 1 before rule 2: the container has chosen."""
+    app = container(env=[file_variable("/data/token")], volumeMounts=[mount("e", "/entra"), mount("d", "/data")])
+    found = placed(app, volumes=[token_volume("e"), {"name": "d", **EMPTY}])
+    assert found == Placement((Access("/data/token"),), "", ())
 
 
 def test_a_named_file_in_no_mount_is_kept_and_warned_about() -> None:
@@ -156,6 +165,14 @@ def test_a_token_mounted_with_sub_path_is_not_relied_on(field: str) -> None:
     assert found == Placement((Access(f"{MOUNT_PATH}/token", Mount("e", MOUNT_PATH)),), "", ())
 
 
+def test_a_path_of_windows_stays_as_it_is() -> None:
+    """Windows takes both kinds of slashes, and a drive is not to be hidden behind a leading one."""
+    found = placed(container(volumeMounts=[mount("e", "C:\\entra")]), volumes=[token_volume("e", path="token")])
+    assert found.accesses == (Access("C:\\entra/token"),)
+    named = container(env=[file_variable("C:\\entra/token")], volumeMounts=[mount("e", "C:\\entra")])
+    assert placed(named, volumes=[token_volume("e", path="token")]).warnings == ()
+
+
 def test_an_empty_sub_path_is_none() -> None:
     """Some tools write it out."""
     app = container(volumeMounts=[mount("e", "/e", subPath="", subPathExpr=None)])
@@ -182,9 +199,9 @@ def test_what_is_no_token_of_our_audience_is_not_used(volume: dict[str, Any]) ->
 
 
 def test_a_container_beside_one_with_a_token_shares_the_volume() -> None:
-    """Rule 3: one token volume is enough for a pod, in the place where whoever wrote it has put it."""
+    """Rule 3: one token volume is enough for a pod."""
     found = placed(container(volumeMounts=[mount("e", "/e")]), container("log"), volumes=[token_volume("e", path="t")])
-    shared = Access("/e/t", Mount("e", "/e"))
+    shared = Access(f"{MOUNT_PATH}/t", Mount("e", MOUNT_PATH))
     assert found == Placement((Access("/e/t"), shared), "", ())
 
 
@@ -250,6 +267,13 @@ def test_a_kept_file_with_a_token_of_another_audience_is_warned_about() -> None:
     assert place(spec, [app], us).warnings != ()
 
 
+def test_a_token_of_an_init_container_is_shared_where_it_is() -> None:
+    """All containers of the pod are asked where the volume is mounted."""
+    init, app = container("init", volumeMounts=[mount(AZURES, "/entra")]), container()
+    spec = pod(app, initContainers=[init], volumes=[token_volume(AZURES, path="token")])["spec"]
+    assert place(spec, [init, app], identity()).accesses[1] == Access("/entra/token", Mount(AZURES, "/entra"))
+
+
 def test_a_foreign_mount_on_the_other_path_too_stays() -> None:
     """The next free path is found; the other container keeps the plain one."""
     app = container(volumeMounts=[mount("mine", MOUNT_PATH), mount("mine", OTHER_MOUNT_PATH + "/")])
@@ -286,7 +310,7 @@ def test_a_volume_of_a_container_that_is_skipped_is_still_present() -> None:
         "spec"
     ]
     found = place(spec, spec["containers"][1:], identity())
-    assert found.accesses == (Access("/e/t", Mount("e", "/e")),)
+    assert found.accesses == (Access(f"{MOUNT_PATH}/t", Mount("e", MOUNT_PATH)),)
 
 
 def test_who_names_our_file_and_gets_it_there_is_not_warned() -> None:
@@ -302,15 +326,23 @@ def test_who_names_our_file_and_gets_it_there_is_not_warned() -> None:
 @pytest.mark.parametrize("path", ["/entra/cache", "/entra/a/b"])
 def test_a_shared_token_is_not_mounted_around_a_containers_own_mount(path: str) -> None:
     """The pod would never start."""
-    app = container(volumeMounts=[mount("e", "/entra")])
+    app = container(volumeMounts=[mount(AZURES, "/entra")])
     log = container("log", volumeMounts=[mount("cache", path)])
-    found = placed(app, log, volumes=[token_volume("e"), {"name": "cache", **EMPTY}])
-    assert found.accesses[1].mount != Mount("e", "/entra")
+    found = placed(app, log, volumes=[token_volume(AZURES), {"name": "cache", **EMPTY}])
+    assert found.accesses[1].mount != Mount(AZURES, "/entra")
 
 
 def test_a_warning_names_the_path_that_is_taken() -> None:
     """Where a shared token's place is somebody else's, that place is named and not ours."""
-    app = container(volumeMounts=[mount("e", "/entra")])
+    app = container(volumeMounts=[mount(AZURES, "/entra")])
     log = container("log", volumeMounts=[mount("cache", "/entra")])
-    (warning,) = placed(app, log, volumes=[token_volume("e"), {"name": "cache", **EMPTY}]).warnings
+    (warning,) = placed(app, log, volumes=[token_volume(AZURES), {"name": "cache", **EMPTY}]).warnings
     assert warning.startswith("container log: /entra is not ours; ")
+
+
+def test_where_a_shared_tokens_place_is_taken_our_own_path_is_next() -> None:
+    """The path of the guide comes before any other."""
+    app = container(volumeMounts=[mount(AZURES, "/entra")])
+    log = container("log", volumeMounts=[mount("mine", "/entra")])
+    found = placed(app, log, volumes=[token_volume(AZURES), {"name": "mine", **EMPTY}])
+    assert found.accesses[1] == Access(OUR_FILE, Mount(AZURES, MOUNT_PATH))

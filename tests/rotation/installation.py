@@ -346,9 +346,10 @@ class Fleet:
         counted: Callable[[], bool] = lambda: sum(each.events().get(event, 0) for each in self.alive) >= at_least  # noqa: E731
         wait_until(counted, f"m365wi_certificate_events_total of {event}", seconds=30)
 
-    def logged(self, text: str, *, level: str = "warning") -> bool:
-        """Whether some replica, dead ones too, logged a line that has `text`."""
-        return any(text in message for replica in self.replicas for message in replica.messages(level))
+    def logged(self, *texts: str, level: str = "warning") -> int:
+        """How many lines with all of `texts` the replicas logged until now, dead ones too."""
+        messages = [message for replica in self.replicas for message in replica.messages(level)]
+        return sum(all(text in message for text in texts) for message in messages)
 
     def _probe(self) -> None:
         """What the kubelet and the endpoint controller do, ten times as fast."""

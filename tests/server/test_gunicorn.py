@@ -1,6 +1,7 @@
 """What our connections rely on in gunicorn and its C parser, so that an upgrade that moves it fails here by name."""
 
 import asyncio
+import os
 import time
 from types import SimpleNamespace
 
@@ -10,8 +11,8 @@ from gunicorn.asgi.lifespan import LifespanManager
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers.gasgi import ASGIWorker
 
-from webhook.connection import Connection
-from webhook.worker import Worker
+from webhook.connection import Connection, Limits
+from webhook.worker import Drain, Worker, _Gunicorn
 
 
 @pytest.mark.parametrize("name", [name for name in vars(Connection) if callable(getattr(Connection, name))])
@@ -95,3 +96,26 @@ async def test_a_connection_that_cannot_close_is_aborted(monkeypatch: pytest.Mon
     assert transport.calls == ["close"]
     async with asyncio.timeout(5):
         await transport.aborted.wait()
+
+
+async def test_the_worker_tells_its_parent_that_it_lives() -> None:
+    """gunicorn's parent kills a worker that it has not heard from, and starts another."""
+    notified = asyncio.Event()
+    worker = SimpleNamespace(notify=notified.set, ppid=os.getppid())
+    task = asyncio.create_task(Worker._beat(worker))  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        await notified.wait()
+    task.cancel()
+
+
+def test_gunicorn_is_configured_from_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own variables in a pod's environment change nothing."""
+    monkeypatch.setenv("WEB_CONCURRENCY", "7")
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    monkeypatch.setenv("PORT", "1")
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--workers 9 --bind 0.0.0.0:1")
+    gunicorn = _Gunicorn(lambda: None, ("[::]:9443", "127.0.0.1:8080"), Limits(), Drain(pause=3, finish=5))  # type: ignore[arg-type, return-value]
+    cfg = gunicorn.cfg
+    assert (cfg.workers, cfg.address) == (1, [("::", 9443), ("127.0.0.1", 8080)])
+    assert (cfg.timeout, cfg.graceful_timeout) == (15, 11)
+    assert (cfg.http_parser, cfg.asgi_loop, cfg.forwarded_allow_ips) == ("fast", "uvloop", [])

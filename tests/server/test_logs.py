@@ -106,16 +106,25 @@ def test_configuring_again_replaces_the_handler(written: list[bytes]) -> None:
     assert len(written) == 1
 
 
-def test_a_reader_that_has_gone_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed stderr is no reason to refuse pods; a write that takes only a part is continued."""
+def test_a_write_that_takes_a_part_is_continued(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a pipe may when it is nearly full."""
     taken: list[bytes] = []
 
     def write(descriptor: int, data: bytes) -> int:
-        if taken:
-            raise BrokenPipeError
-        taken.append(data[:5])
-        return 5
+        taken.append(data[:50])
+        return len(taken[-1])
+
+    monkeypatch.setattr(os, "write", write)
+    Log().line("error", "long" * 50)
+    assert len(taken) > 2
+    assert json.loads(b"".join(taken))["message"] == "long" * 50
+
+
+def test_a_reader_that_has_gone_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed stderr is no reason to refuse pods."""
+
+    def write(descriptor: int, data: bytes) -> int:
+        raise BrokenPipeError
 
     monkeypatch.setattr(os, "write", write)
     Log().line("error", "nobody reads this")
-    assert len(taken) == 1

@@ -135,6 +135,7 @@ def test_an_interrupt_ends_it_at_once(serve: Serve, quick: signal.Signals) -> No
         start = time.monotonic()
         assert server.end(kill=quick) == 0
         assert time.monotonic() - start < 5
+    server.wait_for("service ended")
 
 
 def test_an_interrupt_cuts_the_pause_short(serve: Serve) -> None:
