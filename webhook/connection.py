@@ -41,6 +41,7 @@ _MAX_HEAD: Final = 32 * 1024
 _SLICE: Final = 16 * 1024
 _SHUTDOWN_SECONDS: Final = 2.0  # for a client to take the rest of an answer and to say good-bye in TLS
 _ACCEPTED_AT_ONCE: Final = 64
+_RECEIVE_BUFFER: Final = 64 * 1024
 _BREATHER_SECONDS: Final = 0.1
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -114,10 +115,6 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
         self._write_deadline: asyncio.TimerHandle | None = None
         self._head_bytes = 0
         self._answering = False
-
-    async def _serve_http_request(self, request: Any, sockname: Any, peername: Any) -> bool:
-        """One request. gunicorn makes a task of each, for applications that go on after their answer; ours do not."""
-        return bool(await self._handle_http_request(request, sockname, peername))
 
     def connection_made(self, transport: Any) -> None:
         """The connection is open, TLS and all."""
@@ -288,6 +285,8 @@ class Listener:
     def start(self) -> None:
         """Accept from now on."""
         self._breather = None
+        # What a connection is accepted with: the kernel would keep up to 6 MB for each, and uvloop read 256 KiB at once.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         self._loop.add_reader(self._socket.fileno(), self._accept)
 
     def stop(self) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certs.authority import is_authority, make_authority, make_leaf, renewal_time, service_names, verify
-from certs.errors import UntrustedLeaf
+from certs.errors import UntimelyPair, UntrustedLeaf
 from tests.certs.fakes import NAME, NAMES, START
 
 DAY = timedelta(days=1)
@@ -81,6 +81,13 @@ def test_a_leaf_never_outlives_its_authority(age: timedelta, lifetime: timedelta
     assert leaf.not_valid_after_utc <= authority.certificate.not_valid_after_utc
     assert leaf.not_valid_after_utc <= START + age + lifetime
     assert leaf.not_valid_before_utc == authority.certificate.not_valid_before_utc
+
+
+def test_a_leaf_cannot_end_before_its_authority_begins() -> None:
+    """A clock that was years behind while the Secret was read: said as such, not as a ValueError of the library."""
+    authority = make_authority(now=START, lifetime=20 * DAY)
+    with pytest.raises(UntimelyPair):
+        make_leaf(authority, names=NAMES, now=START - 365 * DAY, lifetime=DAY)
 
 
 @pytest.mark.parametrize("name", [*NAMES, "127.0.0.1", "::1"])

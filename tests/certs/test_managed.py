@@ -138,13 +138,14 @@ async def test_the_loser_of_a_race_takes_what_the_winner_made(world: World, capl
     assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
-async def test_what_someone_adds_to_a_bundle_meanwhile_is_not_lost(world: World) -> None:
+@pytest.mark.parametrize("moment", ["secret got", "trust patch"])
+async def test_what_someone_adds_to_a_bundle_meanwhile_is_not_lost(world: World, moment: str) -> None:
     """A change is made against the version that was read; if that is not the newest, it is read again."""
     stranger = make_authority(now=START, lifetime=60 * DAY).certificate
     late = [bundle_pem([stranger])]
 
     async def interfere(call: str) -> None:
-        if call == "trust patch" and late:
+        if call == moment and late:
             world.set_bundle(late.pop())
 
     replica = Replica(world, gate=interfere)
