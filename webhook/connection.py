@@ -285,7 +285,7 @@ class Listener:
     def start(self) -> None:
         """Accept from now on."""
         self._breather = None
-        # What a connection is accepted with: the kernel would keep up to 6 MB for each, and uvloop read 256 KiB at once.
+        # What a connection is accepted with: the kernel would keep up to 6 MB for each, and uvloop read 256 KiB of it.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         self._loop.add_reader(self._socket.fileno(), self._accept)
 

@@ -127,6 +127,7 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "http_parser": "fast",
             "asgi_loop": "uvloop",
             "asgi_lifespan": "on",
+            "asgi_disconnect_grace_period": 1,  # seconds for which a connection that has gone is kept in memory
             "limit_request_line": 4096,
             "limit_request_fields": 64,
             "forwarded_allow_ips": "",
