@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import time
 from types import SimpleNamespace
 
@@ -11,7 +12,8 @@ from gunicorn.asgi.lifespan import LifespanManager
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers.gasgi import ASGIWorker
 
-from webhook.connection import Connection, Limits
+from webhook.connection import Connection, Limits, Listener
+from webhook.metrics import Metrics
 from webhook.worker import Drain, Worker, _Gunicorn
 
 
@@ -119,3 +121,20 @@ def test_gunicorn_is_configured_from_nowhere_else(monkeypatch: pytest.MonkeyPatc
     assert (cfg.workers, cfg.address) == (1, [("::", 9443), ("127.0.0.1", 8080)])
     assert (cfg.timeout, cfg.graceful_timeout) == (15, 11)
     assert (cfg.http_parser, cfg.asgi_loop, cfg.forwarded_allow_ips) == ("fast", "uvloop", [])
+
+
+async def test_a_connection_is_accepted_with_a_small_buffer() -> None:
+    """It is inherited from the listening socket, and bounds what the kernel and uvloop hold for a client."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        worker = SimpleNamespace(loop=asyncio.get_running_loop())
+        listener = Listener(
+            sock,
+            worker=worker,
+            application=None,  # type: ignore[arg-type]
+            metrics=Metrics(version="1"),
+            limits=Limits(),
+            context=None,
+        )
+        listener.start()
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * 32 * 1024
+        listener.stop()
