@@ -87,4 +87,3 @@ MAXIMUM_NAME: Final = 253  # characters, of Kubernetes' names
 MAXIMUM_PATH: Final = 4096  # characters, of Linux' paths
 MAXIMUM_WARNINGS: Final = 3
 MAXIMUM_WARNING_LENGTH: Final = 120  # characters; kube-apiserver's advice for the Warning header
-MAXIMUM_BODY: Final = 7 * 1024 * 1024  # bytes; kube-apiserver takes 3 MiB from clients, and JSON wraps it

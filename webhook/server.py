@@ -41,7 +41,7 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = Iterable[tuple[bytes, bytes]]
 
 PATHS: Final = ("/mutate", "/mutate-v1-pod")
-MAX_BODY: Final = 7 * 1024 * 1024
+MAX_BODY: Final = 7 * 1024 * 1024  # kube-apiserver takes 3 MiB from its clients, and JSON wraps it
 CLOSE: Final = (b"connection", b"close")
 
 _MAX_PIECES: Final = 20_000  # of a body; an honest one of 7 MiB comes in 5 000, a packet each

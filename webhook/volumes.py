@@ -91,7 +91,8 @@ def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], iden
             path = access.mount.path if access.mount else directory
             bound = _named_file(container) == OUR_FILE
             if not bound and (path != directory or not (reusable or at_home)):
-                foreign = _foreign(container, directory if reusable else MOUNT_PATH) or f"volume {VOLUME}"
+                wanted = directory if reusable else MOUNT_PATH
+                foreign = wanted if _occupied(container, wanted) else f"volume {VOLUME}"
                 warnings.append(f"container {container.get('name')}: {foreign} is not ours; the token is in {path}")
         accesses.append(access)
     return Placement(tuple(accesses), volume.name if homeless and not reusable else "", tuple(warnings))
@@ -225,10 +226,6 @@ def _new_access(container: Mapping[str, Any], volume: TokenVolume, directory: st
 def _occupied(container: Mapping[str, Any], directory: str) -> bool:
     """Whether the container has a mount on `directory` or inside it."""
     return any(_within(_path(mount), directory) for mount in container.get("volumeMounts") or ())
-
-
-def _foreign(container: Mapping[str, Any], directory: str) -> str:
-    return directory if _occupied(container, directory) else ""
 
 
 def _free(name: str, taken: Container[str]) -> str:

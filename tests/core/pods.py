@@ -64,7 +64,7 @@ FILES = [
     "$(WHERE)/token",
     "",
 ]
-ENV_NAMES = [
+PROVIDED = [
     "AZURE_FEDERATED_TOKEN_FILE",
     "M365_CLIENT_ID",
     "M365_TENANT_ID",
@@ -74,9 +74,8 @@ ENV_NAMES = [
     "AZURE_CLIENT_ID",
     "AZURE_TENANT_ID",
     "AZURE_AUTHORITY_HOST",
-    "PATH",
-    "WHERE",
 ]
+ENV_NAMES = [*PROVIDED, "PATH", "WHERE"]
 
 
 @st.composite

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.core.cases import USUAL_ANNOTATIONS
-from tests.core.pods import VALUES, account_annotations, damaged, pods
+from tests.core.pods import PROVIDED, VALUES, account_annotations, damaged, pods
 from tests.core.support import Accounts, account, body, pod, request, review
 from webhook.decision import Decision, decide, decide_early
 from webhook.identity import Account
@@ -43,17 +43,6 @@ ALLOWED = [
         r"/spec/volumes(/-)?",
     )
 ]
-PROVIDED = {
-    "AZURE_FEDERATED_TOKEN_FILE",
-    "M365_CLIENT_ID",
-    "M365_TENANT_ID",
-    "M365_AUTH_METHOD",
-    "M365_CLOUD",
-    "M365_OIDC_TOKEN_FILE_PATH",
-    "AZURE_CLIENT_ID",
-    "AZURE_TENANT_ID",
-    "AZURE_AUTHORITY_HOST",
-}
 decided_pods = given(pods(), account_annotations())
 
 
@@ -119,7 +108,7 @@ def test_what_is_added_is_ours(pod: Json, annotations: dict[str, str]) -> None:
         assert {**old, "env": 0, "volumeMounts": 0} == {**new, "env": 0, "volumeMounts": 0}
         env, mounts = old.get("env") or [], old.get("volumeMounts") or []
         added = (new.get("env") or [])[: len(new.get("env") or []) - len(env)]
-        assert {each["name"] for each in added} <= PROVIDED
+        assert {each["name"] for each in added} <= set(PROVIDED)
         assert all(set(each) == {"name", "value"} and each["value"] for each in added)
         assert len((new.get("volumeMounts") or [])[len(mounts) :]) <= 1
     volumes = pod["spec"].get("volumes") or []
