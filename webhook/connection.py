@@ -1,7 +1,7 @@
 """Connections: who is let in, for how long, and how many at a time.
 
-gunicorn's ASGIProtocol parses HTTP and calls the application. What it lacks against clients whom nobody invited (any
-pod of a cluster can open a connection) stands here:
+HTTP is parsed by gunicorn's C parser; what a client may do stands here, because nobody invited it (any pod of a cluster
+can open a connection):
 
     TLS handshake                           `Limits.handshake` seconds, then the connection is dropped
     head and body of a request, together    `Limits.request` seconds from its first byte, then 408
@@ -9,6 +9,7 @@ pod of a cluster can open a connection) stands here:
     an answer that the client does not read `Limits.request` seconds
     between two requests                    `Limits.keep_alive` seconds
     head of a request                       `_MAX_HEAD` bytes, then 431
+    requests sent before an answer is read  `_MAX_AHEAD` bytes, then that answer is the last
     connections                             `Limits.connections`: the one that has waited longest makes room for a new
                                             one, those without a whole request first; if all are at work, the new one
                                             has to go
@@ -16,8 +17,7 @@ pod of a cluster can open a connection) stands here:
 Each is counted in m365wi_connections_refused_total, and none is logged above debug level: it is the client's fault.
 
 gunicorn_h1c 0.6.10 moves the rest of its buffer once for each chunk of a chunked body: a quarter of a megabyte of
-chunks of one byte, fed at once, costs a second of this process, fed in slices 20 ms. (gunicorn asks for 0.6.14, which
-PyPI does not have. What else it says older versions lack it checks itself, in `CallbackRequest.from_parser`.)
+chunks of one byte, fed at once, costs a second of this process, fed in slices 20 ms.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -32,12 +33,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn_h1c import H1CProtocol, LimitRequestHeaders, LimitRequestLine
 
+from webhook.exchange import Exchange, refusal
 from webhook.metrics import Metrics
-from webhook.server import CLOSE
+from webhook.server import Receive, Scope, Send, State
 
+_MAX_LINE: Final = 4096
+_MAX_FIELDS: Final = 64
+_MAX_FIELD: Final = 8190
 _MAX_HEAD: Final = 32 * 1024
+_MAX_AHEAD: Final = 64 * 1024
 _SLICE: Final = 16 * 1024
 _SHUTDOWN_SECONDS: Final = 2.0  # for a client to take the rest of an answer and to say good-bye in TLS
 _ACCEPTED_AT_ONCE: Final = 64
@@ -45,10 +51,9 @@ _RECEIVE_BUFFER: Final = 32 * 1024
 _BREATHER_SECONDS: Final = 0.1
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
-_log = logging.getLogger("webhook")
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# gunicorn notes what the parser can do on the class that asks first, and looks for it on this one.
-ASGIProtocol._check_h1c_protocol_available()
+_log = logging.getLogger("webhook")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,197 +67,325 @@ class Limits:
     connections: int = 512
 
 
+class Group:
+    """The connections in one state, with the time since when; the one that has been there longest comes first.
+
+    seconds: how long one may be in it; then it is taken out, and `overdue` is called with it. One timer serves them
+    all, so that a request costs none.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        seconds: float = math.inf,
+        overdue: Callable[[Connection], None] = lambda connection: None,
+    ) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._overdue = overdue
+        self._timer: asyncio.TimerHandle | None = None
+        self.since: dict[Connection, float] = {}
+
+    def add(self, connection: Connection) -> None:
+        """`connection` is in this state from now on."""
+        now = self._loop.time()
+        self.since[connection] = now
+        if self._timer is None and self._seconds < math.inf:
+            self._timer = self._loop.call_at(now + self._seconds, self._sweep)
+
+    def _sweep(self) -> None:
+        self._timer = None
+        for connection, since in list(self.since.items()):
+            if since + self._seconds > self._loop.time():
+                self._timer = self._loop.call_at(since + self._seconds, self._sweep)
+                return
+            del self.since[connection]
+            connection.group = None
+            self._overdue(connection)
+
+
 class Ledger:
-    """All connections of a listener, by what they do. In each group the one that has waited longest comes first."""
+    """All connections of a listener, by what they do."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self.receiving: dict[Connection, None] = {}
-        """No whole request yet: in the handshake, silent, or on the way."""
-        self.idle: dict[Connection, None] = {}
-        """Between two requests."""
-        self.busy: dict[Connection, None] = {}
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
+        self._limit = limits.connections
+        self.opening = Group(loop)
+        """In the TLS handshake, which has its own limit of time."""
+        self.receiving = Group(loop, limits.request, Connection.too_slow)
+        """No whole request yet: silent, or on the way."""
+        self.busy = Group(loop)
         """At work on a request that is all there."""
-
-    def __len__(self) -> int:
-        return len(self.receiving) + len(self.idle) + len(self.busy)
+        self.idle = Group(loop, limits.keep_alive, Connection.close)
+        """Between two requests."""
+        self.closing = Group(loop, _SHUTDOWN_SECONDS, Connection.abort)
+        """The last answer has been given."""
+        self.groups = (self.opening, self.receiving, self.busy, self.idle, self.closing)
 
     def make_room(self) -> bool:
         """Whether one more connection may come; one that waits may have had to go for it."""
-        if len(self) >= self._limit:
-            waiting = next(iter(self.receiving), None) or next(iter(self.idle), None)
-            if waiting is None:
-                return False
-            waiting.end()
-        return True
+        if sum(len(group.since) for group in self.groups) < self._limit:
+            return True
+        waiting = self.opening.since | self.receiving.since
+        if waiting:
+            min(waiting, key=waiting.__getitem__).end()
+            return True
+        for group in (self.closing, self.idle):
+            if group.since:
+                next(iter(group.since)).end()
+                return True
+        return False
 
-    def move(self, connection: Connection, to: dict[Connection, None]) -> None:
-        """`connection` is in the group `to` from now on, as its newest."""
-        self.remove(connection)
-        connection.group = to
-        to[connection] = None
-
-    def remove(self, connection: Connection) -> None:
-        """`connection` has gone."""
-        if connection.group is not None:
-            connection.group.pop(connection, None)
-            connection.group = None
+    def end(self) -> None:
+        """Every connection, wherever it is."""
+        for group in self.groups:
+            for connection in list(group.since):
+                connection.end()
 
 
-class Connection(ASGIProtocol):  # type: ignore[misc]  # gunicorn has no types
-    """One connection; see the module's docstring for what it adds to gunicorn's."""
+class Connection(asyncio.Protocol):
+    """One connection, and the HTTP on it."""
 
     def __init__(self, listener: Listener) -> None:
-        super().__init__(listener.worker)
-        self.app = listener.application
         self.opening: asyncio.Task[None] | None = None
-        self.group: dict[Connection, None] | None = None
-        self._limits = listener.limits
-        self._metrics = listener.metrics
+        self.group: Group | None = None
+        self.transport: Any = None
+        self._listener = listener
         self._ledger = listener.ledger
-        self._keepalive = listener.limits.keep_alive
-        self._deadline: asyncio.TimerHandle | None = None
-        self._write_deadline: asyncio.TimerHandle | None = None
+        self._parser: Any = H1CProtocol(
+            on_headers_complete=self._begin,
+            on_body=self._body,
+            on_message_complete=self._whole,
+            limit_request_line=_MAX_LINE,
+            limit_request_fields=_MAX_FIELDS,
+            limit_request_field_size=_MAX_FIELD,
+        )
+        self._exchange: Exchange | None = None
+        self._task: asyncio.Task[None] | None = None
         self._head_bytes = 0
-        self._answering = False
+        self._ahead = bytearray()
+        self._last = False
+        self._closed = False
+        self._unread: asyncio.TimerHandle | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._addresses: dict[str, Any] = {}
+
+    def move(self, group: Group | None) -> None:
+        """This connection is in `group` from now on, as its newest."""
+        if self.group is not None:
+            self.group.since.pop(self, None)
+        self.group = group
+        if group is not None:
+            group.add(self)
+
+    # What the event loop tells us.
 
     def connection_made(self, transport: Any) -> None:
         """The connection is open, TLS and all."""
-        super().connection_made(transport)
-        self._arm()
+        self.transport = transport
+        self._addresses = {
+            "scheme": "https" if transport.get_extra_info("ssl_object") else "http",
+            "server": tuple(transport.get_extra_info("sockname")[:2]),
+            "client": tuple(transport.get_extra_info("peername")[:2]),
+        }
+        self.move(self._ledger.receiving)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection has gone."""
-        self._ledger.remove(self)
-        self._disarm()
-        self._resume_clock()
-        if self.transport is None:  # it never got as far as connection_made
+        self.move(None)
+        self._closed = True
+        self.resume_writing()
+        if self._exchange is not None:
+            self._exchange.abandon()
+
+    def data_received(self, data: bytes) -> None:
+        """The client has sent something."""
+        if self._closed:
             return
-        super().connection_lost(exc)
-        if self._awaiting_request:
-            # gunicorn would leave the task waiting for another request, and all it holds, for some seconds.
-            self._request_ready.set()
-
-    def end(self) -> None:
-        """Close the connection without an answer, wherever it is."""
-        idle = self.group is self._ledger.idle
-        self._ledger.remove(self)
-        if self.transport is None:
-            if self.opening is not None:
-                self.opening.cancel()
-        elif idle:
-            self._give_up()
-        else:
-            self.transport.abort()
-
-    def _feed_callback_parser(self, data: bytes) -> bool:
-        """Give `data` to the parser; whether the connection goes on."""
-        if len(data) <= _SLICE:
-            return self._feed(data)
-        view, position = memoryview(data), 0
-        while position < len(view):
-            # A body with a length is not scanned, so the rest of it can go in one piece.
-            framed = self._request_ready.is_set() and not self._current_request.chunked
-            step = len(view) - position if framed else _SLICE
-            if not self._feed(view[position : position + step]):
-                return False
-            position += step
-        return True
-
-    def _feed(self, data: bytes | memoryview) -> bool:
-        if not super()._feed_callback_parser(data):
-            self._metrics.refused("malformed")
-            self._disarm()
-            return False
-        if self._callback_parser.is_complete:
-            self._disarm()
-            if self.group is not self._ledger.busy:
-                self._ledger.move(self, self._ledger.busy)
-            return True
-        if self._deadline is None:  # a request begins
-            self._answering = False
-            self._arm()
-            self._ledger.move(self, self._ledger.receiving)
-        if not self._request_ready.is_set():
-            self._head_bytes += len(data)
-            if self._head_bytes > _MAX_HEAD:
-                self._metrics.refused("malformed")
-                self._give_up(431, f"the head of a request may have {_MAX_HEAD} bytes\n")
-                return False
-        return True
-
-    def _on_headers_complete(self) -> bool:
-        self._head_bytes = 0
-        self._answering = False
-        return bool(super()._on_headers_complete())
-
-    def _arm_keepalive_timer(self) -> None:
-        super()._arm_keepalive_timer()
-        if self._deadline is None:  # else the next request is already on its way
-            self._ledger.move(self, self._ledger.idle)
-
-    def _send_response_start(self, status: int, headers: Any, request: Any, close: bool = False) -> None:  # noqa: FBT001, FBT002 - gunicorn's signature
-        self._answering = True
-        if CLOSE in headers:
-            self._keepalive = 0  # gunicorn repeats the application's Connection header but does not act on it
-        super()._send_response_start(status, headers, request, close)
-
-    def _is_websocket_upgrade(self, request: Any) -> bool:
-        return False  # an ordinary GET, then
-
-    def _close_transport(self) -> None:
-        transport = self.transport
-        super()._close_transport()
-        if transport is not None and transport.get_write_buffer_size():
-            # A transport that closes still waits, for ever, until the client has read everything.
-            self.worker.loop.call_later(_SHUTDOWN_SECONDS, transport.abort)
+        if self._exchange is not None and self._exchange.whole:
+            if self._last:
+                return
+            self._ahead += data
+            if len(self._ahead) > _MAX_AHEAD:
+                self._last = True
+                self._ahead.clear()
+            return
+        self._feed(data)
 
     def pause_writing(self) -> None:
         """The client does not read."""
-        super().pause_writing()
-        if self._write_deadline is None:
-            self._write_deadline = self.worker.loop.call_later(self._limits.request, self._unread)
+        if self._unread is None:
+            loop = self._listener.loop
+            self._drained = loop.create_future()
+            self._unread = loop.call_later(self._listener.limits.request, self._never_read)
 
     def resume_writing(self) -> None:
-        """It does again."""
-        self._resume_clock()
-        super().resume_writing()
+        """It does again, or has gone."""
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
 
-    def _resume_clock(self) -> None:
-        if self._write_deadline is not None:
-            self._write_deadline.cancel()
-            self._write_deadline = None
+    # What the parser tells us.
 
-    def _unread(self) -> None:
-        self._metrics.refused("timeout")
+    def _begin(self) -> bool:
+        """The head of a request is there."""
+        self._head_bytes = 0
+        exchange = self._exchange = Exchange(self, self._parser, self._addresses)
+        self._task = self._listener.loop.create_task(self._serve(exchange))
+        return False
+
+    def _body(self, piece: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.feed(piece)
+
+    def _whole(self) -> None:
+        if self._exchange is not None:
+            self._exchange.finish()
+
+    def _feed(self, data: bytes | bytearray) -> None:
+        """Give `data` to the parser, in slices where it looks at each byte."""
+        try:
+            if len(data) <= _SLICE:
+                self._parser.feed(data)
+            else:
+                self._feed_slices(memoryview(data))
+        except LimitRequestLine as error:
+            self._refuse(414, str(error), "malformed")
+        except LimitRequestHeaders as error:
+            self._refuse(431, str(error), "malformed")
+        except ValueError as error:  # each of the parser's is one
+            self._refuse(400, str(error), "malformed")
+        else:
+            self._fed(len(data))
+
+    def _feed_slices(self, data: memoryview) -> None:
+        position = 0
+        while position < len(data):
+            exchange = self._exchange
+            # A body with a length is not scanned, so the rest of it can go in one piece.
+            step = _SLICE if exchange is None or exchange.chunked else len(data) - position
+            self._parser.feed(data[position : position + step])
+            position += step
+            if exchange is None and self._exchange is None and position > _MAX_HEAD:
+                return  # the head is too long, as `_fed` will find
+            if self._parser.is_complete:
+                self._ahead += data[position:]
+                return
+
+    def _fed(self, size: int) -> None:
+        exchange = self._exchange
+        if exchange is not None and exchange.whole:
+            self._ahead[:0] = self._parser.remaining()
+            self._last = self._last or self._parser.remaining_truncated
+            self.move(self._ledger.busy)
+            return
+        if self.group is self._ledger.idle:  # a request begins
+            self.move(self._ledger.receiving)
+        if exchange is None:
+            self._head_bytes += size
+            if self._head_bytes > _MAX_HEAD:
+                self._refuse(431, f"the head of a request may have {_MAX_HEAD} bytes", "malformed")
+
+    async def _serve(self, exchange: Exchange) -> None:
+        try:
+            await self._listener.application(exchange.scope, exchange.receive, exchange.send)
+        except Exception:  # noqa: BLE001 - whatever it is, the client is not to wait for it
+            _log.exception("the application failed")
+            if exchange is self._exchange and not self._closed:
+                self._refuse(500, "internal error: see the webhook's log")
+
+    # What an exchange asks of us.
+
+    @property
+    def ending(self) -> bool:
+        """Whether the answer under way is the last."""
+        return self._last or self._listener.state.draining
+
+    def write(self, data: bytes) -> None:
+        """Send `data`; nothing happens once the connection has gone."""
+        if not self._closed:
+            self.transport.write(data)
+
+    def hold(self, *, reading: bool) -> None:
+        """Stop reading from the client, or go on."""
+        if not self._closed:
+            (self.transport.resume_reading if reading else self.transport.pause_reading)()
+
+    async def drained(self) -> None:
+        """Wait until the client has read most of what it was sent."""
+        if self._drained is not None:
+            await asyncio.shield(self._drained)
+
+    def answered(self, exchange: Exchange, *, close: bool) -> None:
+        """The answer is complete, and with `close` it was the last one."""
+        if exchange is not self._exchange:
+            return
+        if close or self._last:
+            self.close()
+            return
+        self._exchange = None
+        self._parser.reset()
+        if self._ahead:
+            data, self._ahead = self._ahead, bytearray()
+            self.move(self._ledger.receiving)
+            self._feed(data)
+        else:
+            self.move(self._ledger.idle)
+
+    # How it ends.
+
+    def too_slow(self) -> None:
+        """A request, or the first byte of one, has not come in time."""
+        exchange = self._exchange
+        if exchange.begun if exchange is not None else not self._head_bytes:
+            self._listener.metrics.refused("timeout")
+            self.close()
+        else:
+            self._refuse(408, "the request took too long to arrive", "timeout")
+
+    def _never_read(self) -> None:
+        self._unread = None
+        self._listener.metrics.refused("timeout")
+        self.abort()
+
+    def _refuse(self, status: int, text: str, cause: str = "") -> None:
+        """Answer in the application's place, and close; the application sees its client leave."""
+        if cause:
+            self._listener.metrics.refused(cause)
+        if self._exchange is None or not self._exchange.begun:
+            self.write(refusal(status, text))
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection once everything that was written has been sent."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._exchange is not None:
+            self._exchange.abandon()
+        # A transport that closes waits for ever until the client has read everything; not so this group.
+        self.move(self._ledger.closing)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.transport.close()
+
+    def abort(self) -> None:
+        """Close the connection with whatever is still to be sent."""
         self.transport.abort()
 
-    def _arm(self) -> None:
-        self._deadline = self.worker.loop.call_later(self._limits.request, self._too_slow)
-
-    def _disarm(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _too_slow(self) -> None:
-        self._deadline = None
-        self._metrics.refused("timeout")
-        silent = not self._head_bytes and not self._request_ready.is_set()
-        if silent or self._answering:
-            self._give_up()
+    def end(self) -> None:
+        """Close the connection without an answer, wherever it is."""
+        group = self.group
+        self.move(None)
+        if self.transport is None:
+            if self.opening is not None:
+                self.opening.cancel()
+        elif group is self._ledger.idle:
+            self.close()
         else:
-            self._give_up(408, "the request took too long to arrive\n")
-
-    def _give_up(self, status: int = 0, text: str = "") -> None:
-        """Close the connection, with an answer if there is a status; the application sees its client leave."""
-        self._disarm()
-        if status:
-            self._send_error_response(status, text)
-        self._close_transport()
-        if self._body_receiver is not None:
-            self._body_receiver.signal_disconnect()
-        self._request_ready.set()
+            self.abort()
 
 
 class Listener:
@@ -266,20 +399,21 @@ class Listener:
         self,
         sock: socket.socket,
         *,
-        worker: Any,
-        application: Callable[..., Awaitable[None]],
+        loop: asyncio.AbstractEventLoop,
+        application: Application,
+        state: State,
         metrics: Metrics,
         limits: Limits,
         context: ssl.SSLContext | None,
     ) -> None:
-        self.worker = worker
+        self.loop = loop
         self.application = application
+        self.state = state
         self.metrics = metrics
         self.limits = limits
-        self.ledger = Ledger(limits.connections)
+        self.ledger = Ledger(loop, limits)
         self._socket = sock
         self._context = context
-        self._loop: asyncio.AbstractEventLoop = worker.loop
         self._breather: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -288,13 +422,13 @@ class Listener:
         # What connections are accepted with. Left alone, the kernel keeps up to 6 MB for each, and uvloop reads up to
         # 256 KiB at once into memory that the connection then has: 500 that sent 200 KiB held 150 MB, now 75 MB.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        self._loop.add_reader(self._socket.fileno(), self._accept)
+        self.loop.add_reader(self._socket.fileno(), self._accept)
 
     def stop(self) -> None:
         """Accept no more, and close the socket. Open connections stay open."""
         if self._breather is not None:
             self._breather.cancel()
-        self._loop.remove_reader(self._socket.fileno())
+        self.loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
     def _accept(self) -> None:
@@ -310,8 +444,8 @@ class Listener:
                     raise
                 # The socket stays readable, so without a pause this would spin; whoever waits is accepted then.
                 _log.warning("no connection can be accepted just now: %s", error.strerror)
-                self._loop.remove_reader(self._socket.fileno())
-                self._breather = self._loop.call_later(_BREATHER_SECONDS, self.start)
+                self.loop.remove_reader(self._socket.fileno())
+                self._breather = self.loop.call_later(_BREATHER_SECONDS, self.start)
                 return
             if not self.ledger.make_room():
                 self.metrics.refused("connections")
@@ -319,8 +453,8 @@ class Listener:
                 continue
             sock.setblocking(False)
             connection = Connection(self)
-            self.ledger.move(connection, self.ledger.receiving)
-            connection.opening = self._loop.create_task(self._open(sock, connection))
+            connection.move(self.ledger.opening)
+            connection.opening = self.loop.create_task(self._open(sock, connection))
             # Not in _open(), because a task that is ended before its first step never takes any.
             connection.opening.add_done_callback(partial(self._opened, sock, connection))
 
@@ -329,7 +463,7 @@ class Listener:
         if self._context is not None:
             tls = {"ssl_handshake_timeout": self.limits.handshake, "ssl_shutdown_timeout": _SHUTDOWN_SECONDS}
         try:
-            await self._loop.connect_accepted_socket(lambda: connection, sock, ssl=self._context, **tls)
+            await self.loop.connect_accepted_socket(lambda: connection, sock, ssl=self._context, **tls)
         except OSError as error:  # ssl.SSLError is one too
             slow = isinstance(error, (TimeoutError, ConnectionAbortedError))
             self.metrics.refused("handshake-timeout" if slow else "handshake")
@@ -338,5 +472,5 @@ class Listener:
     def _opened(self, sock: socket.socket, connection: Connection, _: asyncio.Task[None]) -> None:
         connection.opening = None
         if connection.transport is None:
-            self.ledger.remove(connection)
+            connection.move(None)
             sock.close()

@@ -22,7 +22,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from webhook import names
 from webhook.clouds import CLOUDS, Cloud
@@ -57,7 +57,10 @@ class Account:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a pod will be. Empty strings stand for what nobody has set. token_expiration is in seconds."""
+    """Who a pod will be. Empty strings stand for what nobody has set. token_expiration is in seconds.
+
+    environments: what `webhook.variables` has made of it, by the token's file.
+    """
 
     client_id: str
     azure_client_id: str
@@ -68,6 +71,7 @@ class Identity:
     families: tuple[str, ...]
     audience: str
     token_expiration: int
+    environments: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
 
 class Reading(NamedTuple):

@@ -5,12 +5,12 @@ decoded into types, and no operation but `add` is ever built.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypedDict
 
 from webhook.identity import Identity
-from webhook.variables import missing
+from webhook.variables import EnvVar, missing
 from webhook.volumes import mount_entry, place, volume_entry
 
 KINDS = ("initContainers", "containers")
@@ -36,51 +36,46 @@ class Mutation(NamedTuple):
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Place:
-    kind: str
-    index: int
+class Receiver(NamedTuple):
+    """A container that is to have the identity, and its path in the pod."""
+
+    path: str
     container: Mapping[str, Any]
 
-    @property
-    def path(self) -> str:
-        return f"/spec/{self.kind}/{self.index}"
 
-
-def receiving(spec: Mapping[str, Any], skip: Collection[str]) -> list[_Place]:
+def receiving(spec: Mapping[str, Any], skip: Collection[str]) -> list[Receiver]:
     """The containers that are not skipped, init containers first. Ephemeral ones never come with a new pod."""
-    left_out = frozenset(skip)
     return [
-        _Place(kind, index, container)
+        Receiver(f"/spec/{kind}/{index}", container)
         for kind in KINDS
         for index, container in enumerate(spec.get(kind) or ())
-        if container.get("name") not in left_out
+        if not skip or container.get("name") not in skip
     ]
 
 
 def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) -> Mutation:
     """What `pod` lacks of `identity`, in all containers but those named in `skip`. Raises UnsoundPatch."""
     spec = pod["spec"]
-    places = receiving(spec, skip)
-    placement = place(spec, [each.container for each in places], identity)
+    receivers = receiving(spec, skip)
+    placement = place(spec, [each.container for each in receivers], identity)
     operations: list[Operation] = []
     changed: list[str] = []
     warnings = list(placement.warnings)
-    for each, access in zip(places, placement.accesses, strict=True):
-        lacking = missing(identity, each.container, access.file)
-        entries = [{"name": variable.name, "value": variable.value} for variable in lacking.variables]
+    for (path, container), access in zip(receivers, placement.accesses, strict=True):
+        lacking = missing(identity, container, access.file)
         before = len(operations)
-        operations += _prepended(each.path + "/env", each.container.get("env"), entries)
+        if lacking.variables:
+            operations += _prepended(path + "/env", lacking.variables, alone=container.get("env") is None)
         if access.mount:
-            mounts = each.container.get("volumeMounts")
-            operations += _appended(each.path + "/volumeMounts", mounts, mount_entry(access.mount))
-        name = str(each.container.get("name"))
+            mounts = container.get("volumeMounts")
+            operations.append(_appended(path + "/volumeMounts", mounts, mount_entry(access.mount)))
+        name = str(container.get("name"))
         if len(operations) > before:
             changed.append(name)
         if lacking.different:
             warnings.append(f"container {name} sets {', '.join(lacking.different)} to something else, and that stays")
     if placement.volume:
-        operations += _appended("/spec/volumes", spec.get("volumes"), volume_entry(placement.volume, identity))
+        operations.append(_appended("/spec/volumes", spec.get("volumes"), volume_entry(placement.volume, identity)))
     if operations:
         _check(pod, operations)
     return Mutation(tuple(operations), tuple(changed), tuple(warnings))
@@ -99,7 +94,7 @@ def apply(document: Mapping[str, Any], operations: Sequence[Operation]) -> dict[
         target = copies.get(parent)
         if target is None:
             target = _copied(parent, copies)
-        if not isinstance(target, list):
+        if isinstance(target, dict):
             target[last] = operation["value"]
         elif last == "-":
             target.append(operation["value"])
@@ -110,30 +105,28 @@ def apply(document: Mapping[str, Any], operations: Sequence[Operation]) -> dict[
 
 def _copied(path: str, copies: dict[str, Any]) -> Any:
     """The list or object at `path`, ours to change: it and all above it are copied, once, and kept in `copies`."""
-    if path not in copies:
-        parent, _, step = path.rpartition("/")
+    parent, _, step = path.rpartition("/")
+    above = copies.get(parent)
+    if above is None:
         above = _copied(parent, copies)
-        key = int(step) if isinstance(above, list) else step
-        copies[path] = above[key] = above[key].copy()
-    return copies[path]
+    key = step if isinstance(above, dict) else int(step)
+    copies[path] = above[key] = copied = above[key].copy()
+    return copied
 
 
-def _prepended(path: str, existing: list[Any] | None, entries: list[dict[str, Any]]) -> Iterator[Operation]:
-    """Before the user's own, so that their $(VAR) references find ours."""
-    if not entries:
-        return
+@lru_cache(maxsize=256)  # most containers lack all the variables of an identity
+def _prepended(path: str, variables: tuple[EnvVar, ...], *, alone: bool) -> tuple[Operation, ...]:
+    """Before the user's own, so that their $(VAR) references find ours; `alone` when there is no list yet."""
+    entries = [{"name": name, "value": value} for name, value in variables]
+    if alone:
+        return ({"op": "add", "path": path, "value": entries},)
+    return tuple({"op": "add", "path": f"{path}/{index}", "value": entry} for index, entry in enumerate(entries))
+
+
+def _appended(path: str, existing: list[Any] | None, entry: dict[str, Any]) -> Operation:
     if existing is None:
-        yield {"op": "add", "path": path, "value": entries}
-        return
-    for index, entry in enumerate(entries):
-        yield {"op": "add", "path": f"{path}/{index}", "value": entry}
-
-
-def _appended(path: str, existing: list[Any] | None, entry: dict[str, Any]) -> Iterator[Operation]:
-    if existing is None:
-        yield {"op": "add", "path": path, "value": [entry]}
-    else:
-        yield {"op": "add", "path": path + "/-", "value": entry}
+        return {"op": "add", "path": path, "value": [entry]}
+    return {"op": "add", "path": path + "/-", "value": entry}
 
 
 def _check(pod: Mapping[str, Any], operations: Sequence[Operation]) -> None:
@@ -142,28 +135,20 @@ def _check(pod: Mapping[str, Any], operations: Sequence[Operation]) -> None:
     What the user's own pod repeats is the user's; only what got repeated by our additions counts.
     """
     before, after = pod["spec"], apply(pod, operations)["spec"]
-    _check_unique("volume", _names(before.get("volumes")), _names(after.get("volumes")))
+    _check_unique("volume", "name", before.get("volumes"), after.get("volumes"))
     for kind in KINDS:
         for old, new in zip(before.get(kind) or (), after.get(kind) or (), strict=True):
-            if new is old:
-                continue
-            _check_unique("variable", _names(old.get("env")), _names(new.get("env")))
-            _check_unique("mount path", _paths(old.get("volumeMounts")), _paths(new.get("volumeMounts")))
+            if new is not old:
+                _check_unique("variable", "name", old.get("env"), new.get("env"))
+                _check_unique("mount path", "mountPath", old.get("volumeMounts"), new.get("volumeMounts"))
 
 
-def _check_unique(what: str, before: list[Any], after: list[Any]) -> None:
-    if len(set(after)) == len(after):
+def _check_unique(what: str, key: str, before: list[Any] | None, after: list[Any] | None) -> None:
+    values = [entry.get(key) for entry in after or ()]
+    if len(set(values)) == len(values):
         return
     # What was added is at one end and the old in its order, so the counts alone tell.
-    old, new = Counter(before), Counter(after)
+    old, new = Counter(entry.get(key) for entry in before or ()), Counter(values)
     for value, count in new.items():
         if count > 1 and count > old[value]:
             raise UnsoundPatch(f"{what} {value!r} would be there {count} times")
-
-
-def _names(entries: list[Any] | None) -> list[Any]:
-    return [entry.get("name") for entry in entries or ()]
-
-
-def _paths(entries: list[Any] | None) -> list[Any]:
-    return [entry.get("mountPath") for entry in entries or ()]

@@ -1,13 +1,13 @@
 """The environment variables of an identity, and which of them a container lacks."""
 
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from webhook.identity import Identity
 from webhook.names import OIDC_TOKEN_FILE_VARIABLE, TOKEN_FILE_VARIABLE
 
-_LONGEST_REMEMBERED: Final = 256  # characters of a path; a stranger's may have megabytes
+_LONGEST_REMEMBERED: Final = 256  # characters of a path; a stranger's may have thousands
+_MOST_REMEMBERED: Final = 16  # paths; nearly every container has its token at the same one
 _NAMES: Final = frozenset(
     {
         TOKEN_FILE_VARIABLE,
@@ -37,8 +37,11 @@ def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -
 
     One that the container sets itself, by value or valueFrom, is the user's and stays.
     """
-    remembered = len(token_file) <= _LONGEST_REMEMBERED
-    environment = (_environment if remembered else _environment.__wrapped__)(identity, token_file)
+    environment = identity.environments.get(token_file)
+    if environment is None:
+        environment = tuple(_environment(identity, token_file))
+        if len(token_file) <= _LONGEST_REMEMBERED and len(identity.environments) < _MOST_REMEMBERED:
+            identity.environments[token_file] = environment
     own = {entry.get("name"): entry for entry in container.get("env") or ()}
     if own.keys().isdisjoint(_NAMES):
         return Missing(environment, ())
@@ -53,23 +56,22 @@ def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -
     return Missing(tuple(lacking), tuple(different))
 
 
-@lru_cache(maxsize=1024)
-def _environment(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
+def _environment(identity: Identity, token_file: str) -> Iterator[EnvVar]:
     """All that is known of the identity. A variable without a value would hide the user's own from envFrom."""
-    every = [EnvVar(TOKEN_FILE_VARIABLE, token_file)]
+    values = {TOKEN_FILE_VARIABLE: token_file}
     if "m365" in identity.families:
-        every += [
-            EnvVar("M365_CLIENT_ID", identity.client_id),
-            EnvVar("M365_TENANT_ID", identity.tenant_id),
-            EnvVar("M365_AUTH_METHOD", identity.auth_method),
-            EnvVar("M365_CLOUD", identity.cloud.name),
-        ]
+        values |= {
+            "M365_CLIENT_ID": identity.client_id,
+            "M365_TENANT_ID": identity.tenant_id,
+            "M365_AUTH_METHOD": identity.auth_method,
+            "M365_CLOUD": identity.cloud.name,
+        }
         if identity.auth_method == "oidc":
-            every.append(EnvVar(OIDC_TOKEN_FILE_VARIABLE, token_file))
+            values[OIDC_TOKEN_FILE_VARIABLE] = token_file
     if "azure" in identity.families:
-        every += [
-            EnvVar("AZURE_CLIENT_ID", identity.azure_client_id),
-            EnvVar("AZURE_TENANT_ID", identity.azure_tenant_id),
-            EnvVar("AZURE_AUTHORITY_HOST", identity.cloud.authority),
-        ]
-    return tuple(variable for variable in every if variable.value)
+        values |= {
+            "AZURE_CLIENT_ID": identity.azure_client_id,
+            "AZURE_TENANT_ID": identity.azure_tenant_id,
+            "AZURE_AUTHORITY_HOST": identity.cloud.authority,
+        }
+    return (EnvVar(name, value) for name, value in values.items() if value)

@@ -59,16 +59,14 @@ class Placement(NamedTuple):
 def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], identity: Identity) -> Placement:
     """Where each of `containers`, all of the pod `spec`, finds its token. The module's docstring has the rule."""
     volumes = {str(volume.get("name")): volume for volume in spec.get("volumes") or ()}
-    audiences = {name: _audiences(volume) for name, volume in volumes.items()}
     files = {name: file for name, volume in volumes.items() if (file := _token_file(volume, identity.audience))}
     warnings: list[str] = []
-    settled: list[Access | None] = []
-    for container in containers:
-        settled.append(_own_file(container, audiences, identity, warnings) or _mounted_file(container, files))
+    seen = [_seen(container) for container in containers]
+    settled = [_own_file(each, volumes, identity, warnings) or _mounted_file(each, files) for each in seen]
 
-    homeless = [container for container, access in zip(containers, settled, strict=True) if access is None]
+    homeless = [each for each, access in zip(seen, settled, strict=True) if access is None]
     # A container that names our own file needs one of that name there; any other is content with any name.
-    bound = any(_named_file(container) == OUR_FILE for container in homeless)
+    bound = any(each.file == OUR_FILE for each in homeless)
     reusable = next(
         (
             TokenVolume(name, file)
@@ -77,7 +75,7 @@ def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], iden
         ),
         None,
     )
-    at_home = VOLUME not in volumes and not any(_occupied(container, MOUNT_PATH) for container in homeless)
+    at_home = VOLUME not in volumes and not any(each.occupies(MOUNT_PATH) for each in homeless)
     if reusable:
         volume, directory = reusable, _whereabouts(spec, reusable.name)
     elif at_home:
@@ -85,15 +83,14 @@ def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], iden
     else:
         volume, directory = TokenVolume(_free(OTHER_VOLUME, volumes), TOKEN_FILE), OTHER_MOUNT_PATH
     accesses: list[Access] = []
-    for container, access in zip(containers, settled, strict=True):
+    for each, access in zip(seen, settled, strict=True):
         if access is None:
-            access = _new_access(container, volume, directory)
+            access = _new_access(each, volume, directory)
             path = access.mount.path if access.mount else directory
-            bound = _named_file(container) == OUR_FILE
-            if not bound and (path != directory or not (reusable or at_home)):
+            if each.file != OUR_FILE and (path != directory or not (reusable or at_home)):
                 wanted = directory if reusable else MOUNT_PATH
-                foreign = wanted if _occupied(container, wanted) else f"volume {VOLUME}"
-                warnings.append(f"container {container.get('name')}: {foreign} is not ours; the token is in {path}")
+                foreign = wanted if each.occupies(wanted) else f"volume {VOLUME}"
+                warnings.append(f"container {each.name}: {foreign} is not ours; the token is in {path}")
         accesses.append(access)
     return Placement(tuple(accesses), volume.name if homeless and not reusable else "", tuple(warnings))
 
@@ -127,9 +124,9 @@ def _token_file(volume: Mapping[str, Any], audience: str) -> str:
     return ""
 
 
-def _audiences(volume: Mapping[str, Any]) -> frozenset[Any]:
+def _audiences(volume: Mapping[str, Any] | None) -> frozenset[Any]:
     """Those of all tokens in the volume."""
-    tokens = (source.get("serviceAccountToken") for source in _sources(volume))
+    tokens = (source.get("serviceAccountToken") for source in _sources(volume or {}))
     audiences = (token.get("audience") for token in tokens if isinstance(token, dict))
     return frozenset(audience for audience in audiences if isinstance(audience, str))
 
@@ -140,52 +137,67 @@ def _holds_nothing_else(volume: Mapping[str, Any], audience: str) -> bool:
     return all(isinstance(token, dict) and token.get("audience") == audience for token in tokens)
 
 
-def _named_file(container: Mapping[str, Any]) -> str | None:
-    """The value of AZURE_FEDERATED_TOKEN_FILE: None when not set, "" when not plain. The last entry counts."""
-    found = None
-    for entry in container.get("env") or ():
-        if entry.get("name") == TOKEN_FILE_VARIABLE:
-            value = entry.get("value")
-            found = value if isinstance(value, str) and "valueFrom" not in entry and "$(" not in value else ""
-    return found
+class _Seen(NamedTuple):
+    """What matters of a container.
+
+    file: the value of AZURE_FEDERATED_TOKEN_FILE: None when not set, "" when not plain; the last entry counts. mounts:
+    each with its path.
+    """
+
+    name: Any
+    file: str | None
+    entries: Sequence[Mapping[str, Any]]
+    mounts: Sequence[tuple[str, Mapping[str, Any]]]
+
+    def occupies(self, directory: str) -> bool:
+        """Whether there is a mount on `directory` or inside it."""
+        return any(_within(path, directory) for path, _ in self.mounts)
+
+
+def _seen(container: Mapping[str, Any]) -> _Seen:
+    file = None
+    entries = [entry for entry in container.get("env") or () if entry.get("name") == TOKEN_FILE_VARIABLE]
+    for entry in entries:
+        value = entry.get("value")
+        file = value if isinstance(value, str) and "valueFrom" not in entry and "$(" not in value else ""
+    mounts = [(_path(mount), mount) for mount in container.get("volumeMounts") or ()]
+    return _Seen(container.get("name"), file, entries, mounts)
 
 
 def _own_file(
-    container: Mapping[str, Any], audiences: Mapping[str, frozenset[Any]], identity: Identity, warnings: list[str]
+    container: _Seen, volumes: Mapping[str, Mapping[str, Any]], identity: Identity, warnings: list[str]
 ) -> Access | None:
     """Rule 1."""
-    file = _named_file(container)
+    file = container.file
     if file is None:
         return None
-    place = f"container {container.get('name')}"
+    place = f"container {container.name}"
     if file == "":
-        if all("valueFrom" not in e and not e.get("value") for e in _entries(container)):
+        if all("valueFrom" not in entry and not entry.get("value") for entry in container.entries):
             warnings.append(f"{place}: {TOKEN_FILE_VARIABLE} is set to nothing, so it has no token")
         return Access("")
-    inside = [mount for mount in container.get("volumeMounts") or () if _within(_plain(file), _path(mount))]
+    inside = [(path, mount) for path, mount in container.mounts if _within(_plain(file), path)]
     if not inside:
         if file == OUR_FILE:
             return None
         warnings.append(f"{place}: {TOKEN_FILE_VARIABLE} names a file in no volume, so no token was added")
-    elif any(mount.get("subPath") or mount.get("subPathExpr") for mount in inside):
+        return Access(file)
+    _, innermost = max(inside, key=lambda each: len(each[0]))
+    found = _audiences(volumes.get(str(innermost.get("name"))))
+    if _is_part(innermost):
         warnings.append(f"{place}: the token is mounted with subPath and will never be renewed")
-    else:
-        found = audiences.get(str(inside[-1].get("name")))
-        if found and identity.audience not in found:
-            warnings.append(f"{place}: its token is not for the audience {identity.audience}")
+    elif found and identity.audience not in found:
+        warnings.append(f"{place}: its token is not for the audience {identity.audience}")
     return Access(file)
 
 
-def _entries(container: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [entry for entry in container.get("env") or () if entry.get("name") == TOKEN_FILE_VARIABLE]
-
-
-def _mounted_file(container: Mapping[str, Any], files: Mapping[str, str]) -> Access | None:
+def _mounted_file(container: _Seen, files: Mapping[str, str]) -> Access | None:
     """Rule 2. A mount with subPath is passed over: the kubelet never renews the token there."""
-    for mount in container.get("volumeMounts") or ():
-        file = files.get(str(mount.get("name")))
-        if file and _path(mount) and not _is_part(mount):
-            return Access(posixpath.join(_path(mount), file))
+    if files:
+        for path, mount in container.mounts:
+            file = files.get(str(mount.get("name")))
+            if file and path and not _is_part(mount):
+                return Access(posixpath.join(path, file))
     return None
 
 
@@ -209,23 +221,18 @@ def _is_part(mount: Mapping[str, Any]) -> bool:
     return bool(mount.get("subPath") or mount.get("subPathExpr"))
 
 
-def _new_access(container: Mapping[str, Any], volume: TokenVolume, directory: str) -> Access:
+def _new_access(container: _Seen, volume: TokenVolume, directory: str) -> Access:
     """Rules 3 and 4."""
     shared = directory not in (MOUNT_PATH, OTHER_MOUNT_PATH)
-    free = not _occupied(container, directory)
-    if _named_file(container) == OUR_FILE or (shared and not free and not _occupied(container, MOUNT_PATH)):
+    free = not container.occupies(directory)
+    if container.file == OUR_FILE or (shared and not free and not container.occupies(MOUNT_PATH)):
         directory = MOUNT_PATH
     elif not free:
-        paths = {_path(mount) for mount in container.get("volumeMounts") or ()}
+        paths = {path for path, _ in container.mounts}
         # A mount inside one of ours would need a directory in a volume that nobody can write to.
         paths |= {"/".join(path.split("/", _DEPTH)[:_DEPTH]) for path in paths}
         directory = _free(OTHER_MOUNT_PATH, paths)
     return Access(posixpath.join(directory, volume.file), Mount(volume.name, directory))
-
-
-def _occupied(container: Mapping[str, Any], directory: str) -> bool:
-    """Whether the container has a mount on `directory` or inside it."""
-    return any(_within(_path(mount), directory) for mount in container.get("volumeMounts") or ())
 
 
 def _free(name: str, taken: Container[str]) -> str:
@@ -249,4 +256,8 @@ def _path(mount: Mapping[str, Any]) -> str:
 
 def _plain(path: str) -> str:
     """The absolute path that the kubelet makes of `path`; Windows' own stay as they are."""
-    return path if ":" in path or "\\" in path else "/" + posixpath.normpath(path).lstrip("/")
+    if ":" in path or "\\" in path:
+        return path
+    if path[0] == "/" and path[-1] != "/" and "//" not in path and "/." not in path:
+        return path  # as nearly every path is written
+    return "/" + posixpath.normpath(path).lstrip("/")

@@ -124,12 +124,8 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "worker_tmp_dir": _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None,
             "timeout": _STUCK_SECONDS,
             "graceful_timeout": round(self.drain.pause + self.drain.finish + _SERVICES_END_SECONDS + 1),
-            "http_parser": "fast",
             "asgi_loop": "uvloop",
             "asgi_lifespan": "on",
-            "asgi_disconnect_grace_period": 1,  # seconds for which a connection that has gone is kept in memory
-            "limit_request_line": 4096,
-            "limit_request_fields": 64,
             "forwarded_allow_ips": "",
             "control_socket_disable": True,
             "logger_class": _Messages,
@@ -182,7 +178,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
     def handle_exit_signal(self) -> None:
         """SIGTERM: an orderly end."""
         self.service.state.draining = True
-        self.alive = False  # from now on gunicorn's protocol sends `Connection: close`
+        self.alive = False
         self._ending.set()
 
     def handle_quit_signal(self) -> None:
@@ -208,7 +204,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
                 await self._end(lifespan)
         finally:
             operations.stop()
-            _end_all(operations)
+            operations.ledger.end()
             heartbeat.cancel()
 
     async def _start(self) -> LifespanManager | None:
@@ -234,12 +230,14 @@ class Worker(ASGIWorker):  # type: ignore[misc]
         deadline = self.loop.time() + self.app.drain.finish
         # A connection that was just accepted has not sent its request yet; one that is slow at it never might.
         patience = self.loop.time() + min(self.app.drain.finish, 1.0)
-        while (ledger.busy or (ledger.receiving and self.loop.time() < patience)) and self.loop.time() < deadline:
+        at_work = (ledger.busy.since, ledger.closing.since)
+        coming = (ledger.opening.since, ledger.receiving.since)
+        while self.loop.time() < deadline and (any(at_work) or (any(coming) and self.loop.time() < patience)):
             if await self._unless_in_a_hurry(0.02):
                 break
-        if ledger.busy:
-            _log.warning("%d reviews were not finished", len(ledger.busy))
-        _end_all(reviews)
+        if ledger.busy.since:
+            _log.warning("%d reviews were not finished", len(ledger.busy.since))
+        ledger.end()
 
     async def _end(self, lifespan: LifespanManager) -> None:
         try:
@@ -279,8 +277,9 @@ class Worker(ASGIWorker):  # type: ignore[misc]
             limits = replace(limits, connections=_OPERATIONS_CONNECTIONS)
         return Listener(
             self.sockets[number].sock,
-            worker=self,
+            loop=self.loop,
             application=application,
+            state=self.service.state,
             metrics=self.service.metrics,
             limits=limits,
             context=context,
@@ -289,12 +288,6 @@ class Worker(ASGIWorker):  # type: ignore[misc]
     def _address(self, number: int) -> str:
         host, port = self.sockets[number].sock.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _end_all(listener: Listener) -> None:
-    ledger = listener.ledger
-    for connection in [*ledger.receiving, *ledger.idle, *ledger.busy]:
-        connection.end()
 
 
 def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from tests.cluster.processes import ClusterError, wait_until
 __all__ = ["Cluster"]
 
 KUBECTL_SECONDS = 120
-ACCOUNT_SECONDS = 30.0
+ACCOUNT_SECONDS = 90.0
 
 
 class Cluster:

@@ -30,7 +30,7 @@ __all__ = ["AUDIENCE", "ISSUER", "ControlPlane"]
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 AUDIENCE = "api://AzureADTokenExchange"
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 START_ATTEMPTS = 3
 ADVERTISED = "192.0.2.1"  # kube-apiserver refuses to advertise loopback; nobody is told of this one (RFC 5737)
 CONTROLLER_MANAGER = "system:kube-controller-manager"

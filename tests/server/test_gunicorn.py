@@ -1,27 +1,22 @@
-"""What our connections rely on in gunicorn and its C parser, so that an upgrade that moves it fails here by name."""
+"""What we rely on in gunicorn and its C parser, so that an upgrade that moves it fails here by name."""
 
 import asyncio
 import os
 import socket
 import time
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
+from typing import Any
 
 import gunicorn_h1c
 import pytest
 from gunicorn.asgi.lifespan import LifespanManager
-from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers.gasgi import ASGIWorker
 
-from webhook.connection import Connection, Limits, Listener
+from webhook.connection import Connection, Ledger, Limits, Listener
 from webhook.metrics import Metrics
+from webhook.server import State
 from webhook.worker import Drain, Worker, _Gunicorn
-
-
-@pytest.mark.parametrize("name", [name for name in vars(Connection) if callable(getattr(Connection, name))])
-def test_a_method_of_ours_overrides_one_of_gunicorns(name: str) -> None:
-    """One that gunicorn no longer calls would silently take a limit away."""
-    ours = {"end", "_feed", "_arm", "_disarm", "_too_slow", "_give_up", "_unread", "_resume_clock"}
-    assert (name in vars(ASGIProtocol)) != (name in ours)
 
 
 @pytest.mark.parametrize(
@@ -33,24 +28,26 @@ def test_the_worker_overrides_what_gunicorn_calls(name: str) -> None:
     assert name in vars(ASGIWorker)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["_request_ready", "_current_request", "_callback_parser", "_body_receiver", "_awaiting_request", "_keepalive"],
-)
-def test_the_protocol_has_what_we_look_at(name: str) -> None:
-    """Private, all of them: gunicorn's version is pinned for it."""
-    assert name in ASGIProtocol.__init__.__code__.co_names
-
-
 def test_the_lifespan_manager_is_called_as_ever() -> None:
     """It is no public API either."""
     assert LifespanManager.__init__.__code__.co_varnames[:4] == ("self", "app", "logger", "state")
 
 
-@pytest.mark.parametrize("name", ["is_complete", "remaining", "reset", "feed"])
+PARSED = ("method", "path", "http_version", "asgi_headers", "is_chunked", "should_keep_alive")
+
+
+@pytest.mark.parametrize("name", [*PARSED, "is_complete", "remaining", "remaining_truncated", "reset", "feed"])
 def test_the_parser_has_what_we_use(name: str) -> None:
-    """`is_complete` decides which clock runs."""
+    """It has no public documentation."""
     assert hasattr(gunicorn_h1c.H1CProtocol, name)
+
+
+@pytest.mark.parametrize("error", [gunicorn_h1c.LimitRequestLine, gunicorn_h1c.LimitRequestHeaders])
+def test_whatever_the_parser_raises_is_a_value_error(error: type[Exception]) -> None:
+    """Its errors have no base class of their own."""
+    assert issubclass(error, ValueError)
+    with pytest.raises(ValueError, match="method"):
+        gunicorn_h1c.H1CProtocol().feed(b"no method\r\n\r\n")
 
 
 def test_slices_are_still_what_makes_tiny_chunks_cheap() -> None:
@@ -75,11 +72,11 @@ class StuckTransport:
         self.calls: list[str] = []
         self.aborted = asyncio.Event()
 
+    def get_extra_info(self, name: str) -> Any:
+        return ("127.0.0.1", 1) if name != "ssl_object" else None
+
     def can_write_eof(self) -> bool:
         return False
-
-    def get_write_buffer_size(self) -> int:
-        return 10
 
     def close(self) -> None:
         self.calls.append("close")
@@ -88,13 +85,27 @@ class StuckTransport:
         self.aborted.set()
 
 
-async def test_a_connection_that_cannot_close_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+async def listener() -> AsyncIterator[Listener]:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        yield Listener(
+            sock,
+            loop=asyncio.get_running_loop(),
+            application=None,  # type: ignore[arg-type]
+            state=State(),
+            metrics=Metrics(version="1"),
+            limits=Limits(),
+            context=None,
+        )
+
+
+async def test_a_connection_that_cannot_close_is_aborted(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a client leaves unread when its connection is closed is not kept for it for ever."""
     monkeypatch.setattr("webhook.connection._SHUTDOWN_SECONDS", 0.01)
-    connection = Connection.__new__(Connection)
-    connection.transport, connection._closed = transport, _ = StuckTransport(), False
-    connection.worker = SimpleNamespace(loop=asyncio.get_running_loop())
-    connection._close_transport()
+    listener.ledger = Ledger(listener.loop, listener.limits)
+    connection, transport = Connection(listener), StuckTransport()
+    connection.connection_made(transport)
+    connection.close()
     assert transport.calls == ["close"]
     async with asyncio.timeout(5):
         await transport.aborted.wait()
@@ -120,21 +131,11 @@ def test_gunicorn_is_configured_from_nowhere_else(monkeypatch: pytest.MonkeyPatc
     cfg = gunicorn.cfg
     assert (cfg.workers, cfg.address) == (1, [("::", 9443), ("127.0.0.1", 8080)])
     assert (cfg.timeout, cfg.graceful_timeout) == (15, 11)
-    assert (cfg.http_parser, cfg.asgi_loop, cfg.forwarded_allow_ips) == ("fast", "uvloop", [])
+    assert (cfg.asgi_loop, cfg.forwarded_allow_ips) == ("uvloop", [])
 
 
-async def test_a_connection_is_accepted_with_a_small_buffer() -> None:
+async def test_a_connection_is_accepted_with_a_small_buffer(listener: Listener) -> None:
     """It is inherited from the listening socket, and bounds what the kernel and uvloop hold for a client."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        worker = SimpleNamespace(loop=asyncio.get_running_loop())
-        listener = Listener(
-            sock,
-            worker=worker,
-            application=None,  # type: ignore[arg-type]
-            metrics=Metrics(version="1"),
-            limits=Limits(),
-            context=None,
-        )
-        listener.start()
-        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * 32 * 1024
-        listener.stop()
+    listener.start()
+    assert listener._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * 32 * 1024
+    listener.stop()
