@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from webhook.identity import Account, Identity, read, skipped
-from webhook.mutation import Operation, mutate, receiving
+from webhook.mutation import KINDS, Operation, mutate, receiving
+from webhook.names import PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER
 from webhook.policy import Policy
 from webhook.review import Request
 from webhook.selection import labelled, passed_over
@@ -114,9 +115,8 @@ def _unknown_names(request: Request, skip: tuple[str, ...]) -> list[str]:
     if not skip:
         return []
     spec = request.pod["spec"]
-    existing = {
-        container.get("name") for kind in ("initContainers", "containers") for container in spec.get(kind) or ()
-    }
+    existing = {container.get("name") for kind in KINDS for container in spec.get(kind) or ()}
+    existing |= {PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER}  # named to leave them out
     return [f"skip-containers names {name}, which is no container of this pod" for name in skip if name not in existing]
 
 

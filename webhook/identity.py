@@ -11,6 +11,7 @@ Precedence, the first that is set wins; a value of nothing but white space count
     cloud              M cloud                          M cloud                                policy
     auth method        M auth-method                    M auth-method                          workload_identity
     variable families  M env                            M env                                  m365,azure
+    helpers            M preflight, M token-endpoint    -                                      none
     audience           -                                M audience                             policy, then by cloud
     skipped names      A skip-containers                -                                      none
 
@@ -35,6 +36,10 @@ FAMILIES: Final = ("m365", "azure")
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TENANT: Final = re.compile(r"[0-9a-zA-Z.-]{1,255}")
 _AUDIENCE: Final = re.compile(r"[!-~]{1,600}")
+_HELPERS: Final = {
+    names.PREFLIGHT: names.PREFLIGHT_CONTAINER,
+    names.TOKEN_ENDPOINT: names.TOKEN_ENDPOINT_CONTAINER,
+}
 _PLACEHOLDER: Final = "00000000-0000-0000-0000-000000000000"
 _KNOWN: Final = sorted(names.ACCOUNT_ANNOTATIONS | names.POD_ANNOTATIONS)
 # A stranger may send thousands of annotations; comparing spellings is the only work that grows with them.
@@ -59,6 +64,7 @@ class Account:
 class Identity:
     """Who a pod will be. Empty strings stand for what nobody has set. token_expiration is in seconds.
 
+    helpers: the containers that the pod gets beside its own, in their order. helper_image: what they run in.
     environments: what `webhook.variables` has made of it, by the token's file.
     """
 
@@ -71,6 +77,8 @@ class Identity:
     families: tuple[str, ...]
     audience: str
     token_expiration: int
+    helpers: tuple[str, ...] = ()
+    helper_image: str = ""
     environments: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
 
@@ -157,8 +165,7 @@ def _read(request: Request, account: Account, policy: Policy) -> Reading:
     method = on_pod.value(names.AUTH_METHOD) or on_account.value(names.AUTH_METHOD)
     auth_method = _one_of(method, AUTH_METHODS, AUTH_METHODS[0], problems)
     families = _families(on_pod.value(names.ENV) or on_account.value(names.ENV), problems)
-    for key in (names.PREFLIGHT, names.TOKEN_ENDPOINT):
-        _not_available(on_pod.value(key), problems)
+    helpers = _helpers(request, on_pod, policy, problems)
 
     warnings = tuple(_warnings(on_pod, on_account, client, tenant, cloud_name, policy))
     if problems:
@@ -174,6 +181,8 @@ def _read(request: Request, account: Account, policy: Policy) -> Reading:
         families=families,
         audience=audience.text if audience else policy.audience or cloud.audience,
         token_expiration=expiration,
+        helpers=helpers,
+        helper_image=policy.helper_image,
     )
     return Reading(identity, (), warnings, annotated=client is not None)
 
@@ -235,13 +244,32 @@ def _families(value: _Value | None, problems: list[str]) -> tuple[str, ...]:
     return tuple(family for family in FAMILIES if family in asked)
 
 
-def _not_available(value: _Value | None, problems: list[str]) -> None:
-    if value is None or value.text == "false":
-        return
-    if value.text == "true":
-        problems.append(f'{value.place} is "true", but it is not available in this version: remove it')
-    else:
-        problems.append(value.problem('"true" or "false"'))
+def _helpers(request: Request, on_pod: _Annotations, policy: Policy, problems: list[str]) -> tuple[str, ...]:
+    """The helper containers that the pod asks for and that can run in it."""
+    spec = request.pod["spec"]
+    names_taken = {container.get("name") for container in spec["containers"]}
+    left_out = skipped(request)
+    found = []
+    for key, container in _HELPERS.items():
+        value = on_pod.value(key)
+        if value is None or value.text == "false":
+            continue
+        why = ""
+        if value.text != "true":
+            problems.append(value.problem('"true" or "false"'))
+        elif not policy.helper_image:
+            why = "the webhook has no image to run it in: set its --helper-image"
+        elif (spec.get("os") or {}).get("name") == "windows":
+            why = "there is no image of it for Windows: take the annotation off"
+        elif key == names.TOKEN_ENDPOINT and spec.get("hostNetwork"):
+            why = "with hostNetwork all of the node could use it: take either off"
+        elif container in names_taken:
+            why = f"a container is named {container} already: give it another name"
+        elif container not in left_out:
+            found.append(container)
+        if why:
+            problems.append(f'{value.place} is "true", but {why}')
+    return tuple(found)
 
 
 def _warnings(
@@ -271,8 +299,6 @@ def _near_misses(annotations: _Annotations, known: frozenset[str]) -> Iterator[s
     compared = 0
     for key in annotations.values:
         if not key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)) or key in known:
-            continue
-        if key in names.FOREIGN_ANNOTATIONS:
             continue
         kind = annotations.owner.split(" ", 1)[0]
         if key in names.ACCOUNT_ANNOTATIONS:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypedDict
 
+from webhook.helpers import lacking_helpers
 from webhook.identity import Identity
 from webhook.variables import EnvVar, missing
 from webhook.volumes import mount_entry, place, volume_entry
@@ -57,15 +58,16 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
     """What `pod` lacks of `identity`, in all containers but those named in `skip`. Raises UnsoundPatch."""
     spec = pod["spec"]
     receivers = receiving(spec, skip)
-    placement = place(spec, [each.container for each in receivers], identity)
+    helpers = lacking_helpers(spec, identity)
+    placement = place(spec, [*helpers, *(each.container for each in receivers)], identity)
     operations: list[Operation] = []
     changed: list[str] = []
     warnings = list(placement.warnings)
-    for (path, container), access in zip(receivers, placement.accesses, strict=True):
+    for (path, container), access in zip(receivers, placement.accesses[len(helpers) :], strict=True):
         lacking = missing(identity, container, access.file)
         before = len(operations)
         if lacking.variables:
-            operations += _prepended(path + "/env", lacking.variables, alone=container.get("env") is None)
+            operations += _variables(path + "/env", lacking.variables, alone=container.get("env") is None)
         if access.mount:
             mounts = container.get("volumeMounts")
             operations.append(_appended(path + "/volumeMounts", mounts, mount_entry(access.mount)))
@@ -76,6 +78,14 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
             warnings.append(f"container {name} sets {', '.join(lacking.different)} to something else, and that stays")
     if placement.volume:
         operations.append(_appended("/spec/volumes", spec.get("volumes"), volume_entry(placement.volume, identity)))
+    # Last, because from here on the paths of init containers are others.
+    entries = []
+    for helper, access in zip(helpers, placement.accesses, strict=False):
+        environment = [variable.entry() for variable in missing(identity, helper, access.file).variables]
+        mounts = [mount_entry(access.mount)] if access.mount else []
+        entries.append({**helper, "env": environment, "volumeMounts": mounts})
+        changed.append(helper["name"])
+    operations += _prepended("/spec/initContainers", entries, alone=spec.get("initContainers") is None)
     if operations:
         _check(pod, operations)
     return Mutation(tuple(operations), tuple(changed), tuple(warnings))
@@ -115,11 +125,15 @@ def _copied(path: str, copies: dict[str, Any]) -> Any:
 
 
 @lru_cache(maxsize=256)  # most containers lack all the variables of an identity
-def _prepended(path: str, variables: tuple[EnvVar, ...], *, alone: bool) -> tuple[Operation, ...]:
-    """Before the user's own, so that their $(VAR) references find ours; `alone` when there is no list yet."""
-    entries = [{"name": name, "value": value} for name, value in variables]
+def _variables(path: str, variables: tuple[EnvVar, ...], *, alone: bool) -> tuple[Operation, ...]:
+    """Before the user's own, so that their $(VAR) references find ours."""
+    return _prepended(path, [variable.entry() for variable in variables], alone=alone)
+
+
+def _prepended(path: str, entries: list[dict[str, Any]], *, alone: bool) -> tuple[Operation, ...]:
+    """At the front of the list at `path`; `alone` when there is none yet."""
     if alone:
-        return ({"op": "add", "path": path, "value": entries},)
+        return ({"op": "add", "path": path, "value": entries},) if entries else ()
     return tuple({"op": "add", "path": f"{path}/{index}", "value": entry} for index, entry in enumerate(entries))
 
 
@@ -136,11 +150,17 @@ def _check(pod: Mapping[str, Any], operations: Sequence[Operation]) -> None:
     """
     before, after = pod["spec"], apply(pod, operations)["spec"]
     _check_unique("volume", "name", before.get("volumes"), after.get("volumes"))
+    _check_unique("container", "name", _containers(before), _containers(after))
     for kind in KINDS:
-        for old, new in zip(before.get(kind) or (), after.get(kind) or (), strict=True):
+        old_ones, new_ones = before.get(kind) or (), after.get(kind) or ()
+        for old, new in zip(old_ones, new_ones[len(new_ones) - len(old_ones) :], strict=True):
             if new is not old:
                 _check_unique("variable", "name", old.get("env"), new.get("env"))
                 _check_unique("mount path", "mountPath", old.get("volumeMounts"), new.get("volumeMounts"))
+
+
+def _containers(spec: Mapping[str, Any]) -> list[Any]:
+    return [*(spec.get("initContainers") or ()), *spec["containers"]]
 
 
 def _check_unique(what: str, key: str, before: list[Any] | None, after: list[Any] | None) -> None:

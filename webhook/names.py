@@ -51,15 +51,6 @@ ACCOUNT_ANNOTATIONS: Final = frozenset(
         AUDIENCE,
     }
 )
-# Azure's own webhook reads these; ours has nothing to say about them.
-FOREIGN_ANNOTATIONS: Final = frozenset(
-    {
-        AZURE_PREFIX + "inject-proxy-sidecar",
-        AZURE_PREFIX + "proxy-sidecar-port",
-        AZURE_PREFIX + "use-identity-binding",
-    }
-)
-
 TOKEN_FILE_VARIABLE: Final = "AZURE_FEDERATED_TOKEN_FILE"
 OIDC_TOKEN_FILE_VARIABLE: Final = "M365_OIDC_TOKEN_FILE_PATH"
 
@@ -69,6 +60,13 @@ TOKEN_FILE: Final = "azure-identity-token"
 # Where our token goes when somebody else's volume has the name or somebody else's mount has the path.
 OTHER_VOLUME: Final = "m365-identity-token"
 OTHER_MOUNT_PATH: Final = "/var/run/secrets/m365/tokens"
+
+PREFLIGHT_CONTAINER: Final = "m365-preflight"
+TOKEN_ENDPOINT_CONTAINER: Final = "m365-token-endpoint"
+# The managed-identity protocol of App Service; the helper's `serve` listens where the first of them says.
+IDENTITY_ENDPOINT_VARIABLE: Final = "IDENTITY_ENDPOINT"
+IDENTITY_HEADER_VARIABLE: Final = "IDENTITY_HEADER"
+IDENTITY_ENDPOINT: Final = "http://127.0.0.1:42356/msi/token"
 
 DEFAULT_EXPIRATION: Final = 3600  # seconds
 MINIMUM_EXPIRATION: Final = 3600

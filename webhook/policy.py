@@ -17,7 +17,7 @@ class Policy:
 
     scope: which pods are asked about, one of SCOPES. own_namespace: where the webhook itself runs, never touched.
     tenant_id, cloud: for ServiceAccounts that do not say; tenant_id may be "". audience: of every token, "" for each
-    cloud's own.
+    cloud's own. helper_image: what preflight and token-endpoint run in, "" when they are not offered.
     """
 
     scope: str = POD_LABEL
@@ -25,3 +25,4 @@ class Policy:
     tenant_id: str = ""
     cloud: str = "public"
     audience: str = ""
+    helper_image: str = ""

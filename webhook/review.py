@@ -40,7 +40,9 @@ class Request(NamedTuple):
     @property
     def account_name(self) -> str:
         """The pod's ServiceAccount; the ServiceAccount plugin fills it in before any webhook is called."""
-        return str(self.pod["spec"].get("serviceAccountName") or "default")
+        spec = self.pod["spec"]
+        # The second is deprecated, and kube-apiserver makes the first of it; a manifest may have it alone.
+        return str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
 
 
 def parse(body: bytes | bytearray) -> Request:
@@ -101,10 +103,12 @@ def pod_problem(pod: Any) -> str:
     spec = pod.get("spec")
     if not isinstance(spec, dict):
         return ".spec: expected an object"
-    account = spec.get("serviceAccountName")
-    problem = _text_problem(account, MAXIMUM_NAME)
-    if problem:
-        return f".spec.serviceAccountName{problem}"
+    for key in ("serviceAccountName", "serviceAccount"):
+        problem = _text_problem(spec.get(key), MAXIMUM_NAME)
+        if problem:
+            return f".spec.{key}{problem}"
+    if not isinstance(spec.get("os"), (dict, NoneType)):
+        return ".spec.os: expected an object"
     if not isinstance(spec.get("containers"), list):
         return ".spec.containers: expected a list"
     for key in ("volumes", "containers", "initContainers"):

@@ -179,6 +179,11 @@ def _one_of(allowed: Iterable[str]) -> Callable[[str], str]:
 _LABEL: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _tenant = _matching(is_tenant, "the tenant's GUID or domain")
 _audience = _matching(is_audience, "an audience of at most 600 characters without spaces")
+# What a container runtime takes: [HOST[:PORT]/]PATH[:TAG][@DIGEST].
+_image = _matching(
+    lambda text: re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._:/-]{0,400}(@sha256:[0-9a-f]{64})?", text) is not None,
+    "an image such as registry.example.com/m365-workload-identity:1.2.3",
+)
 _namespace = _matching(lambda text: re.fullmatch(_LABEL, text) is not None, "a namespace's name")
 _object_name = _matching(lambda text: re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", text) is not None, "an object's name")
 
@@ -206,6 +211,7 @@ _OPTIONS: Final = (
     _Option("tenant_id", "TENANT", "for ServiceAccounts that name none: GUID or domain", _tenant, policy=True),
     _Option("cloud", "CLOUD", f"{', '.join(CLOUDS)} (public)", _one_of(CLOUDS), policy=True),
     _Option("audience", "AUDIENCE", "of every token (by cloud)", _audience, policy=True),
+    _Option("helper_image", "IMAGE", "that preflight and token-endpoint run in (none)", _image, policy=True),
     _Option(
         "own_namespace",
         "NAMESPACE",

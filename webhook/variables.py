@@ -4,25 +4,48 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from webhook.identity import Identity
-from webhook.names import OIDC_TOKEN_FILE_VARIABLE, TOKEN_FILE_VARIABLE
+from webhook.names import (
+    IDENTITY_ENDPOINT,
+    IDENTITY_ENDPOINT_VARIABLE,
+    IDENTITY_HEADER_VARIABLE,
+    OIDC_TOKEN_FILE_VARIABLE,
+    TOKEN_ENDPOINT_CONTAINER,
+    TOKEN_FILE_VARIABLE,
+)
 
 _LONGEST_REMEMBERED: Final = 256  # characters of a path; a stranger's may have thousands
 _MOST_REMEMBERED: Final = 16  # paths; nearly every container has its token at the same one
+
+
+class EnvVar(NamedTuple):
+    """One variable: with a plain value, or with what `field` of the pod says once there is one."""
+
+    name: str
+    value: str = ""
+    field: str = ""
+
+    def entry(self) -> dict[str, Any]:
+        """As it stands in a container."""
+        if self.field:
+            reference = {"apiVersion": "v1", "fieldPath": self.field}
+            return {"name": self.name, "valueFrom": {"fieldRef": reference}}
+        return {"name": self.name, "value": self.value}
+
+
 _NAMES: Final = frozenset(
     {
         TOKEN_FILE_VARIABLE,
         OIDC_TOKEN_FILE_VARIABLE,
         *("M365_CLIENT_ID", "M365_TENANT_ID", "M365_AUTH_METHOD", "M365_CLOUD"),
         *("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"),
+        IDENTITY_ENDPOINT_VARIABLE,
+        IDENTITY_HEADER_VARIABLE,
     }
 )
-
-
-class EnvVar(NamedTuple):
-    """One variable with a plain value."""
-
-    name: str
-    value: str
+_ENDPOINT: Final = (
+    EnvVar(IDENTITY_ENDPOINT_VARIABLE, IDENTITY_ENDPOINT),
+    EnvVar(IDENTITY_HEADER_VARIABLE, field="metadata.uid"),
+)
 
 
 class Missing(NamedTuple):
@@ -35,7 +58,8 @@ class Missing(NamedTuple):
 def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -> Missing:
     """The variables that `container` lacks; `token_file` is the path of its token, "" when that is not known.
 
-    One that the container sets itself, by value or valueFrom, is the user's and stays.
+    One that the container sets itself, by value or valueFrom, is the user's and stays. The two of the managed-identity
+    protocol are one: whoever sets either means an endpoint of their own.
     """
     environment = identity.environments.get(token_file)
     if environment is None:
@@ -45,13 +69,15 @@ def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -
     own = {entry.get("name"): entry for entry in container.get("env") or ()}
     if own.keys().isdisjoint(_NAMES):
         return Missing(environment, ())
+    own_endpoint = not own.keys().isdisjoint(each.name for each in _ENDPOINT)
     lacking = []
     different = []
     for variable in environment:
         entry = own.get(variable.name)
         if entry is None:
-            lacking.append(variable)
-        elif "valueFrom" not in entry and entry.get("value", "") != variable.value:
+            if not own_endpoint or variable not in _ENDPOINT:
+                lacking.append(variable)
+        elif not variable.field and "valueFrom" not in entry and entry.get("value", "") != variable.value:
             different.append(variable.name)
     return Missing(tuple(lacking), tuple(different))
 
@@ -74,4 +100,6 @@ def _environment(identity: Identity, token_file: str) -> Iterator[EnvVar]:
             "AZURE_TENANT_ID": identity.azure_tenant_id,
             "AZURE_AUTHORITY_HOST": identity.cloud.authority,
         }
-    return (EnvVar(name, value) for name, value in values.items() if value)
+    yield from (EnvVar(name, value) for name, value in values.items() if value)
+    if TOKEN_ENDPOINT_CONTAINER in identity.helpers:
+        yield from _ENDPOINT

@@ -6,7 +6,7 @@ cases of one subject, a YAML document each:
     about: One sentence: what the webhook does here.
     namespace: shop                  # where the pod is made; left out: shop
     namespaceLabels: {}              # labels of that namespace; left out: none
-    policy: {scope: pod-label}       # settings that differ from Policy(): scope, tenant_id, cloud, audience
+    policy: {scope: pod-label}       # those that differ from Policy(): scope, tenant_id, cloud, …
     serviceAccount:                  # the one the pod names, or `default`.
       annotations: {}                #   left out: the usual one; {}: without annotations; null: there is none
     apiserver: why not               # only where a real kube-apiserver refuses or rewrites this pod
@@ -19,17 +19,21 @@ cases of one subject, a YAML document each:
       volume: usual                  # the volume that is added; left out: none
       containers:                    # those that get something, by name, init containers and others alike
         app: usual
+      helpers: [m365-preflight]      # the init containers that are added, in their order; left out: none
 
 `message` and each warning may also be `{contains: text}` or `{contains: [text, text]}`. Texts name the default
 namespace only as `shop/`, so that `Case.moved` can put the case elsewhere.
 
 A volume is `usual` (azure-identity-token, 3600 s, the public audience) or `{name, audience, expirationSeconds}`, where
 what is left out is as usual. A container is `usual` (the eight variables of the usual ServiceAccount and the usual
-mount), or `{env, but, mount}`:
+mount), or `{env, but, mount, endpoint}`:
 
     env:    `usual` (also when left out), or the variables that come before the container's own, in this order; {}: none
     but:    values among them that differ; null: that variable is not injected
     mount:  `usual` (also when left out), null: none, or `{name, mountPath}`, where what is left out is as usual
+    endpoint: true when the two variables of the token endpoint come after the others
+
+A helper has the usual variables and the usual mount, and with m365-token-endpoint among them also its two.
 
 The usual ServiceAccount is annotated with azure.workload.identity/client-id and tenant-id, see CLIENT and TENANT.
 """
@@ -73,6 +77,37 @@ USUAL_VOLUME: Final = {
 
 Json = dict[str, Any]
 
+ENDPOINT: Final[tuple[Json, ...]] = (
+    {"name": "IDENTITY_ENDPOINT", "value": "http://127.0.0.1:42356/msi/token"},
+    {"name": "IDENTITY_HEADER", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.uid"}}},
+)
+HELPER: Final[Json] = {
+    "resources": {"limits": {"memory": "128Mi"}, "requests": {"cpu": "10m", "memory": "64Mi"}},
+    "securityContext": {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+        "runAsGroup": 65532,
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    },
+    "terminationMessagePolicy": "FallbackToLogsOnError",
+}
+HELPERS: Final[Mapping[str, Json]] = {
+    "m365-preflight": {"command": ["m365-identity", "preflight"]},
+    "m365-token-endpoint": {
+        "command": ["m365-identity", "serve"],
+        "restartPolicy": "Always",
+        "startupProbe": {
+            "exec": {"command": ["m365-identity", "serve", "--probe"]},
+            "failureThreshold": 30,
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+        },
+    },
+}
+
 
 @dataclass(frozen=True)
 class Text:
@@ -104,7 +139,10 @@ class Addition:
 
 @dataclass(frozen=True)
 class Expected:
-    """What the webhook must answer. additions: by container name, those that get something. volume: the whole entry."""
+    """What the webhook must answer. additions: by container name, those that get something. volume: the whole entry.
+
+    helpers: the init containers that are added.
+    """
 
     outcome: str
     reason: str
@@ -112,6 +150,7 @@ class Expected:
     warnings: tuple[Text, ...]
     volume: Json | None
     additions: Mapping[str, Addition]
+    helpers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -131,7 +170,8 @@ class Case:
     @property
     def account_name(self) -> str:
         """The pod's ServiceAccount."""
-        return str(self.pod["spec"].get("serviceAccountName") or "default")
+        spec = self.pod["spec"]
+        return str(spec.get("serviceAccountName") or spec.get("serviceAccount") or "default")
 
     def request(self) -> Request:
         """The case as the core sees it."""
@@ -190,9 +230,18 @@ class Case:
                 container["env"] = [*copy.deepcopy(addition.env), *(container.get("env") or ())]
             if addition.mount:
                 container["volumeMounts"] = [*(container.get("volumeMounts") or ()), copy.deepcopy(addition.mount)]
+        helpers = [self._helper(name) for name in self.expect.helpers]
+        if helpers:
+            spec["initContainers"] = [*helpers, *(spec.get("initContainers") or ())]
         if self.expect.volume:
             spec["volumes"] = [*(spec.get("volumes") or ()), copy.deepcopy(self.expect.volume)]
         return pod
+
+    def _helper(self, name: str) -> Json:
+        env: list[Json] = [{"name": key, "value": value} for key, value in USUAL_ENV.items()]
+        env += ENDPOINT if "m365-token-endpoint" in self.expect.helpers else ()
+        own = {"name": name, "image": self.policy.helper_image, **HELPERS[name], **HELPER}
+        return copy.deepcopy({**own, "env": env, "volumeMounts": [{**USUAL_MOUNT, "readOnly": True}]})
 
 
 def load() -> list[Case]:
@@ -280,7 +329,7 @@ def _case(name: str, document: Json) -> Case:
     namespace = document.get("namespace", NAMESPACE)
     # Through JSON: what a YAML alias repeats must become two things, as it does on its way to the API server.
     pod = orjson.loads(orjson.dumps(document["pod"]))
-    account_name = pod["spec"].get("serviceAccountName") or "default"
+    account_name = pod["spec"].get("serviceAccountName") or pod["spec"].get("serviceAccount") or "default"
     stated = document.get("serviceAccount", {"annotations": USUAL_ANNOTATIONS})
     account = None
     if stated is not None:
@@ -300,7 +349,7 @@ def _case(name: str, document: Json) -> Case:
 
 
 def _expected(stated: Json) -> Expected:
-    _only({"outcome", "reason", "message", "warnings", "volume", "containers"}, stated, "expect")
+    _only({"outcome", "reason", "message", "warnings", "volume", "containers", "helpers"}, stated, "expect")
     outcome = stated.get("outcome", "injected")
     reason = stated.get("reason", "injected")
     if (outcome == "denied") != ("message" in stated):
@@ -316,6 +365,7 @@ def _expected(stated: Json) -> Expected:
         warnings=tuple(_text(each) for each in stated.get("warnings") or ()),
         volume=_volume(stated.get("volume")),
         additions={name: _addition(each) for name, each in (stated.get("containers") or {}).items()},
+        helpers=tuple(stated.get("helpers") or ()),
     )
 
 
@@ -341,7 +391,7 @@ def _volume(stated: str | Json | None) -> Json | None:
 
 
 def _addition(stated: str | Json) -> Addition:
-    values = {} if stated == "usual" else _as_object(stated, {"env", "but", "mount"})
+    values = {} if stated == "usual" else _as_object(stated, {"env", "but", "mount", "endpoint"})
     env = values.get("env", "usual")
     env = dict(USUAL_ENV if env == "usual" else env)
     changed = values.get("but") or {}
@@ -351,6 +401,7 @@ def _addition(stated: str | Json) -> Addition:
     if mount is not None:
         mount = USUAL_MOUNT if mount == "usual" else {**USUAL_MOUNT, **_as_object(mount, set(USUAL_MOUNT))}
     entries = tuple({"name": name, "value": value} for name, value in env.items() if value is not None)
+    entries += ENDPOINT if values.get("endpoint") else ()
     return Addition(entries, {**mount, "readOnly": True} if mount else None)
 
 

@@ -195,6 +195,38 @@ def test_our_way_to_apply_a_patch_is_jsonpatchs(pod: Json, annotations: dict[str
     assert operations == kept
 
 
+HELPED = Policy(tenant_id="contoso.com", helper_image="helper:1")
+HELPERS = {
+    "m365.workload.identity/preflight": "m365-preflight",
+    "m365.workload.identity/token-endpoint": "m365-token-endpoint",
+}
+
+
+@thorough
+@given(pods(), st.sets(st.sampled_from(sorted(HELPERS)), min_size=1))
+def test_helpers_come_first_once_and_change_nothing_else(pod: Json, asked: set[str]) -> None:
+    """Whatever the pod looks like: its own containers are all there, in their order, with their own values."""
+    pod["metadata"]["annotations"] = {**(pod["metadata"].get("annotations") or {}), **dict.fromkeys(asked, "true")}
+    review, usual = request(pod), account(USUAL_ANNOTATIONS)
+    first = decide_early(review, HELPED) or decide(review, usual, HELPED)
+    if first.outcome != "injected":
+        return
+    after = apply(pod, first.operations)
+    assert after == jsonpatch.apply_patch(copy.deepcopy(pod), copy.deepcopy(list(first.operations)))
+    skipped = pod["metadata"]["annotations"].get("azure.workload.identity/skip-containers", "")
+    expected = [name for key, name in HELPERS.items() if key in asked and name not in skipped]
+    names = [container["name"] for container in after["spec"].get("initContainers") or ()]
+    assert names == expected + [container["name"] for container in pod["spec"].get("initContainers") or ()]
+    for old, new in zip(all_containers(pod), all_containers(after)[len(expected) :], strict=True):
+        assert {**old, "env": 0, "volumeMounts": 0} == {**new, "env": 0, "volumeMounts": 0}
+    for helper in all_containers(after)[: len(expected)]:
+        file = next(each["value"] for each in helper["env"] if each["name"] == "AZURE_FEDERATED_TOKEN_FILE")
+        assert file.startswith(helper["volumeMounts"][0]["mountPath"] + "/")
+    again = request(after)
+    second = decide_early(again, HELPED) or decide(again, usual, HELPED)
+    assert (second.operations, second.reason) == ((), "already-injected")
+
+
 ANY_ANNOTATIONS = st.dictionaries(
     st.sampled_from(
         [

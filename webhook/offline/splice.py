@@ -110,11 +110,14 @@ class _Splicer:
         yield self._lines(self._below(node, column), lines, column)
 
     def _entries(self, node: Items, old: list[Any], new: list[Any], key: Node | None) -> Iterator[Edit]:
-        before = next((index for index, value in enumerate(new) if old and value is old[0]), 0)
-        if len(old) == len(new):
-            for child, was, becomes in zip(node.nodes, old, new, strict=True):
-                yield from self._walk(child, was, becomes, None)
-        elif node.flow:
+        grown = len(new) - len(old)
+        # Where a list grows at its end, its entries stay what they are; at its front they may change as well.
+        before = 0 if not old or new[0] is old[0] else grown
+        for child, was, becomes in zip(node.nodes, old, new[before : before + len(old)], strict=True):
+            yield from self._walk(child, was, becomes, None)
+        if not grown:
+            return
+        if node.flow:
             yield from self._inline_entries(node, new[:before], new[before + len(old) :])
         else:
             # An anchor stands on the line of the key, before the dashes.
