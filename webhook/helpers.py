@@ -24,7 +24,7 @@ _SECURITY: Final = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 _PROBE: Final = {
-    "exec": {"command": ["m365-identity", "serve", "--probe"]},
+    "exec": {"command": ["m365-identity", "serve", "--check"]},
     "failureThreshold": 30,
     "periodSeconds": 1,
     "timeoutSeconds": 5,

@@ -100,7 +100,7 @@ HELPERS: Final[Mapping[str, Json]] = {
         "command": ["m365-identity", "serve"],
         "restartPolicy": "Always",
         "startupProbe": {
-            "exec": {"command": ["m365-identity", "serve", "--probe"]},
+            "exec": {"command": ["m365-identity", "serve", "--check"]},
             "failureThreshold": 30,
             "periodSeconds": 1,
             "timeoutSeconds": 5,
