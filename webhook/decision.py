@@ -58,7 +58,8 @@ def decide_early(
     namespace_labels: of the pod's namespace, or None when they are not known (kube-apiserver has then applied them).
     """
     reason = passed_over(request, policy, namespace_labels)
-    if not reason and not receiving(request.pod["spec"], skipped(request)):
+    spec, skip = request.pod["spec"], skipped(request)
+    if not reason and (skip or not spec["containers"]) and not receiving(spec, skip):
         reason = "all-skipped"
     return _unchanged(reason) if reason else None
 

@@ -42,6 +42,8 @@ _RESOURCES: Final = {"limits": {"memory": "128Mi"}, "requests": {"cpu": "10m", "
 
 def lacking_helpers(spec: Mapping[str, Any], identity: Identity) -> list[dict[str, Any]]:
     """The containers that the pod `spec` lacks of `identity.helpers`, but for their variables and their mount."""
+    if not identity.helpers:
+        return []
     present = {container.get("name") for container in spec.get("initContainers") or ()}
     return [
         {

@@ -150,9 +150,10 @@ def _check(pod: Mapping[str, Any], operations: Sequence[Operation]) -> None:
     """
     before, after = pod["spec"], apply(pod, operations)["spec"]
     _check_unique("volume", "name", before.get("volumes"), after.get("volumes"))
-    _check_unique("container", "name", _containers(before), _containers(after))
     for kind in KINDS:
         old_ones, new_ones = before.get(kind) or (), after.get(kind) or ()
+        if len(new_ones) > len(old_ones):
+            _check_unique("container", "name", _containers(before), _containers(after))
         for old, new in zip(old_ones, new_ones[len(new_ones) - len(old_ones) :], strict=True):
             if new is not old:
                 _check_unique("variable", "name", old.get("env"), new.get("env"))
