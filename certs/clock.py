@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -11,14 +13,22 @@ __all__ = ["Chance", "Clock", "SystemClock", "system_chance"]
 
 
 class Clock(Protocol):
-    """The wall clock, not the monotonic one: what certificates are judged by, and right again after a suspend."""
+    """The wall clock, which certificates are judged by, and beside it one that nobody can set."""
 
     def now(self) -> datetime:
-        """The time, aware and in UTC."""
+        """The time, aware and in UTC. It may be wrong, and jump."""
+        ...
+
+    def ticks(self) -> float:
+        """Seconds since some moment: how much time has passed, that of a suspend included, whatever `now` says."""
         ...
 
     async def sleep(self, seconds: float) -> None:
         """Wait. Callers ask for a minute at most, then look at `now` again: clocks jump, machines are suspended."""
+        ...
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Raises TimeoutError out of an `async with` that takes longer."""
         ...
 
 
@@ -30,16 +40,27 @@ class Chance(Protocol):
         ...
 
 
+_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the second stands still in a suspend
+
+
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clock: everything here that depends on time asks this one."""
 
     def now(self) -> datetime:
-        """The time, aware and in UTC."""
+        """See `Clock`."""
         return datetime.now(UTC)
 
+    def ticks(self) -> float:
+        """See `Clock`."""
+        return time.clock_gettime(_BOOT)
+
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """See `Clock`."""
         await asyncio.sleep(seconds)
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """See `Clock`."""
+        return asyncio.timeout(seconds)
 
 
 def system_chance() -> Chance:

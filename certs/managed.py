@@ -10,11 +10,12 @@ when it begins and one line when it is over. Nothing here stops serving: whateve
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ from certs.errors import (
     CertificateError,
     Conflict,
     DialError,
+    Forbidden,
     NotFound,
     RefusedDial,
     StoreError,
@@ -49,6 +51,8 @@ _T = TypeVar("_T")
 
 _STEPS = 16  # in one round: a first start needs 4, a rotation 6, the rest is for conflicts
 _PATIENCE = 3  # rounds for which the API server may be away before a line is logged
+_GLANCE = 1.0  # seconds: how soon a wall clock that jumped is noticed
+_JUMP = 5.0  # seconds more or fewer than were waited for: the clock was set, or the machine suspended
 
 
 class SelfManagedSource:
@@ -87,8 +91,10 @@ class SelfManagedSource:
         self._trusted: bool | None = None
         self._dialled: tuple[object, str] | None = None
         self._refused = False
-        self._dials_in_vain = self._rounds_in_vain = 0
-        self._away: Counter[str] = Counter()
+        self._dials_in_vain = self._rounds_in_vain = self._passing = 0
+        self._away: dict[str, tuple[type[CertificateError], int]] = {}
+        self._allowed: set[str] = set()
+        self._checked = self._clock.now(), self._clock.ticks()
         self._problems: dict[str, Problem] = {}
 
     async def start(self) -> None:
@@ -98,13 +104,19 @@ class SelfManagedSource:
     async def run(self) -> None:
         """Round after round, until cancelled."""
         while True:
-            await self._clock.sleep(self._pause())
+            await self._rest(self._pause())
             await self._guarded_round()
             await self._dial_if_due()
 
     def healthy(self) -> bool:
-        """A leaf is served, every caBundle of ours vouches for it, and no fresh connection was turned away."""
-        return self.serving.usable() and self._trusted is True and not self._refused
+        """A leaf is served, every caBundle of ours vouches for it, and no fresh connection was turned away.
+
+        The leaf expires when that much time has passed since the end of the last round, or since it was signed: a clock
+        that was set meanwhile is no reason to take no calls, and the round that is due then judges by it.
+        """
+        (time, ticks), not_after = self._checked, self.serving.not_after
+        passed = timedelta(seconds=self._clock.ticks() - ticks)
+        return not_after is not None and time + passed <= not_after and self._trusted is True and not self._refused
 
     def describe(self) -> Description:
         """The state as of the last round."""
@@ -127,7 +139,7 @@ class SelfManagedSource:
         """Read, do what is missing, and read again until nothing is."""
         problems: dict[str, Problem] = {}
         skip: set[type[Step]] = set()
-        away = self._counts["unavailable"]
+        passing = self._passing
         for _ in range(_STEPS):
             look = await self._look(problems)
             step = next_step(replace(look.view, skip=frozenset(skip)), self._settings)
@@ -135,7 +147,8 @@ class SelfManagedSource:
                 break
             kind = type(step).__name__
             try:
-                self._leaf = await self._performer.perform(step, look) or self._leaf
+                if leaf := await self._performer.perform(step, look):
+                    self._leaf, self._checked = leaf, (self._clock.now(), self._clock.ticks())
                 self._away.pop(kind, None)
             except (Conflict, UntimelyPair) as error:
                 # Another replica was faster, or this process was suspended between reading and signing.
@@ -145,9 +158,9 @@ class SelfManagedSource:
             except CertificateError as error:
                 skip.add(type(step))
                 self._note(problems, kind, error, advice.step(step, error, self._settings))
-            if self._away["trust"] or self._away["secret"]:
+            if self._away.keys() & {"trust", "secret"}:
                 break  # one time limit a round is enough
-        self._rounds_in_vain = self._rounds_in_vain + 1 if self._counts["unavailable"] > away else 0
+        self._rounds_in_vain = self._rounds_in_vain + 1 if self._passing > passing else 0
         self._conclude(look.view, problems)
 
     async def _look(self, problems: dict[str, Problem]) -> Look:
@@ -202,11 +215,11 @@ class SelfManagedSource:
 
     def _conclude(self, view: View, problems: dict[str, Problem]) -> None:
         settings, leaf = self._settings, self._leaf
-        self._view = view
+        self._view, self._checked = view, (self._clock.now(), self._clock.ticks())
         current = view.state.current if view.state else None
         if view.entries is not None:
             self._trusted = leaf is not None and fingerprint(leaf.authority) in common(view.entries)
-        elif "trust" not in problems and not self._away["trust"]:
+        elif "trust" not in problems and "trust" not in self._away:
             self._trusted, problems["webhook"] = False, advice.no_webhook(settings)
         if view.api_time is not None and clock_is_off(view, settings):
             problems["clock"] = advice.clock(view.now, view.api_time, settings)
@@ -239,18 +252,27 @@ class SelfManagedSource:
             self._tell({area: problem for area, problem in self._problems.items() if area != "dial"})
 
     def _note(self, problems: dict[str, Problem], area: str, error: CertificateError, problem: Problem) -> None:
-        """Something failed. An API server that is away for a moment is nobody's business."""
+        """Something failed. An API server that is away for a moment is nobody's business.
+
+        Nor is one that has just started and forbids, before it has read its rules, what it allowed until then.
+        """
         if isinstance(error, Unavailable):
             self._counts["unavailable"] += 1
-            self._away[area] += 1
-            if self._away[area] < _PATIENCE:
+        if isinstance(error, Unavailable) or (isinstance(error, Forbidden) and area in self._allowed):
+            self._passing += 1
+            kind, count = self._away.get(area, (type(error), 0))
+            self._away[area] = type(error), count + 1 if kind is type(error) else 1
+            if self._away[area][1] < _PATIENCE:
                 _log.debug("%s: %s", area, error)
+                if area in self._problems:  # it is not over either
+                    problems[area] = self._problems[area]
                 return
         problems[area] = problem
 
     def _clear(self, problems: dict[str, Problem], area: str) -> None:
         problems.pop(area, None)
         self._away.pop(area, None)
+        self._allowed.add(area)
 
     def _tell(self, problems: dict[str, Problem]) -> None:
         """One line when something begins or changes its kind, and one when it is over."""
@@ -273,6 +295,17 @@ class SelfManagedSource:
             return min(interval, 2.0**in_vain) * (0.5 + chance / 2)
         return interval * (1 - chance / 5)
 
+    async def _rest(self, seconds: float) -> None:
+        """Wait, but not on when the wall clock shows another time than it should: then a round is due at once."""
+        glances = math.ceil(seconds / _GLANCE)
+        for _ in range(glances):
+            before = self._clock.now()
+            await self._clock.sleep(seconds / glances)
+            passed = (self._clock.now() - before).total_seconds()
+            if abs(passed - seconds / glances) > _JUMP:
+                _log.debug("the clock went on by %.0f s within %.1f s", passed, seconds / glances)
+                return
+
     async def _guarded_round(self) -> None:
         """A bug in a round must not end the rounds: the next one may heal what this one could not."""
         try:
@@ -284,4 +317,4 @@ class SelfManagedSource:
             _log.error("a round failed: %s at %s. Report it; serving goes on", type(error).__name__, place)
 
     async def _limited(self, call: Awaitable[_T]) -> _T:
-        return await limited(call, limit=self._settings.call_limit)
+        return await limited(call, limit=self._settings.call_limit, clock=self._clock)

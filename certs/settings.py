@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from certs.authority import BACKDATED
+
 __all__ = ["Settings"]
+
+_SHORTEST_INTERVAL = timedelta(milliseconds=100)  # more often is a burden to the API server and no use to anybody
+_SMALLEST_SKEW = timedelta(seconds=2)  # the API server tells its time in whole seconds, and an answer takes a moment
+_LONGEST_LIFE = timedelta(days=36500)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the self-managed mode is told. Raises ValueError that lists everything wrong at once."""
+    """What the self-managed mode is told.
+
+    Raises ValueError with everything that is wrong, separated by `; `: each setting by the name of its flag, its value,
+    and what was expected.
+    """
 
     secret: str
     """`namespace/name`."""
@@ -32,22 +42,60 @@ class Settings:
     settle: timedelta = timedelta(seconds=120)
     """How long an authority must have been read in every caBundle before it replaces one that works."""
     skew: timedelta = timedelta(hours=1)
-    """By how much a replica's clock may differ from the API server's."""
+    """By how much a replica's clock may differ from the API server's. A leaf is replaced that much before its end."""
     call_limit: timedelta = timedelta(seconds=10)
     """For one call of the API."""
 
     def __post_init__(self) -> None:
-        wrong = []
-        if self.name not in self.names:
-            wrong.append(f"the name {self.name} is not among the names of the leaf")
-        for field_name in ("authority_lifetime", "leaf_lifetime", "interval", "call_limit"):
-            if getattr(self, field_name) <= timedelta(0):
-                wrong.append(f"{field_name} must be more than nothing")
-        if self.leaf_lifetime > self.authority_lifetime / 2:
-            wrong.append("leaf_lifetime must be at most half of authority_lifetime")
-        if self.interval > self.leaf_lifetime / 6:
-            wrong.append("two intervals must fit into the last third of leaf_lifetime")
-        if self.settle + 4 * self.interval > self.authority_lifetime / 3:
-            wrong.append("settle and four intervals must fit into the last third of authority_lifetime")
+        wrong = [] if self.name in self.names else [f"the name {self.name} is not among the names of the leaf"]
+        wrong += self._out_of_bounds() + self._contradictions()
         if wrong:
             raise ValueError("; ".join(wrong))
+
+    def _out_of_bounds(self) -> list[str]:
+        """What cannot work whatever the other settings are."""
+        least = timedelta(seconds=1)
+        bounds = (
+            ("--ca-lifetime", self.authority_lifetime, least, _LONGEST_LIFE),
+            ("--leaf-lifetime", self.leaf_lifetime, least, _LONGEST_LIFE),
+            ("--interval", self.interval, _SHORTEST_INTERVAL, _LONGEST_LIFE),
+            ("--settle", self.settle, timedelta(0), _LONGEST_LIFE),
+            ("--skew", self.skew, _SMALLEST_SKEW, BACKDATED),
+            ("the time limit of a call", self.call_limit, timedelta(milliseconds=1), _LONGEST_LIFE),
+        )
+        return [
+            f"{name} is {_plain(value)}, expected {_plain(low)} to {_plain(high)}"
+            for name, value, low, high in bounds
+            if not low <= value <= high
+        ]
+
+    def _contradictions(self) -> list[str]:
+        """What leaves too little time between a renewal, at two thirds of a life, and the end of that life."""
+        wrong = []
+        if self.leaf_lifetime > self.authority_lifetime / 2:
+            half = _plain(self.authority_lifetime / 2)
+            wrong.append(
+                f"--leaf-lifetime is {_plain(self.leaf_lifetime)}, expected at most half of --ca-lifetime: {half}"
+            )
+        least = 3 * (self.skew + 2 * self.interval)
+        if self.leaf_lifetime < least:
+            wrong.append(
+                f"--leaf-lifetime is {_plain(self.leaf_lifetime)}, expected at least {_plain(least)}: --skew "
+                f"({_plain(self.skew)}) and two of --interval ({_plain(self.interval)}) fit into its last third"
+            )
+        least = 3 * (self.skew + self.settle + 4 * self.interval)
+        if self.authority_lifetime < least:
+            wrong.append(
+                f"--ca-lifetime is {_plain(self.authority_lifetime)}, expected at least {_plain(least)}: --skew "
+                f"({_plain(self.skew)}), --settle ({_plain(self.settle)}) and four of --interval "
+                f"({_plain(self.interval)}) fit into its last third"
+            )
+        return wrong
+
+
+def _plain(duration: timedelta) -> str:
+    """As flags have it, in the largest unit that leaves a whole number: 14d, 90m, 0.5s."""
+    for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60)):
+        if duration and not duration % timedelta(seconds=seconds):
+            return f"{duration // timedelta(seconds=seconds)}{unit}"
+    return f"{duration.total_seconds():g}s"

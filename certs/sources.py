@@ -88,6 +88,7 @@ class FilesSource:
     """A pair that someone else keeps in files: cert-manager's Secret mount, a PodCertificate, anything.
 
     The content is read every `interval` seconds and compared; inotify misses the symbolic links that the kubelet swaps.
+    That is no setting: two small reads cost nothing, and the kubelet itself takes up to a minute to swap a mount.
     A pair that is half written, does not match, is expired or is not for `names` changes nothing: the old context
     serves on, one error line says so, and the next reading tries again. `key` is left out where one file holds both.
     """

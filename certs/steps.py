@@ -6,7 +6,6 @@ lost; what is read next decides, so nothing here is remembered but counts.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable
@@ -61,10 +60,10 @@ class Look:
     """Fingerprints that every caBundle held at an earlier reading and one lacks now."""
 
 
-async def limited(call: Awaitable[_T], *, limit: timedelta) -> _T:
+async def limited(call: Awaitable[_T], *, limit: timedelta, clock: Clock) -> _T:
     """What `call` gives. Raises `Unavailable` after `limit`, when it may have happened all the same."""
     try:
-        async with asyncio.timeout(limit.total_seconds()):
+        async with clock.limit(limit.total_seconds()):
             return await call
     except TimeoutError:
         raise Unavailable(f"no answer within {limit.total_seconds():g} s") from None
@@ -211,7 +210,7 @@ class Performer:
             _log.warning("Secret %s: could not be kept: %s", self._settings.secret, "; ".join(state.problems))
 
     async def _limited(self, call: Awaitable[_T]) -> _T:
-        return await limited(call, limit=self._settings.call_limit)
+        return await limited(call, limit=self._settings.call_limit, clock=self._clock)
 
 
 def _subject(authority: Authority) -> str:

@@ -5,8 +5,6 @@ import json
 import ssl
 import tempfile
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from certs.authority import make_authority, make_leaf
-from tests.cluster import kubeconfig
-from tests.cluster.kubeconfig import Access
+from tests.cluster.relay import Answer, Cut
+from tests.cluster.relay import relay as relayed
 
 Patch = list[dict[str, Any]]
 
@@ -67,6 +65,14 @@ def other_webhook(patch: Callable[[dict[str, Any]], Patch]) -> Iterator[OtherWeb
         yield OtherWebhook(f"https://127.0.0.1:{server.server_address[1]}/", authority.pem)
 
 
+_FAULTS: dict[str, Answer] = {
+    "rubbish": Answer(200, b'{"kind": "ServiceAccount", "metadata": "?"}'),
+    "not-json": Answer(200, b"<html>a proxy's login page</html>"),
+    "error": Answer(500, b'{"kind": "Status", "message": "etcdserver: request timed out"}'),
+    "forbidden": Answer(403, b'{"kind": "Status", "message": "serviceaccounts is forbidden"}'),
+}
+
+
 @dataclass
 class Relay:
     """Stands between the webhook and the API server, and does to requests what `behaviour` says.
@@ -74,7 +80,6 @@ class Relay:
     asked: set at each request, so that a test can wait for the first one that went wrong.
     """
 
-    server: str
     behaviour: str = "pass"
     asked: threading.Event = field(default_factory=threading.Event)
     healed: threading.Event = field(default_factory=threading.Event)
@@ -90,67 +95,20 @@ class Relay:
         self.behaviour = "pass"
         self.healed.set()
 
-
-_ANSWERS: dict[str, tuple[int, bytes]] = {
-    "rubbish": (200, b'{"kind": "ServiceAccount", "metadata": "?"}'),
-    "not-json": (200, b"<html>a proxy's login page</html>"),
-    "error": (500, b'{"kind": "Status", "message": "etcdserver: request timed out"}'),
-    "forbidden": (403, b'{"kind": "Status", "message": "serviceaccounts is forbidden"}'),
-}
+    def decide(self, _method: str, _path: str, _body: bytes) -> Cut | Answer | None:
+        """What becomes of a request: tests.cluster.relay.Hook."""
+        behaviour = self.behaviour
+        self.asked.set()
+        if behaviour == "hang":
+            self.healed.wait(30)
+        return (lambda _moment, _status: True) if behaviour in ("close", "hang") else _FAULTS.get(behaviour)
 
 
 @contextmanager
 def relay(through: Path, folder: Path) -> Iterator[tuple[Relay, Path]]:
     """A relay to the API server of the kubeconfig `through`, and a kubeconfig that leads to the relay."""
-    access = kubeconfig.read(through)
-    authority = access.authority
-    context = ssl.create_default_context(cadata=authority.decode() if authority else None)
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            behaviour = state.behaviour
-            state.asked.set()
-            if behaviour == "close":
-                self.close_connection = True
-                return
-            if behaviour == "hang":
-                state.healed.wait(30)
-                self.close_connection = True
-                return
-            status, body = _ANSWERS.get(behaviour) or self.passed_on()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_POST = do_GET
-
-        def passed_on(self) -> tuple[int, bytes]:
-            length = int(self.headers.get("Content-Length") or 0)
-            request = urllib.request.Request(
-                access.server + self.path,
-                data=self.rfile.read(length) if length else None,
-                method=self.command,
-                headers={key: self.headers[key] for key in ("Authorization", "Content-Type") if self.headers[key]},
-            )
-            try:
-                with urllib.request.urlopen(request, context=context) as answer:
-                    return answer.status, answer.read()
-            except urllib.error.HTTPError as error:
-                with error:
-                    return error.code, error.read()
-
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state = Relay(f"http://127.0.0.1:{server.server_address[1]}")
-    path = folder / "relay.kubeconfig"
-    path.write_text(kubeconfig.render(Access(state.server, None, token=access.token)))
-    with serving(server):
+    state = Relay()
+    with relayed(through, folder, state.decide) as path:
         try:
             yield state, path
         finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -53,6 +54,12 @@ class FakeClock:
 
     def now(self) -> datetime:
         return self.world.time + self.ahead
+
+    def ticks(self) -> float:
+        return self.world.time.timestamp()
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        return asyncio.timeout(seconds)
 
     async def sleep(self, seconds: float) -> None:
         self.world.time += timedelta(seconds=seconds)

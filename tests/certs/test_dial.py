@@ -102,7 +102,7 @@ class Dialled:
             dialled.pauses.append(seconds)
             await clock.sleep(seconds)
 
-        self.replica.source._clock.sleep = sleep  # type: ignore[method-assign]
+        self.replica.source._rest = sleep  # type: ignore[method-assign]
         with pytest.raises(EndOfTest):
             await self.replica.source.run()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import gc
 import logging
@@ -14,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from certs import errors
+from certs import authority, errors, pem, store
 from certs.authority import make_authority, make_leaf
 from certs.errors import CertificateError, Forbidden, Unavailable
 from certs.pem import load_key, parse_pair, private_pem
@@ -160,6 +161,39 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:  # a folder, or someone else's that is gone again
         return b""
+
+
+GIVERS = frozenset(
+    {"Authority", "Pair", "make_authority", "make_leaf", "signer", "load_key", "parse_pair", "private_pem"}
+)
+"""What in `certs` gives out a private key, or holds one."""
+
+
+def imported(path: Path) -> set[tuple[str, str]]:
+    """Module and name of each `from module import name`, and module and "" of each `import module`."""
+    found: set[tuple[str, str]] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            found |= {(node.module or "", alias.name) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {(alias.name, "") for alias in node.names}
+    return found
+
+
+def test_keys_stay_inside_certs() -> None:
+    """The webhook asks for contexts and certificates. It passes the Secret's data on, and never reads a key in it."""
+    root = Path(__file__).parents[2]
+    modules = sorted((root / "webhook").rglob("*.py"))
+    assert len(modules) > 20
+    for path in modules:
+        for module, name in imported(path):
+            package = module.partition(".")[0]
+            assert not (package == "certs" and (name in GIVERS or not name)), f"{path.name}: {name or module}"
+            assert package != "cryptography" or (module, name) == ("cryptography", "x509"), f"{path.name}: {module}"
+        assert "ca.key" not in path.read_text(), path.name
+        assert "next.key" not in path.read_text(), path.name
+    for name in GIVERS:
+        assert any(hasattr(module, name) for module in (authority, pem, store))
 
 
 def test_every_error_is_in_the_tree() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.cluster import Cluster
-from tests.rotation.installation import Fleet, fleet
+from tests.rotation.fleet import Fleet, fleet
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -57,8 +57,6 @@ def bare(control_plane: Cluster) -> Iterator[Fleet]:
 def installed(bare: Fleet) -> Fleet:
     """An installation with its rights and its webhook configuration; no Secret and no replica yet."""
     installation = bare.installation
-    installation.grant_accounts()
-    installation.grant_configuration()
-    installation.grant_secret()
+    installation.grant_all()
     installation.register()
     return bare

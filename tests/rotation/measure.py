@@ -27,7 +27,8 @@ from pathlib import Path
 from certs import store
 from certs.authority import make_authority, make_leaf
 from tests.cluster.control_plane import ControlPlane
-from tests.rotation.installation import Fleet, Replica, fleet, seconds
+from tests.rotation.fleet import Fleet, Replica, fleet
+from tests.rotation.installation import OURS, seconds
 from tests.rotation.traffic import KeptOpen
 
 CONNECTIONS = 4
@@ -40,13 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=8.0, help="how long each measurement takes")
     options = parser.parse_args(arguments)
     with ControlPlane() as cluster, fleet(cluster) as made:
-        made.installation.grant_accounts()
-        made.installation.grant_configuration()
-        made.installation.grant_secret()
+        made.installation.grant_all()
         made.installation.register()
         replica = made.start(*seconds(interval=0.2, settle=1))
         made.await_ready()
-        bundle = made.installation.bundles()["labelled.m365.workload.identity"]
+        bundle = made.installation.bundles()[OURS[0]]
         cost, bare = handshake_seconds(replica, bundle, options.seconds), bare_seconds(options.seconds / 4)
         say(f"handshakes/s of one core: {1 / cost:.0f}; {cost / bare:.2f} times a bare OpenSSL server's CPU time")
         before = latencies(made, bundle, options.seconds)

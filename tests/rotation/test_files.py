@@ -12,10 +12,12 @@ from certs.pem import Pair, private_pem
 from tests.cluster.cluster import Cluster
 from tests.cluster.processes import wait_until
 from tests.cluster.registration import settle
-from tests.rotation.installation import Fleet, Replica
+from tests.rotation.fleet import Fleet, Replica
+from tests.rotation.timepiece import Timepiece
 from tests.rotation.traffic import Creating, KeptOpen, Repeated
 
-RE_READ_SECONDS = 10.0
+RATE = 5.0  # of the replica's clocks: it reads again every 10 s
+RE_READ_SECONDS = 10.0 / RATE
 
 
 class Mount:
@@ -70,7 +72,9 @@ def test_a_swapped_pair_is_served_and_no_create_fails(control_plane: Cluster, ba
     mount = Mount(tmp_path)
     mount.write(certificate(first), private_pem(first.key))
     installation.grant_accounts()
-    replica = bare.start(*mount.flags())
+    timepiece = Timepiece(tmp_path / "clock")
+    timepiece.run(RATE)
+    replica = bare.start(*mount.flags(), timepiece=timepiece)
     bare.await_ready()
     installation.register(bundle)
     settle(api)

@@ -10,7 +10,8 @@ import pytest
 from tests.admission.conftest import is_injected
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.registration import CONFIGURATIONS
-from tests.rotation.installation import SECRET, Fleet, seconds
+from tests.rotation.fleet import Fleet
+from tests.rotation.installation import SECRET, seconds
 from tests.rotation.watching import Watch, bundles, certificates, decoded
 
 REPLICAS = 5

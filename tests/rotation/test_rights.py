@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.processes import wait_until
-from tests.rotation.installation import HEALED_SECONDS, Fleet, Installation, seconds
-from tests.rotation.relay import relay
+from tests.cluster.relay import relay
+from tests.rotation.fleet import HEALED_SECONDS, Fleet
+from tests.rotation.installation import Installation, seconds
 
 ROUNDS = 4
 

@@ -12,7 +12,8 @@ from certs.pem import fingerprint
 from tests.cluster.cluster import Cluster
 from tests.cluster.processes import wait_until
 from tests.cluster.registration import CONFIGURATIONS
-from tests.rotation.installation import SECRET, Fleet, seconds
+from tests.rotation.fleet import Fleet
+from tests.rotation.installation import OURS, SECRET, seconds
 from tests.rotation.traffic import Creating, KeptOpen, Repeated, Verifying
 from tests.rotation.watching import Watch, bundles, certificates, decoded
 
@@ -27,12 +28,12 @@ def test_no_create_fails_in_five_rotations(
     """Three replicas, old keep-alive connections, fresh ones too: every one of them succeeds, all the time."""
     installation = installed.installation
     for _ in range(REPLICAS):
-        installed.start(*seconds(interval=0.5, settle=1.5, leaf=9, authority=18, skew=2))
+        installed.start(*seconds(interval=0.25, settle=1.5, leaf=7.5, authority=15, skew=2))
     installed.await_ready()
     with ExitStack() as stack:
         configuration = stack.enter_context(Watch(control_plane.api, CONFIGURATIONS, installation.name))
         stored = stack.enter_context(Watch(control_plane.api, installation.secrets_path, SECRET))
-        bundle = installation.bundles()["labelled.m365.workload.identity"]
+        bundle = installation.bundles()[OURS[0]]
         kept = [stack.enter_context(KeptOpen(installed, bundle)) for _ in range(2 * REPLICAS)]
         verifying = Verifying(installed, configuration)
         creating = [stack.enter_context(Creating(installation)) for _ in range(2)]

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from tests.admission.conftest import is_injected
-from tests.rotation.installation import Fleet, Installation, connect, review
+from tests.rotation.fleet import Fleet, connect, review
+from tests.rotation.installation import Installation
 from tests.rotation.watching import Watch, bundles
 
 __all__ = ["Creating", "KeptOpen", "Repeated", "Verifying"]

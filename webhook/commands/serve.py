@@ -1,10 +1,12 @@
 """`python -m webhook serve`: answers kube-apiserver until it is told to stop."""
 
 import argparse
-import asyncio
 import logging
+import resource
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from flask import request
 
 from certs.description import Source
 from certs.dial import Dialler
@@ -44,6 +46,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise SettingsError(
             ["where do ServiceAccounts come from? This is no pod: give --accounts PATH or --kubeconfig PATH"]
         )
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the private key that is served
     mode = _mode(settings, environ)
     log = configure(level=settings.log_level)
     log.line("info", "starting", version=__version__, settings=settings.effective() | {"certificates": mode})
@@ -62,7 +65,7 @@ def _service(settings: Settings, mode: str, files: FileAccounts | None, log: Log
     if files is None or mode == SELF_MANAGED:
         services.append(kube)
     certificates = _certificates(settings, mode, kube)
-    services.append(_certificate_task(certificates, metrics))
+    services.append(_certificate_task(certificates))
     checks["certificate"] = lambda: _certificate(certificates)
     source: AccountSource
     if files:
@@ -72,10 +75,17 @@ def _service(settings: Settings, mode: str, files: FileAccounts | None, log: Log
         source = cluster = ClusterAccounts(kube)
         checks["API server"] = lambda: cluster.health
         services.append(running("API server", cluster.ask_until_allowed))
+    operations = create_operations(state, metrics, checks)
+
+    @operations.before_request
+    def tell() -> None:
+        if request.path == "/metrics":
+            _measure(certificates, metrics)
+
     reviewer = Reviewer(CachedAccounts(source, counter=metrics.lookup), settings.policy)
     return Service(
         reviews=Application(reviewer.review, metrics=metrics, log=log, state=state, services=services),
-        operations=on_event_loop(create_operations(state, metrics, checks)),
+        operations=on_event_loop(operations),
         context=lambda: certificates.serving.listening_context,
         state=state,
         metrics=metrics,
@@ -109,24 +119,23 @@ def _certificates(settings: Settings, mode: str, kube: Kube) -> Source:
 
 
 @asynccontextmanager
-async def _certificate_task(certificates: Source, metrics: Metrics) -> AsyncIterator[None]:
-    """Keeps the certificate current and its metrics true."""
-
-    async def tell() -> None:
-        while True:
-            description = certificates.describe()
-            if description.not_after:
-                metrics.serving_not_after(description.not_after.timestamp())
-            if description.authority_not_after:
-                metrics.authority_not_after(description.authority_not_after.timestamp())
-            if description.trust_published is not None:
-                metrics.trust_published(published=description.trust_published)
-            metrics.certificate_events(description.counts)
-            await asyncio.sleep(10)
-
+async def _certificate_task(certificates: Source) -> AsyncIterator[None]:
+    """Keeps the certificate current."""
     await certificates.start()
-    async with running("certificates", certificates.run), running("certificate metrics", tell):
+    async with running("certificates", certificates.run):
         yield
+
+
+def _measure(certificates: Source, metrics: Metrics) -> None:
+    """What metrics tell of certificates, as it is at this moment."""
+    description = certificates.describe()
+    if description.not_after:
+        metrics.serving_not_after(description.not_after.timestamp())
+    if description.authority_not_after:
+        metrics.authority_not_after(description.authority_not_after.timestamp())
+    if description.trust_published is not None:
+        metrics.trust_published(published=description.trust_published)
+    metrics.certificate_events(description.counts)
 
 
 def _certificate(certificates: Source) -> tuple[bool, str]:

@@ -1,4 +1,4 @@
-"""A relay between one replica and its API server, where a test can cut off a request before or after it is done."""
+"""A relay between the webhook and its API server, where a test can answer, cut off, hold up or count each request."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import contextlib
 import http.client
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
@@ -16,15 +18,26 @@ from tests.cluster import kubeconfig
 from tests.cluster.api import Api
 from tests.cluster.kubeconfig import Access
 
-__all__ = ["Cut", "Hook", "Moment", "relay"]
+__all__ = ["Answer", "Cut", "Hook", "Moment", "relay"]
 
 Moment = Literal["before", "after"]
 Cut = Callable[[Moment, int], bool]
 """Asked before the request is passed on (status 0) and when it was answered, but not to the replica: ends it there?"""
-Hook = Callable[[str, str, bytes], Cut | None]
-"""Told of the method, path and body of each request."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the relay answers itself."""
+
+    status: int
+    body: bytes
+
+
+Hook = Callable[[str, str, bytes], Cut | Answer | None]
+"""Given the method, path and body of each request: what becomes of it. None passes it on, and its answer back."""
 
 PASSED_ON = ("Authorization", "Content-Type", "Accept")
+PASSED_BACK = ("Content-Type", "Date")
 BROKEN = (OSError, http.client.HTTPException)
 
 
@@ -48,24 +61,28 @@ def relay(through: Path, folder: Path, hook: Hook) -> Iterator[Path]:
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name: self.headers[name] for name in PASSED_ON if self.headers[name]}
-            cut = hook(self.command, self.path, body) or no_cut
+            decision = hook(self.command, self.path, body)
             self.close_connection = True
-            if cut("before", 0):
-                return
-            try:
-                answer = self.api.request(self.command, self.path, body or None, headers=headers)
-                if cut("after", answer.status):
+            with contextlib.suppress(*BROKEN):
+                if isinstance(decision, Answer):
+                    self.answer(decision.status, decision.body, {"Content-Type": "application/json"})
                     return
-                self.send_response_only(answer.status)
-                for name in ("Content-Type", "Date"):
-                    if answer.headers[name]:
-                        self.send_header(name, answer.headers[name])
-                self.send_header("Content-Length", str(len(answer.body)))
-                self.end_headers()
-                self.wfile.write(answer.body)
-                self.close_connection = False
-            except BROKEN:
-                return
+                if decision and decision("before", 0):
+                    return
+                answer = self.api.request(self.command, self.path, body or None, headers=headers)
+                if decision and decision("after", answer.status):
+                    return
+                self.answer(answer.status, answer.body, answer.headers)
+
+        def answer(self, status: int, body: bytes, headers: Mapping[str, str] | HTTPMessage) -> None:
+            self.send_response_only(status)
+            for name in PASSED_BACK:
+                if value := headers.get(name):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            self.close_connection = False
 
         do_POST = do_PUT = do_PATCH = do_GET
 
@@ -113,8 +130,3 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, *_: Any) -> None:
         """A client that is gone is what the test is about."""
-
-
-def no_cut(_moment: Moment, _status: int) -> bool:
-    """Lets everything pass."""
-    return False
