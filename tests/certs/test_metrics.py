@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+import webhook.service
 from certs.authority import make_authority, make_leaf
 from certs.description import Description
 from certs.serving import Serving
 from certs.sources import FilesSource
 from webhook.accounts import FileAccounts
-from webhook.commands import serve
 from webhook.logs import Log
 from webhook.settings import FILES, Settings
 from webhook.worker import Service
@@ -33,8 +33,8 @@ def write(path: Path, lifetime: timedelta) -> float:
 
 def service(source: object, monkeypatch: pytest.MonkeyPatch) -> Service:
     """What `serve` serves with this source of certificates."""
-    monkeypatch.setattr(serve, "_certificates", lambda *_: source)
-    return serve._service(Settings(), FILES, FileAccounts({}), Log(write=lambda _: None))
+    monkeypatch.setattr(webhook.service, "_certificates", lambda *_: source)
+    return webhook.service.service(Settings(), FILES, FileAccounts({}), Log(write=lambda _: None))
 
 
 async def asked(service: Service, path: str) -> tuple[int, str]:

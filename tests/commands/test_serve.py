@@ -275,3 +275,10 @@ def get(webhook: Running, path: str) -> tuple[int, str]:
         return response.status, response.read().decode()
     finally:
         connection.close()
+
+
+def test_the_parent_process_holds_no_more_than_it_needs() -> None:
+    """It only watches the worker, which imports what it serves with by itself."""
+    code = "import sys, webhook.commands.serve; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"flask", "kubernetes", "aiohttp", "webhook.service"} & set(done.stdout.split())

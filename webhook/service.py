@@ -1,0 +1,105 @@
+"""What a worker serves, put together from the settings."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from flask import request
+
+from certs.description import Source
+from certs.dial import Dialler
+from certs.managed import SelfManagedSource
+from certs.sources import DevelopmentSource, FilesSource
+from webhook import __version__
+from webhook.accounts import AccountSource, CachedAccounts, FileAccounts
+from webhook.kube import ClusterAccounts, Kube
+from webhook.logs import Log
+from webhook.metrics import Metrics
+from webhook.operations import Check, create_operations, on_event_loop
+from webhook.reviewer import Reviewer
+from webhook.server import Application, State, running
+from webhook.settings import SELF_MANAGED, Settings
+from webhook.stores import KubeConfiguration, KubeSecret
+from webhook.worker import Service
+
+_log = logging.getLogger("webhook")
+
+
+def service(settings: Settings, mode: str, files: FileAccounts | None, log: Log) -> Service:
+    """Everything that a worker serves. mode: where its certificate comes from, one of webhook.settings.CERTIFICATES."""
+    metrics, state = Metrics(version=__version__), State()
+    kube = Kube(settings.kubeconfig)
+    services: list[AbstractAsyncContextManager[object]] = []
+    checks: dict[str, Check] = {}
+    if files is None or mode == SELF_MANAGED:
+        services.append(kube)
+    certificates = _certificates(settings, mode, kube)
+    services.append(_certificate_task(certificates))
+    checks["certificate"] = lambda: _certificate(certificates)
+    source: AccountSource
+    if files:
+        source = files
+        checks["accounts"] = lambda: (True, f"{len(files)} from files")
+    else:
+        source = cluster = ClusterAccounts(kube)
+        checks["API server"] = lambda: cluster.health
+        services.append(running("API server", cluster.ask_until_allowed))
+    operations = create_operations(state, metrics, checks)
+
+    @operations.before_request
+    def tell() -> None:
+        if request.path == "/metrics":
+            _measure(certificates, metrics)
+
+    reviewer = Reviewer(CachedAccounts(source, counter=metrics.lookup), settings.policy)
+    return Service(
+        reviews=Application(reviewer.review, metrics=metrics, log=log, state=state, services=services),
+        operations=on_event_loop(operations),
+        context=lambda: certificates.serving.listening_context,
+        state=state,
+        metrics=metrics,
+    )
+
+
+def _certificates(settings: Settings, mode: str, kube: Kube) -> Source:
+    if mode == SELF_MANAGED:
+        namespace, rotation = settings.policy.own_namespace, settings.rotation
+        host = settings.listen.host
+        return SelfManagedSource(
+            secrets=KubeSecret(kube, namespace, rotation.secret),
+            trust=KubeConfiguration(kube, rotation.configuration),
+            settings=rotation.certs(namespace),
+            dial=Dialler({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), settings.listen.port),
+        )
+    if settings.tls_cert:
+        return FilesSource(certificate=settings.tls_cert, key=settings.tls_key)
+    development = DevelopmentSource(names=settings.rotation.extra_names)
+    _log.warning("serving a certificate of its own, for development", extra={"authority": development.authority_pem})
+    return development
+
+
+@asynccontextmanager
+async def _certificate_task(certificates: Source) -> AsyncIterator[None]:
+    """Keeps the certificate current."""
+    await certificates.start()
+    async with running("certificates", certificates.run):
+        yield
+
+
+def _measure(certificates: Source, metrics: Metrics) -> None:
+    """What metrics tell of certificates, as it is at this moment."""
+    description = certificates.describe()
+    if description.not_after:
+        metrics.serving_not_after(description.not_after.timestamp())
+    if description.authority_not_after:
+        metrics.authority_not_after(description.authority_not_after.timestamp())
+    if description.trust_published is not None:
+        metrics.trust_published(published=description.trust_published)
+    metrics.certificate_events(description.counts)
+
+
+def _certificate(certificates: Source) -> tuple[bool, str]:
+    description = certificates.describe()
+    if not description.healthy:
+        return False, "; ".join(str(problem) for problem in description.problems) or "none is served"
+    return True, f"good until {description.not_after:%Y-%m-%d %H:%M} UTC ({description.mode})"
