@@ -133,10 +133,11 @@ class FileAccounts:
     @classmethod
     def read(cls, path: Path) -> "FileAccounts":
         """The ServiceAccounts in a file, or in all *.yaml, *.yml and *.json of a folder. Raises ValueError."""
-        if path.is_dir():
-            files = sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml", ".json"))
-        else:
-            files = [path]
+        try:
+            inside = sorted(path.iterdir()) if path.is_dir() else None
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror}") from None
+        files = [path] if inside is None else [file for file in inside if file.suffix in (".yaml", ".yml", ".json")]
         accounts: dict[tuple[str, str], Account] = {}
         problems: list[str] = []
         for file in files:
@@ -184,9 +185,13 @@ def account_from(document: Any, *, place: str = "ServiceAccount") -> Account:
 def _accounts_in(document: Any, place: str, problems: list[str]) -> list[Account]:
     if not isinstance(document, dict):
         return []
-    if document.get("kind") == "List" and isinstance(document.get("items"), list):
-        return [account for item in document["items"] for account in _accounts_in(item, place, problems)]
-    if document.get("kind") != "ServiceAccount":
+    kind = document.get("kind")
+    if kind in ("List", "ServiceAccountList") and isinstance(document.get("items"), list):
+        # What the API server lists does not repeat its kind.
+        implied = {"kind": "ServiceAccount"} if kind == "ServiceAccountList" else {}
+        items = [implied | item if isinstance(item, dict) else item for item in document["items"]]
+        return [account for item in items for account in _accounts_in(item, place, problems)]
+    if kind != "ServiceAccount":
         return []
     try:
         return [account_from(document, place=place)]

@@ -2,7 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import Awaitable
+import json
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -425,6 +426,27 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     """By its name and the system's reason."""
     with pytest.raises(ValueError, match=r"none\.yaml: No such file or directory"):
         FileAccounts.read(tmp_path / "none.yaml")
+
+
+async def test_a_list_as_the_api_server_gives_it_is_read(tmp_path: Path) -> None:
+    """`kubectl get --raw` prints a ServiceAccountList whose items have no kind."""
+    item = {"metadata": {"name": "terraform", "namespace": "shop", "annotations": USUAL_ANNOTATIONS}}
+    (tmp_path / "list.json").write_text(json.dumps({"kind": "ServiceAccountList", "items": [item]}))
+    found = await got(FileAccounts.read(tmp_path))
+    assert found is not None
+    assert found.annotations == USUAL_ANNOTATIONS
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As whatever else is wrong with files."""
+
+    def refuse(path: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # root may read everything
+    with pytest.raises(ValueError) as error:
+        FileAccounts.read(tmp_path)
+    assert str(error.value) == f"{tmp_path}: Permission denied"
 
 
 def test_a_folder_without_accounts_is_a_mistake(tmp_path: Path) -> None:
