@@ -66,7 +66,8 @@ TOKEN_ENDPOINT_CONTAINER: Final = "m365-token-endpoint"
 # The managed-identity protocol of App Service; the helper's `serve` listens where the first of them says.
 IDENTITY_ENDPOINT_VARIABLE: Final = "IDENTITY_ENDPOINT"
 IDENTITY_HEADER_VARIABLE: Final = "IDENTITY_HEADER"
-IDENTITY_ENDPOINT: Final = "http://127.0.0.1:42356/msi/token"
+# Below the ports that Linux gives to outgoing connections (from 32768): one of those may hold any of them.
+IDENTITY_ENDPOINT: Final = "http://127.0.0.1:20365/msi/token"
 
 DEFAULT_EXPIRATION: Final = 3600  # seconds
 MINIMUM_EXPIRATION: Final = 3600

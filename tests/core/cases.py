@@ -78,7 +78,7 @@ USUAL_VOLUME: Final = {
 Json = dict[str, Any]
 
 ENDPOINT: Final[tuple[Json, ...]] = (
-    {"name": "IDENTITY_ENDPOINT", "value": "http://127.0.0.1:42356/msi/token"},
+    {"name": "IDENTITY_ENDPOINT", "value": "http://127.0.0.1:20365/msi/token"},
     {"name": "IDENTITY_HEADER", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.uid"}}},
 )
 HELPER: Final[Json] = {
