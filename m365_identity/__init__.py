@@ -1,1 +1,71 @@
-"""The client-side helper. Nothing is in it yet: see the changelog."""
+"""A pod signs in to Microsoft 365 with its ServiceAccount's token and no secret.
+
+    from m365_identity import WorkloadIdentityCredential, graph_scope
+
+    with WorkloadIdentityCredential() as credential:
+        token = credential.get_token(graph_scope())
+
+`m365_identity.aio` has the same for asyncio; `m365_identity.errors` draws the tree of what can go wrong. azure-identity
+is imported when the first token is asked for, since that takes longer than everything else.
+
+Layers, innermost first; each imports only what stands before it (checked by import-linter):
+
+    clouds, jwt                            constants and decoding
+    errors, failures, access_token         what can go wrong, what a token says
+    settings, trust                        the environment
+    advice                                 what a failure means and how it is mended
+    retry, token_file                      when to try again, what to send
+    signing                                what both credentials share
+    credential, aio, graph                 what signs in
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from m365_identity.clouds import CLOUDS, Cloud
+from m365_identity.credential import WorkloadIdentityCredential
+from m365_identity.errors import (
+    ExchangeError,
+    GraphError,
+    M365IdentityError,
+    NetworkError,
+    NoAnswerError,
+    SettingsError,
+    ThrottledError,
+    TokenFileError,
+    UnreachableError,
+)
+from m365_identity.retry import Retry
+from m365_identity.settings import Settings, graph_root, graph_scope
+
+if TYPE_CHECKING:
+    from m365_identity.unavailable import NotConfiguredError
+
+__all__ = [
+    "CLOUDS",
+    "Cloud",
+    "ExchangeError",
+    "GraphError",
+    "M365IdentityError",
+    "NetworkError",
+    "NoAnswerError",
+    "NotConfiguredError",
+    "Retry",
+    "Settings",
+    "SettingsError",
+    "ThrottledError",
+    "TokenFileError",
+    "UnreachableError",
+    "WorkloadIdentityCredential",
+    "graph_root",
+    "graph_scope",
+]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "NotConfiguredError":
+        from m365_identity.unavailable import NotConfiguredError
+
+        return NotConfiguredError
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,93 @@
+"""`m365-identity COMMAND`, or `python -m m365_identity COMMAND`.
+
+Exit codes: 0 done; 1 signing in failed, or what was asked for did; 2 wrong usage or settings, all of them told at once.
+`exec` ends with the code of what it became, or 126 and 127 where that cannot be run, as shells do. A signal ends every
+command as it would end any program, even as process 1 of a container, where the kernel ignores most of them; `serve`
+takes SIGTERM for its usual end.
+
+Standard output has what was asked for, standard error everything else. Only `token` prints a token.
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from m365_identity import M365IdentityError, SettingsError, __version__
+from m365_identity.commands.output import OutputError, tell
+from m365_identity.commands.signals import interruptible
+
+__all__ = ["main"]
+
+PROGRAM: Final = "m365-identity"
+
+# Imported only when asked for.
+_COMMANDS: Final[Mapping[str, str]] = {
+    "token": "print one access token",
+    "whoami": "tell what the access token says: tenant, application, roles, expiry",
+    "doctor": "check every link from the token file to Graph, with the fix of what is broken",
+    "preflight": "wait until signing in and calling Graph work, or tell why they do not",
+    "exec": "preflight, and then become a command",
+    "serve": "answer clients of managed identities on the loopback interface",
+}
+
+_SEE_TO_SIGNALS: Final = ("exec", "serve")
+
+
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
+    """Runs the command that `arguments` name, those of the process if left out; the result is the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # By hand, since releases of argparse differ in which "--" they keep.
+    end = given.index("--") if "--" in given else len(given)
+    given, program = given[:end], given[end + 1 :] if end < len(given) else None
+    flags = _parse(given)
+    if program is not None and flags.command != "exec":
+        return _fail(flags.command, ['only exec takes "--" and what follows it'], 2)
+    flags.program = program or []
+    module = importlib.import_module(f"m365_identity.commands.{flags.command}")
+    # Each failure is told once, by us: libraries that log it too would do so on standard error.
+    logging.basicConfig(handlers=[logging.NullHandler()])
+    try:
+        if flags.command in _SEE_TO_SIGNALS:
+            return int(module.run(flags, environ))
+        return int(interruptible(lambda: module.run(flags, environ)))
+    except SettingsError as error:
+        return _fail(flags.command, error.problems, 2)
+    except M365IdentityError as error:
+        return _fail(flags.command, [str(error)], 1)
+    except OutputError as error:
+        return _fail(flags.command, [str(error)] if str(error) else [], 1)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Signs a pod in to Microsoft 365 with its ServiceAccount's token and no secret.",
+        epilog="Exit codes: 0 done; 1 signing in failed; 2 wrong usage or settings. "
+        f"`{PROGRAM} COMMAND --help` tells of each command.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    name = next((argument for argument in arguments if not argument.startswith("-")), "")
+    for command, summary in _COMMANDS.items():
+        subparser = subparsers.add_parser(command, help=summary, allow_abbrev=False)
+        if command == name:
+            module = importlib.import_module(f"m365_identity.commands.{command}")
+            subparser.description = f"{summary.capitalize()}."
+            subparser.formatter_class = argparse.RawDescriptionHelpFormatter
+            module.add_arguments(subparser)
+    return parser.parse_args(arguments)
+
+
+def _fail(command: str, problems: Sequence[str], code: int) -> int:
+    for problem in problems:
+        tell(command, problem)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""What a failure means, what it is likely to come from, and what mends it, with the values of the one who reads it."""
+
+import json
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from m365_identity.advice_table import GENERAL, ROWS, STATUSES
+from m365_identity.assertion import Assertion
+from m365_identity.errors import Advice
+from m365_identity.failures import Failure
+from m365_identity.settings import Settings
+
+__all__ = ["Situation", "advise", "federated_credential", "federated_credential_command"]
+
+_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """Who tried to sign in, with what, and when.
+
+    assertion: what the token says about itself, None where it could not be read. now: seconds since the epoch.
+    """
+
+    settings: Settings
+    scope: str
+    assertion: Assertion | None
+    now: float
+
+
+def advise(failure: Failure, situation: Situation) -> Advice:
+    """The advice for a failed exchange: by its AADSTS code, else by how it failed."""
+    row = next((ROWS[code] for code in failure.codes if code in ROWS), None)
+    if row is None:
+        row = STATUSES.get(failure.http_status) or GENERAL[failure.kind]
+    values = _values(situation) | {"failure": failure.description, "status": str(failure.http_status)}
+    seen = tuple(_observations(situation)) if row.about_the_token else ()
+    causes = (*seen, *(cause.format_map(values) for cause in row.causes))
+    return Advice(meaning=row.meaning.format_map(values), causes=causes, fix=row.fix.format_map(values))
+
+
+def federated_credential(assertion: Assertion | None) -> dict[str, object]:
+    """The federated identity credential that lets `assertion` in, as Graph and `az` take it."""
+    name = "kubernetes"
+    if assertion and assertion.account:
+        name = _NAME.sub("-", "-".join(assertion.account))[:120]
+    return {
+        "name": name,
+        "issuer": assertion.issuer if assertion else "<issuer>",
+        "subject": assertion.subject if assertion else "<subject>",
+        "audiences": [assertion.audience if assertion else "<audience>"],
+    }
+
+
+def federated_credential_command(client_id: str, assertion: Assertion | None) -> str:
+    """The line that makes that credential, for a shell."""
+    return (
+        f"az ad app federated-credential create --id {shlex.quote(client_id)} "
+        f"--parameters {shlex.quote(json.dumps(federated_credential(assertion)))}"
+    )
+
+
+def _values(situation: Situation) -> dict[str, str]:
+    settings, assertion = situation.settings, situation.assertion
+    unknown = "(not known: the token could not be read)"
+    client = shlex.quote(settings.client_id)
+    parameters = shlex.quote(json.dumps(federated_credential(assertion)))
+    account = assertion.account if assertion else None
+    return {
+        "client": settings.client_id,
+        "tenant": settings.tenant_id,
+        "cloud": settings.cloud.name,
+        "expected": settings.cloud.audience,
+        "login": settings.authority,
+        "graph_scope": settings.scope,
+        "file": str(settings.token_file),
+        "scope": situation.scope,
+        "issuer": assertion.issuer if assertion else unknown,
+        "subject": assertion.subject if assertion else unknown,
+        "audience": assertion.audience if assertion else unknown,
+        "account": "/".join(account) if account else "of the pod",
+        "valid": _validity(situation),
+        "now": _stamp(situation.now),
+        "create": federated_credential_command(settings.client_id, assertion),
+        "list": f"az ad app federated-credential list --id {client}",
+        "update": f"az ad app federated-credential update --id {client} --federated-credential-id ITS_NAME "
+        f"--parameters {parameters}",
+    }
+
+
+def _observations(situation: Situation) -> Iterator[str]:
+    """What can be seen to be odd in the token itself: before any guess, since it is certain."""
+    assertion, settings = situation.assertion, situation.settings
+    if assertion is None:
+        return
+    if assertion.audience != settings.cloud.audience:
+        yield (
+            f'the audience of this token is "{assertion.audience}", '
+            f'and the usual one in the cloud {settings.cloud.name} is "{settings.cloud.audience}"'
+        )
+    if not assertion.issuer.startswith("https://") or assertion.issuer.startswith("https://kubernetes.default"):
+        yield (
+            f'Entra can never reach the issuer of this token, "{assertion.issuer}": '
+            "the cluster needs one that is public"
+        )
+    elif assertion.issuer.endswith("/"):
+        yield f'the issuer of this token ends with a slash, "{assertion.issuer}": the credential must have it too'
+    if assertion.expires is not None and assertion.expires <= situation.now:
+        yield f"this token expired at {_stamp(assertion.expires)}"
+
+
+def _validity(situation: Situation) -> str:
+    assertion = situation.assertion
+    if assertion is None or assertion.expires is None:
+        return "of a time that is not known"
+    start = f"from {_stamp(assertion.issued)} " if assertion.issued is not None else ""
+    return f"{start}until {_stamp(assertion.expires)}"
+
+
+def _stamp(seconds: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(seconds))
+    except (ValueError, OverflowError, OSError):
+        return "a time that makes no sense"

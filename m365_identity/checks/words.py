@@ -1,0 +1,41 @@
+"""Times, lists and text from elsewhere, for people."""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+__all__ = ["duration", "listed", "printable", "stamp"]
+
+_LONGEST: Final = 300  # characters of a foreign text
+_AGES: Final = 1e9  # seconds
+
+
+def stamp(seconds: float) -> str:
+    """A time as `2026-01-31 23:59:59Z`."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(seconds))
+    except (ValueError, OverflowError, OSError):
+        return "a time that makes no sense"
+
+
+def duration(seconds: float) -> str:
+    """A duration in one unit, whatever its sign: `45 s`, `12 min`, `3 h`, `5 d`; `ages` for one that makes no sense."""
+    size = abs(seconds)
+    if not size < _AGES:
+        return "ages"
+    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if size < limit:
+            return f"{size / divisor:.0f} {unit}"
+    return f"{size / 86400:.0f} d"
+
+
+def listed(values: Sequence[str], *, most: int = 12) -> str:
+    """The first values, and how many more there are."""
+    shown = ", ".join(values[:most])
+    return shown if len(values) <= most else f"{shown} and {len(values) - most} more"
+
+
+def printable(text: object) -> str:
+    """Text from elsewhere as one line without control characters, cut where it is too long."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."

@@ -1,0 +1,77 @@
+"""Ends a command when it is told to, whatever it waits for.
+
+A container's first process is not ended by a signal unless it handles it, so that a pod would take its whole grace
+period to end. Python runs handlers between two steps of the main thread, which may be long in coming: a name that DNS
+does not answer for is waited for in one step. So the work is done in another thread, and the main one only waits, for
+a socket: what Python writes there on each signal cannot be missed, as a lock's wait can.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Final, NoReturn, TypeVar
+
+__all__ = ["ENDING", "end", "interruptible"]
+
+ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+_Result = TypeVar("_Result")
+
+
+def end(number: int, frame: FrameType | None = None) -> NoReturn:
+    """Ends the process as `number` ends one that does not handle it."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+    os._exit(128 + number)  # process 1, which the kernel does not let end by the signal: what a shell makes of it
+
+
+def interruptible(
+    work: Callable[[], _Result], *, handler: Callable[[int, FrameType | None], NoReturn] = end
+) -> _Result:
+    """What `work` returns or raises, unless a signal of ENDING comes first: then `handler` ends the process, or raises.
+
+    A signal that is ignored, as nohup does, stays so. Off the main thread, whoever has that sees to signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    outcome: list[Callable[[], _Result]] = []
+    waiting, waking = socket.socketpair()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
+            outcome.append(_raiser(error))
+        else:
+            outcome.append(lambda: result)
+        with contextlib.suppress(OSError):  # nobody waits any more
+            waking.send(b"\0")
+
+    waking.setblocking(False)
+    known = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
+    usual = {number: signal.getsignal(number) for number in ENDING}
+    try:
+        for number, before in usual.items():
+            if before is not signal.SIG_IGN:
+                signal.signal(number, handler)
+        threading.Thread(target=run, name="work", daemon=True).start()
+        while not outcome:
+            waiting.recv(1)
+    finally:
+        for number, before in usual.items():
+            signal.signal(number, before)
+        signal.set_wakeup_fd(known)
+        waiting.close()
+        waking.close()
+    return outcome[0]()
+
+
+def _raiser(error: BaseException) -> Callable[[], NoReturn]:
+    def raises() -> NoReturn:
+        raise error
+
+    return raises

@@ -1,0 +1,177 @@
+"""What can go wrong, as one tree. Each is also the exception that users of the Azure SDKs catch already:
+
+    M365IdentityError
+    ├── SettingsError          ValueError: settings that are missing or make no sense, all at once
+    │   └── NotConfiguredError + azure.identity.CredentialUnavailableError: nothing here to sign in with, so that a
+    │                          ChainedTokenCredential tries the next one (m365_identity.unavailable)
+    ├── TokenFileError         ClientAuthenticationError: the token file is missing, unreadable or no token
+    ├── ExchangeError          ClientAuthenticationError: Entra did not give a token
+    │   └── ThrottledError     it was asked too often
+    ├── NetworkError           ClientAuthenticationError: no answer was had
+    │   ├── UnreachableError   + ServiceRequestError: no connection (DNS, refused, proxy, TLS)
+    │   └── NoAnswerError      + ServiceResponseError: connected, and then silence or a cut
+    └── GraphError             HttpResponseError: Graph refused a request of the commands
+
+What fails after attempts of ours is a ClientAuthenticationError: the retry policy of an Azure SDK client lets those
+pass, and repeats any other AzureError, which would multiply its attempts with those made here.
+
+No exception holds a token, in its text, its attributes, its cause or its context. Each can be copied and pickled.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+
+__all__ = [
+    "Advice",
+    "ExchangeError",
+    "GraphError",
+    "M365IdentityError",
+    "NetworkError",
+    "NoAnswerError",
+    "SettingsError",
+    "ThrottledError",
+    "TokenFileError",
+    "UnreachableError",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """What a failure means; its likely causes, the likeliest first; and the fix, with the user's own values."""
+
+    meaning: str
+    causes: tuple[str, ...] = ()
+    fix: str
+
+    @property
+    def remedy(self) -> str:
+        """Causes and fix, as lines of plain text."""
+        causes = [f"  {number}. {cause}" for number, cause in enumerate(self.causes, 1)]
+        return "\n".join([*(["Likely causes:", *causes] if causes else []), f"Fix: {self.fix}"])
+
+    def __str__(self) -> str:
+        """All of it, as lines of plain text."""
+        return f"Meaning: {self.meaning}\n{self.remedy}"
+
+
+class M365IdentityError(Exception):
+    """Signing in did not work. `advice`, where there is any: what it means, the likely causes and the fix."""
+
+    advice: Advice | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {name: value for name, value in self.__dict__.items() if name != "exc_traceback"}
+        return _rebuilt, (type(self), self.args, state)
+
+
+def _rebuilt(kind: type[M365IdentityError], args: tuple[Any, ...], state: dict[str, Any]) -> M365IdentityError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state, exc_traceback=None)
+    return error
+
+
+class SettingsError(M365IdentityError, ValueError):
+    """Settings that are missing or make no sense; `problems` has a line for each.
+
+    missing: whether nothing is wrong but that something is not set.
+    """
+
+    def __init__(self, problems: Iterable[str], *, missing: bool = False) -> None:
+        self.problems = tuple(problems)
+        self.missing = missing
+        super().__init__("\n".join(self.problems))
+
+
+class TokenFileError(M365IdentityError, ClientAuthenticationError):
+    """The token file is of no use: `reason` says why in a few words, `path` which one."""
+
+    reason: str
+
+    def __init__(self, path: Path, reason: str, advice: Advice) -> None:
+        super().__init__(message=f"token file {path} {reason}\n{advice}")
+        self.path = path
+        self.reason = reason
+        self.advice = advice
+
+
+class ExchangeError(M365IdentityError, ClientAuthenticationError):
+    """Entra did not exchange the token for an access token.
+
+    code: the AADSTS number, None where none was sent. error: OAuth's word, such as "invalid_client", or "".
+    http_status: of the answer. correlation_id: what Microsoft's support asks for, or "". attempts: how often it was
+    asked. summary: one line, which ends with the meaning. Branch on `error` and `http_status`: Microsoft may change
+    the codes.
+    """
+
+    error: str  # type: ignore[assignment]  # azure-core keeps an OData body here, which a token endpoint never sends
+
+    def __init__(
+        self,
+        summary: str,
+        *,
+        details: str = "",
+        code: int | None,
+        error: str,
+        http_status: int,
+        correlation_id: str,
+        advice: Advice,
+        attempts: int = 1,
+    ) -> None:
+        super().__init__(message=f"{summary}\n{advice.remedy}{details}")
+        self.summary = summary
+        self.code = code
+        self.error = error
+        self.http_status = self.status_code = http_status
+        self.correlation_id = correlation_id
+        self.advice = advice
+        self.attempts = attempts
+
+
+class ThrottledError(ExchangeError):
+    """Entra was asked too often. retry_after: seconds it wants to be left alone, None where it did not say."""
+
+    retry_after: float | None = None
+
+
+class NetworkError(M365IdentityError, ClientAuthenticationError):
+    """No answer was had from `host`. attempts: how often it was tried. summary: one line."""
+
+    def __init__(self, summary: str, *, host: str, advice: Advice, attempts: int = 1) -> None:
+        super().__init__(message=f"{summary}\n{advice}")
+        self.summary = summary
+        self.host = host
+        self.advice = advice
+        self.attempts = attempts
+
+
+class UnreachableError(NetworkError, ServiceRequestError):
+    """There was no connection: no such host, refused, timed out, the proxy, or a certificate that is not trusted."""
+
+
+class NoAnswerError(NetworkError, ServiceResponseError):
+    """There was a connection, but no whole answer came over it in time."""
+
+
+class GraphError(M365IdentityError, HttpResponseError):
+    """Graph answered, and not with what was asked for.
+
+    code: Graph's word, such as "Authorization_RequestDenied", or "". request_id: what Microsoft's support asks for.
+    """
+
+    def __init__(self, summary: str, *, http_status: int, code: str, request_id: str, advice: Advice) -> None:
+        super().__init__(message=f"{summary}\n{advice}")
+        self.summary = summary
+        self.http_status = self.status_code = http_status
+        self.code = code
+        self.request_id = request_id
+        self.advice = advice

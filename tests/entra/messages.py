@@ -1,0 +1,111 @@
+"""What goes in and out of a server of the emulator, without a socket, and what is remembered of it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Asked", "Log", "Note", "Request", "Response", "json_response"]
+
+JSON_TYPE = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request: `headers` by lower-case name, `query` with each name's last value, `host` with port."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        return self.headers.get("host", "localhost")
+
+
+@dataclass(frozen=True)
+class Response:
+    """One HTTP response; Date, Content-Length and Connection are the server's to add."""
+
+    status: int
+    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def json_response(status: int, document: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """A response with a JSON body."""
+    return Response(status, json.dumps(document).encode(), {"Content-Type": JSON_TYPE} | dict(headers or {}))
+
+
+@dataclass
+class Note:
+    """What answering a request brought to light, filled in on the way."""
+
+    tenant: str = ""
+    client_id: str = ""
+    scope: str = ""
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    code: int | str | None = None
+    is_cae: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request that was answered, or cut off (`status` 0).
+
+    on: "login", "graph" or "issuer". claims: those of the assertion (at login) or of the access token (at Graph), the
+    signature unchecked; the tokens themselves are kept nowhere. code: the AADSTS number, Graph's code, or None for
+    success. is_cae: whether the client said CP1. is_bearer: whether it showed a token in Authorization. connection:
+    counts the server's connections from 1.
+    """
+
+    on: str
+    method: str
+    path: str
+    status: int
+    code: int | str | None = None
+    tenant: str = ""
+    client_id: str = ""
+    scope: str = ""
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    is_cae: bool = False
+    correlation_id: str = ""
+    user_agent: str = ""
+    is_bearer: bool = False
+    connection: int = 0
+
+
+class Log:
+    """What the emulator was asked, in the order in which the answers were ready."""
+
+    def __init__(self, report: Callable[[Asked], None] | None = None) -> None:
+        self._entries: list[Asked] = []
+        self._changed = threading.Condition()
+        self._report = report
+
+    def add(self, asked: Asked) -> None:
+        with self._changed:
+            self._entries.append(asked)
+            self._changed.notify_all()
+            if self._report:
+                self._report(asked)
+
+    def entries(self) -> Sequence[Asked]:
+        with self._changed:
+            return tuple(self._entries)
+
+    def clear(self) -> None:
+        with self._changed:
+            self._entries.clear()
+
+    def wait_for(self, enough: Callable[[Sequence[Asked]], bool], *, timeout: float) -> Sequence[Asked]:
+        """Waits until `enough` is true of the entries and returns them. Raises TimeoutError after `timeout` seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: enough(tuple(self._entries)), timeout):
+                raise TimeoutError(f"not asked for it within {timeout} s, but: {self._entries}")
+            return tuple(self._entries)

@@ -1,0 +1,29 @@
+"""Fixtures: Entra, a pod, and both kinds of credential."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.entra import Entra, running
+from tests.helper.support import KINDS, Kind, Pod
+
+
+@pytest.fixture
+def entra() -> Iterator[Entra]:
+    """An emulator of its own for each test: requests that were given up end, and are logged, when it stops."""
+    with running() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def pod(entra: Entra, tmp_path: Path) -> Pod:
+    """A pod that Entra knows and does not trust yet."""
+    return Pod(entra, tmp_path)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each behaviour is that of both credentials."""
+    kind: Kind = request.param
+    return kind

@@ -1,0 +1,242 @@
+"""Advice: every code that the emulator knows is provoked, and what is said of it is read from the exception."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ClientAuthenticationError
+
+from m365_identity import ExchangeError, ThrottledError, aio
+from m365_identity.advice import Situation, advise, federated_credential, federated_credential_command
+from m365_identity.advice_table import GENERAL, ROWS, STATUSES
+from m365_identity.assertion import Assertion
+from m365_identity.clouds import CLOUDS
+from m365_identity.failures import Failure, Kind
+from m365_identity.settings import Settings
+from tests.entra import Entra, running
+from tests.entra.aadsts import CODES
+from tests.helper.support import SUBJECT, Pod
+from tests.helper.support import Kind as Flavour
+
+CLIENT = "66666666-7777-4888-9999-000000000000"
+NOT_OURS = {50059, 70003, 900561}
+"""Codes for a request without tenant, with another grant or method: this library never makes one."""
+
+SETTINGS = Settings(
+    tenant_id="contoso.com",
+    client_id=CLIENT,
+    token_file=Path("/token"),
+    cloud=CLOUDS["public"],
+    authority="https://login.microsoftonline.com/",
+    graph="https://graph.microsoft.com",
+)
+
+
+@pytest.fixture(scope="module")
+def running_entra() -> Iterator[Entra]:
+    """One emulator for all rows: nothing hangs here."""
+    with running() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def entra(running_entra: Entra) -> Iterator[Entra]:
+    """That one, with nothing going wrong and nothing asked."""
+    running_entra.forget_requests()
+    yield running_entra
+    running_entra.clear()
+
+
+def assertion(**claims: object) -> Assertion:
+    """The token of a pod, with some claims replaced."""
+    usual: dict[str, object] = {
+        "issuer": "https://issuer.example",
+        "subject": SUBJECT,
+        "audiences": ("api://AzureADTokenExchange",),
+        "issued": 1000.0,
+        "expires": 4600.0,
+    }
+    return Assertion(**(usual | claims))  # type: ignore[arg-type]
+
+
+def situation(token: Assertion | None, *, cloud: str = "public", now: float = 2000.0) -> Situation:
+    """Who is told."""
+    settings = Settings(
+        tenant_id=SETTINGS.tenant_id,
+        client_id=CLIENT,
+        token_file=SETTINGS.token_file,
+        cloud=CLOUDS[cloud],
+        authority=CLOUDS[cloud].authority,
+        graph=CLOUDS[cloud].graph,
+    )
+    return Situation(settings=settings, scope=settings.scope, assertion=token, now=now)
+
+
+def refused(code: int) -> Failure:
+    """An answer with a code."""
+    return Failure(kind=Kind.REFUSED, description="said", http_status=400, codes=(code,))
+
+
+def test_every_code_that_such_a_client_meets_has_its_row() -> None:
+    """Those of the emulator, which are those of the reference."""
+    assert set(CODES) - NOT_OURS == set(ROWS)
+
+
+@pytest.mark.parametrize("code", sorted(ROWS))
+def test_every_row_is_told_by_the_exception(pod: Pod, entra: Entra, kind: Flavour, code: int) -> None:
+    """Code, OAuth's word, status, correlation id, meaning, causes and fix, with nothing left unfilled."""
+    pod.federate()
+    entra.next("login", code=code, times=None)
+    error = pod.fails(kind)
+    assert isinstance(error, ExchangeError)
+    assert isinstance(error, ClientAuthenticationError)
+    asked = entra.exchanges[-1]
+    assert (error.code, error.error, error.http_status) == (code, CODES[code].error, CODES[code].status)
+    assert error.status_code == error.http_status
+    assert error.correlation_id == asked.correlation_id
+    assert isinstance(error, ThrottledError) is (code in (50196, 90055))
+    assert error.advice is not None
+    text = str(error)
+    assert text.startswith(f"AADSTS{code} ({error.error}, HTTP {error.http_status})")
+    assert error.advice.meaning in text
+    assert f"Fix: {error.advice.fix}" in text
+    assert all(cause in text for cause in error.advice.causes)
+    assert error.advice.causes
+    assert "{" not in error.advice.meaning
+    assert f"Correlation id: {error.correlation_id}" in text
+
+
+@pytest.mark.parametrize("code", [70021, 700211, 700213, 7002138, 70025])
+def test_the_fix_makes_the_credential_that_lets_this_token_in(pod: Pod, entra: Entra, code: int) -> None:
+    """The line is taken apart as a shell would, what it says is registered, and the same token is taken."""
+    entra.next("login", code=code)
+    error = pod.fails("sync")
+    assert error.advice is not None
+    line = "az ad app federated-credential create" + error.advice.fix.partition("federated-credential create")[2]
+    words = shlex.split(line)
+    assert words[:6] == ["az", "ad", "app", "federated-credential", "create", "--id"]
+    assert words[6:8] == [pod.application.client_id, "--parameters"]
+    parameters = json.loads(words[8])
+    assert parameters["name"] == "shop-terraform"
+    (audience,) = parameters["audiences"]
+    pod.application.federate(issuer=parameters["issuer"], subject=parameters["subject"], audience=audience)
+    with pod.credential("sync") as get:
+        assert get("https://graph.microsoft.com/.default").token
+
+
+def test_a_wrong_audience_is_mended_on_either_side(pod: Pod, entra: Entra) -> None:
+    """A second credential with the same issuer and subject is refused, so the one that is there is updated."""
+    pod.federate()
+    pod.write(audience="api://other")
+    error = pod.fails("sync")
+    assert isinstance(error, ExchangeError)
+    assert error.code == 700212
+    assert error.advice is not None
+    assert "federated-credential update" in error.advice.fix
+    assert "create" not in error.advice.fix
+    assert 'set m365.workload.identity/audience to "api://AzureADTokenExchange"' in error.advice.fix
+    assert error.advice.causes[0].startswith('the audience of this token is "api://other"')
+
+
+def test_what_can_be_seen_in_the_token_comes_first() -> None:
+    """Before any guess: audience of another cloud, an issuer with a slash, an end that has passed."""
+    token = assertion(issuer="https://aks.example/x/", expires=1500.0)
+    first, second, third = advise(refused(70021), situation(token, cloud="china")).causes[:3]
+    assert '"api://AzureADTokenExchangeChina"' in first
+    assert 'ends with a slash, "https://aks.example/x/"' in second
+    assert "expired at 1970-01-01 00:25:00Z" in third
+
+
+@pytest.mark.parametrize("issuer", ["https://kubernetes.default.svc.cluster.local", "http://issuer.example", "kind"])
+def test_an_issuer_that_entra_can_never_reach_is_told(issuer: str) -> None:
+    """The usual one of a cluster that nobody has set up for federation."""
+    causes = advise(refused(90061), situation(assertion(issuer=issuer))).causes
+    assert "can never reach" in causes[0]
+    assert issuer in causes[0]
+
+
+def test_a_right_token_is_not_blamed() -> None:
+    """Then the guesses stand alone."""
+    assert advise(refused(70021), situation(assertion())).causes[0].startswith("issuer, subject or audience differ")
+
+
+def test_a_token_out_of_its_time_is_told_with_both_times() -> None:
+    """Its own, and the clock's here."""
+    meaning = advise(refused(700024), situation(assertion())).meaning
+    assert "from 1970-01-01 00:16:40Z until 1970-01-01 01:16:40Z" in meaning
+    assert "1970-01-01 00:33:20Z here" in meaning
+
+
+@pytest.mark.parametrize("token", [None, assertion(expires=None, issued=None), assertion(expires=1e300, issued=-1e300)])
+@pytest.mark.parametrize("code", sorted(ROWS))
+def test_advice_needs_no_claim(code: int, token: Assertion | None) -> None:
+    """Nothing is certain about a token that others have made."""
+    advice = advise(refused(code), situation(token))
+    assert advice.fix
+    assert "{" not in advice.meaning
+
+
+def test_a_code_that_nobody_knows_is_told_with_entras_own_words() -> None:
+    """Its status does not hide it either."""
+    advice = advise(refused(7777777), situation(assertion()))
+    assert advice.meaning == "Entra refused: said"
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_kind_of_failure_has_its_advice(kind: Kind) -> None:
+    """Where there is no code."""
+    advice = advise(Failure(kind=kind, description="said"), situation(None))
+    assert advice.meaning == GENERAL[kind].meaning.format(failure="said", login="https://login.microsoftonline.com/")
+
+
+@pytest.mark.parametrize("status", sorted(STATUSES))
+def test_a_status_without_a_code_has_its_advice(status: int) -> None:
+    """As a proxy in between answers."""
+    advice = advise(Failure(kind=Kind.STRANGE, description="said", http_status=status), situation(None))
+    assert advice.meaning == STATUSES[status].meaning.format(status=status)
+
+
+@pytest.mark.parametrize(
+    ("subject", "name"),
+    [
+        ("system:serviceaccount:shop:terraform", "shop-terraform"),
+        ("system:serviceaccount:a:b.c", "a-b-c"),
+        (f"system:serviceaccount:{'n' * 63}:{'s' * 253}", ("n" * 63 + "-" + "s" * 253)[:120]),
+        ("someone else", "kubernetes"),
+    ],
+)
+def test_the_credentials_name_is_one_that_entra_takes(subject: str, name: str) -> None:
+    """3 to 120 characters of letters, digits, hyphen and underscore."""
+    assert federated_credential(assertion(subject=subject))["name"] == name
+
+
+def test_a_hostile_token_adds_nothing_to_the_command() -> None:
+    """Who made the token is not known, and the line is meant to be pasted into a shell."""
+    hostile = assertion(subject="x'; rm -rf ~ #", issuer="$(id)`id`")
+    words = shlex.split(federated_credential_command(CLIENT, hostile))
+    assert len(words) == 9
+    assert json.loads(words[8])["subject"] == "x'; rm -rf ~ #"
+
+
+def test_what_the_emulator_cannot_sign_is_told_as_well(pod: Pod, entra: Entra) -> None:
+    """Each of these comes of a true cause, not of a code on demand."""
+    pod.federate()
+    tokens: dict[int, dict[str, Any]] = {
+        700024: {"lifetime": -7200.0},
+        700211: {"iss": "https://other.example"},
+        700213: {"sub": "system:serviceaccount:shop:other"},
+        7002138: {"sub": "system:serviceaccount:Shop:terraform"},
+    }
+    for code, claims in tokens.items():
+        pod.write(**claims)
+        error = pod.fails("sync")
+        assert isinstance(error, ExchangeError)
+        assert error.code == code
+
+
+def test_asyncio_has_the_same_class_name() -> None:
+    """A reader of a message must not have to guess which one it was."""
+    assert aio.WorkloadIdentityCredential.__module__ == "m365_identity.aio"

@@ -1,0 +1,171 @@
+"""The way out of the pod: a proxy, an authority of one's own, and what is said where the way is barred."""
+
+import shutil
+import ssl
+from pathlib import Path
+
+import pytest
+
+from m365_identity import ExchangeError, SettingsError, UnreachableError
+from m365_identity.trust import VARIABLES, authorities
+from tests.entra import Entra, running
+from tests.entra.proxy import proxying
+from tests.helper.support import SCOPE, Kind, Pod
+
+PROXIES = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy")
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither proxies nor authorities from outside: the libraries below read the process's own environment."""
+    for name in (*PROXIES, *VARIABLES):
+        monkeypatch.delenv(name, raising=False)
+
+
+def trusting(pod: Pod, **variables: str) -> dict[str, str]:
+    """The pod's environment with these variables for trust and no others."""
+    return {name: value for name, value in pod.environ.items() if name not in VARIABLES} | variables
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_each_variable_gives_the_authority_to_both(pod: Pod, kind: Kind, variable: str) -> None:
+    """requests reads two of them by itself and aiohttp the third one; here each counts for both."""
+    pod.federate()
+    environ = trusting(pod, **{variable: str(pod.entra.ca_file)})
+    with pod.credential(kind, environ=environ) as get:
+        assert get(SCOPE).token
+
+
+def test_the_variable_of_requests_comes_first(pod: Pod, kind: Kind, tmp_path: Path) -> None:
+    """As it does for everything else in Python that uses requests."""
+    pod.federate()
+    with running(directory=tmp_path) as other:
+        both = {"SSL_CERT_FILE": str(other.ca_file), "REQUESTS_CA_BUNDLE": str(pod.entra.ca_file)}
+        with pod.credential(kind, environ=trusting(pod, **both)) as get:
+            assert get(SCOPE).token
+
+
+def test_without_the_authority_nobody_is_trusted_and_nothing_is_tried_again(pod: Pod, entra: Entra, kind: Kind) -> None:
+    """A proxy that decrypts TLS looks the same; no token is sent."""
+    error = pod.fails(kind, environ=trusting(pod), bound=30)
+    assert isinstance(error, UnreachableError)
+    assert "its certificate is not trusted" in str(error)
+    assert error.advice is not None
+    assert "decrypts TLS" in error.advice.causes[0]
+    assert "SSL_CERT_FILE" in error.advice.fix
+    assert (pod.time.pauses, entra.exchanges) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "which cannot be read (No such file or directory)"),
+        (b"", "which holds no certificate"),
+        (b"-----BEGIN CERTIFICATE-----\nhello\n-----END CERTIFICATE-----\n", "which holds no certificate"),
+    ],
+)
+def test_a_file_that_is_no_bundle_is_told(
+    pod: Pod, kind: Kind, tmp_path: Path, content: bytes | None, problem: str
+) -> None:
+    """With the variable, instead of an error of a library, or of trusting somebody else."""
+    path = tmp_path / "bundle.pem"
+    if content is not None:
+        path.write_bytes(content)
+    error = pod.fails(kind, environ=trusting(pod, SSL_CERT_FILE=str(path)))
+    assert isinstance(error, SettingsError)
+    assert str(error) == f'SSL_CERT_FILE is "{path}", {problem}: expected a file of PEM certificates'
+
+
+def test_where_nothing_is_set_the_usual_authorities_count() -> None:
+    """Each library's own; an empty variable is none."""
+    assert authorities({}) is True
+    assert authorities({"SSL_CERT_FILE": ""}) is True
+
+
+def test_a_proxy_is_used(pod: Pod, entra: Entra, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named in HTTPS_PROXY: Microsoft's own host name is asked for there, and TLS is with what is behind it."""
+    pod.federate()
+    environ = {name: value for name, value in pod.environ.items() if name != "AZURE_AUTHORITY_HOST"}
+    with proxying(routes=entra.routes) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pod.credential(kind, environ=environ) as get:
+            assert get(SCOPE).token
+    assert [(tunnel.host, tunnel.status) for tunnel in proxy.tunnels] == [("login.microsoftonline.com", 200)]
+
+
+def test_a_host_in_no_proxy_is_called_directly(pod: Pod, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a private address of the login host is."""
+    pod.federate()
+    with proxying() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "localhost")
+        with pod.credential(kind) as get:
+            assert get(SCOPE).token
+    assert not proxy.connections
+
+
+@pytest.mark.parametrize("status", [403, 407, 503])
+def test_a_proxy_that_refuses_is_told_from_entra(
+    pod: Pod, kind: Kind, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """With its status."""
+    with proxying() as proxy:
+        proxy.refuse_with = status
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        error = pod.fails(kind)
+    assert isinstance(error, UnreachableError)
+    assert f"the proxy answered {status}" in str(error)
+
+
+def test_a_proxy_that_is_not_there_is_told(pod: Pod, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its address holds a password at times, and is not repeated."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:1")
+    error = pod.fails(kind)
+    assert isinstance(error, UnreachableError)
+    assert "the proxy cannot be reached" in str(error)
+    assert "hunter2" not in str(error)
+
+
+def test_a_name_that_does_not_resolve_is_told(pod: Pod, kind: Kind) -> None:
+    """.invalid never does."""
+    error = pod.fails(kind, authority="https://login.invalid/")
+    assert isinstance(error, UnreachableError)
+    assert "its name cannot be resolved" in str(error)
+
+
+def test_a_certificate_for_another_name_is_not_trusted(pod: Pod, entra: Entra, kind: Kind) -> None:
+    """The authority is known, and the name is not in the certificate."""
+    pod.federate()
+    authority = entra.login.replace("localhost", "127.0.0.2")
+    error = pod.fails(kind, authority=authority)
+    assert isinstance(error, UnreachableError)
+    assert "certificate is not trusted" in str(error) or "refused the connection" in str(error)
+
+
+def test_a_portal_that_answers_in_entras_place_is_told(pod: Pod, entra: Entra, kind: Kind) -> None:
+    """A page in HTML with 200, as of a captive portal."""
+    entra.next("login", body=b"<html>Please log in</html>", content_type="text/html", status=200)
+    error = pod.fails(kind)
+    assert isinstance(error, ExchangeError)
+    assert "HTTP 200, content of type text/html instead of a token" in str(error)
+    assert "captive portal" in str(error)
+    assert "Please log in" not in str(error)
+
+
+def test_a_folder_is_no_bundle(tmp_path: Path) -> None:
+    """requests would take one and aiohttp would not: neither does here."""
+    with pytest.raises(SettingsError, match="REQUESTS_CA_BUNDLE"):
+        authorities({"REQUESTS_CA_BUNDLE": str(tmp_path)})
+
+
+def test_a_bundle_of_many_is_taken(pod: Pod, kind: Kind, tmp_path: Path) -> None:
+    """The public authorities with one's own at the end, as the advice says."""
+    pod.federate()
+    bundle = tmp_path / "bundle.pem"
+    usual = ssl.get_default_verify_paths().cafile
+    if usual:
+        shutil.copyfile(usual, bundle)
+    with bundle.open("a") as file:
+        file.write("\n" + pod.entra.ca_file.read_text())
+    with pod.credential(kind, environ=trusting(pod, SSL_CERT_FILE=str(bundle))) as get:
+        assert get(SCOPE).token

@@ -1,0 +1,128 @@
+"""Neither the pod's token nor an access token is ever told: in no log, exception, cause or representation."""
+
+import base64
+import io
+import logging
+import pickle
+import re
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from m365_identity import WorkloadIdentityCredential
+from tests.entra import Entra
+from tests.helper.support import SCOPE, Kind, Pod
+
+ECHO = object()
+FAULTS: list[dict[str, Any]] = [
+    {},
+    {"code": 700213},
+    {"code": 700016},
+    {"status": 429, "retry_after": 1},
+    {"status": 503},
+    {"status": 500, "body": ECHO, "content_type": "text/html"},
+    {"status": 400, "body": ECHO},
+    {"status": 200, "body": ECHO},
+    {"body": ECHO, "content_type": "text/plain"},
+    {"status": 302, "body": b"", "headers": {"Location": "https://portal.example/"}},
+    {"cut": "answer"},
+    {"cut": "body"},
+    {"cut": "reset"},
+    {"cut": "handshake"},
+]
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Everything that any library logs, at its most talkative, with its tracebacks."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield stream
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+def parts(token: str) -> list[str]:
+    """What must be found nowhere: payload and signature, whole or their first half."""
+    _, payload, signature = token.split(".")
+    return [payload[:60], signature[:30], payload[-40:]]
+
+
+def told(error: BaseException) -> str:
+    """All that an exception can be made to say: text, attributes, tracebacks, causes, contexts, pickled bytes."""
+    seen, waiting, said = set[int](), [error], []
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        said += [str(each), repr(each), repr(each.args), repr(vars(each)), *traceback.format_exception(each)]
+        others = (each.__cause__, each.__context__, *vars(each).values())
+        waiting += [other for other in others if isinstance(other, BaseException)]
+    return "\n".join([*said, pickle.dumps(error).decode("latin-1")])
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: "-".join(map(str, fault)) or "none")
+def test_no_token_is_told(pod: Pod, entra: Entra, kind: Kind, log: io.StringIO, fault: dict[str, Any]) -> None:
+    """Whatever happens, also where the server sends back what it was sent."""
+    pod.federate()
+    assertion = pod.write()
+    access = f"{assertion.split('.')[0]}.{base64.urlsafe_b64encode(b'access token' * 20).decode()}.{'s' * 300}"
+    echo = f'{{"access_token": "{access}", "error": "{assertion}", "error_description": "AADSTS1: {assertion}"}}'
+    bodies = {200: f'{{"access_token": "{access}", "cut', 400: echo}
+    if fault.get("body") is ECHO:
+        fault = fault | {"body": bodies.get(fault.get("status", 200), f"<p>{assertion} {access}</p>").encode()}
+    secrets = [*parts(assertion), *parts(access)]
+    if not fault:
+        with pod.credential(kind) as get:
+            secrets += parts(get(SCOPE).token)
+            said = ""
+    else:
+        entra.next("login", times=None, **fault)
+        error = pod.fails(kind, bound=1)
+        assert error.__cause__ is None
+        assert error.__context__ is None
+        said = told(error)
+    logged = log.getvalue()
+    assert "oauth2/v2.0/token" in logged  # the libraries did log
+    for secret in secrets:
+        assert secret not in said
+        assert secret not in logged
+
+
+def test_bodies_are_not_logged_for_whoever_asks_for_it(pod: Pod, log: io.StringIO) -> None:
+    """azure-core's `logging_enable` logs bodies, and here they are tokens: it is not passed on."""
+    pod.federate()
+    assertion = pod.write()
+    with WorkloadIdentityCredential(environ=pod.environ) as credential:
+        access = credential.get_token(SCOPE, logging_enable=True).token
+    for secret in (*parts(assertion), *parts(access)):
+        assert secret not in log.getvalue()
+
+
+def test_no_representation_has_a_token(pod: Pod, kind: Kind) -> None:
+    """Of the credential and of everything that it is made of."""
+    pod.federate()
+    assertion = pod.write()
+    with pod.credential(kind) as get:
+        access = get(SCOPE).token
+        credential = get.__self__ if kind == "sync" else None  # type: ignore[attr-defined]
+        said = repr(credential) + repr(pod.settings) + (repr(credential._made) if credential else "")
+    for secret in (*parts(assertion), *parts(access)):
+        assert secret not in said
+
+
+def test_an_exception_holds_neither_request_nor_answer(pod: Pod, entra: Entra, kind: Kind) -> None:
+    """`response` of azure-core's exceptions leads to the request, whose body is the token."""
+    entra.next("login", code=700016)
+    error = pod.fails(kind)
+    assert error.response is None  # type: ignore[attr-defined]
+    assert error.inner_exception is None  # type: ignore[attr-defined]
+    assert not re.search(r"eyJ[\w-]{10,}", told(error))

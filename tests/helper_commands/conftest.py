@@ -1,0 +1,29 @@
+"""Fixtures: Entra, a pod, and commands in it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.entra import Entra, running
+from tests.helper_commands.processes import Commands, Pod
+
+
+@pytest.fixture
+def entra() -> Iterator[Entra]:
+    """An emulator of its own for each test: what was given up in one is not asked in the next."""
+    with running() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def pod(entra: Entra, tmp_path: Path) -> Pod:
+    """A pod that Entra knows and does not trust yet."""
+    return Pod(entra, tmp_path)
+
+
+@pytest.fixture
+def commands(pod: Pod) -> Iterator[Commands]:
+    """`m365-identity` in that pod; what is still running at the end is killed."""
+    with Commands(pod) as commands:
+        yield commands

@@ -1,0 +1,301 @@
+"""`doctor` and the environment: contradictions, what keeps SDKs from the token, what the provider stumbles over; and
+proxies and certificates by themselves."""
+
+import datetime as dt
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from requests.utils import should_bypass_proxies
+
+from certs.authority import make_leaf
+from m365_identity.checks import Found, Status
+from m365_identity.checks.certificates import Certificate, from_der, is_foreign, verified
+from m365_identity.checks.provider import provider
+from m365_identity.checks.proxies import excluded, proxy_for
+from m365_identity.checks.result import Finding
+from m365_identity.checks.settings import cloud
+from m365_identity.checks.variables import contradictions, others
+from tests.helper_commands.doctor_support import authority, one
+
+CLIENT = "66666666-7777-4888-9999-000000000000"
+OTHER = "99999999-7777-4888-9999-000000000000"
+FILE = "/var/run/secrets/azure/tokens/azure-identity-token"
+INJECTED = {
+    "AZURE_FEDERATED_TOKEN_FILE": FILE,
+    "M365_CLIENT_ID": CLIENT,
+    "M365_TENANT_ID": "contoso.com",
+    "M365_AUTH_METHOD": "workload_identity",
+    "M365_CLOUD": "public",
+    "AZURE_CLIENT_ID": CLIENT,
+    "AZURE_TENANT_ID": "contoso.com",
+    "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/",
+}
+"""As the webhook injects it."""
+
+
+def contradicting(**changes: str) -> list[Finding]:
+    """What is said of the injected variables with these changes."""
+    known = Found(environ=INJECTED | changes)
+    list(cloud(known))
+    return list(contradictions(known))
+
+
+def test_what_the_webhook_injects_is_well() -> None:
+    """None of the three has anything to say."""
+    assert [finding.status for finding in contradicting()] == [Status.OK]
+    assert one(others, Found(environ=INJECTED)).status is Status.OK
+    assert one(provider, Found(environ=INJECTED)).status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"AZURE_CLIENT_ID": OTHER}, f"M365_CLIENT_ID is {CLIENT} and AZURE_CLIENT_ID is {OTHER}"),
+        ({"AZURE_TENANT_ID": "fabrikam.com"}, "M365_TENANT_ID is contoso.com and AZURE_TENANT_ID is fabrikam.com"),
+        ({"M365_OIDC_TOKEN_FILE_PATH": "/other"}, "M365_OIDC_TOKEN_FILE_PATH is /other and AZURE_FEDERATED_TOKEN_FILE"),
+        ({"AZURE_CLOUD": "china"}, "M365_CLOUD is public and AZURE_CLOUD is china"),
+        ({"M365_CLOUD": "gcchigh"}, "the cloud gcchigh signs in at https://login.microsoftonline.us/"),
+    ],
+)
+def test_contradictions(changes: dict[str, str], says: str) -> None:
+    """Both values are shown; it may be meant, so it is no failure."""
+    (finding,) = contradicting(**changes)
+    assert finding.status is Status.WARN
+    assert says in finding.detail
+    assert finding.fix
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"AZURE_CLIENT_ID": f" {CLIENT.upper()}\n"},
+        {"AZURE_CLIENT_ID": ""},
+        {"AZURE_CLOUD": "AzureCloud"},
+        {"AZURE_AUTHORITY_HOST": "login.microsoftonline.com"},
+        {"AZURE_AUTHORITY_HOST": "https://login.windows.net"},
+        {"AZURE_AUTHORITY_HOST": "https://entra.example"},
+        {"M365_OIDC_TOKEN_FILE_PATH": FILE},
+    ],
+)
+def test_no_contradictions(changes: dict[str, str]) -> None:
+    """The same in another form, empty, or not about the same."""
+    assert [finding.status for finding in contradicting(**changes)] == [Status.OK]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says", "fix"),
+    [
+        ({"AZURE_CLIENT_SECRET": "hush"}, "signs in with a client secret before", "unset AZURE_CLIENT_SECRET"),
+        (
+            {"AZURE_CLIENT_CERTIFICATE_PATH": "/hush"},
+            "with a certificate before",
+            "unset AZURE_CLIENT_CERTIFICATE_PATH",
+        ),
+        ({"AZURE_PASSWORD": "hush"}, "with a user's password before", "unset AZURE_PASSWORD"),
+        (
+            {"AZURE_TOKEN_CREDENTIALS": "dev"},
+            "is dev: DefaultAzureCredential leaves the token out",
+            "unset AZURE_TOKEN",
+        ),
+        (
+            {"AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential"},
+            "leaves the token out",
+            "WorkloadIdentityCredential",
+        ),
+        ({"IDENTITY_ENDPOINT": "http://10.0.0.1/hush"}, "ManagedIdentityCredential asks it", "unset IDENTITY_ENDPOINT"),
+        ({"IDENTITY_ENDPOINT": "http://[hush"}, "ManagedIdentityCredential asks it", "unset IDENTITY_ENDPOINT"),
+        ({"MSI_ENDPOINT": "http://127.0.0.1/hush"}, "ManagedIdentityCredential asks it", "unset MSI_ENDPOINT"),
+        ({"AZURE_REGIONAL_AUTHORITY_NAME": "westeurope"}, "AADSTS100007", "unset AZURE_REGIONAL_AUTHORITY_NAME"),
+        ({"MSAL_FORCE_REGION": "westeurope"}, "AADSTS100007", "unset MSAL_FORCE_REGION"),
+    ],
+)
+def test_what_keeps_sdks_from_the_token(changes: dict[str, str], says: str, fix: str) -> None:
+    """The variable is named, what it holds is not."""
+    finding = one(others, Found(environ=INJECTED | changes))
+    assert finding.status is Status.WARN
+    assert finding.detail.startswith(next(iter(changes)))
+    assert says in finding.detail
+    assert "hush" not in finding.detail
+    assert fix in finding.fix
+
+
+@pytest.mark.parametrize("value", ["prod", "PROD", "WorkloadIdentityCredential", " "])
+def test_chains_that_have_the_token(value: str) -> None:
+    """Narrowed to what is meant."""
+    assert one(others, Found(environ={"AZURE_TOKEN_CREDENTIALS": value})).status is Status.OK
+
+
+def test_our_own_managed_identity_endpoint_is_well() -> None:
+    """`serve` stands on the loopback, and gives tokens of the same application."""
+    finding = one(others, Found(environ={"IDENTITY_ENDPOINT": "http://127.0.0.1:8461/msi/token"}))
+    assert finding.status is Status.OK
+    assert "m365-identity serve" in finding.detail
+
+
+def test_all_of_them_are_told() -> None:
+    """Not only the first."""
+    environ = INJECTED | {"AZURE_CLIENT_SECRET": "x", "MSAL_FORCE_REGION": "y", "IDENTITY_ENDPOINT": "http://10.0.0.1"}
+    assert len(list(others(Found(environ=environ)))) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"M365_CLOUD": ""}, "M365_CLOUD is not set, and the provider has no default for it"),
+        (
+            {"M365_CLOUD": "", "AZURE_CLOUD": "AzureCloud"},
+            "AZURE_CLOUD is AzureCloud, which the provider does not know",
+        ),
+        ({"M365_CLOUD": "Public"}, "M365_CLOUD is Public, which the provider does not know"),
+        ({"M365_CLOUD": "gcc"}, "M365_CLOUD is gcc: the provider then calls graph.microsoft.us"),
+        ({"M365_AUTH_METHOD": ""}, "M365_AUTH_METHOD is not set"),
+        (
+            {"M365_AUTH_METHOD": "client_secret"},
+            "M365_AUTH_METHOD is client_secret: the provider does not sign in with",
+        ),
+        ({"M365_AUTH_METHOD": "oidc"}, "M365_OIDC_TOKEN_FILE_PATH is not set, which the provider reads then"),
+        ({"AZURE_FEDERATED_TOKEN_FILE": ""}, "AZURE_FEDERATED_TOKEN_FILE is not set, which the provider reads then"),
+        ({"M365_FEDERATED_TOKEN_FILE": FILE}, "M365_FEDERATED_TOKEN_FILE is set, and nothing reads it"),
+        ({"M365_CLIENT_ID": f"{CLIENT}\n"}, "M365_CLIENT_ID has white space around its value"),
+        ({"M365_PROXY_URL": "http://proxy"}, "M365_PROXY_URL is set and HTTPS_PROXY is not"),
+    ],
+)
+def test_what_the_provider_stumbles_over(changes: dict[str, str], says: str) -> None:
+    """Each with its fix; nothing of it keeps this helper from signing in."""
+    finding = one(provider, Found(environ=INJECTED | changes))
+    assert finding.status is Status.WARN
+    assert says in finding.detail
+    assert finding.fix
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"M365_CLOUD": "", "AZURE_CLOUD": "public"},
+        {"M365_AUTH_METHOD": "oidc", "M365_OIDC_TOKEN_FILE_PATH": FILE},
+        {"M365_PROXY_URL": "http://proxy", "HTTPS_PROXY": "http://proxy"},
+    ],
+)
+def test_what_the_provider_takes(changes: dict[str, str]) -> None:
+    """The second name of the cloud, the other method, a proxy that it heeds."""
+    assert one(provider, Found(environ=INJECTED | changes)).status is Status.OK
+
+
+def test_without_variables_of_ours_the_provider_is_not_judged() -> None:
+    """`m365.workload.identity/env: azure`: its block says who signs in."""
+    azure = {name: value for name, value in INJECTED.items() if name.startswith("AZURE_")}
+    assert one(provider, Found(environ=azure)).status is Status.SKIP
+    assert one(provider, Found(environ=azure | {"M365_FEDERATED_TOKEN_FILE": FILE})).status is Status.WARN
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"HTTP_PROXY": "http://p:1"}, None),
+        ({"HTTPS_PROXY": " "}, None),
+        ({"HTTPS_PROXY": "http://p:3128"}, "http://p:3128"),
+        ({"HTTPS_PROXY": "p:3128"}, "http://p:3128"),
+        ({"HTTPS_PROXY": "http://p/"}, "http://p:80"),
+        ({"HTTPS_PROXY": "http://a:b%40c@p:1/"}, "http://p:1"),
+        ({"HTTPS_PROXY": "http://p:1", "https_proxy": "http://q:2"}, "http://q:2"),
+        ({"HTTPS_PROXY": "http://p:1", "https_proxy": ""}, None),
+        ({"ALL_PROXY": "socks5://p"}, "socks5://p:1080"),
+        ({"ALL_PROXY": "http://p:1", "HTTPS_PROXY": "http://q:2"}, "http://q:2"),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "example.com"}, None),
+    ],
+)
+def test_which_proxy(environ: dict[str, str], expected: str | None) -> None:
+    """Lower case first, HTTPS before ALL; user and password are kept and not shown."""
+    proxy = proxy_for("https://login.example.com/", environ)
+    assert (str(proxy) if proxy else None) == expected
+    assert "b%40c" not in repr(proxy)
+    assert "b@c" not in repr(proxy)
+
+
+def test_a_proxys_user_and_password() -> None:
+    """Decoded, for the header."""
+    proxy = proxy_for("https://x/", {"HTTPS_PROXY": "http://a:b%40c@p:1"})
+    assert proxy
+    assert (proxy.user, proxy.password, proxy.variable) == ("a", "b@c", "HTTPS_PROXY")
+
+
+@pytest.mark.parametrize("text", ["ftp://p", "http://", "http://p:port", "http://[::", ":3128"])
+def test_what_is_no_proxy(text: str) -> None:
+    """The variable is named, and its value is not."""
+    with pytest.raises(ValueError) as raised:
+        proxy_for("https://x/", {"HTTPS_PROXY": text})
+    assert str(raised.value).startswith("HTTPS_PROXY is no address of a proxy")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://login.example.com/", "https://login.example.com:8443/", "https://10.1.2.3:443"]
+)
+@pytest.mark.parametrize(
+    "entries",
+    [
+        "example.com",
+        ".example.com",
+        "*.example.com",
+        "login.example.com",
+        "in.example.com",
+        "a, Example.com ,b",
+        ".Example.com",
+        "example.com:443",
+        "example.com:8443",
+        "*",
+        "a,*",
+        "10.0.0.0/8",
+        "10.1.2.3",
+        "11.0.0.0/8,2.3",
+        " , ",
+        "com",
+    ],
+)
+def test_no_proxy(url: str, entries: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As requests, with which the exchange is made, sees it."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", entries)
+    expected = should_bypass_proxies(url, no_proxy=None)
+    assert excluded(url, {"NO_PROXY": entries}) == ("NO_PROXY" if expected else None)
+    assert excluded(url, {"no_proxy": entries, "NO_PROXY": "*"}) == ("no_proxy" if expected else None)
+
+
+def by(organization: str) -> Certificate:
+    """A certificate that this organization issued."""
+    return verified({"issuer": ((("organizationName", organization),), (("commonName", "CA"),))})
+
+
+@pytest.mark.parametrize(
+    ("url", "organization", "foreign"),
+    [
+        ("https://login.microsoftonline.com/", "DigiCert Inc", False),
+        ("https://login.microsoftonline.com/", "Microsoft Corporation", False),
+        ("https://login.microsoftonline.com/", "Contoso", True),
+        ("https://login.microsoftonline.com/", "", True),
+        ("https://login.microsoftonline.us/", "Contoso", True),
+        ("https://graph.microsoft.com", "Contoso", True),
+        ("https://dod-graph.microsoft.us", "Contoso", True),
+        ("https://graph.microsoft.com", "DigiCert Inc", False),
+        ("https://login.microsoftonline.eaglex.ic.gov/", "US Government", False),
+        ("https://graph.eaglex.ic.gov", "US Government", False),
+        ("https://localhost:8443", "Contoso", False),
+    ],
+)
+def test_whose_certificate_it_should_be(url: str, organization: str, foreign: bool) -> None:
+    """Known of Microsoft's public servers; nothing is said of the isolated clouds and of other servers."""
+    assert is_foreign(url, by(organization)) is foreign
+
+
+def test_a_certificate_in_words() -> None:
+    """The common name first; the same from a verified and from an unverified one."""
+    signer = authority(organization="Contoso\x1b Ltd", common_name="Contoso CA")
+    now = dt.datetime.now(dt.UTC)
+    leaf = make_leaf(signer, names=["x"], now=now, lifetime=dt.timedelta(days=1)).certificate
+    read = from_der(leaf.public_bytes(Encoding.DER))
+    assert read.issuer == "CN=Contoso CA, O=Contoso Ltd"
+    assert read.subject.startswith("CN=m365-workload-identity webhook ")
+    assert by("Contoso").issuer == "CN=CA, O=Contoso"
+    assert verified({}).issuer == "nobody"
+    with pytest.raises(ValueError):
+        from_der(b"nonsense")
