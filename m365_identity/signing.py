@@ -211,10 +211,8 @@ class Signing:
 
     def _after(self, response: Any) -> None:
         answer = response.http_response
-        # azure-identity has had two kinds of response, of azure.core.rest and of azure.core.pipeline.transport.
-        body = answer.content if hasattr(answer, "content") else answer.body()
         failure = failures.of_answer(
-            status=answer.status_code, headers=answer.headers, body=body, now=self._clock.wall()
+            status=answer.status_code, headers=answer.headers, body=answer.content, now=self._clock.wall()
         )
         if failure is not None:
             raise Refused(failure)

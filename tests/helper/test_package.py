@@ -88,7 +88,7 @@ def test_the_wheel_says_what_it_needs(wheel: Path) -> None:
     assert sorted(line for line in lines if line.startswith("Requires-Dist: ")) == [
         "Requires-Dist: aiohttp>=3.10; extra == 'aio'",
         "Requires-Dist: azure-core>=1.31",
-        "Requires-Dist: azure-identity>=1.19",
+        "Requires-Dist: azure-identity>=1.26",
     ]
     assert f"Version: {m365_identity.__version__}" in lines
     assert "m365-identity = m365_identity.__main__:main" in scripts

@@ -9,7 +9,7 @@ from webhook.offline.scalars import resolve
 
 # What no parser of YAML, of whatever version, takes for anything but this text.
 _PLAIN: Final = re.compile(r"[A-Za-z_/](?:[A-Za-z0-9_/.$@+=%()~-]|:(?=[^ ])| (?=[^ ]))*|[0-9]+(?:[KMGTPE]i|[mMGTPE])")
-_LITERAL: Final = re.compile(r"[^\s][\t\n -~\u00a1-\u2027\u2030-\ud7ff\ue000-\ufefe]*")
+_LITERAL: Final = re.compile(r"(?!\s)[\t\n -~\u00a1-\u2027\u2030-\ud7ff\ue000-\ufefe]+")
 
 
 def inline(value: Any) -> str:
