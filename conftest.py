@@ -1,8 +1,22 @@
-"""Gives the tests of every folder the cluster's fixtures."""
+"""Gives the tests of every folder the cluster's fixtures, and every process that they start the usual signals."""
+
+import signal
+from types import FrameType
 
 import pytest
 
 pytest_plugins = ["tests.cluster.fixtures"]
+
+
+def _pass_over(number: int, frame: FrameType | None) -> None:
+    """What a signal that is ignored does."""
+
+
+# A job in the background of a shell ignores these, and so would all that it starts. With a handler they do nothing here
+# either, but a process that is started has their defaults.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _pass_over)
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
