@@ -5,10 +5,11 @@ import logging
 import random
 import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
@@ -81,14 +82,23 @@ class Kube:
     def __str__(self) -> str:
         return str(self._kubeconfig or "in-cluster configuration")
 
-    async def request(self, method: str, path: str, *, seconds: float, body: Any = None, kind: str = "json") -> Reply:
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        seconds: float,
+        body: Any = None,
+        kind: str = "json",
+        accept: str = "application/json",
+    ) -> Reply:
         """One request, its body of media type application/`kind`. Raises Unavailable, after `seconds` at the latest."""
         client = self._client
         if client is None:
             raise Unavailable(f"{method} {path}: not connected")
         # Asked for each request: the token in a pod is renewed behind our back, and this reads the file again.
         token = await client.configuration.get_api_key_with_prefix("BearerToken")
-        headers = {"Accept": "application/json", "Content-Type": f"application/{kind}"}
+        headers = {"Accept": accept, "Content-Type": f"application/{kind}"}
         if token:
             headers["Authorization"] = token
         try:
@@ -103,6 +113,40 @@ class Kube:
         except (TimeoutError, aiohttp.ClientError, ssl.SSLError, OSError) as error:
             raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from None
 
+    async def items(self, path: str, *, seconds: float, query: Mapping[str, str] | None = None) -> Reply | list[Any]:
+        """All objects of a list, page by page, or the first answer that is none. Raises Unavailable."""
+        found: list[Any] = []
+        options = {**(query or {}), "limit": str(_PAGE)}
+        while True:
+            reply = await self.request("GET", f"{path}?{urlencode(options)}", seconds=seconds)
+            if reply.status != 200:
+                return reply
+            page = reply.json()
+            found += page.get("items") or []
+            more = (page.get("metadata") or {}).get("continue")
+            if not more:
+                return found
+            options["continue"] = more
+
+
+def kubeconfig_path(given: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Which kubeconfig to use, as kubectl finds it: the one given, $KUBECONFIG, ~/.kube/config; None in a pod.
+
+    Raises ValueError where there is none and this is no pod.
+    """
+    if given:
+        return given
+    if environ.get("KUBECONFIG"):
+        return Path(environ["KUBECONFIG"])  # a list of them stays one
+    usual = Path(environ.get("HOME") or "/") / ".kube" / "config"
+    if usual.exists():
+        return usual
+    if "KUBERNETES_SERVICE_HOST" not in environ:
+        raise ValueError("which cluster? This is no pod: give --kubeconfig PATH, or set KUBECONFIG")
+    return None
+
+
+_PAGE: Final = 500  # objects
 
 _NAME = re.compile("[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

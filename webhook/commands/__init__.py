@@ -13,6 +13,9 @@ from webhook.settings import SettingsError
 _COMMANDS: Mapping[str, str] = {
     "serve": "answer kube-apiserver",
     "mutate": "show what would become of manifests, without a cluster",
+    "check": "see on a live cluster whether pods are injected, and say what is wrong and how to mend it",
+    "fic": "print the federated identity credential that Entra needs for a ServiceAccount",
+    "issuer": "see whether Entra can use the cluster's issuer, or write the documents to publish",
     "certs": "show the state of the certificates of a cluster, or rotate them",
 }
 

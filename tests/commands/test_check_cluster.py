@@ -1,0 +1,402 @@
+"""`python -m webhook check` on a real cluster that is broken in every way that it knows of."""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certs.pem import bundle_pem
+from demo.server import Running, running
+from tests.admission.conftest import CLIENT_ID, a_pod, make_account
+from tests.cluster.cluster import Cluster
+from tests.cluster.kubeconfig import Access, render
+from tests.cluster.processes import wait_until
+from tests.commands.live import Change, another_webhook, authority, check, endpoint, ours, pair, registered, run, silent
+
+OUR_SERVICE = "m365-workload-identity"
+ENTRY = "labelled.m365.workload.identity"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+@pytest.fixture
+def own(control_plane: Cluster) -> Iterator[str]:
+    """A namespace where the webhook could be installed."""
+    name = control_plane.create_namespace(f"webhook-{secrets.token_hex(4)}")
+    yield name
+    control_plane.delete_namespace(name)
+
+
+def calls(own: str, name: str = OUR_SERVICE, *, port: int = 443) -> Change:
+    """Lets each entry call a Service."""
+
+    def change(entry: dict[str, Any]) -> None:
+        del entry["clientConfig"]["url"]
+        entry["clientConfig"]["service"] = {"namespace": own, "name": name, "path": "/mutate", "port": port}
+
+    return change
+
+
+def make_service(cluster: Cluster, own: str, **spec: Any) -> None:
+    """The webhook's Service."""
+    body = {
+        "metadata": {"name": OUR_SERVICE},
+        "spec": {"ports": [{"port": 443}], "selector": {"app": "webhook"}, **spec},
+    }
+    cluster.api.post(f"/api/v1/namespaces/{own}/services", body).expect()
+
+
+def test_all_is_well(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+    """A pod is injected by dry run, the ServiceAccount says who it is; exit code 0, nothing left behind."""
+    make_account(control_plane, namespace)
+    with ours(control_plane, live_webhook) as name:
+        done = check(control_plane, namespace, "--service-account", "terraform")
+        as_json = check(control_plane, namespace, "--service-account", "terraform", "-o", "json")
+    assert done.code == 0, done.out
+    assert f"{name} has {ENTRY}: scope pod-label" in done.finding("configuration", "ok")
+    assert "is injected" in done.finding("call", "ok")
+    assert CLIENT_ID in done.finding("account", "ok")
+    assert "All is well." in done.out
+    assert as_json.json["status"] == "ok"
+    assert as_json.json["restart"] == []
+    assert control_plane.api.get(f"/api/v1/namespaces/{namespace}/pods").expect().json["items"] == []
+
+
+def test_no_configuration(control_plane: Cluster, namespace: str) -> None:
+    """kube-apiserver sends nobody anything."""
+    done = check(control_plane, namespace)
+    assert done.code == 1
+    found = done.finding("configuration")
+    assert "No MutatingWebhookConfiguration has an entry of the webhook" in found
+    assert "fix: helm upgrade" in found
+    assert "No pod was created" in done.finding("call", "skip")
+
+
+def test_a_second_configuration(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+    """Left by an older installation: it works, and somebody should look at it."""
+    with ours(control_plane, live_webhook) as name:
+        with registered(
+            control_plane.api,
+            "https://127.0.0.1:1/",
+            change=lambda entry: entry.update(objectSelector={"matchLabels": {"none": "x"}}),
+        ) as other:
+            done = check(control_plane, namespace, "--configuration", name)
+    assert done.code == 0, done.out
+    assert other in done.finding("configuration", "warn")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"namespaceSelector": {"matchLabels": {"team": "other"}}}, "its namespaceSelector leaves out namespace"),
+        ({"objectSelector": {"matchLabels": {"inject": "yes"}}}, "its objectSelector leaves out the pod's labels"),
+        (
+            {"rules": [{"operations": ["UPDATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}]},
+            "its rules do not have CREATE of pods",
+        ),
+    ],
+)
+def test_no_matching_entry(control_plane: Cluster, namespace: str, change: Mapping[str, Any], reason: str) -> None:
+    """Someone changed a selector or a rule; pods are admitted as they come."""
+    with registered(control_plane.api, "https://127.0.0.1:1/", change=lambda entry: entry.update(change)):
+        done = check(control_plane, namespace)
+        admitted = control_plane.api.post(
+            f"/api/v1/namespaces/{namespace}/pods", a_pod(account="default"), params={"dryRun": "All"}
+        )
+    assert done.code == 1
+    assert admitted.status == 201
+    assert reason in done.finding("selection")
+    assert "helm upgrade" in done.finding("selection")
+
+
+def test_a_namespace_that_is_left_out_on_purpose(control_plane: Cluster) -> None:
+    """kube-system is never touched."""
+    with registered(control_plane.api, "https://127.0.0.1:1/"):
+        found = check(control_plane, "kube-system").finding("selection")
+    assert "leaves out namespace kube-system" in found
+    assert "move the workload to another namespace" in found
+
+
+def test_a_namespace_that_does_not_exist(control_plane: Cluster) -> None:
+    """A typing error in -n."""
+    with registered(control_plane.api, "https://127.0.0.1:1/"):
+        found = check(control_plane, "no-such-namespace").finding("call")
+    assert "Namespace no-such-namespace does not exist" in found
+    assert "kubectl create namespace" in found
+
+
+def test_no_service(control_plane: Cluster, namespace: str, own: str) -> None:
+    """Uninstalled, but for the configuration."""
+    with registered(control_plane.api, "https://x/", change=calls(own)) as name:
+        found = check(control_plane, namespace).finding("call")
+    assert f"Service {own}/{OUR_SERVICE} does not exist" in found
+    assert f"kubectl delete mutatingwebhookconfiguration {name}" in found
+
+
+def test_a_service_without_the_port(control_plane: Cluster, namespace: str, own: str) -> None:
+    """Service and configuration disagree."""
+    make_service(control_plane, own)
+    with registered(control_plane.api, "https://x/", change=calls(own, port=9443)):
+        found = check(control_plane, namespace).finding("call")
+    assert f"Service {own}/{OUR_SERVICE} has no port 9443" in found
+    assert "helm upgrade" in found
+
+
+def test_no_endpoints(control_plane: Cluster, namespace: str, own: str) -> None:
+    """Scaled to 0, or no pod gets ready: the pods are named with what keeps them."""
+    make_service(control_plane, own)
+    with registered(control_plane.api, "https://x/", change=calls(own)):
+        scaled_to_0 = check(control_plane, namespace).finding("call")
+        pod = a_pod("webhook-0", account="default", labels={"app": "webhook"})
+        control_plane.api.post(f"/api/v1/namespaces/{own}/pods", pod).expect()
+        not_ready = check(control_plane, namespace).finding("call")
+    assert f"Service {own}/{OUR_SERVICE} has no ready endpoints; it has no pods." in scaled_to_0
+    assert "--replicas=2" in scaled_to_0
+    assert "of 1 pods 1 are not ready (webhook-0: Pending)" in not_ready
+    assert f"kubectl get pods -n {own}" in not_ready
+
+
+def test_connection_refused(control_plane: Cluster, namespace: str) -> None:
+    """Nobody listens."""
+    with registered(control_plane.api, "https://127.0.0.1:1/mutate"):
+        done = check(control_plane, namespace)
+    assert done.code == 1
+    assert "Nobody listens at https://127.0.0.1:1/mutate: connection refused." in done.finding("call")
+
+
+def test_a_name_that_leads_nowhere(control_plane: Cluster, namespace: str) -> None:
+    """The control plane's network does not reach the webhook."""
+    with registered(control_plane.api, "https://nowhere.invalid/mutate"):
+        found = check(control_plane, namespace).finding("call")
+    assert "kube-apiserver cannot reach https://nowhere.invalid/mutate" in found
+    assert "firewall" in found
+
+
+def answering(status: int, body: bytes = b"") -> Callable[[str], tuple[int, bytes, Mapping[str, str]]]:
+    """A server that says the same to everything."""
+    return lambda _: (status, body, {"Content-Type": "text/plain"})
+
+
+@pytest.mark.parametrize(
+    ("trusted", "reason"),
+    [
+        ("another", "signed by an authority that is not in caBundle"),
+        ("nobody", "its caBundle is empty"),
+        ("expired", "the last authority in its caBundle expired on"),
+    ],
+)
+def test_unknown_authority(control_plane: Cluster, namespace: str, trusted: str, reason: str) -> None:
+    """caBundle is another's, empty, or of an authority that has expired."""
+    signer = authority()
+    other = authority(days_ago=5, days_left=-1) if trusted == "expired" else authority()
+    bundle = b"" if trusted == "nobody" else bundle_pem([other.certificate])
+    with endpoint(pair(signer), answering(200)) as port:
+        with registered(control_plane.api, f"https://127.0.0.1:{port}/mutate", bundle):
+            found = check(control_plane, namespace).finding("call")
+    assert "kube-apiserver does not trust the certificate" in found
+    assert reason in found
+    assert "webhook certs" in found
+
+
+def test_an_expired_certificate(control_plane: Cluster, namespace: str) -> None:
+    """The leaf ended; the authority is trusted."""
+    signer = authority(days_ago=5)
+    with endpoint(pair(signer, expired=True), answering(200)) as port:
+        with registered(control_plane.api, f"https://127.0.0.1:{port}/mutate", signer.pem.encode()):
+            found = check(control_plane, namespace).finding("call")
+    assert "expired on 20" in found
+    assert "compare the clocks" in found
+
+
+def test_a_certificate_for_another_name(control_plane: Cluster, namespace: str) -> None:
+    """Issued for a Service of another name."""
+    signer = authority()
+    with endpoint(pair(signer, "elsewhere.example"), answering(200)) as port:
+        with registered(control_plane.api, f"https://127.0.0.1:{port}/mutate", signer.pem.encode()):
+            found = check(control_plane, namespace).finding("call")
+    assert "is for another name" in found
+    assert "--extra-names" in found
+
+
+def test_the_port_of_probes(control_plane: Cluster, namespace: str) -> None:
+    """A port that speaks no TLS."""
+    with endpoint(None, answering(200)) as port:
+        with registered(control_plane.api, f"https://127.0.0.1:{port}/mutate"):
+            found = check(control_plane, namespace).finding("call")
+    assert "answers without TLS" in found
+    assert "9443" in found
+
+
+def test_a_timeout(control_plane: Cluster, namespace: str) -> None:
+    """A firewall that drops, or a webhook that hangs."""
+    with silent() as port:
+        with registered(control_plane.api, f"https://127.0.0.1:{port}/mutate", timeout_seconds=1):
+            found = check(control_plane, namespace).finding("call")
+    assert "did not answer within 1 s" in found
+    assert "NetworkPolicies" in found
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence", "fix"),
+    [
+        (500, b"internal error: see the webhook's log\n", "The webhook has an error of its own", "report it"),
+        (404, b"not found\n", "does not know the path", "/mutate"),
+        (200, b"{}", "is not this webhook", "clientConfig"),
+        (503, b"not ready\n", "answers that it cannot decide (HTTP 503)", "/readyz"),
+    ],
+)
+def test_answers_that_are_none(
+    control_plane: Cluster, namespace: str, status: int, body: bytes, sentence: str, fix: str
+) -> None:
+    """What little kube-apiserver hands on of them."""
+    signer = authority()
+    with endpoint(pair(signer), answering(status, body)) as port:
+        with registered(control_plane.api, f"https://127.0.0.1:{port}/mutate", signer.pem.encode()):
+            found = check(control_plane, namespace).finding("call")
+    assert sentence in found
+    assert fix in found
+
+
+def test_not_mutated_because_failures_are_ignored(control_plane: Cluster, namespace: str, own: str) -> None:
+    """Pods are admitted without an identity, and nobody is told: but here."""
+    make_service(control_plane, own)
+
+    def change(entry: dict[str, Any]) -> None:
+        calls(own)(entry)
+        entry["failurePolicy"] = "Ignore"
+
+    with registered(control_plane.api, "https://x/", change=change):
+        found = check(control_plane, namespace).finding("call")
+    assert "is admitted without an identity: failurePolicy" in found
+    assert "has no ready endpoints" in found
+    assert "with failurePolicy Fail" in found
+
+
+def test_not_mutated_because_the_webhook_thinks_otherwise(
+    control_plane: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    """Its own settings leave the namespace out although the selectors do not."""
+    with another_webhook(control_plane, tmp_path, "--own-namespace", namespace):
+        found = check(control_plane, namespace).finding("call")
+    assert "the webhook was called and left it alone" in found
+    assert "--own-namespace" in found
+
+
+def test_another_webhook_is_broken(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+    """Not ours to mend, and named."""
+
+    def change(entry: dict[str, Any]) -> None:
+        entry["name"] = "guard.example.com"
+
+    with ours(control_plane, live_webhook), registered(control_plane.api, "https://127.0.0.1:1/guard", change=change):
+        found = check(control_plane, namespace).finding("call")
+    assert "Another webhook, guard.example.com, cannot be called" in found
+    assert "has nothing to do with it" in found
+
+
+def test_a_quota_refuses(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+    """A reason that is nobody's webhook's."""
+    spec = {"spec": {"hard": {"pods": "0"}}, "metadata": {"name": "none"}}
+    control_plane.api.post(f"/api/v1/namespaces/{namespace}/resourcequotas", spec).expect()
+
+    def counted() -> bool:
+        answer = control_plane.api.get(f"/api/v1/namespaces/{namespace}/resourcequotas/none").json
+        return "pods" in answer.get("status", {}).get("hard", {})
+
+    wait_until(counted, "the quota in force", seconds=20)
+    with ours(control_plane, live_webhook):
+        found = check(control_plane, namespace).finding("call")
+    assert "for a reason that is not the webhook's" in found
+    assert "exceeded quota" in found
+
+
+def test_the_callers_rights_are_lacking(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+    """What could not be looked at is said, with what to give; a pod that may not be created is a failure."""
+    with ours(control_plane, live_webhook):
+        kubeconfig = control_plane.kubeconfig_for_account(namespace, "default")
+        done = check(control_plane, namespace, "--service-account", "default", kubeconfig=kubeconfig)
+    assert done.code == 1
+    assert "You may not read mutatingwebhookconfigurations" in done.finding("configuration", "skip")
+    assert f"You may not create pods in namespace {namespace}" in done.finding("call")
+    assert "kubectl create rolebinding m365-check" in done.finding("call")
+    assert "You may not read serviceaccounts" in done.finding("account", "skip")
+
+
+def test_the_webhooks_rights_are_lacking(control_plane: Cluster, namespace: str, own: str, tmp_path: Path) -> None:
+    """Its ClusterRoleBinding was taken away: it answers 503, and RBAC says why."""
+    api, user = control_plane.api, f"system:serviceaccount:{own}:webhook"
+    make_account(control_plane, namespace)
+    make_account(control_plane, own, "webhook", annotations={})
+    make_service(control_plane, own, type="ExternalName", externalName="localhost")
+    pod = a_pod("webhook-0", account="webhook", labels={"app": "webhook"})
+    api.post(f"/api/v1/namespaces/{own}/pods", pod).expect()
+    role = {
+        "metadata": {"name": own},
+        "rules": [{"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get"]}],
+    }
+    binding = {
+        "metadata": {"name": own},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": own},
+        "subjects": [{"kind": "ServiceAccount", "name": "webhook", "namespace": own}],
+    }
+    signer = authority()
+    served = tmp_path / "served.pem"
+    served.write_bytes(pair(signer, f"{OUR_SERVICE}.{own}.svc").private_pem())
+    review = {
+        "spec": {
+            "user": user,
+            "resourceAttributes": {"verb": "get", "resource": "serviceaccounts", "namespace": namespace},
+        }
+    }
+
+    def forbidden() -> bool:
+        answer = api.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review).expect().json
+        return not answer["status"]["allowed"]
+
+    with ExitStack() as stack:
+        stack.callback(lambda: api.delete(f"{RBAC}/clusterroles/{own}").expect(200, 404))
+        stack.callback(lambda: api.delete(f"{RBAC}/clusterrolebindings/{own}").expect(200, 404))
+        api.post(f"{RBAC}/clusterroles", role).expect()
+        api.post(f"{RBAC}/clusterrolebindings", binding).expect()
+        kubeconfig = control_plane.kubeconfig_for_account(own, "webhook")
+        process = stack.enter_context(running(tmp_path, ["--kubeconfig", str(kubeconfig), "--tls-cert", str(served)]))
+        change = calls(own, port=process.port)
+        stack.enter_context(registered(api, "https://x/", signer.pem.encode(), change=change, timeout_seconds=4))
+        api.patch(
+            f"/api/v1/namespaces/{own}/services/{OUR_SERVICE}", {"spec": {"ports": [{"port": process.port}]}}
+        ).expect()
+        assert "is injected" in check(control_plane, namespace).finding("call", "ok")
+        api.delete(f"{RBAC}/clusterrolebindings/{own}").expect()
+        wait_until(forbidden, "RBAC forbids it", seconds=20)
+        found = check(control_plane, namespace).finding("call")
+    assert f"RBAC forbids {user} to `get` serviceaccounts" in found
+    assert "ClusterRoleBinding" in found
+
+
+def test_the_api_server_is_away(tmp_path: Path) -> None:
+    """One sentence, no traceback."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(render(Access("https://127.0.0.1:1", None, token="a")))
+    done = run("check", "--kubeconfig", str(kubeconfig))
+    assert done.code == 1
+    assert "The API server cannot be reached" in done.finding("cluster")
+
+
+def test_pods_without_the_label_are_injected_in_vain(control_plane: Cluster, namespace: str, tmp_path: Path) -> None:
+    """In scope cluster their entry ignores failures, so a caBundle that is wrong there shows nowhere else."""
+    make_account(control_plane, namespace)
+
+    def spoil(entry: dict[str, Any]) -> None:
+        if entry["failurePolicy"] == "Ignore":
+            entry["clientConfig"]["caBundle"] = ""
+
+    with another_webhook(control_plane, tmp_path, "--scope", "cluster", scope="cluster", change=spoil):
+        done = check(control_plane, namespace, "--service-account", "terraform")
+    assert done.code == 1
+    assert "A labelled pod" in done.finding("call", "ok")
+    found = done.finding("call")
+    assert "A pod without the label is admitted without an identity" in found
+    assert "failurePolicy of unlabelled.m365.workload.identity is Ignore" in found
+    assert "its caBundle is empty" in found

@@ -1,0 +1,361 @@
+"""`python -m webhook check` along a ServiceAccount and a workload of a real cluster, and the pods to make anew."""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.server import Running
+from tests.admission.conftest import CLIENT_ID, LABELLED, a_pod, annotated, create, make_account
+from tests.cluster.cluster import Cluster
+from tests.cluster.processes import wait_until
+from tests.cluster.registration import CONFIGURATIONS, settle
+from tests.commands.live import Change, another_webhook, check, ours, registered
+
+USE = "azure.workload.identity/use"
+APPS = "/apis/apps/v1"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "status", "sentence", "fix"),
+    [
+        ({}, "FAIL", "has no client id", "kubectl annotate serviceaccount terraform"),
+        (
+            {"annotations": {**annotated(), "azure.workload.identity/client_id": "x"}},
+            "warn",
+            "is azure.workload.identity/client-id meant?\n",
+            "azure.workload.identity/client-id=VALUE azure.workload.identity/client_id-",
+        ),
+        (
+            {"annotations": {"azure.workload.identity/client-id": "contoso-app"}},
+            "FAIL",
+            "expected the application's GUID",
+            "kubectl annotate --overwrite serviceaccount terraform",
+        ),
+        (
+            {"annotations": {**annotated(), "azure.workload.identity/skip-containers": "app"}},
+            "warn",
+            "it belongs on the Pod",
+            "azure.workload.identity/skip-containers-",
+        ),
+        (
+            {"annotations": annotated(), "labels": LABELLED},
+            "warn",
+            "has no effect on a ServiceAccount: it belongs on the pods",
+            "spec.template.metadata.labels",
+        ),
+        (
+            {"annotations": annotated(), "labels": {"azure.workload.identity/client-id": CLIENT_ID}},
+            "warn",
+            "it is an annotation",
+            "kubectl annotate serviceaccount terraform",
+        ),
+        (
+            {"annotations": {"azure.workload.identity/client-id": CLIENT_ID}},
+            "warn",
+            "no tenant id",
+            "--tenant-id",
+        ),
+    ],
+)
+def test_a_service_account_is_walked(
+    control_plane: Cluster,
+    namespace: str,
+    live_webhook: Running,
+    metadata: dict[str, Any],
+    status: str,
+    sentence: str,
+    fix: str,
+) -> None:
+    """Each mistake on it is one sentence with its fix; what only looks like one does not fail the command."""
+    body = {"metadata": {"name": "terraform", **metadata}}
+    control_plane.api.post(f"/api/v1/namespaces/{namespace}/serviceaccounts", body).expect()
+    with ours(control_plane, live_webhook):
+        done = check(control_plane, namespace, "--service-account", "terraform")
+    assert done.code == (1 if status == "FAIL" else 0), done.out
+    found = done.finding("account", status)
+    assert sentence in found
+    assert fix in found
+
+
+def test_a_tenant_of_the_webhooks_own_is_enough(control_plane: Cluster, namespace: str, tmp_path: Path) -> None:
+    """What the webhook fills in is seen in the pod."""
+    make_account(control_plane, namespace, annotations={"azure.workload.identity/client-id": CLIENT_ID})
+    with another_webhook(control_plane, tmp_path, "--tenant-id", "contoso.com"):
+        done = check(control_plane, namespace, "--service-account", "terraform")
+    assert "All is well." in done.out
+    assert f"{CLIENT_ID}@contoso.com" in done.finding("account", "ok")
+
+
+def test_a_service_account_that_is_not_there(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+    """kube-apiserver's word, and the command that mends it."""
+    with ours(control_plane, live_webhook):
+        done = check(control_plane, namespace, "--service-account", "terraform")
+    assert f"ServiceAccount {namespace}/terraform does not exist" in done.finding("account")
+    assert "kubectl create serviceaccount" in done.finding("call")
+
+
+def deployment(
+    *, labels: Mapping[str, str] | None = None, metadata: Mapping[str, Any] | None = None, replicas: int = 2
+) -> dict[str, Any]:
+    """A Deployment `web` as ServiceAccount `terraform`, with `labels` on its pods."""
+    pod = a_pod(labels={"app": "web", **(LABELLED if labels is None else labels)})
+    return {
+        "metadata": {"name": "web", **(metadata or {})},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": pod["metadata"]["labels"]}, "spec": pod["spec"]},
+        },
+    }
+
+
+def make_deployment(cluster: Cluster, namespace: str, document: Mapping[str, Any]) -> list[str]:
+    """Creates it and waits for its pods; their names."""
+    if not cluster.has_controllers:
+        pytest.skip("nobody makes the pods of a Deployment here")
+    cluster.api.post(f"{APPS}/namespaces/{namespace}/deployments", document).expect()
+    wait_until(lambda: len(living(cluster, namespace)) == document["spec"]["replicas"], "the pods", seconds=30)
+    return living(cluster, namespace)
+
+
+def living(cluster: Cluster, namespace: str) -> list[str]:
+    """The names of the pods that are not being deleted."""
+    items = cluster.api.get(f"/api/v1/namespaces/{namespace}/pods").expect().json["items"]
+    return sorted(pod["metadata"]["name"] for pod in items if not pod["metadata"].get("deletionTimestamp"))
+
+
+def test_pods_older_than_the_annotation_are_named_and_restarted(
+    control_plane: Cluster, namespace: str, live_webhook: Running
+) -> None:
+    """The command that it gives mends it."""
+    make_account(control_plane, namespace, annotations={"azure.workload.identity/tenant-id": "contoso.com"})
+    with ours(control_plane, live_webhook):
+        old = make_deployment(control_plane, namespace, deployment())
+        account = f"/api/v1/namespaces/{namespace}/serviceaccounts/terraform"
+        control_plane.api.patch(account, {"metadata": {"annotations": annotated()}}).expect()
+        done = check(control_plane, namespace, "--workload", "deploy/web")
+        as_json = check(control_plane, namespace, "--workload", "deploy/web", "-o", "json")
+        found = done.finding("pods")
+        assert done.code == 1
+        assert "2 pods of Deployment" in found
+        assert "older than the annotation" in found
+        assert f"pods: {', '.join(old)}" in found
+        assert as_json.json["restart"] == old
+        command = found.rpartition("fix: kubectl ")[2]
+        assert command == f"rollout restart deployment/web -n {namespace}"
+        control_plane.kubectl(*command.split())
+        # Nothing gets ready without a node, so the old ones are taken away by hand.
+        for name in old:
+            control_plane.api.delete(f"/api/v1/namespaces/{namespace}/pods/{name}").expect(200, 404)
+        wait_until(lambda: healed(control_plane, namespace), "new pods", seconds=30)
+
+
+def healed(cluster: Cluster, namespace: str) -> bool:
+    """Whether `check` finds nothing wrong any more."""
+    return check(cluster, namespace, "--workload", "deployment/web").code == 0
+
+
+def test_pods_created_while_the_webhook_was_away_are_named(
+    control_plane: Cluster, namespace: str, live_webhook: Running
+) -> None:
+    """With failurePolicy Ignore they were admitted without an identity, and nobody was told."""
+    make_account(control_plane, namespace)
+    ignore: Change = lambda entry: entry.update(failurePolicy="Ignore")  # noqa: E731
+    with registered(control_plane.api, "https://127.0.0.1:1/mutate", change=ignore) as name:
+        pods = make_deployment(control_plane, namespace, deployment())
+        create(control_plane, namespace, a_pod("alone"))
+        bundle = base64.b64encode(live_webhook.authority.encode()).decode()
+        client = {"url": live_webhook.url, "caBundle": bundle}
+        entries = control_plane.api.get(f"{CONFIGURATIONS}/{name}").json["webhooks"]
+        entries[0]["clientConfig"] = client
+        control_plane.api.patch(f"{CONFIGURATIONS}/{name}", {"webhooks": entries}).expect()
+        settle(control_plane.api)
+        of_workload = check(control_plane, namespace, "--workload", "Deployment/web")
+        of_account = check(control_plane, namespace, "--service-account", "terraform")
+    found = of_workload.finding("pods")
+    assert "created while the webhook was away" in found
+    assert f"pods: {', '.join(pods)}" in found
+    found = of_account.finding("pods")
+    assert f"pods: {', '.join(sorted([*pods, 'alone']))}" in found
+    assert f"kubectl rollout restart deployment/web -n {namespace}" in found
+    assert f"kubectl delete pod alone -n {namespace}" in found
+
+
+def test_pods_older_than_the_installation_are_named(
+    control_plane: Cluster, namespace: str, live_webhook: Running
+) -> None:
+    """They were there when the webhook was installed."""
+    make_account(control_plane, namespace)
+    made = create(control_plane, namespace, a_pod("early"))["metadata"]["creationTimestamp"]
+
+    def later() -> bool:
+        made_now = control_plane.api.post(
+            "/api/v1/namespaces/default/configmaps", {"metadata": {"generateName": "x"}}, params={"dryRun": "All"}
+        )
+        return str(made_now.json["metadata"]["creationTimestamp"]) > str(made)
+
+    wait_until(later, "the next second of the API server", seconds=5)
+    with ours(control_plane, live_webhook):
+        found = check(control_plane, namespace, "--workload", "pod/early").finding("pods")
+    assert "older than the installation of the webhook" in found
+    assert f"kubectl delete pod early -n {namespace}" in found
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "sentence", "fix"),
+    [
+        (deployment(labels={}, replicas=0), "FAIL", f'lacks the label {USE}: "true"', "kubectl patch deployment web"),
+        (
+            deployment(labels={}, metadata={"labels": LABELLED}, replicas=0),
+            "FAIL",
+            f"has the label {USE} on itself, and nobody reads it there",
+            "spec.template.metadata.labels",
+        ),
+        (deployment(labels={USE: "True"}, replicas=0), "FAIL", 'is "True", expected "true"', "spec.template.metadata"),
+        (deployment(labels={USE: "false"}, replicas=0), "FAIL", "has opted out", "spec.template.metadata.labels"),
+        (
+            deployment(metadata={"annotations": annotated()}, replicas=0),
+            "warn",
+            "azure.workload.identity/client-id has no effect on a Deployment: it belongs on ServiceAccount terraform",
+            "kubectl annotate deployment web",
+        ),
+    ],
+)
+def test_a_workload_is_walked(
+    control_plane: Cluster,
+    namespace: str,
+    live_webhook: Running,
+    document: dict[str, Any],
+    status: str,
+    sentence: str,
+    fix: str,
+) -> None:
+    """Each mistake on it is one sentence with its fix."""
+    make_account(control_plane, namespace)
+    control_plane.api.post(f"{APPS}/namespaces/{namespace}/deployments", document).expect()
+    with ours(control_plane, live_webhook):
+        done = check(control_plane, namespace, "--workload", "deployment/web")
+    assert done.code == (1 if status == "FAIL" else 0), done.out
+    about = [line for line in done.out.splitlines() if line.startswith(f"{status}  workload")]
+    assert any(sentence in line for line in about), done.out
+    assert fix in done.out
+
+
+def test_the_patch_that_is_given_mends_a_lacking_label(
+    control_plane: Cluster, namespace: str, live_webhook: Running
+) -> None:
+    """The command can be pasted."""
+    make_account(control_plane, namespace)
+    control_plane.api.post(f"{APPS}/namespaces/{namespace}/deployments", deployment(labels={}, replicas=0)).expect()
+    with ours(control_plane, live_webhook):
+        found = check(control_plane, namespace, "--workload", "deployment/web").finding("workload")
+        words = found.partition("kubectl ")[2].partition(" -p '")
+        control_plane.kubectl(*words[0].split(), "-p", words[2].partition("'")[0])
+        assert check(control_plane, namespace, "--workload", "deployment/web").code == 0
+
+
+def test_labels_of_the_namespace_count_in_their_scope(control_plane: Cluster, namespace: str, tmp_path: Path) -> None:
+    """The scope is read off the configuration."""
+    make_account(control_plane, namespace)
+    control_plane.api.post(f"{APPS}/namespaces/{namespace}/deployments", deployment(labels={}, replicas=0)).expect()
+    with another_webhook(control_plane, tmp_path, "--scope", "namespace-label", scope="namespace-label"):
+        found = check(control_plane, namespace, "--workload", "deployment/web").finding("workload")
+        assert f"kubectl label namespace {namespace} m365.workload.identity/inject=true" in found
+        control_plane.kubectl("label", "namespace", namespace, "m365.workload.identity/inject=true")
+        assert check(control_plane, namespace, "--workload", "deployment/web").code == 0
+
+
+def test_pods_of_a_service_account_without_the_label_are_named(
+    control_plane: Cluster, namespace: str, live_webhook: Running
+) -> None:
+    """It may be meant so: a warning."""
+    make_account(control_plane, namespace)
+    create(control_plane, namespace, a_pod("bare", labels={}))
+    create(control_plane, namespace, a_pod("opted-out", labels={USE: "false"}))
+    with ours(control_plane, live_webhook):
+        done = check(control_plane, namespace, "--service-account", "terraform")
+    assert done.code == 0
+    found = done.finding("pods", "warn")
+    assert "pods: bare\n" in found
+    assert "--workload KIND/NAME" in found
+
+
+def test_long_lists_are_read_to_their_end(
+    control_plane: Cluster, namespace: str, live_webhook: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Page by page, as the API server wants it."""
+    monkeypatch.setattr("webhook.kube._PAGE", 2)
+    make_account(control_plane, namespace)
+    made = [create(control_plane, namespace, a_pod(f"bare-{number}", labels={})) for number in range(5)]
+    with ours(control_plane, live_webhook):
+        done = check(control_plane, namespace, "--service-account", "terraform", "-o", "json")
+    (found,) = (finding for finding in done.json["findings"] if finding["about"] == "pods")
+    assert found["pods"] == [pod["metadata"]["name"] for pod in made]
+    assert done.json["restart"] == []  # only a warning
+
+
+def test_pods_of_a_cron_job_are_found(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+    """By the Jobs that it made."""
+    make_account(control_plane, namespace)
+    pod = a_pod()
+    template = {"metadata": {"labels": LABELLED}, "spec": {**pod["spec"], "restartPolicy": "Never"}}
+    cron_job = {
+        "metadata": {"name": "nightly"},
+        "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": template}}},
+    }
+    api = control_plane.api
+    made = api.post(f"/apis/batch/v1/namespaces/{namespace}/cronjobs", cron_job).expect().json
+    owner = {"kind": "CronJob", "name": "nightly", "uid": made["metadata"]["uid"], "apiVersion": "batch/v1"}
+    job = (
+        api.post(
+            f"/apis/batch/v1/namespaces/{namespace}/jobs",
+            {
+                "metadata": {"name": "nightly-1", "ownerReferences": [owner]},
+                "spec": {"suspend": True, "template": template},
+            },
+        )
+        .expect()
+        .json
+    )
+    by_job = {"kind": "Job", "name": "nightly-1", "uid": job["metadata"]["uid"], "apiVersion": "batch/v1"}
+    api.post(
+        f"/api/v1/namespaces/{namespace}/pods",
+        {**pod, "metadata": {"name": "nightly-1-x", "labels": LABELLED, "ownerReferences": [by_job]}},
+    ).expect()
+    create(control_plane, namespace, a_pod("another"))
+    with ours(control_plane, live_webhook):
+        done = check(control_plane, namespace, "--workload", "cronjob/nightly")
+    found = done.finding("pods")
+    assert "pods: nightly-1-x" in found
+    assert "kubectl get jobs" in found
+
+
+def test_a_workload_that_is_not_there_or_another_accounts(
+    control_plane: Cluster, namespace: str, live_webhook: Running
+) -> None:
+    """Each is one sentence."""
+    make_account(control_plane, namespace)
+    make_account(control_plane, namespace, "other")
+    with ours(control_plane, live_webhook):
+        absent = check(control_plane, namespace, "--workload", "sts/web")
+        control_plane.api.post(f"{APPS}/namespaces/{namespace}/deployments", deployment(replicas=0)).expect()
+        others = check(control_plane, namespace, "--workload", "deploy/web", "--service-account", "other")
+    assert f"StatefulSet {namespace}/web does not exist" in absent.finding("workload")
+    assert "kubectl get statefulsets" in absent.finding("workload")
+    assert "runs as ServiceAccount terraform, not as other" in others.finding("workload")
+
+
+def test_a_workload_whose_pods_are_refused(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+    """Its own pod is created by dry run, so that what only the webhook or the cluster knows is told too."""
+    make_account(control_plane, namespace)
+    document = deployment(replicas=0)
+    document["spec"]["template"]["metadata"]["annotations"] = {"m365.workload.identity/preflight": "true"}
+    control_plane.api.post(f"{APPS}/namespaces/{namespace}/deployments", document).expect()
+    with ours(control_plane, live_webhook):
+        done = check(control_plane, namespace, "--workload", "deployment/web")
+    assert done.code == 1
+    assert "The webhook refuses the pod" in done.finding("workload")
+    assert "--helper-image" in done.finding("workload")

@@ -1,0 +1,86 @@
+"""One ServiceAccount: does it say who its pods will be, and is everything on it where somebody reads it?"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from webhook import names
+from webhook.accounts import account_from
+from webhook.checks.words import line, sentence
+from webhook.findings import Finding, fail, ok, warn
+from webhook.identity import Account, Reading, read
+from webhook.policy import Policy
+from webhook.review import Request
+
+_PREFIXES: Final = (names.AZURE_PREFIX, names.M365_PREFIX)
+_UNKNOWN: Final = re.compile(r"annotation (\S+) is unknown: is (\S+) meant\?")
+_BARE: Final[Mapping[str, Any]] = {"metadata": {}, "spec": {"containers": []}}
+
+
+def absent(namespace: str, name: str) -> Finding:
+    """There is no such ServiceAccount."""
+    return fail(
+        "account",
+        f"ServiceAccount {namespace}/{name} does not exist.",
+        fix=f"kubectl create serviceaccount {name} -n {namespace}",
+    )
+
+
+def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str) -> Iterator[Finding]:
+    """What there is to say of a ServiceAccount, as the API server gave it.
+
+    tenant: the one that the webhook gives to ServiceAccounts that name none, "" when it is not known.
+    """
+    account = account_from(document)
+    reading = _what_it_says(account, policy)
+    command = f"serviceaccount {account.name} -n {account.namespace}"
+    for problem in reading.problems:
+        yield fail("account", sentence(line(problem)), fix=f"kubectl annotate --overwrite {command} KEY=VALUE")
+    if not reading.annotated:
+        yield fail(
+            "account",
+            f"{account} has no client id, so its pods do not know which application they are.",
+            fix=f"kubectl annotate {command} {names.AZURE_CLIENT_ID}=GUID",
+        )
+    for warning in reading.warnings:
+        if warning.startswith("no client id") or (warning.startswith("no tenant id") and tenant):
+            continue
+        yield warn("account", sentence(f"{account}: {warning}"), fix=_fix(warning, command))
+    for key in sorted((document.get("metadata") or {}).get("labels") or {}):
+        if key == names.USE_LABEL:
+            yield warn(
+                "account",
+                f"{account}: label {key} has no effect on a ServiceAccount: it belongs on the pods.",
+                fix="set it in spec.template.metadata.labels of the workloads",
+            )
+        elif key.startswith(_PREFIXES):
+            yield warn(
+                "account",
+                f"{account}: label {line(key)} has no effect: it is an annotation.",
+                fix=f"kubectl label {command} {line(key)}-; kubectl annotate {command} {line(key)}=VALUE",
+            )
+    if reading.identity and reading.annotated:
+        who = f"{reading.identity.client_id}@{reading.identity.tenant_id or tenant or 'no-tenant-id'}"
+        yield ok("account", f"{account} is {who}; `fic` prints the credential that Entra needs.")
+
+
+def has_client_id(account: Account, policy: Policy) -> bool:
+    """Whether pods get an identity without asking for one, where the scope allows that."""
+    reading = _what_it_says(account, policy)
+    return reading.annotated and reading.identity is not None
+
+
+def _what_it_says(account: Account, policy: Policy) -> Reading:
+    """What a ServiceAccount says on its own, without a pod."""
+    return read(Request(uid="", namespace=account.namespace, pod=_BARE), account, policy)
+
+
+def _fix(warning: str, command: str) -> str:
+    unknown = _UNKNOWN.match(warning)
+    if unknown:
+        return f"kubectl annotate {command} {unknown[2]}=VALUE {unknown[1]}-"
+    if warning.startswith("no tenant id"):
+        return f"kubectl annotate {command} {names.AZURE_TENANT_ID}=TENANT, or --tenant-id of the webhook for all"
+    if warning.startswith("annotation "):
+        return f"kubectl annotate {command} {warning.split(' ')[1]}-, and set it where it belongs"
+    return f"kubectl annotate --overwrite {command} KEY=VALUE"

@@ -1,0 +1,81 @@
+"""`python -m webhook check`: on a live cluster, is a labelled pod injected? If not, what is wrong and what mends it.
+
+    exit 0   all is well, or only warnings
+    exit 1   something is wrong
+    exit 2   wrong usage
+
+Nothing is changed: the one pod that is created is created by dry run.
+"""
+
+import argparse
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from webhook.checks.walk import Subject, Walk
+from webhook.checks.workloads import kind_and_name
+from webhook.commands import reports
+from webhook.findings import Finding, Status, broken
+from webhook.kube import Kube, kubeconfig_path
+from webhook.settings import Settings, SettingsError, add_flags, read_settings
+
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAME: Final = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this command; `run` checks their values."""
+    parser.add_argument("-n", "--namespace", default="default", help="where a pod is created by dry run (default)")
+    parser.add_argument("--service-account", metavar="NAME", default="", help="walk along this one and its pods, too")
+    parser.add_argument("--workload", metavar="KIND/NAME", default="", help="walk along this one and its pods, too")
+    parser.add_argument("-o", "--output", choices=reports.FORMATS, default="text", help="how to show it (text)")
+    add_flags(parser, only=("kubeconfig", "own_namespace", "configuration", "service"))
+
+
+def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Looks and tells. Raises SettingsError for wrong usage."""
+    problems = [*_problems(flags)]
+    settings, kubeconfig, workload = Settings(), None, None
+    try:
+        settings = read_settings(flags, environ)
+        kubeconfig = kubeconfig_path(settings.kubeconfig, environ)
+        workload = kind_and_name(flags.workload) if flags.workload else None
+    except SettingsError as error:
+        problems += error.problems
+    except ValueError as error:
+        text = str(error)
+        problems.append(f'--workload is "{flags.workload}", expected {text}' if text.startswith("KIND/") else text)
+    if problems:
+        raise SettingsError(problems)
+    subject = Subject(
+        namespace=flags.namespace,
+        account=flags.service_account,
+        workload=workload,
+        configuration=settings.rotation.configuration,
+        service=settings.rotation.service,
+        # Which image the webhook has for its helpers only it knows; that it has none, it says when a pod is created.
+        policy=replace(settings.policy, helper_image="unknown"),
+    )
+    try:
+        findings = asyncio.run(_looked(Kube(kubeconfig), subject))
+    except ValueError as error:  # the kubeconfig
+        raise SettingsError([str(error)]) from None
+    restart = sorted({pod for finding in findings if finding.status is Status.FAIL for pod in finding.pods})
+    as_json = flags.output == "json"
+    print(reports.document(findings, restart=restart) if as_json else reports.text(findings))
+    return 1 if broken(findings) else 0
+
+
+def _problems(flags: argparse.Namespace) -> Iterator[str]:
+    if not _NAMESPACE.fullmatch(flags.namespace):
+        yield f'-n is "{flags.namespace}", expected a namespace\'s name'
+    if flags.service_account and not _NAME.fullmatch(flags.service_account):
+        yield f'--service-account is "{flags.service_account}", expected a ServiceAccount\'s name'
+
+
+async def _looked(kube: Kube, subject: Subject) -> list[Finding]:
+    async with kube:
+        return [finding async for finding in Walk(kube, subject, now=datetime.now(UTC)).findings()]

@@ -1,0 +1,138 @@
+"""`python -m webhook fic`: the federated identity credential that Entra needs for a ServiceAccount.
+
+    exit 0   printed
+    exit 1   printed, but Entra cannot use the cluster's issuer; or nothing is printed, since there is none to be made
+    exit 2   wrong usage
+
+The credential goes to standard output; problems and warnings, each with its fix, to standard error.
+"""
+
+import argparse
+import asyncio
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from webhook.accounts import account_from
+from webhook.federation import FORMATS, NoCredential, credential
+from webhook.findings import Finding, Status
+from webhook.identity import Account, is_guid
+from webhook.issuers import DISCOVERY, NoDocument, address, no_document, read_discovery, unreadable
+from webhook.kube import Kube, Unavailable, kubeconfig_path
+from webhook.settings import Settings, SettingsError, add_flags, read_settings
+
+_SECONDS: Final = 10.0
+_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_NAME: Final = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this command; `run` checks their values."""
+    parser.add_argument("-n", "--namespace", metavar="NAMESPACE", default="", help="of the ServiceAccount")
+    parser.add_argument("--service-account", metavar="NAME", default="", help="whose pods are to sign in")
+    parser.add_argument("-o", "--output", metavar="FORMAT", default="az", help=f"{', '.join(FORMATS)} (az)")
+    parser.add_argument(
+        "--client-id", metavar="GUID", default="", help="of the application (what the ServiceAccount says)"
+    )
+    add_flags(parser, only=("kubeconfig", "cloud", "audience"))
+
+
+def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Prints the credential. Raises SettingsError for wrong usage."""
+    problems = [*_problems(flags)]
+    settings = Settings()
+    kubeconfig = None
+    try:
+        settings = read_settings(flags, environ)
+        kubeconfig = kubeconfig_path(settings.kubeconfig, environ)
+    except SettingsError as error:
+        problems += error.problems
+    except ValueError as error:
+        problems.append(str(error))
+    if problems:
+        raise SettingsError(problems)
+    try:
+        return asyncio.run(_printed(flags, settings, Kube(kubeconfig)))
+    except ValueError as error:  # the kubeconfig
+        raise SettingsError([str(error)]) from None
+
+
+def _problems(flags: argparse.Namespace) -> Iterator[str]:
+    for flag, value, pattern in (
+        ("-n", flags.namespace, _NAMESPACE),
+        ("--service-account", flags.service_account, _NAME),
+    ):
+        what = "the ServiceAccount's namespace" if flag == "-n" else "the ServiceAccount's name"
+        if not value:
+            yield f"{flag} is missing, expected {what}"
+        elif not pattern.fullmatch(value):
+            yield f'{flag} is "{value}", expected {what}'
+    if flags.output not in FORMATS:
+        yield f'-o is "{flags.output}", expected one of {", ".join(FORMATS)}'
+    if flags.client_id and not is_guid(flags.client_id):
+        yield f'--client-id is "{flags.client_id}", expected the application\'s GUID'
+
+
+async def _printed(flags: argparse.Namespace, settings: Settings, kube: Kube) -> int:
+    namespace, name = flags.namespace, flags.service_account
+    try:
+        async with kube:
+            account = await _account(kube, namespace, name)
+            issuer, finding = await _issuer(kube)
+    except Unavailable as error:
+        return _refused(
+            [f"The API server cannot be reached: {error} (fix: see whether the kubeconfig is the cluster's)"]
+        )
+    if isinstance(account, str) or not issuer:
+        unknown = [] if issuer else [_told(finding)]
+        return _refused([account, *unknown] if isinstance(account, str) else unknown)
+    try:
+        wanted = credential(account, issuer=issuer, policy=settings.policy, client_id=flags.client_id)
+    except NoCredential as error:
+        return _refused(error.problems)
+    for warning in wanted.warnings:
+        _tell(f"warning: {warning}")
+    print(FORMATS[flags.output](wanted), end="")
+    if finding.status is Status.FAIL:
+        _tell(_told(finding))
+        return 1
+    return 0
+
+
+async def _account(kube: Kube, namespace: str, name: str) -> Account | str:
+    """The ServiceAccount, or why there is none to be had, with the fix."""
+    place = f"ServiceAccount {namespace}/{name}"
+    reply = await kube.request("GET", f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}", seconds=_SECONDS)
+    if reply.status == 200:
+        return account_from(reply.json(), place=place)
+    if reply.status == 404:
+        return f"{place} does not exist (fix: kubectl create serviceaccount {name} -n {namespace})"
+    fix = f"kubectl create rolebinding m365-view --clusterrole=view -n {namespace} --user=YOU"
+    return f"{place} cannot be read: {reply.reason()}" + (f" (fix: {fix})" if reply.status == 403 else "")
+
+
+async def _issuer(kube: Kube) -> tuple[str, Finding]:
+    """The cluster's issuer, "" when it is not known, and what is to be said of it."""
+    reply = await kube.request("GET", DISCOVERY, seconds=_SECONDS)
+    if reply.status != 200:
+        return "", unreadable(DISCOVERY, reply.status, reply.reason())
+    try:
+        issuer = str(read_discovery(reply.body)["issuer"])
+    except NoDocument as error:
+        return "", no_document(DISCOVERY, error)
+    return issuer, address(issuer)
+
+
+def _told(finding: Finding) -> str:
+    return f"{finding.detail} (fix: {finding.fix})"
+
+
+def _refused(problems: list[str] | tuple[str, ...]) -> int:
+    for problem in problems:
+        _tell(problem)
+    return 1
+
+
+def _tell(line: str) -> None:
+    print(f"python -m webhook fic: {line}", file=sys.stderr)

@@ -1,0 +1,74 @@
+"""What anybody can read on the internet: the documents of an issuer, fetched as Entra would."""
+
+import asyncio
+import os
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+
+_SECONDS: Final = 10.0
+_LARGEST: Final = 1024 * 1024  # bytes; the documents have a few thousand
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What came back. body: of a success. problem: why there is none, as the end of a sentence. final: its address."""
+
+    body: bytes = b""
+    problem: str = ""
+    final: str = ""
+
+
+async def fetch(url: str) -> Fetched:
+    """The document at `url`, over https alone, by way of the proxy in the environment. Raises nothing."""
+    if not url.startswith("https://"):
+        return Fetched(problem="it is no https URL")
+    timeout = aiohttp.ClientTimeout(_SECONDS)
+    # Made anew, so that SSL_CERT_FILE counts, as everywhere else.
+    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
+    try:
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True) as session:
+            async with session.get(url, max_redirects=5) as response:
+                final = str(response.url) if response.history else ""
+                if final and not final.startswith("https://"):
+                    return Fetched(problem=f"it leads to {final}, which is no https URL")
+                if response.status != 200:
+                    return Fetched(problem=f"HTTP {response.status}", final=final)
+                body = await response.content.read(_LARGEST + 1)
+                while len(body) <= _LARGEST and not response.content.at_eof():
+                    body += await response.content.read(_LARGEST + 1)
+    except (TimeoutError, aiohttp.ClientError, ssl.SSLError, OSError, ValueError) as error:
+        return Fetched(problem=_reason(error))
+    if len(body) > _LARGEST:
+        return Fetched(problem=f"it is larger than {_LARGEST} bytes")
+    return Fetched(body=body, final=final)
+
+
+async def addresses(host: str) -> tuple[str, ...]:
+    """The addresses that `host` leads to; none when it leads nowhere."""
+    try:
+        async with asyncio.timeout(_SECONDS):
+            found = await asyncio.get_running_loop().getaddrinfo(host, 443, type=socket.SOCK_STREAM)
+    except (TimeoutError, OSError):
+        return ()
+    return tuple(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_SECONDS:g} s"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+        reason = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause)
+        return f"its certificate is not trusted ({reason})"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "there is no such host"
+    if isinstance(error, aiohttp.TooManyRedirects):
+        return "it leads in circles"
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
+        return os.strerror(cause.errno).lower()
+    return " ".join((str(cause) or type(cause).__name__).split())[:200]
