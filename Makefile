@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick check bench format lock clean
+.PHONY: help demo test test-quick test-node test-kind check manifests bench format lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -20,11 +20,23 @@ test: $(SET_UP) ## all tests; builds a Kubernetes control plane on first use
 test-quick: $(SET_UP) ## the tests that need no cluster
 	$(BIN)/python -m pytest -n 2 -m "not cluster"
 
-check: $(SET_UP) ## format, lint, types, layers
+test-node: $(SET_UP) ## the tests that need a node: containerd, kubelet, our image; as root, on Debian
+	$(BIN)/python -m tests.node
+	$(BIN)/python -m pytest -n 0 -m node tests/node
+
+test-kind: $(SET_UP) ## the same on kind, where Docker is
+	M365WI_TEST_CLUSTER=kind $(BIN)/python -m tests.node
+	M365WI_TEST_CLUSTER=kind $(BIN)/python -m pytest -n 0 -m node tests/node
+
+check: $(SET_UP) ## format, lint, types, layers, manifests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.chart.manifests --check
+
+manifests: $(SET_UP) ## renders manifests/install*.yaml from the chart; builds Helm on first use
+	$(BIN)/python -m tests.chart.manifests
 
 bench: $(SET_UP) ## speed, as ratios to a reference measured in the same run
 	$(BIN)/python -m bench
@@ -36,6 +48,7 @@ format: $(SET_UP) ## puts the source into shape
 lock: $(SET_UP) ## resolves the dependencies anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header image/build.in -o image/build.txt
 
 clean: ## removes what the targets made here, but not the cache of test binaries
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

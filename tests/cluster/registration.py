@@ -1,4 +1,4 @@
-"""The MutatingWebhookConfiguration of each scope, and its registration in a test cluster.
+"""The MutatingWebhookConfiguration of each scope, as the chart has it, and its registration in a test cluster.
 
 | scope | entry | pods | failurePolicy |
 |---|---|---|---|
@@ -17,10 +17,16 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import copy
+import functools
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Literal
 
+import yaml
+
+from tests.chart.manifests import PLAIN
 from tests.cluster.api import Api
 from tests.cluster.processes import wait_until
 
@@ -33,7 +39,7 @@ NAME = "m365-workload-identity"
 USE_LABEL = "azure.workload.identity/use"
 INJECT_LABEL = "m365.workload.identity/inject"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
-NOT_A_MIRROR_POD = f"!has(object.metadata.annotations) || !('{MIRROR_ANNOTATION}' in object.metadata.annotations)"
+MANIFESTS = Path(__file__).parents[2] / "manifests"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 EFFECTIVE_SECONDS = 20.0
 
@@ -47,55 +53,24 @@ def configuration(
     timeout_seconds: int = 5,
     name: str = NAME,
 ) -> dict[str, Any]:
-    """The MutatingWebhookConfiguration that sends pods of `scope` to `url` (https), trusted by `ca_bundle` (PEM)."""
-    elsewhere = {
-        "key": "kubernetes.io/metadata.name",
-        "operator": "NotIn",
-        "values": [own_namespace, "kube-system", "kube-node-lease"],
-    }
-    labelled = {"matchLabels": {USE_LABEL: "true"}}
-    unlabelled = {"matchExpressions": [{"key": USE_LABEL, "operator": "NotIn", "values": ["true", "false"]}]}
+    """The configuration of `scope` as the chart renders it, but calling `url` (https), trusted by `ca_bundle` (PEM)."""
+    made = copy.deepcopy(rendered(scope))
+    made["metadata"] = {"name": name}
+    for entry in made["webhooks"]:
+        entry["clientConfig"] = {"url": url, "caBundle": base64.b64encode(ca_bundle).decode()}
+        entry["timeoutSeconds"] = timeout_seconds
+        (elsewhere,) = entry["namespaceSelector"]["matchExpressions"]
+        elsewhere["values"] = [own_namespace if each == OWN_NAMESPACE else each for each in elsewhere["values"]]
+    return made
 
-    def entry(
-        which: str, pods: dict[str, Any], *, failure_policy: str = "Fail", inject_only: bool = False
-    ) -> dict[str, Any]:
-        namespaces = {"matchExpressions": [elsewhere]} | (
-            {"matchLabels": {INJECT_LABEL: "true"}} if inject_only else {}
-        )
-        return {
-            "name": f"{which}.m365.workload.identity",
-            "clientConfig": {"url": url, "caBundle": base64.b64encode(ca_bundle).decode()},
-            "rules": [
-                {
-                    "operations": ["CREATE"],
-                    "apiGroups": [""],
-                    "apiVersions": ["v1"],
-                    "resources": ["pods"],
-                    "scope": "Namespaced",
-                }
-            ],
-            "namespaceSelector": namespaces,
-            "objectSelector": pods,
-            "matchConditions": [{"name": "not-a-mirror-pod", "expression": NOT_A_MIRROR_POD}],
-            "matchPolicy": "Equivalent",
-            "reinvocationPolicy": "IfNeeded",
-            "failurePolicy": failure_policy,
-            "sideEffects": "None",
-            "timeoutSeconds": timeout_seconds,
-            "admissionReviewVersions": ["v1"],
-        }
 
-    entries = [entry("labelled", labelled)]
-    if scope == "namespace-label":
-        entries.append(entry("unlabelled", unlabelled, inject_only=True))
-    elif scope == "cluster":
-        entries.append(entry("unlabelled", unlabelled, failure_policy="Ignore"))
-    return {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": name},
-        "webhooks": entries,
-    }
+@functools.cache
+def rendered(scope: Scope) -> dict[str, Any]:
+    """The configuration in the plain manifests, which `make check` compares with what the chart renders."""
+    with (MANIFESTS / PLAIN[scope]).open(encoding="utf-8") as file:
+        (found,) = (each for each in yaml.safe_load_all(file) if each["kind"] == "MutatingWebhookConfiguration")
+    document: dict[str, Any] = found
+    return document
 
 
 @contextlib.contextmanager

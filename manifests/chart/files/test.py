@@ -1,0 +1,96 @@
+"""What `helm test` runs: has kube-apiserver create a labelled pod by dry run, and looks whether it has its token."""
+
+import http.client
+import json
+import os
+import ssl
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ACCOUNT = Path(os.environ.get("TEST_ACCOUNT", "/var/run/secrets/kubernetes.io/serviceaccount"))
+PATIENCE = float(os.environ.get("TEST_PATIENCE", "120"))
+PAUSE = 1.0
+POD = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "generateName": "m365-workload-identity-test-",
+        "labels": {"azure.workload.identity/use": "true"},
+    },
+    # Of a ServiceAccount without an annotation: it is given everything but a client id.
+    "spec": {
+        "automountServiceAccountToken": False,
+        "containers": [
+            {
+                "name": "app",
+                "image": os.environ["TEST_IMAGE"],
+                "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "16Mi"}},
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"drop": ["ALL"]},
+                    "runAsNonRoot": True,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+            }
+        ],
+    },
+}
+
+
+def main() -> int:
+    """Tries until the pod is injected or PATIENCE, in seconds, is over; says what is wrong whenever that changes."""
+    until, said = time.monotonic() + PATIENCE, ""
+    while wrong := what_is_wrong():
+        if wrong != said:
+            say(f"not yet: {wrong}")
+        if time.monotonic() > until:
+            say("failed: docs/runbook.md says what to do")
+            return 1
+        said = wrong
+        time.sleep(PAUSE)
+    say("ok: a labelled pod is given its token")
+    return 0
+
+
+def what_is_wrong() -> str:
+    """Nothing when the pod would have its token."""
+    try:
+        answer = create()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return f"the API server: {str(error) or type(error).__name__}"
+    if answer.get("kind") != "Pod":
+        return str(answer.get("message", "the API server's answer is no pod"))
+    variables = {entry["name"] for entry in answer["spec"]["containers"][0].get("env", [])}
+    if "AZURE_FEDERATED_TOKEN_FILE" not in variables:
+        return "the pod was admitted without a token: the webhook was not asked"
+    return ""
+
+
+def create() -> dict[str, Any]:
+    """The pod as kube-apiserver would store it, or a Status with the reason why not."""
+    connection = http.client.HTTPSConnection(
+        os.environ["KUBERNETES_SERVICE_HOST"],
+        int(os.environ["KUBERNETES_SERVICE_PORT"]),
+        timeout=40,
+        context=ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt")),
+    )
+    headers = {"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}", "Content-Type": "application/json"}
+    try:
+        path = f"/api/v1/namespaces/{os.environ['TEST_NAMESPACE']}/pods?dryRun=All"
+        connection.request("POST", path, json.dumps(POD), headers)
+        answer: dict[str, Any] = json.load(connection.getresponse())
+        return answer
+    finally:
+        connection.close()
+
+
+def say(line: str) -> None:
+    """One line of the pod's log, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

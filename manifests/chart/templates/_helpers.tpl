@@ -1,0 +1,128 @@
+{{- define "m365.name" -}}
+{{ .Values.name }}
+{{- end }}
+
+{{- define "m365.selectorLabels" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "m365.labels" -}}
+{{ include "m365.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "m365.image" -}}
+{{- with .Values.image -}}
+{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{- define "m365.tlsSecret" -}}
+{{ .Values.certificates.secretName | default (printf "%s-tls" .Values.name) }}
+{{- end }}
+
+{{/* Whether the webhook itself is installed: "true" or empty. */}}
+{{- define "m365.server" -}}
+{{ if not .Values.mutatingAdmissionPolicy.enabled }}true{{ end }}
+{{- end }}
+
+{{/* What no namespace selector matches: our own pods must be able to start while nobody answers. */}}
+{{- define "m365.namespaceSelector" -}}
+{{- $extra := .root.Values.webhook.namespaceSelector -}}
+{{- $labels := merge (dict) (.labels | default dict) ($extra.matchLabels | default dict) -}}
+matchExpressions:
+  - key: kubernetes.io/metadata.name
+    operator: NotIn
+    values:
+      {{- range concat (list .root.Release.Namespace "kube-system" "kube-node-lease") .root.Values.webhook.excludedNamespaces | uniq }}
+      - {{ . }}
+      {{- end }}
+  {{- with $extra.matchExpressions }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with $labels }}
+matchLabels:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "m365.labelledPods" -}}
+{{- $extra := .Values.webhook.objectSelector -}}
+matchLabels:
+  {{- toYaml (merge (dict "azure.workload.identity/use" "true") ($extra.matchLabels | default dict)) | nindent 2 }}
+{{- with $extra.matchExpressions }}
+matchExpressions:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "m365.unlabelledPods" -}}
+{{- $extra := .Values.webhook.objectSelector -}}
+matchExpressions:
+  - key: azure.workload.identity/use
+    operator: NotIn
+    values: ["true", "false"]
+  {{- with $extra.matchExpressions }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with $extra.matchLabels }}
+matchLabels:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* A mirror pod is the image of a static one: the kubelet kills it when it differs from its file. */}}
+{{- define "m365.notMirrorPod" -}}
+- name: not-a-mirror-pod
+  expression: "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)"
+{{- end }}
+
+{{/* What the schema cannot say: values that do not go together. All of them at once. */}}
+{{- define "m365.validate" -}}
+{{- $wrong := list -}}
+{{- with .Values.certificates -}}
+{{- if and (eq .mode "files") (not .secretName) -}}
+{{- $wrong = append $wrong "certificates.mode is files: name the Secret with tls.crt and tls.key in certificates.secretName" -}}
+{{- end -}}
+{{- if and .caBundle (ne .mode "files") -}}
+{{- $wrong = append $wrong (printf "certificates.caBundle is set, but certificates.mode is %s, which writes it itself: leave it empty" .mode) -}}
+{{- end -}}
+{{- if and .certManager.issuerRef (ne .mode "cert-manager") -}}
+{{- $wrong = append $wrong (printf "certificates.certManager.issuerRef is set, but certificates.mode is %s: use cert-manager" .mode) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq (int .Values.port) (int .Values.operationsPort) -}}
+{{- $wrong = append $wrong (printf "port and operationsPort are both %d: they must differ" (int .Values.port)) -}}
+{{- end -}}
+{{- with .Values.autoscaling -}}
+{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}
+{{- $wrong = append $wrong (printf "autoscaling.minReplicas is %d, more than maxReplicas, %d" (int .minReplicas) (int .maxReplicas)) -}}
+{{- end -}}
+{{- end -}}
+{{- $actions := .Values.validatingAdmissionPolicy.actions -}}
+{{- if and (has "Deny" $actions) (has "Warn" $actions) -}}
+{{- $wrong = append $wrong "validatingAdmissionPolicy.actions has Deny and Warn: Kubernetes takes one of them" -}}
+{{- end -}}
+{{- if has .Values.test.namespace (concat (list "kube-system" "kube-node-lease") .Values.webhook.excludedNamespaces) -}}
+{{- $wrong = append $wrong (printf "test.namespace is %s, whose pods are left alone: name another" .Values.test.namespace) -}}
+{{- end -}}
+{{- if and .Values.resourceQuota.enabled (not .Values.priorityClassName) -}}
+{{- $wrong = append $wrong "resourceQuota.enabled needs a priorityClassName" -}}
+{{- end -}}
+{{- if .Values.mutatingAdmissionPolicy.enabled -}}
+{{- if ne .Values.scope "pod-label" -}}
+{{- $wrong = append $wrong (printf "mutatingAdmissionPolicy knows the scope pod-label only, not %s" .Values.scope) -}}
+{{- end -}}
+{{- if semverCompare "<1.36.0-0" .Capabilities.KubeVersion.Version -}}
+{{- $wrong = append $wrong (printf "mutatingAdmissionPolicy needs Kubernetes 1.36, this is %s (helm template: --kube-version)" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- end -}}
+{{- if $wrong -}}
+{{- fail (printf "\n%s" (join "\n" $wrong)) -}}
+{{- end -}}
+{{- end }}

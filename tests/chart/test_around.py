@@ -1,0 +1,190 @@
+"""What the chart can put around the webhook: quota, autoscaling, network, certificates of others, monitoring."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.chart.helm import CHART, NAME, NAMESPACE
+from tests.chart.objects import container, installed, one, some
+from webhook.metrics import OUTCOMES, Metrics
+
+DOCS: Final = CHART.parents[1] / "docs"
+# AKS otherwise takes the selectors over, and the next server-side apply is a conflict.
+AKS: Final = {"admissions.enforcer/disabled": "true"}
+
+
+def kinds(values: dict[str, Any] | None = None) -> set[str]:
+    """The kinds of the objects that are installed."""
+    return {each["kind"] for each in installed(values)}
+
+
+def test_nothing_is_there_that_was_not_asked_for() -> None:
+    """By default: what the webhook needs, its budget, and a policy that restricts it."""
+    assert kinds() == {
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Deployment",
+        "MutatingWebhookConfiguration",
+        "PodDisruptionBudget",
+        "Role",
+        "RoleBinding",
+        "Secret",
+        "Service",
+        "ServiceAccount",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    }
+    assert "PodDisruptionBudget" not in kinds({"podDisruptionBudget": {"enabled": False}})
+
+
+def test_autoscaling_takes_the_number_of_replicas_over() -> None:
+    """Helm would otherwise set it back at each upgrade."""
+    objects = installed({"autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 9, "targetCPU": 50}})
+    assert "replicas" not in one(objects, "Deployment")["spec"]
+    spec = one(objects, "HorizontalPodAutoscaler")["spec"]
+    assert spec["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": NAME}
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (3, 9)
+    assert spec["metrics"][0]["resource"]["target"]["averageUtilization"] == 50
+
+
+@pytest.mark.parametrize(
+    ("values", "pods"),
+    [({"replicas": 2}, "4"), ({"replicas": 0}, "2"), ({"autoscaling": {"enabled": True}}, "12")],
+    ids=["replicas", "scaled to zero", "autoscaling"],
+)
+def test_the_quota_has_room_for_a_roll_out(values: dict[str, Any], pods: str) -> None:
+    """For the priority class that is used, and no other."""
+    quota = one(installed({**values, "resourceQuota": {"enabled": True}}), "ResourceQuota")
+    assert quota["spec"]["hard"] == {"pods": pods}
+    (scope,) = quota["spec"]["scopeSelector"]["matchExpressions"]
+    assert (scope["scopeName"], scope["values"]) == ("PriorityClass", ["system-cluster-critical"])
+
+
+def test_the_network_policy_lets_through_what_is_needed_and_who_is_named() -> None:
+    """Reviews and metrics in, the API server out; named peers only where some are named."""
+    objects = installed({"networkPolicy": {"enabled": True}})
+    spec = one(objects, "NetworkPolicy")["spec"]
+    assert spec["podSelector"] == one(objects, "Deployment")["spec"]["selector"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert [rule["ports"][0]["port"] for rule in spec["ingress"]] == ["webhook", "operations"]
+    assert {each["name"] for each in container(objects)["ports"]} == {"webhook", "operations"}
+    assert [port["port"] for rule in spec["egress"] for port in rule["ports"]] == [443, 6443]
+    assert all("from" not in rule and "to" not in rule for rule in (*spec["ingress"], *spec["egress"]))
+
+    nodes = [{"ipBlock": {"cidr": "10.0.0.0/28"}}]
+    monitoring = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    named = {"webhookFrom": nodes, "operationsFrom": monitoring, "apiServerTo": nodes, "apiServerPorts": [16443]}
+    spec = one(installed({"networkPolicy": {"enabled": True, **named}}), "NetworkPolicy")["spec"]
+    assert [rule["from"] for rule in spec["ingress"]] == [nodes, monitoring]
+    assert spec["egress"] == [{"ports": [{"port": 16443, "protocol": "TCP"}], "to": nodes}]
+
+
+def test_cert_manager_issues_from_an_authority_that_outlives_its_leafs() -> None:
+    """Issuer, authority, issuer, leaf; caBundle is cert-manager's to inject, from the leaf's Secret."""
+    objects = installed({"certificates": {"mode": "cert-manager"}})
+    issuers = {each["metadata"]["name"]: each["spec"] for each in some(objects, "Issuer")}
+    certificates = {each["metadata"]["name"]: each["spec"] for each in some(objects, "Certificate")}
+    authority, leaf = certificates[f"{NAME}-ca"], certificates[NAME]
+    assert issuers[authority["issuerRef"]["name"]] == {"selfSigned": {}}
+    assert issuers[leaf["issuerRef"]["name"]] == {"ca": {"secretName": authority["secretName"]}}
+    assert authority["isCA"]
+    assert int(authority["duration"][:-1]) > 10 * int(leaf["duration"][:-1])
+    assert f"{NAME}.{NAMESPACE}.svc" in leaf["dnsNames"]
+    spec = one(objects, "Deployment")["spec"]["template"]["spec"]
+    assert spec["volumes"][0]["secret"]["secretName"] == leaf["secretName"]
+    configuration = one(objects, "MutatingWebhookConfiguration")
+    annotations = configuration["metadata"]["annotations"]
+    assert annotations == {**AKS, "cert-manager.io/inject-ca-from": f"{NAMESPACE}/{NAME}"}
+    assert "caBundle" not in configuration["webhooks"][0]["clientConfig"]
+
+
+def test_cert_manager_may_issue_from_an_authority_of_ones_own() -> None:
+    """Then the chart makes no issuer and no authority."""
+    mine = {"name": "corporate", "kind": "ClusterIssuer"}
+    certificates = {"mode": "cert-manager", "secretName": "pair", "certManager": {"issuerRef": mine, "duration": "24h"}}
+    objects = installed({"certificates": certificates})
+    assert some(objects, "Issuer") == []
+    leaf = one(objects, "Certificate")["spec"]
+    assert (leaf["issuerRef"], leaf["secretName"], leaf["duration"]) == (mine, "pair", "24h")
+
+
+def test_a_bundle_is_written_only_where_nobody_else_would() -> None:
+    """In the mode files, on request; annotations of others, such as OpenShift's, are kept."""
+    bundle = {"mode": "files", "secretName": "pair", "caBundle": "cGVt"}
+    inject = {"service.beta.openshift.io/inject-cabundle": "true"}
+    configuration = one(
+        installed({"certificates": bundle, "webhook": {"annotations": inject}, "scope": "cluster"}),
+        "MutatingWebhookConfiguration",
+    )
+    assert [each["clientConfig"]["caBundle"] for each in configuration["webhooks"]] == ["cGVt", "cGVt"]
+    assert configuration["metadata"]["annotations"] == {**AKS, **inject}
+    for mode in ("self-managed", "files"):
+        for each in one(
+            installed({"certificates": {"mode": mode, "secretName": "pair"}}), "MutatingWebhookConfiguration"
+        )["webhooks"]:
+            assert "caBundle" not in each["clientConfig"]
+
+
+def test_metrics_are_scraped_where_they_are() -> None:
+    """From the replicas' operations port, for the Prometheus that looks for the labels given."""
+    objects = installed({"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}, "interval": "15s"}})
+    monitor = one(objects, "PodMonitor")
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["selector"] == one(objects, "Deployment")["spec"]["selector"]
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint == {"port": "operations", "path": "/metrics", "interval": "15s"}
+
+
+def alerts() -> list[dict[str, Any]]:
+    """The rules, with a runbook elsewhere."""
+    values = {"prometheusRule": {"enabled": True, "runbookUrl": "https://wiki.example.com/runbook"}}
+    (group,) = one(installed(values), "PrometheusRule")["spec"]["groups"]
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+def test_every_alert_has_its_section_in_the_runbook() -> None:
+    """And there is a link to it, and none to nowhere."""
+    headings = {
+        "".join(character for character in line.lower() if character.isalnum() or character in "- ").replace(" ", "-")
+        for line in re.findall(r"^#+ (.+)$", (DOCS / "runbook.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    }
+    for rule in alerts():
+        address, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+        assert address == "https://wiki.example.com/runbook"
+        assert anchor in headings
+        assert rule["annotations"]["summary"].endswith(".")
+        assert rule["labels"]["severity"] in {"critical", "warning"}
+    named = {rule["alert"].lower() for rule in alerts()}
+    assert {heading for heading in headings if heading.startswith("m365wi")} == named
+
+
+def test_every_alert_is_about_metrics_that_exist() -> None:
+    """With labels and values that they have: a misspelt one would never fire."""
+    metrics = Metrics(version="0")
+    metrics.review("error", "internal", 0.1)
+    metrics.lookup("live", "failed")
+    metrics.refused("timeout")
+    metrics.serving_not_after(1.0)
+    metrics.authority_not_after(1.0)
+    metrics.trust_published(published=True)
+    metrics.certificate_events(dict.fromkeys(events(), 1))
+    exposed = metrics.exposition("")[0].decode()
+    for rule in alerts():
+        for name, selector in re.findall(r"(m365wi_\w+)(\{[^}]*\})?", rule["expr"]):
+            assert re.search(rf"^{name}[{{ ]", exposed, flags=re.MULTILINE), name
+            for label, operator, value in re.findall(r'(\w+)(=~|!=|=)"([^"]*)"', selector):
+                for choice in value.split("|") if operator == "=~" else [value]:
+                    assert f'{label}="{choice}"' in exposed or choice in OUTCOMES["error"], f"{name}: {choice}"
+
+
+def events() -> list[str]:
+    """What certs counts, from its documentation in the source."""
+    text = (Path(CHART.parents[1]) / "certs" / "steps.py").read_text(encoding="utf-8")
+    counts = re.search(r"^COUNTS = \{(.*?)^\}", text, flags=re.MULTILINE | re.DOTALL)
+    assert counts
+    return re.findall(r'"(\w+)":', counts[1])

@@ -1,0 +1,171 @@
+"""What a real kube-apiserver says to the chart's objects, and what Helm, kubectl and GitOps leave alone."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from tests.chart.helm import CHART, helm, render
+from tests.chart.manifests import PLAIN
+from tests.chart.objects import installed, one, some
+from tests.cluster.api import Api
+from tests.cluster.cluster import Cluster
+from tests.cluster.pki import Authority
+
+CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+MERGE: Final = {"Content-Type": "application/strategic-merge-patch+json"}
+VARIANTS: Final[dict[str, dict[str, Any]]] = {
+    "default": {},
+    "namespace-label": {"scope": "namespace-label"},
+    "cluster": {"scope": "cluster", "webhook": {"excludedNamespaces": ["build"], "failurePolicy": "Ignore"}},
+    "files": {"certificates": {"mode": "files", "secretName": "pair"}},
+    "everything": {
+        "autoscaling": {"enabled": True},
+        "resourceQuota": {"enabled": True},
+        "networkPolicy": {
+            "enabled": True,
+            "webhookFrom": [{"ipBlock": {"cidr": "10.0.0.0/28"}}],
+            "operationsFrom": [{"namespaceSelector": {}}],
+        },
+        "validatingAdmissionPolicy": {"enabled": True, "actions": ["Warn", "Audit"]},
+        "hostNetwork": True,
+        "preStopSeconds": 0,
+        "imagePullSecrets": [{"name": "registry"}],
+        "tolerations": [{"key": "CriticalAddonsOnly", "operator": "Exists"}],
+        "extraEnv": [{"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}],
+        "webhook": {"namespaceSelector": {"matchLabels": {"stage": "test"}}, "annotations": {"a": "b"}},
+        "helper": {"enabled": False},
+        "commonLabels": {"team": "platform"},
+    },
+}
+
+
+def only_in(namespace: str) -> dict[str, Any]:
+    """Values that keep an installation out of every other test's way."""
+    return {
+        "name": namespace,
+        "test": {"namespace": namespace},
+        "webhook": {"namespaceSelector": {"matchLabels": {"only": namespace}}},
+    }
+
+
+@pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS.keys())
+def test_every_object_is_valid(control_plane: Cluster, namespace: str, values: dict[str, Any]) -> None:
+    """Server-side dry run with strict validation: nothing misspelt, nothing deprecated, nothing that is not there."""
+    text = render({**values, "name": namespace}, namespace=namespace)
+    objects = [each for each in yaml.safe_load_all(text) if each]
+    accounts = yaml.safe_dump_all(some(objects, "ServiceAccount"))  # without which no pod is looked at
+    control_plane.kubectl("apply", "-f", "-", input=accounts)
+    done = control_plane.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", input=text)
+    assert len(done.stdout.splitlines()) == len(objects)
+    assert "arning" not in done.stderr
+
+
+def test_the_default_passes_pod_security_restricted(control_plane: Cluster) -> None:
+    """The pods of the Deployment and of `helm test`, in a namespace that takes nothing else."""
+    labels = one(installed({"namespace": {"create": True}}), "Namespace")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    place = control_plane.create_namespace(labels=labels)
+    try:
+        objects = [each for each in yaml.safe_load_all(render({"name": place}, namespace=place)) if each]
+        pods = f"/api/v1/namespaces/{place}/pods"
+        template = one(objects, "Deployment")["spec"]["template"]
+        for name, pod in (("webhook", template), ("test", one(objects, "Pod"))):
+            account = {"metadata": {"name": pod["spec"]["serviceAccountName"]}}
+            control_plane.api.post(f"/api/v1/namespaces/{place}/serviceaccounts", account).expect()
+            made = {**pod, "metadata": {"name": name, "labels": pod["metadata"]["labels"]}}
+            answer = control_plane.api.post(pods, made, params={"dryRun": "All"}).expect(201)
+            assert answer.warnings == ()
+        as_root = {**template["spec"], "securityContext": {"runAsUser": 0}}
+        refused = control_plane.api.post(pods, {"metadata": {"name": "root"}, "spec": as_root})
+        assert refused.status == 403
+        assert "restricted" in refused.message
+    finally:
+        control_plane.delete_namespace(place)
+
+
+@pytest.fixture
+def release(control_plane: Cluster, namespace: str) -> Iterator[str]:
+    """The name of a release that may be installed; taken away after the test, whatever became of it."""
+    yield namespace
+    helm("uninstall", namespace, "--namespace", namespace, "--ignore-not-found", kubeconfig=control_plane.kubeconfig)
+
+
+def fill(api: Api, name: str) -> tuple[str, dict[str, str]]:
+    """Does what the webhook does once it runs: keeps its authority, publishes it. Both as they are then."""
+    bundle = base64.b64encode(Authority().certificate).decode()
+    entry = {"name": "labelled.m365.workload.identity", "clientConfig": {"caBundle": bundle}}
+    api.patch(f"{CONFIGURATIONS}/{name}", {"webhooks": [entry]}, headers=MERGE).expect()
+    data = {"ca.crt": bundle, "ca.key": "a2V5"}
+    secret = f"/api/v1/namespaces/{name}/secrets/{name}-ca"
+    api.put(secret, {**api.get(secret).expect().json, "data": data}).expect()
+    return bundle, data
+
+
+def filled(api: Api, name: str) -> tuple[str | None, dict[str, str] | None]:
+    """What is there now."""
+    (entry,) = api.get(f"{CONFIGURATIONS}/{name}").expect().json["webhooks"]
+    secret = api.get(f"/api/v1/namespaces/{name}/secrets/{name}-ca").expect().json
+    return entry["clientConfig"].get("caBundle"), secret.get("data")
+
+
+@pytest.mark.parametrize("how", ["--server-side=true", "--server-side=false"], ids=["as Helm 4", "as Helm 3"])
+def test_helm_installs_upgrades_and_takes_everything_away(control_plane: Cluster, release: str, how: str) -> None:
+    """An upgrade changes what it is told to and leaves the authority alone; nothing is left after an uninstall."""
+    api, kubeconfig = control_plane.api, control_plane.kubeconfig
+    where = (release, str(CHART), "--namespace", release, how)
+    said = helm("install", *where, values=only_in(release), kubeconfig=kubeconfig)
+    assert f"helm test -n {release} {release}" in said
+    there = fill(api, release)
+    helm("upgrade", *where, values={**only_in(release), "cloud": "gcchigh", "replicas": 3}, kubeconfig=kubeconfig)
+    assert filled(api, release) == there
+    deployment = api.get(f"/apis/apps/v1/namespaces/{release}/deployments/{release}").expect().json["spec"]
+    assert deployment["replicas"] == 3
+    assert "--cloud=gcchigh" in deployment["template"]["spec"]["containers"][0]["args"]
+    helm("uninstall", release, "--namespace", release, kubeconfig=kubeconfig)
+    assert left(control_plane, release) == []
+
+
+def left(cluster: Cluster, name: str) -> list[str]:
+    """What a cluster still has of an installation."""
+    kinds = (
+        "deployments,services,secrets,serviceaccounts,roles,rolebindings,poddisruptionbudgets,configmaps,"
+        "clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingadmissionpolicies,"
+        "validatingadmissionpolicybindings"
+    )
+    selector = f"app.kubernetes.io/instance={name}"
+    return cluster.kubectl("get", kinds, "-n", name, "-l", selector, "-o", "name").stdout.split()
+
+
+@pytest.mark.parametrize(
+    "how", [("--server-side", "--field-manager=kustomize-controller"), ()], ids=["server-side, as Flux", "as kubectl"]
+)
+def test_manifests_applied_again_leave_the_authority_alone(
+    control_plane: Cluster, namespace: str, how: tuple[str, ...]
+) -> None:
+    """With no conflict, and with the change that was made."""
+    first = render(only_in(namespace), namespace=namespace, more=("--skip-tests",))
+    changed = render({**only_in(namespace), "cloud": "dod"}, namespace=namespace, more=("--skip-tests",))
+    try:
+        control_plane.kubectl("apply", *how, "-f", "-", input=first)
+        there = fill(control_plane.api, namespace)
+        control_plane.kubectl("apply", *how, "-f", "-", input=changed)
+        assert filled(control_plane.api, namespace) == there
+        difference = control_plane.kubectl("diff", *how, "-f", "-", input=changed, check=False)
+        assert (difference.returncode, difference.stdout) == (0, "")
+    finally:
+        control_plane.kubectl("delete", "--ignore-not-found", "-f", "-", input=first)
+
+
+def test_the_plain_manifests_are_one_command(control_plane: Cluster) -> None:
+    """A first `kubectl apply` of each makes the namespace before what is in it."""
+    for path in (CHART.parent / name for name in PLAIN.values()):
+        kinds = re.findall(r"^kind: (\w+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert kinds[0] == "Namespace"
+        done = control_plane.kubectl("apply", "--dry-run=client", "--validate=strict", "-f", str(path))
+        assert len(done.stdout.splitlines()) == len(kinds)

@@ -1,0 +1,263 @@
+"""The Deployment: what the webhook is told, how it is looked after, and with how little it makes do."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.chart.helm import NAME, NAMESPACE, template
+from tests.chart.objects import HOOK, container, installed, one, some
+from webhook.settings import FILES, SELF_MANAGED, Settings, add_flags, read_settings
+from webhook.worker import _SERVICES_END_SECONDS, Drain
+
+IMAGE: Final = "m365-workload-identity:0.1.0"
+DIGEST: Final = "sha256:" + "0123456789abcdef" * 4
+
+
+def settings(values: dict[str, Any] | None = None, **options: Any) -> Settings:
+    """What the webhook itself makes of its arguments and its environment."""
+    return understood(container(installed(values, **options)))
+
+
+def understood(found: dict[str, Any]) -> Settings:
+    """The same, of its container."""
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    command, *flags = found["args"]
+    assert command == "serve"
+    return read_settings(
+        parser.parse_args(flags), {each["name"]: each["value"] for each in found["env"] if "value" in each}
+    )
+
+
+def pod(values: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The spec of the webhook's pods."""
+    found: dict[str, Any] = one(installed(values), "Deployment")["spec"]["template"]["spec"]
+    return found
+
+
+def test_the_webhook_understands_what_it_is_told() -> None:
+    """By default: the names of the chart's own objects, certificates of its own, its own image for helpers."""
+    found = settings()
+    objects = installed()
+    assert found.certificates == SELF_MANAGED
+    assert found.rotation.secret == one(objects, "Secret")["metadata"]["name"]
+    assert found.rotation.service == one(objects, "Service")["metadata"]["name"]
+    assert found.rotation.configuration == one(objects, "MutatingWebhookConfiguration")["metadata"]["name"]
+    assert found.policy.own_namespace == NAMESPACE
+    assert (found.policy.scope, found.policy.cloud, found.policy.tenant_id) == ("pod-label", "public", "")
+    assert found.policy.helper_image == IMAGE
+    assert (str(found.listen), str(found.ops_listen)) == ("0.0.0.0:9443", "0.0.0.0:8080")
+
+
+def test_every_setting_of_the_values_arrives() -> None:
+    """Each other than its default."""
+    found = settings(
+        {
+            "name": "identity",
+            "scope": "cluster",
+            "tenantId": "contoso.onmicrosoft.com",
+            "cloud": "china",
+            "audience": 'api://"x"#y',
+            "helper": {"image": f"registry.example.com/helper@{DIGEST}"},
+            "logLevel": "debug",
+            "port": 10250,
+            "operationsPort": 9090,
+            "listenAddress": "::",
+            "extraEnv": [{"name": "M365WI_LEAF_LIFETIME", "value": "7d"}],
+        },
+        namespace="elsewhere",
+    )
+    assert found.policy.own_namespace == "elsewhere"
+    assert (found.policy.scope, found.policy.cloud, found.policy.tenant_id) == (
+        "cluster",
+        "china",
+        "contoso.onmicrosoft.com",
+    )
+    assert found.policy.audience == 'api://"x"#y'
+    assert found.policy.helper_image == f"registry.example.com/helper@{DIGEST}"
+    assert found.log_level == "debug"
+    assert (str(found.listen), str(found.ops_listen)) == ("[::]:10250", "[::]:9090")
+    assert (found.rotation.secret, found.rotation.service, found.rotation.configuration) == (
+        "identity-ca",
+        "identity",
+        "identity",
+    )
+    assert found.rotation.leaf_lifetime.days == 7
+
+
+def test_without_helpers_nobody_is_given_one() -> None:
+    """The webhook then refuses a pod that asks."""
+    assert settings({"helper": {"enabled": False}}).policy.helper_image == ""
+
+
+@pytest.mark.parametrize(
+    "certificates",
+    [{"mode": "cert-manager"}, {"mode": "files", "secretName": "our-pair"}],
+    ids=["cert-manager", "files"],
+)
+def test_a_pair_of_others_is_mounted_and_read(certificates: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the webhook looks is where the Secret is mounted."""
+    objects = installed({"certificates": certificates})
+    spec = one(objects, "Deployment")["spec"]["template"]["spec"]
+    (volume,) = spec["volumes"]
+    assert volume["secret"]["secretName"] == certificates.get("secretName", f"{NAME}-tls")
+    (mount,) = container(objects)["volumeMounts"]
+    assert (mount["name"], mount["readOnly"]) == (volume["name"], True)
+    monkeypatch.setattr(Path, "exists", lambda path: str(path).startswith(mount["mountPath"]))
+    found = understood(container(objects))
+    assert found.certificates == FILES
+    assert (str(found.tls_cert), str(found.tls_key)) == (
+        f"{mount['mountPath']}/tls.crt",
+        f"{mount['mountPath']}/tls.key",
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ({}, IMAGE),
+        ({"repository": "registry.example.com:5000/m365", "tag": "1"}, "registry.example.com:5000/m365:1"),
+        ({"digest": DIGEST, "tag": "1"}, f"m365-workload-identity@{DIGEST}"),
+    ],
+    ids=["default", "tag", "digest"],
+)
+def test_the_image_is_named_in_one_place(image: dict[str, str], name: str) -> None:
+    """For the webhook, its helpers and its test; a digest comes before a tag."""
+    objects = template({"image": image})
+    assert container(objects)["image"] == name
+    assert f"--helper-image={name}" in container(objects)["args"]
+    (test,) = one(objects, "Pod")["spec"]["containers"]
+    assert (test["image"], {"name": "TEST_IMAGE", "value": name} in test["env"]) == (name, True)
+
+
+def test_a_roll_out_never_takes_a_replica_away_first() -> None:
+    """Two replicas; a new one is ready, and known to be, before an old one goes."""
+    spec = one(installed(), "Deployment")["spec"]
+    assert spec["replicas"] == 2
+    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert spec["minReadySeconds"] > 0
+
+
+@pytest.mark.parametrize("pause", [0, 5, 60])
+def test_there_is_time_to_drain(pause: int) -> None:
+    """The kubelet kills only after the pause, everything that the server may take, and ten seconds."""
+    spec = pod({"preStopSeconds": pause})
+    drain = Drain().pause + Drain().finish + _SERVICES_END_SECONDS
+    assert spec["terminationGracePeriodSeconds"] > pause + drain + 10
+    (only,) = spec["containers"]
+    assert only.get("lifecycle") == ({"preStop": {"sleep": {"seconds": pause}}} if pause else None)
+
+
+def test_replicas_keep_apart_and_are_not_evicted_lightly() -> None:
+    """By anti-affinity and spread over zones and nodes, each only where it can be; by priority and budget."""
+    objects = installed()
+    selector = one(objects, "Deployment")["spec"]["selector"]
+    spec = pod()
+    (term,) = spec["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert term["podAffinityTerm"] == {"topologyKey": "kubernetes.io/hostname", "labelSelector": selector}
+    spread = {each["topologyKey"]: each for each in spec["topologySpreadConstraints"]}
+    assert set(spread) == {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
+    for each in spread.values():
+        assert (each["whenUnsatisfiable"], each["labelSelector"]) == ("ScheduleAnyway", selector)
+    assert spec["priorityClassName"] == "system-cluster-critical"
+    assert one(objects, "PodDisruptionBudget")["spec"] == {
+        "maxUnavailable": 1,
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        "selector": selector,
+    }
+
+
+def test_the_service_and_nothing_else_finds_the_replicas() -> None:
+    """Its selector is the pods' labels, and the pod of `helm test` has others."""
+    objects = template({"podLabels": {"team": "platform"}, "commonLabels": {"cost": "42"}})
+    selector = one(objects, "Service")["spec"]["selector"].items()
+    labels = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert selector <= labels.items()
+    assert {"team": "platform", "cost": "42"}.items() <= labels.items()
+    assert not selector <= one(objects, "Pod")["metadata"]["labels"].items()
+    (port,) = one(objects, "Service")["spec"]["ports"]
+    ports = {each["name"]: each["containerPort"] for each in container(objects)["ports"]}
+    assert (port["port"], ports[port["targetPort"]]) == (443, 9443)
+
+
+def test_probes_ask_the_operations_port() -> None:
+    """Alive and ready are two questions; a slow start is no failure."""
+    found = container(installed({"operationsPort": 9090}))
+    assert {each["name"]: each["containerPort"] for each in found["ports"]}["operations"] == 9090
+    paths = {name: found[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
+    assert paths == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
+    assert {found[f"{name}Probe"]["httpGet"]["port"] for name in paths} == {"operations"}
+    assert found["startupProbe"]["failureThreshold"] * found["startupProbe"]["periodSeconds"] >= 60
+
+
+def test_it_makes_do_with_nothing() -> None:
+    """No root, no capability, no writable disk, no more memory than measured; of the cluster only its API's token."""
+    spec, found = pod(), container(installed())
+    assert spec["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert found["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert "volumes" not in spec
+    assert (spec["enableServiceLinks"], spec["automountServiceAccountToken"]) == (False, True)
+    assert found["resources"] == {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}}
+    assert {"name": "MALLOC_MMAP_THRESHOLD_", "value": "65536"} in found["env"]
+
+
+def test_what_is_overridden_replaces_the_charts_own() -> None:
+    """Scheduling, priority, resources, security and secrets of the registry are the platform engineer's."""
+    mine = {
+        "nodeSelector": {"kubernetes.azure.com/mode": "system"},
+        "tolerations": [{"key": "CriticalAddonsOnly", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "topologySpreadConstraints": [{"topologyKey": "rack", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}],
+        "imagePullSecrets": [{"name": "registry"}],
+    }
+    spec = pod({**mine, "priorityClassName": "", "replicas": 3, "resources": {"limits": {"memory": "1Gi"}}})
+    assert spec["nodeSelector"] == {"kubernetes.io/os": "linux", "kubernetes.azure.com/mode": "system"}
+    assert {key: spec[key] for key in mine if key != "nodeSelector"} == {
+        key: value for key, value in mine.items() if key != "nodeSelector"
+    }
+    assert "priorityClassName" not in spec
+    assert spec["containers"][0]["resources"]["limits"] == {"memory": "1Gi"}
+
+
+def test_the_nodes_network_is_used_on_request_only() -> None:
+    """With the cluster's DNS, and a namespace that allows it where the chart makes one."""
+    assert "hostNetwork" not in pod()
+    objects = installed({"hostNetwork": True, "namespace": {"create": True}})
+    spec = one(objects, "Deployment")["spec"]["template"]["spec"]
+    assert (spec["hostNetwork"], spec["dnsPolicy"]) == (True, "ClusterFirstWithHostNet")
+    assert one(objects, "Namespace")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+    plain = one(installed({"namespace": {"create": True}}), "Namespace")
+    assert plain["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_names_and_labels_are_everywhere() -> None:
+    """Every object has the common labels; names follow `name`, so nothing is left of the default."""
+    objects = template({"name": "identity", "commonLabels": {"team": "platform"}}, name="identity")
+    for each in objects:
+        assert each["metadata"]["labels"]["team"] == "platform"
+        assert each["metadata"]["name"].startswith("identity")
+
+
+def test_the_test_leaves_nothing_behind() -> None:
+    """Every object of `helm test` is made anew and taken away; its rights are gone even when it fails."""
+    hooks = [each for each in template() if HOOK in each["metadata"].get("annotations", {})]
+    assert sorted(each["kind"] for each in hooks) == ["Pod", "Role", "RoleBinding", "ServiceAccount"]
+    for each in hooks:
+        policy = each["metadata"]["annotations"]["helm.sh/hook-delete-policy"].split(",")
+        assert {"before-hook-creation", "hook-succeeded"} <= set(policy)
+        assert ("hook-failed" in policy) == (each["kind"] != "Pod")
+    (role,) = some(hooks, "Role")
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]
