@@ -69,6 +69,9 @@ class ControlPlane(Cluster):
     `has_controllers` is false. `audit_log` has one JSON event a line. Raises BuildError or ClusterError.
     """
 
+    host = "127.0.0.1"  # by which kube-apiserver is reached
+    addresses: Sequence[str] = (host, "10.96.0.1")  # that its certificate is good for
+
     def __init__(
         self,
         minor: str = build.MINORS[0],
@@ -168,7 +171,7 @@ class ControlPlane(Cluster):
 
     def _start_on_free_ports(self) -> None:
         self._etcd_port, self._peer_port, port = free_ports(3)
-        self.server = f"https://127.0.0.1:{port}"
+        self.server = f"https://{self.host}:{port}"
         for name, user in (("admin", "admin"), ("controller-manager", CONTROLLER_MANAGER)):
             pair = self.authority.client(user, ["system:masters"])
             access = Access(self.server, self.authority.certificate, pair=pair)
@@ -196,7 +199,7 @@ class ControlPlane(Cluster):
         wait_until(ready, "kube-apiserver ready", seconds=READY_SECONDS, alive=(self._etcd, self._apiserver))
 
     def _write_keys(self) -> None:
-        serving = self.authority.server(["127.0.0.1", "10.96.0.1"], SERVING_NAMES)
+        serving = self.authority.server(self.addresses, SERVING_NAMES)
         self._write("ca.crt", self.authority.certificate)
         self._write("ca.key", self.authority.key)
         self._write("apiserver.crt", serving.certificate)

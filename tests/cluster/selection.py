@@ -117,8 +117,8 @@ def scratch() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def kind(directory: Path) -> Iterator[Path]:
-    """A kind cluster for the run; gives its kubeconfig."""
+def kind(directory: Path, *, flags: Sequence[str] = ()) -> Iterator[Path]:
+    """A kind cluster for the run, made with these flags beside ours; gives its kubeconfig."""
     name, kubeconfig = f"m365wi-{os.getpid()}", directory / "kind.kubeconfig"
     asked(
         ["docker", "info"],
@@ -126,7 +126,7 @@ def kind(directory: Path) -> Iterator[Path]:
     )
     try:
         command = ["kind", "create", "cluster", "--name", name, "--kubeconfig", str(kubeconfig), "--wait", "120s"]
-        asked(command, fix="install kind, and let it reach its node image")
+        asked([*command, *flags], fix="install kind, and let it reach its node image")
         yield kubeconfig
     finally:
         with contextlib.suppress(FileNotFoundError):

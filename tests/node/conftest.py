@@ -1,0 +1,91 @@
+"""A node for the whole run, with the webhook installed by Helm; and the tests that need one only where asked for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.build import BuildError
+from tests.cluster.processes import ClusterError
+from tests.cluster.selection import SelectionError
+from tests.node import emulator, house, images, renewal
+from tests.node.installed import install
+from tests.node.pods import AnyNode, apply
+from tests.node.ready import made_ready, on_kind, opened
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what needs a node, unless the marker or this folder was named: it takes root, or Docker.
+
+    What waits for minutes, `@pytest.mark.node(last=True)`, comes last, and what starts the wait comes first.
+    """
+    items.sort(key=place)
+    if "node" in config.option.markexpr or any("tests/node" in argument for argument in config.args):
+        return
+    kept = [item for item in items if not item.get_closest_marker("node")]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def place(item: pytest.Item) -> int:
+    """Where a test of a node belongs: at the front, in the middle with all others, or at the end."""
+    marks = list(item.iter_markers("node"))
+    if any(mark.kwargs.get("last") for mark in marks):
+        return 1
+    return -1 if marks and "entra" in getattr(item, "fixturenames", ()) else 0
+
+
+@pytest.fixture(scope="session")
+def built() -> dict[str, images.Image]:
+    """Every image by name."""
+    try:
+        return made_ready()
+    except (BuildError, ClusterError) as error:
+        failure = str(error)
+    pytest.fail(failure, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def node(built: dict[str, images.Image]) -> Iterator[AnyNode]:
+    """A cluster with a node that has every image. Nothing of ours may be left of it."""
+    failure = None
+    with contextlib.ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(opened())
+            for image in built.values():
+                cluster.load(image)
+        except (BuildError, ClusterError, SelectionError) as error:
+            failure = str(error)
+        if failure is not None:  # outside the handler: the sentence suffices
+            pytest.fail(failure, pytrace=False)
+        yield cluster
+    assert on_kind() or not house.leftovers()
+
+
+@pytest.fixture(scope="session")
+def webhook(node: AnyNode) -> AnyNode:
+    """The node, with the webhook installed and ready."""
+    install(node)
+    return node
+
+
+@pytest.fixture(scope="session")
+def entra(webhook: AnyNode) -> emulator.Emulator:
+    """An Entra in a pod, in a namespace of its own that has somebody who may sign in.
+
+    One pod there signs in until its token is renewed, which takes most of the token's ten minutes: test_renewal.py.
+    """
+    started = emulator.start(webhook, webhook.create_namespace("signing-in"))
+    apply(webhook, started.namespace, renewal.pod(started))
+    return started
+
+
+@pytest.fixture
+def namespace(node: AnyNode) -> Iterator[str]:
+    """A fresh namespace with its `default` ServiceAccount, deleted after the test."""
+    name = node.create_namespace()
+    yield name
+    node.delete_namespace(name)

@@ -1,0 +1,114 @@
+"""Pods of the tests: written, waited for, looked into."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.cluster.processes import ClusterError
+from tests.node import images
+from tests.node.kind import KindNode
+from tests.node.node import Node
+
+__all__ = [
+    "CLIENT_ID",
+    "LABELLED",
+    "TENANT_ID",
+    "AnyNode",
+    "a_pod",
+    "apply",
+    "claims",
+    "kill",
+    "log",
+    "make_account",
+    "run_to_end",
+    "waited",
+]
+
+AnyNode = Node | KindNode
+LABELLED = {"azure.workload.identity/use": "true"}
+CLIENT_ID = "22222222-3333-4333-8444-555555555555"
+TENANT_ID = "11111111-2222-4333-8444-555555555555"
+POD_SECONDS = 60
+ENDED = "jsonpath={.status.containerStatuses[0].state.terminated}"
+
+
+def a_pod(
+    name: str,
+    command: Sequence[str],
+    *,
+    account: str = "default",
+    image: str = images.BUSYBOX,
+    labels: Mapping[str, str] = LABELLED,
+    annotations: Mapping[str, str] | None = None,
+    pod: Mapping[str, Any] | None = None,
+    container: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A pod of one container, `main`, that runs a command once. `pod` and `container` go into their specs."""
+    main = {"name": "main", "image": image, "imagePullPolicy": "Never", "command": list(command), **(container or {})}
+    spec = {
+        "serviceAccountName": account,
+        "automountServiceAccountToken": False,
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 0,
+        "containers": [main],
+        **(pod or {}),
+    }
+    metadata = {"name": name, "labels": dict(labels), "annotations": dict(annotations or {})}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def apply(node: AnyNode, namespace: str, *documents: Mapping[str, Any]) -> None:
+    """kubectl apply."""
+    items = {"apiVersion": "v1", "kind": "List", "items": list(documents)}
+    node.kubectl("-n", namespace, "apply", "-f", "-", input=json.dumps(items))
+
+
+def waited(node: AnyNode, namespace: str, name: str, condition: str, *, seconds: int = POD_SECONDS) -> dict[str, Any]:
+    """The pod, once `kubectl wait --for` finds the condition. Raises ClusterError when it does not."""
+    node.kubectl("-n", namespace, "wait", f"pod/{name}", f"--for={condition}", f"--timeout={seconds}s")
+    found: dict[str, Any] = node.api.get(f"/api/v1/namespaces/{namespace}/pods/{name}").expect().json
+    return found
+
+
+def log(node: AnyNode, namespace: str, name: str, container: str = "main") -> str:
+    """What a container has said."""
+    return node.kubectl("-n", namespace, "logs", name, f"--container={container}").stdout
+
+
+def run_to_end(node: AnyNode, namespace: str, pod: Mapping[str, Any], *, seconds: int = POD_SECONDS) -> str:
+    """Creates a pod, waits until its command has ended, and gives what it said. Raises ClusterError if it failed."""
+    name = pod["metadata"]["name"]
+    node.api.post(f"/api/v1/namespaces/{namespace}/pods", pod).expect()
+    try:
+        found = waited(node, namespace, name, ENDED, seconds=seconds)
+        if code := found["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"]:
+            raise ClusterError(f"pod {namespace}/{name}: exit status {code}")
+    except ClusterError as error:
+        error.add_note(node.kubectl("-n", namespace, "describe", "pod", name, check=False).stdout[-3000:])
+        error.add_note(node.kubectl("-n", namespace, "logs", name, "--all-containers", check=False).stdout[-3000:])
+        raise
+    return log(node, namespace, name)
+
+
+def kill(node: AnyNode, pod: Mapping[str, Any]) -> None:
+    """SIGKILL to the first process of each of a pod's containers, with nothing said before."""
+    for status in pod["status"]["containerStatuses"]:
+        identity = status["containerID"].rpartition("/")[2]
+        node.run("ctr", "--namespace", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", identity)
+
+
+def claims(token: str) -> dict[str, Any]:
+    """What a JWT says, unverified."""
+    part = token.split(".")[1]
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return found
+
+
+def make_account(node: AnyNode, namespace: str, name: str = "terraform", *, client_id: str = CLIENT_ID) -> None:
+    """A ServiceAccount that is annotated as the guide says, and with a tenant."""
+    annotations = {"azure.workload.identity/client-id": client_id, "azure.workload.identity/tenant-id": TENANT_ID}
+    metadata = {"name": name, "annotations": annotations}
+    apply(node, namespace, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})

@@ -1,0 +1,35 @@
+"""Which node it is, by M365WI_TEST_CLUSTER, and all that it needs before it starts."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+
+from tests.cluster import build
+from tests.node import kind, packages
+from tests.node.images import Buildah, Image, build_all
+from tests.node.node import Node
+from tests.node.pods import AnyNode
+
+__all__ = ["made_ready", "on_kind", "opened"]
+
+
+def on_kind() -> bool:
+    """Whether it is kind's, which needs Docker; else it is ours, which needs root."""
+    return os.environ.get("M365WI_TEST_CLUSTER") == "kind"
+
+
+def made_ready() -> dict[str, Image]:
+    """Programs installed and built, images built; gives the images by name. Raises BuildError or ClusterError."""
+    if on_kind():
+        return build_all(kind.Docker())
+    packages.install()
+    build.binaries(build.MINORS[0])
+    for tool in build.NODE:
+        build.binary(tool)
+    return build_all(Buildah())
+
+
+def opened() -> AbstractContextManager[AnyNode]:
+    """The node itself. Raises BuildError, ClusterError or SelectionError."""
+    return kind.opened() if on_kind() else Node()

@@ -1,0 +1,131 @@
+"""Replicas come and go while pods are created, and no create fails; without any, labelled pods are refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.chart.helm import NAMESPACE
+from tests.cluster.processes import wait_until
+from tests.node.installed import DEPLOYMENT, replicas, rolled_out, scale
+from tests.node.pods import LABELLED, AnyNode, a_pod, apply, kill, make_account, run_to_end, waited
+from tests.node.traffic import Creates, is_injected
+
+pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+
+
+def restart(node: AnyNode) -> None:
+    """Every replica is replaced by a new one."""
+    node.kubectl("-n", NAMESPACE, "rollout", "restart", DEPLOYMENT)
+    rolled_out(node)
+
+
+def evict(node: AnyNode) -> None:
+    """One replica is told to go, as `kubectl drain` does, within what the disruption budget allows."""
+    gone = replicas(node)[0]["metadata"]["name"]
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": gone, "namespace": NAMESPACE}}
+    node.api.post(f"/api/v1/namespaces/{NAMESPACE}/pods/{gone}/eviction", body).expect(201)
+    rolled_out(node)
+    node.kubectl("-n", NAMESPACE, "wait", f"pod/{gone}", "--for=delete", "--timeout=60s")
+
+
+def kill_worker(node: AnyNode) -> None:
+    """The process that answers is killed, as the kernel does to one without memory; its parent starts another."""
+    (status,) = replicas(node)[0]["status"]["containerStatuses"]
+    identity = status["containerID"].rpartition("/")[2]
+
+    def processes() -> set[int]:
+        said = node.run("ctr", "--namespace", "k8s.io", "tasks", "ps", identity).splitlines()[1:]
+        return {int(line.split()[0]) for line in said}
+
+    parent, worker = sorted(processes())
+    node.run("kill", "-KILL", str(worker))
+    wait_until(lambda: worker not in processes() and len(processes()) == 2, "another worker", seconds=20)
+    assert parent in processes()
+
+
+def kill_replica(node: AnyNode) -> None:
+    """A whole replica is killed; the kubelet starts it again."""
+    pod = replicas(node)[0]
+    kill(node, pod)
+    restarted = "jsonpath={.status.containerStatuses[0].restartCount}=" + str(restarts(pod) + 1)
+    waited(node, NAMESPACE, pod["metadata"]["name"], restarted)
+    rolled_out(node)
+
+
+def restarts(pod: dict[str, Any]) -> int:
+    """How often its container was started again."""
+    (status,) = pod["status"]["containerStatuses"]
+    return int(status["restartCount"])
+
+
+@pytest.mark.parametrize("happens", [restart, evict, kill_worker])
+def test_no_create_fails_while(webhook: AnyNode, namespace: str, happens: Callable[[AnyNode], None]) -> None:
+    """Every pod that is created meanwhile, before and after is admitted and injected."""
+    make_account(webhook, namespace)
+    with Creates(webhook, namespace, "terraform") as creates:
+        creates.await_more(50)
+        happens(webhook)
+        creates.await_more(100)
+    assert not creates.failed
+
+
+def test_a_killed_replica_refuses_connections_until_it_is_back_and_nothing_else(
+    webhook: AnyNode, namespace: str
+) -> None:
+    """kube-apiserver does not try again where nobody listens, so a create may fail, by failurePolicy; a Deployment's
+    pods are all there in the end, and no pod is ever admitted without its identity.
+    """
+    make_account(webhook, namespace)
+    with Creates(webhook, namespace, "terraform") as creates:
+        creates.await_more(50)
+        kill_replica(webhook)
+        apply(webhook, namespace, a_deployment(2))
+        creates.await_more(100)
+    webhook.kubectl("-n", namespace, "rollout", "status", "deployment/web", "--timeout=110s")
+    assert all("connection refused" in problem for problem in creates.failed), creates.failed
+
+
+@pytest.fixture
+def away(webhook: AnyNode) -> Iterator[AnyNode]:
+    """The webhook scaled to nothing, and back afterwards."""
+    scale(webhook, 0)
+    yield webhook
+    scale(webhook, 2)
+
+
+def test_without_a_replica_labelled_pods_are_refused_and_others_are_not(away: AnyNode, namespace: str) -> None:
+    """The refusal names the webhook and why it does not answer; a Deployment heals by itself once it is back."""
+    make_account(away, namespace)
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    refused = away.api.post(pods, a_pod("labelled", ["true"], account="terraform"))
+    assert refused.status == 500
+    assert 'failed calling webhook "labelled.m365.workload.identity"' in refused.message
+    assert re.search("no endpoints available|connection refused|no route to host", refused.message)
+    run_to_end(away, namespace, a_pod("plain", ["true"], account="terraform", labels={}))
+    apply(away, namespace, a_deployment(2))
+    refusal = "condition=ReplicaFailure"
+    away.kubectl("-n", namespace, "wait", "deployment/web", f"--for={refusal}", "--timeout=60s")
+    scale(away, 2)
+    away.kubectl("-n", namespace, "rollout", "status", "deployment/web", "--timeout=110s")
+    found = away.api.get(pods, params={"labelSelector": "app=web"}).expect().json["items"]
+    assert len(found) == 2
+    assert all(map(is_injected, found))
+
+
+def a_deployment(count: int) -> dict[str, Any]:
+    """The Deployment `web`, of labelled pods that run until they are stopped."""
+    template = a_pod("", ["sleep", "3600"], account="terraform", pod={"restartPolicy": "Always"})
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {
+            "replicas": count,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {**LABELLED, "app": "web"}}, "spec": template["spec"]},
+        },
+    }

@@ -1,0 +1,34 @@
+"""What the Dockerfile says without being built."""
+
+from __future__ import annotations
+
+import re
+
+from tests.node.images import CHECKOUT
+from webhook import __version__
+
+
+def text(name: str) -> str:
+    """A file of the checkout."""
+    return (CHECKOUT / name).read_text(encoding="utf-8")
+
+
+def test_the_version_is_the_sources() -> None:
+    """An image that is built without any argument says which version it is."""
+    assert re.findall(r"^ARG VERSION=(.+)$", text("Dockerfile"), re.MULTILINE) == [__version__]
+
+
+def test_nobodys_registry_or_index_is_named() -> None:
+    """Where packages come from is the builder's business; the one image that is named is Docker's own."""
+    assert re.findall(r"^ARG BASE=(.+)$", text("Dockerfile"), re.MULTILINE) == ["python:3.13-slim"]
+    assert re.findall(r"^FROM (\S+)", text("Dockerfile"), re.MULTILINE) == ["${BASE}", "build", "scratch"]
+    assert "://" not in text("Dockerfile") + text("image/root.py") + text("image/build.txt")
+
+
+def test_what_is_installed_is_locked() -> None:
+    """Every requirement of the image and of its compiler has a version and hashes."""
+    for name in ("requirements.txt", "image/build.txt"):
+        lines = [line for line in text(name).splitlines() if line and line[0].isalnum()]
+        assert lines
+        assert all("==" in line and line.endswith("\\") for line in lines), name
+    assert "PIP_REQUIRE_HASHES=1" in text("Dockerfile")

@@ -1,0 +1,35 @@
+"""The kubelet renews a token, and the helper signs in with the new one."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cluster.processes import ClusterError
+from tests.node import renewal
+from tests.node.emulator import Emulator
+from tests.node.pods import claims, log, waited
+
+RENEWED = "jsonpath={.status.phase}=Succeeded"
+PIECES = 7  # of the wait: one `kubectl` may take two minutes
+
+
+@pytest.mark.node(last=True)
+@pytest.mark.timeout(900)
+def test_a_renewed_token_is_used_at_the_next_exchange(entra: Emulator) -> None:
+    """At four fifths of its life the kubelet replaces the file; what is sent to Entra then is the file's new token."""
+    node, namespace = entra.node, entra.namespace
+    for piece in range(PIECES):
+        try:
+            waited(node, namespace, renewal.NAME, RENEWED, seconds=100)
+            break
+        except ClusterError:
+            if piece == PIECES - 1:
+                raise
+    first, second = (claims(line) for line in log(node, namespace, renewal.NAME).split())
+    assert first["exp"] - first["iat"] == renewal.LIFETIME_SECONDS
+    assert first["iat"] < second["iat"] < first["exp"]
+    requests = [json.loads(line) for line in log(node, namespace, "entra").splitlines() if line.startswith("{")]
+    sent = [request["claims"]["jti"] for request in requests if request.get("claims", {}).get("jti")]
+    assert [jti for jti in sent if jti in (first["jti"], second["jti"])] == [first["jti"], second["jti"]]

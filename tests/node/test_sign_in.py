@@ -1,0 +1,66 @@
+"""Pods sign in: with the token that the kubelet mounts, by the helper in our image, at an Entra that is a pod, too."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cluster.processes import wait_until
+from tests.node import images
+from tests.node.emulator import KNOWN, STRANGER, Emulator
+from tests.node.pods import CLIENT_ID, TENANT_ID, a_pod, claims, log, run_to_end, waited
+
+pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+
+HELPER = ["m365-identity"]
+# A program that knows managed identities only; what it gets is the application's own access token.
+MANAGED = """
+from azure.identity import ManagedIdentityCredential
+print(ManagedIdentityCredential().get_token("https://graph.microsoft.com/.default").token)
+"""
+
+
+def helped(name: str, command: list[str], entra: Emulator, **options: Any) -> dict[str, Any]:
+    """A pod of the helper's image that can reach the emulator, and trusts it."""
+    return a_pod(name, command, image=images.TESTS, pod={**entra.pod, **options.pop("pod", {})}, **options)
+
+
+def test_the_doctor_finds_nothing_wrong(entra: Emulator) -> None:
+    """In the guide's pod, with the credential that `webhook fic` printed, every check is green."""
+    pod = helped("doctor", [*HELPER, "doctor", "-o", "json"], entra, account=KNOWN)
+    checks = json.loads(run_to_end(entra.node, entra.namespace, pod))["checks"]
+    assert {check["id"] for check in checks} >= {"file", "exchange", "roles", "graph"}
+    assert [check for check in checks if check["status"] != "ok"] == []
+
+
+def test_a_pod_that_asks_for_it_starts_when_signing_in_works(entra: Emulator) -> None:
+    """The preflight container goes first and says who is signed in; the pod's own container follows."""
+    wish = {"m365.workload.identity/preflight": "true"}
+    pod = a_pod("ready", ["true"], account=KNOWN, annotations=wish, pod=entra.pod)
+    run_to_end(entra.node, entra.namespace, pod)
+    said = log(entra.node, entra.namespace, "ready", "m365-preflight")
+    assert f"application {CLIENT_ID} of tenant {TENANT_ID} is signed in" in said
+
+
+def test_without_its_credential_a_pod_stays_in_init_and_says_why(entra: Emulator) -> None:
+    """The application has a credential, but for another subject: the log has Entra's code and the pod's own subject."""
+    wish = {"m365.workload.identity/preflight": "true"}
+    pod = a_pod("stranger", ["true"], account=STRANGER, annotations=wish, pod=entra.pod)
+    node, namespace = entra.node, entra.namespace
+    node.api.post(f"/api/v1/namespaces/{namespace}/pods", pod).expect()
+    waited(node, namespace, "stranger", "jsonpath={.status.initContainerStatuses[0].started}=true")
+    wait_until(lambda: "AADSTS700213" in log(node, namespace, "stranger", "m365-preflight"), "the reason", seconds=60)
+    assert f"system:serviceaccount:{namespace}:{STRANGER}" in log(node, namespace, "stranger", "m365-preflight")
+    found = waited(node, namespace, "stranger", "jsonpath={.status.phase}=Pending")
+    assert "running" not in found["status"]["containerStatuses"][0]["state"]
+
+
+def test_a_program_that_knows_only_managed_identities_signs_in(entra: Emulator) -> None:
+    """azure-identity's ManagedIdentityCredential asks the sidecar, which exchanges the pod's token."""
+    wish = {"m365.workload.identity/token-endpoint": "true"}
+    pod = helped("managed", ["python", "-c", MANAGED], entra, account=KNOWN, annotations=wish)
+    token = claims(run_to_end(entra.node, entra.namespace, pod).strip())
+    assert (token["appid"], token["tid"]) == (CLIENT_ID, TENANT_ID)
+    assert token["roles"] == ["Organization.Read.All"]
