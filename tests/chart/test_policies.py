@@ -115,7 +115,7 @@ def policy(control_plane: Cluster, namespace: str) -> Iterator[str]:
     """A namespace in which the mutating policy is in force; the usual ServiceAccount is there, and one with nothing."""
     served = control_plane.api.get(POLICIES).expect().json["resources"]
     if not any(each["name"] == "mutatingadmissionpolicies" for each in served):
-        pytest.skip(f"Kubernetes {control_plane.name} has no MutatingAdmissionPolicy")
+        pytest.skip(f"the cluster {control_plane.name} has no MutatingAdmissionPolicy")  # one that is not ours
     make_account(control_plane, namespace)
     make_account(control_plane, namespace, "plain", {})
     make_account(control_plane, namespace, "ours", {"m365.workload.identity/client-id": OTHER})
@@ -162,6 +162,7 @@ def mounts(container: Object) -> list[tuple[str, str]]:
 OURS: Final = ("azure-identity-token", PATH)
 
 
+@pytest.mark.since("1.36")
 def test_the_policy_gives_every_container_what_the_webhook_gives(control_plane: Cluster, policy: str) -> None:
     """Init containers too; the volume is there once."""
     made = given(control_plane, policy, pod({}, {}, initContainers=[{"name": "init", "image": "example.test/init:1"}]))
@@ -178,6 +179,7 @@ def test_the_policy_gives_every_container_what_the_webhook_gives(control_plane: 
     ]
 
 
+@pytest.mark.since("1.36")
 def test_the_policy_takes_nothing_away(control_plane: Cluster, policy: str) -> None:
     """The user's variables, by value and by reference, mounts and volumes stay; skipped containers get nothing."""
     mine = [
@@ -203,6 +205,7 @@ def test_the_policy_takes_nothing_away(control_plane: Cluster, policy: str) -> N
     assert [each["name"] for each in made["spec"]["volumes"]] == ["work", "azure-identity-token"]
 
 
+@pytest.mark.since("1.36")
 def test_the_policy_reads_the_pods_own_service_account(control_plane: Cluster, policy: str) -> None:
     """Not its neighbour's; without a client id there is none, and the tenant is the chart's."""
     plain = given(control_plane, policy, pod(serviceAccountName="plain"))["spec"]["containers"][0]
@@ -216,6 +219,7 @@ def test_the_policy_reads_the_pods_own_service_account(control_plane: Cluster, p
     assert [each["expirationSeconds"] for each in volumes(longer)] == [7200]
 
 
+@pytest.mark.since("1.36")
 def test_the_policy_run_again_adds_nothing(control_plane: Cluster, policy: str) -> None:
     """What it made is admitted as it is."""
     first = given(control_plane, policy, pod({}, {}))
@@ -223,6 +227,7 @@ def test_the_policy_run_again_adds_nothing(control_plane: Cluster, policy: str) 
     assert again["spec"] == first["spec"]
 
 
+@pytest.mark.since("1.36")
 @pytest.mark.parametrize(
     ("labels", "annotations"),
     [

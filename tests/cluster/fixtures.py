@@ -43,8 +43,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 one, id=one.name, marks=(pytest.mark.cluster, pytest.mark.xdist_group(f"kubernetes-{one.name}"))
             )
             for one in chosen
+            if one.kind != "built" or minor(one.name) >= oldest(metafunc)
         ]
         metafunc.parametrize("control_plane", parameters, indirect=True, scope="session")
+
+
+def oldest(metafunc: pytest.Metafunc) -> tuple[int, ...]:
+    """The oldest minor that has what a test needs: `@pytest.mark.since("1.36")`."""
+    return max((minor(mark.args[0]) for mark in metafunc.definition.iter_markers("since")), default=())
+
+
+def minor(name: str) -> tuple[int, ...]:
+    """A minor as numbers, which can be compared."""
+    return tuple(map(int, name.split(".")))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
