@@ -233,6 +233,7 @@ def read_settings(flags: argparse.Namespace, environ: Mapping[str, str]) -> Sett
     """The settings in force: the flag, else the variable, else the default. Raises SettingsError with every problem."""
     problems: list[str] = []
     found: dict[str, Any] = {}
+    unread: set[str] = set()
     for option in _OPTIONS:
         if not hasattr(flags, option.name):
             continue
@@ -245,26 +246,40 @@ def read_settings(flags: argparse.Namespace, environ: Mapping[str, str]) -> Sett
             found[option.name] = option.parse(text.strip())
         except ValueError as error:
             problems.append(f'{source} is "{text}", expected {error}')
+            unread.add(option.name)
     if "accounts" in found and "kubeconfig" in found:
         problems.append(
             "--accounts and --kubeconfig exclude each other: ServiceAccounts come from files or from a cluster"
         )
+    if hasattr(flags, "accounts") and not ({"accounts", "kubeconfig"} & (found.keys() | unread) or is_pod(environ)):
+        problems.append("where do ServiceAccounts come from? This is no pod: give --accounts PATH or --kubeconfig PATH")
     if found.get("certificates") == FILES and "tls_cert" not in found:
         problems.append("--certificates is files, so --tls-cert is needed")
     if found.get("certificates", FILES) != FILES and "tls_cert" in found:
         problems.append(f"--tls-cert is given, but --certificates is {found['certificates']}: leave one of them out")
     if "tls_key" in found and "tls_cert" not in found:
         problems.append("--tls-key is given without --tls-cert")
-    if problems:
-        raise SettingsError(problems)
+    # Where one cannot be read the default stands in, with which the others may not fit together.
     policy = Policy(**_of(Policy, found))
     rotation = Rotation(**_of(Rotation, found))
-    settings = Settings(**_of(Settings, found), policy=policy, rotation=rotation)
+    if not unread & {each.name for each in fields(Rotation)}:
+        problems += _contradictions(rotation, policy.own_namespace)
+    if problems:
+        raise SettingsError(problems)
+    return Settings(**_of(Settings, found), policy=policy, rotation=rotation)
+
+
+def is_pod(environ: Mapping[str, str]) -> bool:
+    """Whether this process has a cluster that it runs in."""
+    return bool(environ.get("KUBERNETES_SERVICE_HOST"))
+
+
+def _contradictions(rotation: Rotation, namespace: str) -> list[str]:
     try:
-        rotation.certs(policy.own_namespace)
+        rotation.certs(namespace)
     except ValueError as error:
-        raise SettingsError(str(error).split("; ")) from None
-    return settings
+        return str(error).split("; ")
+    return []
 
 
 def _of(group: type[Any], found: Mapping[str, Any]) -> dict[str, Any]:

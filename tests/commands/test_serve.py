@@ -193,6 +193,7 @@ def test_every_wrong_setting_is_told_at_once(tmp_path: Path) -> None:
     """A line each, with where it came from and what was expected; exit code 2, and nothing is started."""
     done = serve(
         *("--listen", "nowhere", "--cloud", "Public", "--tls-key", str(tmp_path), "--accounts", "/does/not/exist"),
+        *("--leaf-lifetime", "900d"),
         environment={"M365WI_TENANT_ID": "not a tenant", "M365WI_SCOPE": "pods"},
     )
     assert done.returncode == 2
@@ -206,20 +207,32 @@ def test_every_wrong_setting_is_told_at_once(tmp_path: Path) -> None:
         'M365WI_TENANT_ID is "not a tenant", expected the tenant\'s GUID or domain',
         'M365WI_SCOPE is "pods", expected one of pod-label, namespace-label, cluster',
         "--tls-key is given without --tls-cert",
+        "--leaf-lifetime",
     ):
         assert sum(part in line for line in lines) == 1, part
+    assert len(lines) == 7
+
+
+def test_a_setting_that_cannot_be_read_contradicts_nothing(tmp_path: Path) -> None:
+    """A leaf of 900 days is too long for the default authority, and may be right for the one that was meant."""
+    (line,) = serve(
+        *("--ca-lifetime", "3y", "--leaf-lifetime", "900d", "--kubeconfig", str(tmp_path))
+    ).stderr.splitlines()
+    assert '--ca-lifetime is "3y"' in line
 
 
 def test_a_flag_wins_over_the_environment(accounts: Path, tmp_path: Path) -> None:
     """A wrong variable is no matter when the flag is given."""
     done = serve("--cloud", "nebula", environment={"M365WI_CLOUD": "public"})
     assert '--cloud is "nebula"' in done.stderr
+    assert "M365WI_CLOUD" not in done.stderr
 
 
 def test_without_a_cluster_and_without_files_it_says_what_to_give() -> None:
-    """Outside a pod there is nowhere to look for ServiceAccounts."""
-    done = serve()
+    """Outside a pod there is nowhere to look for ServiceAccounts; the other mistakes are told as well."""
+    done = serve("--cloud", "nebula")
     assert done.returncode == 2
+    assert "--cloud" in done.stderr
     assert "--accounts PATH or --kubeconfig PATH" in done.stderr
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from webhook import __version__
 from webhook.accounts import FileAccounts
 from webhook.logs import configure
-from webhook.settings import DEVELOPMENT, FILES, SELF_MANAGED, Settings, SettingsError, add_flags, read_settings
+from webhook.settings import DEVELOPMENT, FILES, SELF_MANAGED, Settings, SettingsError, add_flags, is_pod, read_settings
 from webhook.worker import Service
 from webhook.worker import run as run_worker
 
@@ -26,10 +26,6 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
             files = FileAccounts.read(settings.accounts)
         except ValueError as error:
             raise SettingsError(str(error).split("; ")) from None
-    elif not settings.kubeconfig and not environ.get("KUBERNETES_SERVICE_HOST"):
-        raise SettingsError(
-            ["where do ServiceAccounts come from? This is no pod: give --accounts PATH or --kubeconfig PATH"]
-        )
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the private key that is served
     mode = _mode(settings, environ)
     log = configure(level=settings.log_level)
@@ -51,4 +47,4 @@ def _mode(settings: Settings, environ: Mapping[str, str]) -> str:
         return settings.certificates
     if settings.tls_cert:
         return FILES
-    return SELF_MANAGED if "KUBERNETES_SERVICE_HOST" in environ and not settings.accounts else DEVELOPMENT
+    return SELF_MANAGED if is_pod(environ) and not settings.accounts else DEVELOPMENT
