@@ -56,7 +56,10 @@ def webhook(
 def another_webhook(
     control_plane: Cluster, webhook_kubeconfig: Path, tmp_path: Path
 ) -> Iterator[Callable[..., Running]]:
-    """Starts and registers a webhook with other settings, for the length of a test."""
+    """Starts and registers a webhook with other settings, for the length of a test.
+
+    Not in a module that has `webhook` as well: that one is called until the module's last test ends.
+    """
     with ExitStack() as stack:
 
         def start(*arguments: str, kubeconfig: Path | None = None, **registration: Any) -> Running:

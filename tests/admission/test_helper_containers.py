@@ -37,8 +37,11 @@ def test_helpers_meet_the_strictest_pod_security(
     assert all(helper["resources"]["limits"] == {"memory": "128Mi"} for helper in helpers)
 
 
-def test_a_pod_that_may_not_have_helpers_is_told(control_plane: Cluster, namespace: str, webhook: Running) -> None:
+def test_a_pod_that_may_not_have_helpers_is_told(
+    control_plane: Cluster, namespace: str, another_webhook: Callable[..., Running]
+) -> None:
     """Where the platform engineer has named no image."""
+    another_webhook()
     make_account(control_plane, namespace)
     pod = a_pod()
     pod["metadata"]["annotations"] = BOTH

@@ -21,9 +21,10 @@ def injected(cluster: Cluster, namespace: str, labels: dict[str, str], *, accoun
 
 
 def test_by_default_only_labelled_pods_are_asked_about(
-    control_plane: Cluster, webhook: Running, namespace: str
+    control_plane: Cluster, another_webhook: Start, namespace: str
 ) -> None:
     """Scope pod-label: the label opts in."""
+    another_webhook()
     make_account(control_plane, namespace)
     assert injected(control_plane, namespace, LABELLED)
     assert not injected(control_plane, namespace, {})

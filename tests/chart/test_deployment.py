@@ -28,9 +28,9 @@ def understood(found: dict[str, Any]) -> Settings:
     add_flags(parser)
     command, *flags = found["args"]
     assert command == "serve"
-    return read_settings(
-        parser.parse_args(flags), {each["name"]: each["value"] for each in found["env"] if "value" in each}
-    )
+    environ = {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}  # which the kubelet adds
+    environ |= {each["name"]: each["value"] for each in found["env"] if "value" in each}
+    return read_settings(parser.parse_args(flags), environ)
 
 
 def pod(values: dict[str, Any] | None = None) -> dict[str, Any]:

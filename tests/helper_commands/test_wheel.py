@@ -37,8 +37,9 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     constraints = folder.with_name("constraints.txt")
     constraints.write_text("\n".join(line for line in lock if re.match(r"[a-z0-9].*==", line)))
     subprocess.run([UV, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
-    install = [UV, "pip", "install", "--quiet", "--python", str(folder), "--constraints", str(constraints)]
-    subprocess.run([*install, str(wheel)], check=True)
+    # By pip, which made this environment: it knows the index and the certificate authorities that this machine has.
+    pip = [sys.executable, "-m", "pip", "--python", str(folder), "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--constraint", str(constraints), str(wheel)], check=True)
     return folder / "bin"
 
 
