@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,8 +22,23 @@ DISCOVERY = "/.well-known/openid-configuration"
 JWKS = "/openid/v1/jwks"
 
 
+# Making a key takes longer than most tests. A process needs no more at once than that no two of a test are alike.
+MADE: dict[int, rsa.RSAPrivateKey] = {}
+MAKING = threading.Lock()
+TURNS = itertools.cycle(range(16))
+
+
+def private_key() -> rsa.RSAPrivateKey:
+    """A new RSA key, or in turn one of those that this process has made."""
+    with MAKING:
+        turn = next(TURNS)
+        if turn not in MADE:
+            MADE[turn] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        return MADE[turn]
+
+
 class SigningKey:
-    """An RSA key with its id, made when it is first needed: that takes a tenth of a second."""
+    """An RSA key with its id, made when it is first needed."""
 
     def __init__(self, key_id: str) -> None:
         self.id = key_id
@@ -33,7 +49,7 @@ class SigningKey:
     def private(self) -> rsa.RSAPrivateKey:
         with self._lock:
             if self._private is None:
-                self._private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+                self._private = private_key()
             return self._private
 
     def public(self) -> dict[str, Any]:
