@@ -39,7 +39,8 @@ def advise(failure: Failure, situation: Situation) -> Advice:
         row = STATUSES.get(failure.http_status) or GENERAL[failure.kind]
     values = _values(situation) | {"failure": failure.description, "status": str(failure.http_status)}
     seen = tuple(_observations(situation)) if row.about_the_token else ()
-    causes = (*seen, *(cause.format_map(values) for cause in row.causes))
+    # A guess may be what was seen: it is told once.
+    causes = tuple(dict.fromkeys((*seen, *(cause.format_map(values) for cause in row.causes))))
     return Advice(meaning=row.meaning.format_map(values), causes=causes, fix=row.fix.format_map(values))
 
 
@@ -83,6 +84,7 @@ def _values(situation: Situation) -> dict[str, str]:
         "subject": assertion.subject if assertion else unknown,
         "audience": assertion.audience if assertion else unknown,
         "account": "/".join(account) if account else "of the pod",
+        "slash": _slash(assertion),
         "valid": _validity(situation),
         "now": _stamp(situation.now),
         "create": federated_credential_command(settings.client_id, assertion),
@@ -108,9 +110,16 @@ def _observations(situation: Situation) -> Iterator[str]:
             "the cluster needs one that is public"
         )
     elif assertion.issuer.endswith("/"):
-        yield f'the issuer of this token ends with a slash, "{assertion.issuer}": the credential must have it too'
+        yield _slash(assertion)
     if assertion.expires is not None and assertion.expires <= situation.now:
         yield f"this token expired at {_stamp(assertion.expires)}"
+
+
+def _slash(assertion: Assertion | None) -> str:
+    """How the issuer of a credential may differ from that of the token in its last character."""
+    if assertion is not None and assertion.issuer.endswith("/"):
+        return f'the issuer of this token ends with a slash, "{assertion.issuer}": the credential must have it too'
+    return "the credential's issuer ends with a slash, and that of this token does not"
 
 
 def _validity(situation: Situation) -> str:

@@ -57,7 +57,7 @@ ROWS: Final[dict[int, Row]] = {
     **_rows(
         700211,
         meaning='no federated identity credential of application {client} has the issuer "{issuer}"',
-        causes=("the slash at the issuer's end is missing or too many", _REBUILT, _PROPAGATION, _OTHER_APP),
+        causes=("{slash}", _REBUILT, _PROPAGATION, _OTHER_APP),
         fix="{create}",
         about_the_token=True,
     ),
@@ -186,17 +186,23 @@ ROWS: Final[dict[int, Row]] = {
         50006,
         50012,
         700027,
-        5002738,
         meaning="the token's signature could not be verified with the keys of its issuer {issuer}",
         causes=(
             _ROTATED,
             _REBUILT,
             "the JWKS has more than 100 keys, of which Entra keeps the first 100",
-            "the cluster does not sign with RS256",
             "the token is not from this issuer",
         ),
         fix="see that the jwks_uri of {issuer}/.well-known/openid-configuration has the key that signs "
         "(`python -m webhook issuer` compares), then wait up to an hour, since Entra remembers keys",
+        about_the_token=True,
+    ),
+    **_rows(
+        5002738,
+        meaning="the token is signed in a way that Entra does not take: it knows RS256, RS384 and RS512",
+        causes=("the cluster's signing key is an elliptic curve one (ES256), or another that is not RSA",),
+        fix="give kube-apiserver and kube-controller-manager an RSA key of 2048 bits or more to sign with "
+        "(--service-account-signing-key-file), publish it in the issuer's JWKS, and restart the pods",
         about_the_token=True,
     ),
     **_rows(

@@ -15,6 +15,9 @@
 What fails after attempts of ours is a ClientAuthenticationError: the retry policy of an Azure SDK client lets those
 pass, and repeats any other AzureError, which would multiply its attempts with those made here.
 
+Each text has one form: a line with what happened and what it means, which is `summary`; the likely causes; the fix.
+`may_heal` tells whether waiting may help, as `m365_identity.retry` decides it.
+
 No exception holds a token, in its text, its attributes, its cause or its context. Each can be copied and pickled.
 """
 
@@ -58,15 +61,23 @@ class Advice:
         causes = [f"  {number}. {cause}" for number, cause in enumerate(self.causes, 1)]
         return "\n".join([*(["Likely causes:", *causes] if causes else []), f"Fix: {self.fix}"])
 
-    def __str__(self) -> str:
-        """All of it, as lines of plain text."""
-        return f"Meaning: {self.meaning}\n{self.remedy}"
-
 
 class M365IdentityError(Exception):
-    """Signing in did not work. `advice`, where there is any: what it means, the likely causes and the fix."""
+    """Signing in did not work.
+
+    advice: what it means, the likely causes and the fix, where there is any. summary: one line, what happened and what
+    it means. may_heal: whether the same may work after a while, with nothing changed here.
+    """
 
     advice: Advice | None = None
+    summary: str = ""
+    may_heal: bool = False
+
+    def _told(self, happened: str, advice: Advice, details: str = "") -> str:
+        """The whole text; sets `advice` and `summary`."""
+        self.advice = advice
+        self.summary = f"{happened}: {advice.meaning}"
+        return f"{self.summary}\n{advice.remedy}{details}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {name: value for name, value in self.__dict__.items() if name != "exc_traceback"}
@@ -89,6 +100,7 @@ class SettingsError(M365IdentityError, ValueError):
     def __init__(self, problems: Iterable[str], *, missing: bool = False) -> None:
         self.problems = tuple(problems)
         self.missing = missing
+        self.summary = "; ".join(self.problems)
         super().__init__("\n".join(self.problems))
 
 
@@ -98,10 +110,9 @@ class TokenFileError(M365IdentityError, ClientAuthenticationError):
     reason: str
 
     def __init__(self, path: Path, reason: str, advice: Advice) -> None:
-        super().__init__(message=f"token file {path} {reason}\n{advice}")
+        super().__init__(message=self._told(f"token file {path} {reason}", advice))
         self.path = path
         self.reason = reason
-        self.advice = advice
 
 
 class ExchangeError(M365IdentityError, ClientAuthenticationError):
@@ -109,15 +120,14 @@ class ExchangeError(M365IdentityError, ClientAuthenticationError):
 
     code: the AADSTS number, None where none was sent. error: OAuth's word, such as "invalid_client", or "".
     http_status: of the answer. correlation_id: what Microsoft's support asks for, or "". attempts: how often it was
-    asked. summary: one line, which ends with the meaning. Branch on `error` and `http_status`: Microsoft may change
-    the codes.
+    asked. Branch on `error` and `http_status`: Microsoft may change the codes.
     """
 
     error: str  # type: ignore[assignment]  # azure-core keeps an OData body here, which a token endpoint never sends
 
     def __init__(
         self,
-        summary: str,
+        happened: str,
         *,
         details: str = "",
         code: int | None,
@@ -126,14 +136,14 @@ class ExchangeError(M365IdentityError, ClientAuthenticationError):
         correlation_id: str,
         advice: Advice,
         attempts: int = 1,
+        may_heal: bool = False,
     ) -> None:
-        super().__init__(message=f"{summary}\n{advice.remedy}{details}")
-        self.summary = summary
+        super().__init__(message=self._told(happened, advice, details))
+        self.may_heal = may_heal
         self.code = code
         self.error = error
         self.http_status = self.status_code = http_status
         self.correlation_id = correlation_id
-        self.advice = advice
         self.attempts = attempts
 
 
@@ -144,13 +154,12 @@ class ThrottledError(ExchangeError):
 
 
 class NetworkError(M365IdentityError, ClientAuthenticationError):
-    """No answer was had from `host`. attempts: how often it was tried. summary: one line."""
+    """No answer was had from `host`. attempts: how often it was tried."""
 
-    def __init__(self, summary: str, *, host: str, advice: Advice, attempts: int = 1) -> None:
-        super().__init__(message=f"{summary}\n{advice}")
-        self.summary = summary
+    def __init__(self, happened: str, *, host: str, advice: Advice, attempts: int = 1, may_heal: bool = False) -> None:
+        super().__init__(message=self._told(happened, advice))
+        self.may_heal = may_heal
         self.host = host
-        self.advice = advice
         self.attempts = attempts
 
 
@@ -168,10 +177,19 @@ class GraphError(M365IdentityError, HttpResponseError):
     code: Graph's word, such as "Authorization_RequestDenied", or "". request_id: what Microsoft's support asks for.
     """
 
-    def __init__(self, summary: str, *, http_status: int, code: str, request_id: str, advice: Advice) -> None:
-        super().__init__(message=f"{summary}\n{advice}")
-        self.summary = summary
+    def __init__(
+        self,
+        happened: str,
+        *,
+        details: str = "",
+        http_status: int,
+        code: str,
+        request_id: str,
+        advice: Advice,
+        may_heal: bool = False,
+    ) -> None:
+        super().__init__(message=self._told(happened, advice, details))
+        self.may_heal = may_heal
         self.http_status = self.status_code = http_status
         self.code = code
         self.request_id = request_id
-        self.advice = advice

@@ -13,7 +13,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 from m365_identity import failures, trust
 from m365_identity.errors import Advice, GraphError, M365IdentityError, NoAnswerError, UnreachableError
 from m365_identity.failures import Failure, Kind
-from m365_identity.retry import Clock, Retry, Series
+from m365_identity.retry import Clock, Retry, Series, may_heal
 from m365_identity.settings import Settings
 from m365_identity.signing import OnRetry
 
@@ -85,19 +85,21 @@ def _judged(answer: Any, path: str, settings: Settings, now: float) -> dict[str,
     code, message = failures.plain(said.get("code") or "")[:80], failures.plain(said.get("message") or "")
     status = answer.status_code
     words = code or ("a body that is no JSON object" if status == 200 else "no error of Graph's")
-    error = GraphError(
-        f"Graph answered GET {path} with HTTP {status} ({words}){': ' + message if message else ''}",
-        http_status=status,
-        code=code,
-        request_id=failures.plain(answer.headers.get("request-id", ""))[:80],
-        advice=_advice(status, code, settings),
-    )
     failure = Failure(
         kind=Kind.REFUSED if code else Kind.STRANGE,
         description=words,
         http_status=status,
         error=code,
         retry_after=failures.retry_after(answer.headers, now),
+    )
+    error = GraphError(
+        f"Graph answered GET {path} with HTTP {status} ({words})",
+        details=f"\nGraph: {message}" if message else "",
+        http_status=status,
+        code=code,
+        request_id=failures.plain(answer.headers.get("request-id", ""))[:80],
+        advice=_advice(status, code, settings),
+        may_heal=may_heal(failure),
     )
     return failure, error
 
@@ -134,8 +136,8 @@ def _advice(status: int, code: str, settings: Settings) -> Advice:
 
 def _network_error(failure: Failure, settings: Settings, series: Series) -> M365IdentityError:
     advice = Advice(
-        meaning=f"Graph could not be reached from here: {failure.description}. Terraform's provider may take that for "
-        "resources that are gone, and drop them from its state",
+        meaning="Graph cannot be reached from here; Terraform's provider may take that for resources that are gone, "
+        "and drop them from its state",
         causes=(
             "a NetworkPolicy, firewall or proxy lets the login host pass and not Graph",
             "a proxy decrypts TLS, and its certificate authority is not known here"
@@ -145,5 +147,10 @@ def _network_error(failure: Failure, settings: Settings, series: Series) -> M365
         fix=f"let {settings.graph} pass as well; from the pod's network: curl -v {settings.graph}",
     )
     kind = NoAnswerError if failure.kind is Kind.NO_ANSWER else UnreachableError
-    summary = f"no answer from {settings.graph}: {failure}"
-    return kind(summary, host=settings.graph, advice=advice, attempts=series.attempts)
+    return kind(
+        f"no answer from {settings.graph} ({failure})",
+        host=settings.graph,
+        advice=advice,
+        attempts=series.attempts,
+        may_heal=may_heal(failure),
+    )

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from m365_identity.failures import Failure, Kind
 
-__all__ = ["Clock", "Healing", "Retry", "Series", "heals", "is_throttled"]
+__all__ = ["Clock", "Healing", "Retry", "Series", "heals", "is_throttled", "may_heal"]
 
 FRESH_CREDENTIAL: Final = frozenset({70021, 700211, 700212, 700213, 70025, 90061, 50166, 501661})
 PASSING: Final = frozenset({90033, 90006, 90024, 90012, 50033})
@@ -88,6 +88,11 @@ def heals(failure: Failure) -> Healing:
     if is_throttled(failure) or failure.http_status == 408 or failure.http_status >= 500:
         return Healing.WAIT
     return Healing.NONE if (FRESH_CREDENTIAL | PASSING).isdisjoint(failure.codes) else Healing.WAIT
+
+
+def may_heal(failure: Failure) -> bool:
+    """Whether waiting may help; what the exception of this failure says of itself."""
+    return heals(failure) is Healing.WAIT
 
 
 class Series:

@@ -25,7 +25,7 @@ from m365_identity.errors import (
     UnreachableError,
 )
 from m365_identity.failures import Failure, Kind
-from m365_identity.retry import Clock, Retry, Series, is_throttled
+from m365_identity.retry import Clock, Retry, Series, is_throttled, may_heal
 from m365_identity.settings import Settings
 from m365_identity.settings import settings as read_settings
 
@@ -180,16 +180,24 @@ class Signing:
         host = self.settings.authority
         if failure.kind in (Kind.UNREACHABLE, Kind.UNTRUSTED):
             return UnreachableError(
-                f"no connection to {host}: {failure}{attempts}", host=host, advice=advice, attempts=series.attempts
+                f"no connection to {host} ({failure}){attempts}",
+                host=host,
+                advice=advice,
+                attempts=series.attempts,
+                may_heal=may_heal(failure),
             )
         if failure.kind is Kind.NO_ANSWER:
             return NoAnswerError(
-                f"no answer from {host}: {failure}{attempts}", host=host, advice=advice, attempts=series.attempts
+                f"no answer from {host} ({failure}){attempts}",
+                host=host,
+                advice=advice,
+                attempts=series.attempts,
+                may_heal=may_heal(failure),
             )
         kind = ThrottledError if is_throttled(failure) else ExchangeError
         details = f"\nEntra: {failure.description}" if failure.kind is Kind.REFUSED and failure.description else ""
         error = kind(
-            f"{failure}{attempts}: {advice.meaning}",
+            f"{failure}{attempts}",
             details=details + (f"\nCorrelation id: {failure.correlation_id}" if failure.correlation_id else ""),
             code=failure.code,
             error=failure.error,
@@ -197,6 +205,7 @@ class Signing:
             correlation_id=failure.correlation_id,
             advice=advice,
             attempts=series.attempts,
+            may_heal=may_heal(failure),
         )
         if isinstance(error, ThrottledError):
             error.retry_after = failure.retry_after

@@ -14,3 +14,4 @@ class NotConfiguredError(SettingsError, CredentialUnavailableError):
         CredentialUnavailableError.__init__(self, message="\n".join(problems))
         self.problems = problems
         self.missing = True
+        self.summary = "; ".join(problems)

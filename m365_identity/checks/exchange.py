@@ -25,9 +25,10 @@ def exchange(found: Found) -> Iterator[Finding]:
         try:
             found.token = credential.get_token_info(settings.scope)
         except M365IdentityError as error:
-            summary = str(error).partition("\n")[0]
             identifier = error.correlation_id if isinstance(error, ExchangeError) else ""
-            yield advised(f"{summary} (correlation id {identifier})" if identifier else summary, error.advice)
+            yield advised(
+                f"{error.summary} (correlation id {identifier})" if identifier else error.summary, error.advice
+            )
             return
     left = found.token.expires_on - found.clock.wall()
     yield ok(f"Entra gave an access token for {settings.scope}, for {duration(left)}")

@@ -35,8 +35,7 @@ def graph(found: Found) -> Iterator[Finding]:
             _forbidden(error, found) if error.http_status == 403 and error.code else advised(_told(error), error.advice)
         )
     except M365IdentityError as error:
-        meaning = error.advice.meaning if error.advice else str(error).partition("\n")[0]
-        yield advised(meaning, error.advice)
+        yield advised(error.summary, error.advice)
     else:
         yield ok(f"GET {ORGANIZATION} answers{_tenant(answer)}")
 
@@ -73,9 +72,8 @@ def _forbidden(error: GraphError, found: Found) -> Finding:
 
 
 def _told(error: GraphError) -> str:
-    meaning = f"; {error.advice.meaning}" if error.advice else ""
     identifier = f" (request id {error.request_id})" if error.request_id else ""
-    return f"{error.summary}{meaning}{identifier}"
+    return f"{error.summary}{identifier}"
 
 
 def _tenant(answer: dict[str, Any]) -> str:

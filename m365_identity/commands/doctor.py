@@ -13,6 +13,7 @@ from typing import Final, TextIO
 
 from m365_identity.checks import Found, Result, Status, walk
 from m365_identity.commands import options
+from m365_identity.commands.output import put
 
 __all__ = ["add_arguments", "run"]
 
@@ -57,7 +58,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> i
         if flags.output == "text":
             write.result(result)
     if flags.output == "json":
-        print(json.dumps(_document(results), indent=2))
+        put(json.dumps(_document(results), indent=2))
     else:
         write.summary(results)
     return 1 if any(result.status is Status.FAIL for result in results) else 0
@@ -66,11 +67,10 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> i
 class _Writer:
     """Writes results as they come: signs and colours on a terminal, words elsewhere."""
 
-    def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
-        self._encoding = stream.encoding or "ascii"
+    def __init__(self, stream: TextIO | None, environ: Mapping[str, str]) -> None:
+        self._encoding = (stream and stream.encoding) or "ascii"
         self._fixed = ""
-        is_terminal = stream.isatty() and environ.get("TERM") != "dumb"
-        self._stream = stream
+        is_terminal = stream is not None and stream.isatty() and environ.get("TERM") != "dumb"
         self._is_coloured = is_terminal and not environ.get("NO_COLOR")
         self._signs = _SIGNS if is_terminal and self._encoding.lower() in ("utf-8", "utf8") else _WORDS
 
@@ -105,8 +105,7 @@ class _Writer:
         """One line, whatever is in `text`: it may come from a certificate or a token."""
         text = "".join(character if character.isprintable() else " " for character in text)
         text = text.encode(self._encoding, "backslashreplace").decode(self._encoding)
-        self._stream.write(f"{before}{text}\n")
-        self._stream.flush()
+        put(f"{before}{text}")
 
 
 def _document(results: Sequence[Result]) -> dict[str, object]:

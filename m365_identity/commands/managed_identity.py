@@ -26,9 +26,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qs
 
-from m365_identity.errors import ExchangeError, M365IdentityError, NetworkError, ThrottledError
-from m365_identity.failures import Failure, Kind
-from m365_identity.retry import Healing, heals
+from m365_identity.errors import M365IdentityError, ThrottledError
 
 __all__ = ["API_VERSION", "RefusedError", "Wanted", "granted", "refusal", "wanted"]
 
@@ -101,17 +99,7 @@ def refusal(error: M365IdentityError) -> RefusedError:
     if isinstance(error, ThrottledError):
         wait = {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after is not None else {}
         return RefusedError(HTTPStatus.TOO_MANY_REQUESTS, str(error), wait)
-    return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE if _may_heal(error) else HTTPStatus.BAD_REQUEST, str(error))
-
-
-def _may_heal(error: M365IdentityError) -> bool:
-    if isinstance(error, NetworkError):
-        return True
-    if not isinstance(error, ExchangeError):
-        return False
-    codes = () if error.code is None else (error.code,)
-    failure = Failure(kind=Kind.REFUSED, description="", http_status=error.http_status, codes=codes)
-    return heals(failure) is Healing.WAIT
+    return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE if error.may_heal else HTTPStatus.BAD_REQUEST, str(error))
 
 
 def _single(parameters: Mapping[str, list[str]], name: str) -> str:

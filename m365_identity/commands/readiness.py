@@ -85,7 +85,7 @@ def progress(command: str) -> Callable[[M365IdentityError, float], object]:
     known: list[Advice | None] = []
 
     def tell_of(error: M365IdentityError, pause: float) -> None:
-        text = str(error) if error.advice not in known else str(getattr(error, "summary", error))
+        text = str(error) if error.advice not in known else error.summary
         known[:] = [error.advice]
         tell(command, f"{text}\nTrying again in {pause:.1f} s." if "\n" in text else f"{text}; again in {pause:.1f} s")
 

@@ -59,7 +59,7 @@ def test_a_missing_role_is_told_with_the_fix(pod: Pod) -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"status": 401, "code": "InvalidAuthenticationToken"}, "Meaning: Graph does not take the token"),
+        ({"status": 401, "code": "InvalidAuthenticationToken"}, ": Graph does not take the token\n"),
         ({"status": 404, "code": "ResourceNotFound"}, "is not Graph, or was asked"),
         ({"status": 403, "body": b"<html>", "content_type": "text/html"}, "captive portal"),
         ({"status": 200, "body": b"<html>", "content_type": "text/html"}, "a body that is no JSON object"),
@@ -75,6 +75,7 @@ def test_what_does_not_pass_fails_at_once(pod: Pod, entra: Entra, fault: dict[st
     assert isinstance(error, GraphError)
     assert words in str(error)
     assert pod.time.pauses == []
+    assert not error.may_heal
 
 
 @pytest.mark.parametrize("fault", [{"status": 429, "retry_after": 3}, {"status": 503}, {"cut": "answer"}])
@@ -85,7 +86,7 @@ def test_what_passes_heals(pod: Pod, entra: Entra, fault: dict[str, Any]) -> Non
     told: list[M365IdentityError] = []
     assert call(pod, bound=30, on_retry=lambda error, pause: told.append(error))["value"]
     assert pod.time.pauses == ([3, 3] if "retry_after" in fault else [1, 2])
-    assert len(told) == 2
+    assert [error.may_heal for error in told] == [True, True]
 
 
 def test_what_lasts_is_told_after_the_bound(pod: Pod, entra: Entra) -> None:
@@ -95,6 +96,7 @@ def test_what_lasts_is_told_after_the_bound(pod: Pod, entra: Entra) -> None:
     error = fails(pod, bound=30)
     assert isinstance(error, GraphError)
     assert error.http_status == 503
+    assert "\nGraph: " in str(error)
     assert pod.time.now == 30
 
 

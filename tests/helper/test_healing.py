@@ -76,12 +76,14 @@ def test_whoever_wants_to_is_told_of_each_attempt(pod: Pod, entra: Entra, kind: 
     ids=str,
 )
 def test_what_passes_heals(pod: Pod, entra: Entra, kind: Kind, fault: dict[str, Any]) -> None:
-    """Two failures, then a token: three attempts, one request each."""
+    """Two failures, then a token: three attempts, one request each. Each failure says of itself that it may heal."""
     pod.federate()
     held = entra.next("login", times=2, **fault)
-    with pod.credential(kind, bound=30) as get:
+    told: list[M365IdentityError] = []
+    with pod.credential(kind, bound=30, on_retry=lambda error, pause: told.append(error)) as get:
         assert get(SCOPE).token
     assert held.hits == 2
+    assert [error.may_heal for error in told] == [True, True]
     assert pod.time.pauses == [1, 2]
 
 
@@ -108,6 +110,7 @@ def test_what_does_not_pass_fails_at_once(pod: Pod, entra: Entra, kind: Kind, fa
     error = pod.fails(kind, bound=30)
     assert isinstance(error, ExchangeError)
     assert (held.hits, pod.time.pauses, error.attempts) == (1, [], 1)
+    assert not error.may_heal
 
 
 def test_retry_after_is_kept(pod: Pod, entra: Entra, kind: Kind) -> None:
@@ -190,7 +193,7 @@ def test_a_server_that_cannot_be_reached_is_told(pod: Pod, kind: Kind) -> None:
     """As the exception that SDK users catch for it, with the fix."""
     error = pod.fails(kind, authority="https://127.0.0.1:1/")
     assert isinstance(error, ServiceRequestError)
-    assert str(error).startswith("no connection to https://127.0.0.1:1/: it refused the connection\n")
+    assert str(error).startswith("no connection to https://127.0.0.1:1/ (it refused the connection): ")
     assert "curl -v https://127.0.0.1:1/" in str(error)
 
 

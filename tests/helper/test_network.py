@@ -49,6 +49,7 @@ def test_without_the_authority_nobody_is_trusted_and_nothing_is_tried_again(pod:
     """A proxy that decrypts TLS looks the same; no token is sent."""
     error = pod.fails(kind, environ=trusting(pod), bound=30)
     assert isinstance(error, UnreachableError)
+    assert not error.may_heal
     assert "its certificate is not trusted" in str(error)
     assert error.advice is not None
     assert "decrypts TLS" in error.advice.causes[0]

@@ -89,6 +89,8 @@ def test_the_wheel_says_what_it_needs(wheel: Path) -> None:
         "Requires-Dist: aiohttp>=3.10; extra == 'aio'",
         "Requires-Dist: azure-core>=1.31",
         "Requires-Dist: azure-identity>=1.26",
+        "Requires-Dist: cryptography>=3.1",
+        "Requires-Dist: requests>=2.21",
     ]
     assert f"Version: {m365_identity.__version__}" in lines
     assert "m365-identity = m365_identity.__main__:main" in scripts

@@ -23,7 +23,7 @@ def reason(path: Path) -> str:
         read(path)
     error = caught.value
     assert error.path == path
-    assert str(error).startswith(f"token file {path} {error.reason}\n")
+    assert str(error).startswith(f"token file {path} {error.reason}: ")
     assert "Fix: " in str(error)
     assert error.__cause__ is None
     assert error.__context__ is None

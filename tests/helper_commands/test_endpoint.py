@@ -16,7 +16,14 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessToken
 
-from m365_identity import ExchangeError, M365IdentityError, NoAnswerError, ThrottledError, TokenFileError
+from m365_identity import (
+    ExchangeError,
+    M365IdentityError,
+    NoAnswerError,
+    ThrottledError,
+    TokenFileError,
+    UnreachableError,
+)
 from m365_identity.commands import endpoint
 from m365_identity.commands.endpoint import Endpoint
 from m365_identity.errors import Advice
@@ -246,9 +253,15 @@ def test_only_loopback(served: Served) -> None:
         socket.create_connection(("127.0.0.2", served.port), timeout=30)
 
 
-def exchange_error(code: int | None, status: int) -> ExchangeError:
+def exchange_error(code: int | None, status: int, *, may_heal: bool = False) -> ExchangeError:
     return ExchangeError(
-        f"AADSTS{code}", code=code, error="invalid_client", http_status=status, correlation_id="", advice=ADVICE
+        f"AADSTS{code}",
+        code=code,
+        error="invalid_client",
+        http_status=status,
+        correlation_id="",
+        advice=ADVICE,
+        may_heal=may_heal,
     )
 
 
@@ -262,14 +275,12 @@ def throttled(retry_after: float | None) -> ThrottledError:
     ("error", "status", "retry_after"),
     [
         (exchange_error(700016, 400), 400, None),
-        (exchange_error(700024, 401), 400, None),
         (exchange_error(None, 404), 400, None),
-        (exchange_error(700213, 401), 503, None),
-        (exchange_error(90033, 400), 503, None),
-        (exchange_error(None, 502), 503, None),
+        (exchange_error(700213, 401, may_heal=True), 503, None),
         (throttled(None), 429, None),
         (throttled(12.2), 429, "13"),
-        (NoAnswerError("no answer", host="login", advice=ADVICE), 503, None),
+        (NoAnswerError("no answer", host="login", advice=ADVICE, may_heal=True), 503, None),
+        (UnreachableError("its certificate is not trusted", host="login", advice=ADVICE), 400, None),
         (TokenFileError(Path("/token"), "is empty", ADVICE), 400, None),
     ],
 )

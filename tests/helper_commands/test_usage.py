@@ -105,16 +105,18 @@ def test_only_the_module_of_the_command_is_imported(commands: Commands) -> None:
     assert not {"m365_identity.commands.token", "m365_identity.commands.doctor", "azure.identity"} & set(loaded)
 
 
-def test_a_full_or_closed_standard_output_is_an_error(commands: Commands) -> None:
+@pytest.mark.parametrize("command", ["token", "whoami", "preflight", "doctor", "doctor -o json"])
+def test_a_full_or_closed_standard_output_is_an_error(commands: Commands, command: str) -> None:
     """A token that nobody got is no success; a reader that went away gets no complaint."""
     commands.pod.federate()
-    arguments = [*COMMAND, "token"]
+    arguments = [*COMMAND, *command.split()]
+    name = command.split()[0]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             arguments, env=commands.environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 1
-    assert done.stderr == "m365-identity token: standard output: No space left on device\n"
+    assert done.stderr == f"m365-identity {name}: standard output: No space left on device\n"
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as gone:
@@ -122,16 +124,16 @@ def test_a_full_or_closed_standard_output_is_an_error(commands: Commands) -> Non
             arguments, env=commands.environ, stdout=gone, stderr=subprocess.PIPE, text=True, check=False
         )
     assert (done.returncode, done.stderr) == (1, "")
+    closed = commands.start(*command.split(), before=("sh", "-c", 'exec "$@" >&-', "sh")).wait()
+    assert (closed.code, closed.err) == (1, f"m365-identity {name}: standard output is closed\n")
 
 
 def test_without_standard_error_nothing_else_changes(commands: Commands) -> None:
-    """Closed or without a reader: the exit code says what there is to say. Standard output closed is an error."""
+    """Closed or without a reader: the exit code says what there is to say."""
     commands.pod.federate()
     shell = ("sh", "-c", 'exec "$@" 2>&-', "sh")
     assert commands.start("token", before=shell).wait().code == 0
     assert commands.start("token", "--tenant-id", "?", before=shell).wait().code == 2
-    done = commands.start("token", before=("sh", "-c", 'exec "$@" >&-', "sh")).wait()
-    assert (done.code, done.err) == (1, "m365-identity token: standard output is closed\n")
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as gone:
