@@ -117,7 +117,9 @@ def _observations(situation: Situation) -> Iterator[str]:
 
 def _slash(assertion: Assertion | None) -> str:
     """How the issuer of a credential may differ from that of the token in its last character."""
-    if assertion is not None and assertion.issuer.endswith("/"):
+    if assertion is None:
+        return "the slash at the issuer's end is missing or too many"
+    if assertion.issuer.endswith("/"):
         return f'the issuer of this token ends with a slash, "{assertion.issuer}": the credential must have it too'
     return "the credential's issuer ends with a slash, and that of this token does not"
 

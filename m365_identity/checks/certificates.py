@@ -32,7 +32,7 @@ def verified(certificate: Mapping[str, Any]) -> Certificate:
 
 def from_der(content: bytes) -> Certificate:
     """From a certificate that was not verified. Raises ValueError for what is none."""
-    from cryptography import x509  # azure-identity depends on it
+    from cryptography import x509
 
     certificate = x509.load_der_x509_certificate(content)
     names = {

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from m365_identity import ExchangeError, ThrottledError, aio
 from m365_identity.advice import Situation, advise, federated_credential, federated_credential_command
@@ -150,6 +152,16 @@ def test_what_can_be_seen_in_the_token_comes_first() -> None:
     assert "expired at 1970-01-01 00:25:00Z" in third
 
 
+@pytest.mark.parametrize("issuer", ["https://aks.example/x/", "https://aks.example/x"])
+def test_the_slash_at_the_issuers_end_is_told_once(issuer: str) -> None:
+    """As it is in this token; it is both the likeliest guess and what can be seen."""
+    (told,) = [
+        cause for cause in advise(refused(700211), situation(assertion(issuer=issuer))).causes if "slash" in cause
+    ]
+    assert told.startswith("the issuer of this token ends") is issuer.endswith("/")
+    assert told.endswith("that of this token does not") is not issuer.endswith("/")
+
+
 @pytest.mark.parametrize("issuer", ["https://kubernetes.default.svc.cluster.local", "http://issuer.example", "kind"])
 def test_an_issuer_that_entra_can_never_reach_is_told(issuer: str) -> None:
     """The usual one of a cluster that nobody has set up for federation."""
@@ -235,6 +247,21 @@ def test_what_the_emulator_cannot_sign_is_told_as_well(pod: Pod, entra: Entra) -
         error = pod.fails("sync")
         assert isinstance(error, ExchangeError)
         assert error.code == code
+
+
+def test_a_key_that_is_not_rsa_is_told_with_its_own_fix(pod: Pod, kind: Flavour) -> None:
+    """A cluster that signs with ES256 is no case of keys that were rotated or not published."""
+    pod.federate()
+    claims = jwt.decode(pod.token_file.read_text(), options={"verify_signature": False})
+    pod.token_file.write_text(jwt.encode(claims, ec.generate_private_key(ec.SECP256R1()), algorithm="ES256"))
+    error = pod.fails(kind)
+    assert isinstance(error, ExchangeError)
+    assert error.code == 5002738
+    assert error.advice is not None
+    assert "ES256" in error.advice.causes[0]
+    assert "--service-account-signing-key-file" in error.advice.fix
+    assert "RS256, RS384 and RS512" in error.summary
+    assert ROWS[5002738] != ROWS[700027]
 
 
 def test_asyncio_has_the_same_class_name() -> None:

@@ -11,9 +11,10 @@ from tests.cluster.build import BuildError
 from tests.cluster.processes import ClusterError
 from tests.cluster.selection import SelectionError
 from tests.node import emulator, house, images, renewal
-from tests.node.installed import install
+from tests.node.installed import install, uninstall
 from tests.node.pods import AnyNode, apply
 from tests.node.ready import made_ready, on_kind, opened
+from tests.node.release import Release, releasing
 
 
 @pytest.hookimpl(trylast=True)
@@ -81,6 +82,21 @@ def entra(webhook: AnyNode) -> emulator.Emulator:
     started = emulator.start(webhook, webhook.create_namespace("signing-in"))
     apply(webhook, started.namespace, renewal.pod(started))
     return started
+
+
+@pytest.fixture(scope="module")
+def bare(webhook: AnyNode) -> Iterator[AnyNode]:
+    """The node without the plain manifests, which are applied again afterwards."""
+    uninstall(webhook)
+    yield webhook
+    install(webhook)
+
+
+@pytest.fixture
+def release(bare: AnyNode) -> Iterator[Release]:
+    """Not installed yet."""
+    with releasing(bare) as found:
+        yield found
 
 
 @pytest.fixture

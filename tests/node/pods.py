@@ -107,8 +107,9 @@ def claims(token: str) -> dict[str, Any]:
     return found
 
 
-def make_account(node: AnyNode, namespace: str, name: str = "terraform", *, client_id: str = CLIENT_ID) -> None:
-    """A ServiceAccount that is annotated as the guide says, and with a tenant."""
-    annotations = {"azure.workload.identity/client-id": client_id, "azure.workload.identity/tenant-id": TENANT_ID}
+def make_account(node: AnyNode, namespace: str, name: str = "terraform", *, tenant_id: str = TENANT_ID) -> None:
+    """A ServiceAccount that is annotated as the guide says, and with a tenant unless that is empty."""
+    annotations = {"azure.workload.identity/client-id": CLIENT_ID, "azure.workload.identity/tenant-id": tenant_id}
+    annotations = {key: value for key, value in annotations.items() if value}
     metadata = {"name": name, "annotations": annotations}
     apply(node, namespace, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})

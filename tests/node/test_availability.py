@@ -10,9 +10,10 @@ import pytest
 
 from tests.chart.helm import NAMESPACE
 from tests.cluster.processes import wait_until
-from tests.node.installed import DEPLOYMENT, replicas, rolled_out, scale
-from tests.node.pods import LABELLED, AnyNode, a_pod, apply, kill, make_account, run_to_end, waited
-from tests.node.traffic import Creates, is_injected
+from tests.node import images
+from tests.node.installed import DEPLOYMENT, NEXT, install, metric, replicas, rolled_out, scale, tag_next
+from tests.node.pods import AnyNode, a_pod, apply, kill, make_account, run_to_end, waited
+from tests.node.traffic import Creates, a_deployment, is_injected, listed
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
@@ -23,13 +24,30 @@ def restart(node: AnyNode) -> None:
     rolled_out(node)
 
 
-def evict(node: AnyNode) -> None:
-    """One replica is told to go, as `kubectl drain` does, within what the disruption budget allows."""
-    gone = replicas(node)[0]["metadata"]["name"]
-    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": gone, "namespace": NAMESPACE}}
-    node.api.post(f"/api/v1/namespaces/{NAMESPACE}/pods/{gone}/eviction", body).expect(201)
+def drain(node: AnyNode) -> None:
+    """One replica is drained from its node, within what the disruption budget allows. Only then may another start."""
+    gone = replicas(node)[0]
+    name, host = gone["metadata"]["name"], gone["spec"]["nodeName"]
+    node.kubectl("-n", NAMESPACE, "label", f"pod/{name}", "drained=true")
+    try:
+        node.kubectl("drain", host, "--pod-selector=drained=true", "--timeout=60s")
+    finally:
+        node.kubectl("uncordon", host)
     rolled_out(node)
-    node.kubectl("-n", NAMESPACE, "wait", f"pod/{gone}", "--for=delete", "--timeout=60s")
+
+
+def ready(node: AnyNode) -> dict[str, list[str]]:
+    """The replicas that answer, by their image."""
+    found: dict[str, list[str]] = {}
+    for pod in replicas(node):
+        if any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", ())):
+            found.setdefault(pod["spec"]["containers"][0]["image"], []).append(pod["metadata"]["name"])
+    return found
+
+
+def reviews(node: AnyNode, name: str) -> float:
+    """How many a replica has answered."""
+    return sum(metric(node, name, "m365wi_reviews_total"))
 
 
 def kill_worker(node: AnyNode) -> None:
@@ -62,7 +80,7 @@ def restarts(pod: dict[str, Any]) -> int:
     return int(status["restartCount"])
 
 
-@pytest.mark.parametrize("happens", [restart, evict, kill_worker])
+@pytest.mark.parametrize("happens", [restart, drain, kill_worker])
 def test_no_create_fails_while(webhook: AnyNode, namespace: str, happens: Callable[[AnyNode], None]) -> None:
     """Every pod that is created meanwhile, before and after is admitted and injected."""
     make_account(webhook, namespace)
@@ -71,6 +89,31 @@ def test_no_create_fails_while(webhook: AnyNode, namespace: str, happens: Callab
         happens(webhook)
         creates.await_more(100)
     assert not creates.failed
+
+
+def test_replicas_of_two_versions_answer_side_by_side(webhook: AnyNode, namespace: str) -> None:
+    """A roll-out that is paused half-way, in which the old replicas are replaced once more, and that then goes on."""
+    make_account(webhook, namespace)
+    tag_next(webhook)
+    with Creates(webhook, namespace, "terraform") as creates:
+        creates.await_more(50)
+        webhook.kubectl("-n", NAMESPACE, "set", "image", DEPLOYMENT, f"webhook={NEXT}")
+        wait_until(lambda: NEXT in ready(webhook), "a replica of the new image", seconds=60)
+        webhook.kubectl("-n", NAMESPACE, "rollout", "pause", DEPLOYMENT)
+        assert set(ready(webhook)) == {images.WEBHOOK, NEXT}
+        # kube-apiserver keeps its connections: what is connected to an old one goes elsewhere when that ends.
+        for name in ready(webhook)[images.WEBHOOK]:
+            webhook.kubectl("-n", NAMESPACE, "delete", f"pod/{name}")
+        (new,) = ready(webhook)[NEXT]
+        wait_until(lambda: reviews(webhook, new) > 0, "a review by the new replica", seconds=60)
+        wait_until(lambda: images.WEBHOOK in ready(webhook), "a replica of the old image", seconds=60)
+        creates.await_more(100)
+        webhook.kubectl("-n", NAMESPACE, "rollout", "resume", DEPLOYMENT)
+        rolled_out(webhook)
+        creates.await_more(50)
+    assert not creates.failed
+    assert set(ready(webhook)) == {NEXT}
+    install(webhook)
 
 
 def test_a_killed_replica_refuses_connections_until_it_is_back_and_nothing_else(
@@ -111,21 +154,6 @@ def test_without_a_replica_labelled_pods_are_refused_and_others_are_not(away: An
     away.kubectl("-n", namespace, "wait", "deployment/web", f"--for={refusal}", "--timeout=60s")
     scale(away, 2)
     away.kubectl("-n", namespace, "rollout", "status", "deployment/web", "--timeout=110s")
-    found = away.api.get(pods, params={"labelSelector": "app=web"}).expect().json["items"]
+    found = listed(away, namespace, "app=web")
     assert len(found) == 2
     assert all(map(is_injected, found))
-
-
-def a_deployment(count: int) -> dict[str, Any]:
-    """The Deployment `web`, of labelled pods that run until they are stopped."""
-    template = a_pod("", ["sleep", "3600"], account="terraform", pod={"restartPolicy": "Always"})
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "web"},
-        "spec": {
-            "replicas": count,
-            "selector": {"matchLabels": {"app": "web"}},
-            "template": {"metadata": {"labels": {**LABELLED, "app": "web"}}, "spec": template["spec"]},
-        },
-    }

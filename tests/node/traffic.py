@@ -10,24 +10,26 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.cluster.api import Api
-from tests.node.pods import AnyNode, a_pod
+from tests.node.pods import LABELLED, AnyNode, a_pod
 
-__all__ = ["Creates"]
+__all__ = ["UNSCHEDULED", "Creates", "a_deployment", "create", "is_injected", "listed"]
 
 CLIENTS = 3
-PAUSE_SECONDS = 0.05
+UNSCHEDULED = {"schedulerName": "nobody"}
 
 
 @dataclass
 class Creates:
     """Creates labelled pods until the block ends. Nobody schedules them: it is admission that counts.
 
-    seconds: how long each create took that was admitted and injected. failed: what the others were told.
+    pause: of each client after a create, in seconds. seconds: how long each create took that was admitted and injected.
+    failed: what the others were told.
     """
 
     node: AnyNode
     namespace: str
     account: str
+    pause: float = 0.05
     seconds: list[float] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -61,22 +63,51 @@ class Creates:
         return len(self.seconds) + len(self.failed)
 
     def _create(self, client: Api) -> None:
-        while not self._over.wait(PAUSE_SECONDS):
-            pod = a_pod(f"pod-{next(self._numbers)}", ["true"], account=self.account, pod={"schedulerName": "nobody"})
-            before = time.monotonic()
-            try:
-                answer = client.post(f"/api/v1/namespaces/{self.namespace}/pods", pod)
-                problem = "" if answer.status == 201 and is_injected(answer.json) else answer.message
-            except OSError as error:
-                problem = repr(error)
+        while not self._over.wait(self.pause):
+            seconds, problem = create(client, self.namespace, f"pod-{next(self._numbers)}", self.account)
             with self._counted:
                 if problem:
                     self.failed.append(problem)
                 else:
-                    self.seconds.append(time.monotonic() - before)
+                    self.seconds.append(seconds)
                 self._counted.notify_all()
+
+
+def create(client: Api, namespace: str, name: str, account: str) -> tuple[float, str]:
+    """Creates a labelled pod that nobody schedules; gives the seconds it took and what went wrong, or ""."""
+    pod = a_pod(name, ["true"], account=account, pod=UNSCHEDULED)
+    before = time.monotonic()
+    try:
+        answer = client.post(f"/api/v1/namespaces/{namespace}/pods", pod)
+        problem = "" if answer.status == 201 and is_injected(answer.json) else answer.message
+    except OSError as error:
+        problem = repr(error)
+    return time.monotonic() - before, problem
 
 
 def is_injected(pod: dict[str, Any]) -> bool:
     """Whether the pod's container has the client id."""
     return any(each["name"] == "M365_CLIENT_ID" for each in pod["spec"]["containers"][0].get("env", ()))
+
+
+def listed(node: AnyNode, namespace: str, selector: str) -> list[dict[str, Any]]:
+    """The pods of a selector."""
+    found: list[dict[str, Any]] = (
+        node.api.get(f"/api/v1/namespaces/{namespace}/pods", params={"labelSelector": selector}).expect().json["items"]
+    )
+    return found
+
+
+def a_deployment(count: int, **spec: Any) -> dict[str, Any]:
+    """The Deployment `web`, of labelled pods that run until they are stopped. `spec` goes into theirs."""
+    template = a_pod("", ["sleep", "3600"], account="terraform", pod={"restartPolicy": "Always", **spec})
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {
+            "replicas": count,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {**LABELLED, "app": "web"}}, "spec": template["spec"]},
+        },
+    }
