@@ -1,142 +1,167 @@
-"""From an annotated ServiceAccount to an answer of Microsoft Graph, by every client that people use.
+"""A pod as a real kube-apiserver stored it, a token that it signed, and every client that people use in such a pod.
 
-The pod is injected by the webhook behind a real kube-apiserver, which also signs the token that its kubelet would
-mount. Each client is a process with exactly the variables of that pod; only the token's file is elsewhere, and the
-names of Microsoft lead to the emulator.
+The pod's own variables are this process's, the token is of the audience and lifetime that the pod's volume asks for,
+and the emulator verifies it with keys from the API server's JWKS. Microsoft's names lead to the emulator by a proxy.
 """
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msal  # type: ignore[import-untyped]
 import pytest
+from azure.identity import DefaultAzureCredential, ManagedIdentityCredential, WorkloadIdentityCredential
+from msgraph.graph_service_client import GraphServiceClient
 
+import m365_identity
 from demo.server import Running
-from tests.admission.clients import CLIENTS
-from tests.admission.conftest import CLIENT_ID, a_pod, create
+from m365_identity import aio
+from tests.admission.conftest import CLIENT_ID, a_pod, annotated, create, environment, make_account
 from tests.cluster import kubeconfig
 from tests.cluster.cluster import Cluster
-from tests.cluster.processes import free_ports
-from tests.entra import Application, Entra
-from tests.entra import running as entra_running
+from tests.entra import TENANT_ID, Entra, running
+from tests.entra.client import Client
 from tests.entra.proxy import proxying
-from tests.helper_commands.processes import Process
+from tests.helper.test_clients import close
+from tests.helper_commands.processes import COMMAND, Process
 
-ROOT = Path(__file__).parents[2]
-TENANT_ID = "22222222-2222-4222-8222-222222222222"
-
-
-@dataclass(frozen=True)
-class Pod:
-    """What a process in the pod has. subject: of its token."""
-
-    environ: Mapping[str, str]
-    application: Application
-    issuer: str
-    subject: str
-
-    def run(self, name: str) -> subprocess.CompletedProcess[str]:
-        """One of CLIENTS, in the pod."""
-        command = [sys.executable, "-m", "tests.admission.clients", name]
-        return subprocess.run(
-            command, env=dict(self.environ), cwd=ROOT, capture_output=True, text=True, timeout=90, check=False
-        )
+SCOPE = "https://graph.microsoft.com/.default"
+HEADER = "0a1b2c3d-4e5f-4a6b-8c7d-8e9f0a1b2c3d"
+ANY = "http://127.0.0.1:0/msi/token"
+PLACE = "/var/run/secrets/azure/tokens"
 
 
 @pytest.fixture
-def entra() -> Iterator[Entra]:
-    with entra_running() as emulator:
+def entra(control_plane: Cluster, namespace: str, tmp_path: Path) -> Iterator[Entra]:
+    """One that trusts the ServiceAccount `terraform`, and reads the issuer's documents from the API server."""
+    access = kubeconfig.read(control_plane.kubeconfig)
+    authority = tmp_path / "cluster.pem"
+    authority.write_bytes(access.authority or b"")
+    issuer = control_plane.api.get("/.well-known/openid-configuration").expect().json["issuer"]
+    with running() as emulator:
+        emulator.fetch_from(issuer, access.server, authority, token=control_plane.token(namespace, "default"))
+        application = emulator.application(client_id=CLIENT_ID, tenant_id=TENANT_ID, roles=["Organization.Read.All"])
+        application.federate(issuer=issuer, subject=f"system:serviceaccount:{namespace}:terraform")
         yield emulator
 
 
 @pytest.fixture
-def pod(
-    control_plane: Cluster, namespace: str, another_webhook: Callable[..., Running], entra: Entra, tmp_path: Path
-) -> Iterator[Pod]:
-    """An injected pod whose application trusts nobody yet."""
-    another_webhook("--helper-image", "example.test/helper:1")
-    application = entra.application(client_id=CLIENT_ID, tenant_id=TENANT_ID, roles=["Organization.Read.All"])
-    annotations = {"azure.workload.identity/client-id": CLIENT_ID, "azure.workload.identity/tenant-id": TENANT_ID}
-    account = {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": "terraform", "annotations": annotations},
-    }
-    control_plane.api.post(f"/api/v1/namespaces/{namespace}/serviceaccounts", account).expect()
-    wanted = a_pod()
-    wanted["metadata"]["annotations"] = {"m365.workload.identity/token-endpoint": "true"}
-    stored = create(control_plane, namespace, wanted)
-
-    token_file = tmp_path / "azure-identity-token"
-    token_file.write_text(control_plane.token(namespace, "terraform", audiences=[_audience(stored)]))
-    issuer = _trusted_issuer(control_plane, namespace, entra, tmp_path)
-    environ = _environment(stored) | {
-        "AZURE_FEDERATED_TOKEN_FILE": str(token_file),
-        "IDENTITY_ENDPOINT": f"http://127.0.0.1:{free_ports(1)[0]}/msi/token",
-        "SSL_CERT_FILE": str(entra.ca_file),
-        "REQUESTS_CA_BUNDLE": str(entra.ca_file),
-        "PATH": os.environ["PATH"],
-        "HOME": str(tmp_path),
-    }
+def token_file(
+    control_plane: Cluster,
+    namespace: str,
+    webhook: Running,
+    entra: Entra,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Path]:
+    """An injected pod's variables are those of this process, and its token is in this file."""
+    make_account(control_plane, namespace, annotations=annotated() | {"azure.workload.identity/tenant-id": TENANT_ID})
+    pod = create(control_plane, namespace, a_pod())
+    (container,) = pod["spec"]["containers"]
+    (mount,) = (each for each in container["volumeMounts"] if each["mountPath"] == PLACE)
+    (volume,) = (each for each in pod["spec"]["volumes"] if each["name"] == mount["name"])
+    wanted = volume["projected"]["sources"][0]["serviceAccountToken"]
+    token = control_plane.token(
+        namespace, "terraform", audiences=[wanted["audience"]], seconds=wanted["expirationSeconds"]
+    )
+    path = tmp_path / wanted["path"]
+    path.write_text(token)
+    for name in os.environ:
+        if name.startswith(("AZURE_", "M365_", "MSI_", "IDENTITY_")):
+            monkeypatch.delenv(name)
+    for name, value in environment(container).items():
+        assert value is not None
+        monkeypatch.setenv(name, value.replace(PLACE, str(tmp_path)))
+    assert os.environ["AZURE_FEDERATED_TOKEN_FILE"] == str(path)
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, str(entra.ca_file))
     with proxying(routes=entra.routes) as proxy:
-        yield Pod(
-            environ | {"HTTPS_PROXY": proxy.url, "NO_PROXY": "127.0.0.1"},
-            application,
-            issuer,
-            f"system:serviceaccount:{namespace}:terraform",
-        )
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        yield path
 
 
-def _audience(stored: Mapping[str, Any]) -> str:
-    (volume,) = (volume for volume in stored["spec"]["volumes"] if volume["name"] == "azure-identity-token")
-    audience: str = volume["projected"]["sources"][0]["serviceAccountToken"]["audience"]
-    return audience
+def by_the_library(_: Path) -> str:
+    """The helper's credential, with no argument."""
+    with m365_identity.WorkloadIdentityCredential() as credential:
+        return credential.get_token(SCOPE).token
 
 
-def _environment(stored: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of the pod's container, as the kubelet makes them."""
-    values = {}
-    for entry in stored["spec"]["containers"][0]["env"]:
-        reference = entry.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
-        values[entry["name"]] = stored["metadata"]["uid"] if reference == "metadata.uid" else entry["value"]
-    return values
+def by_its_twin(_: Path) -> str:
+    """The same with asyncio."""
+
+    async def call() -> str:
+        async with aio.WorkloadIdentityCredential() as credential:
+            return (await credential.get_token(SCOPE)).token
+
+    return asyncio.run(call())
 
 
-def _trusted_issuer(cluster: Cluster, namespace: str, entra: Entra, folder: Path) -> str:
-    """The cluster's issuer, whose documents the emulator reads at the API server."""
-    access = kubeconfig.read(cluster.kubeconfig)
-    authority = folder / "apiserver.pem"
-    authority.write_bytes(access.authority or b"")
-    issuer: str = cluster.api.get("/.well-known/openid-configuration").expect().json["issuer"]
-    entra.fetch_from(issuer, access.server, authority, token=cluster.token(namespace, "default"))
-    return issuer
+def by_azure_identity(_: Path) -> str:
+    """azure-identity's own."""
+    with WorkloadIdentityCredential() as credential:
+        return credential.get_token(SCOPE).token
 
 
-def test_every_client_signs_in(pod: Pod, entra: Entra) -> None:
-    """Ours, sync and async, and everybody else's; each asked Entra itself, as the pod's application."""
-    pod.application.federate(issuer=pod.issuer, subject=pod.subject)
-    command = [sys.executable, "-m", "m365_identity", "serve"]
-    with contextlib.closing(Process(command, pod.environ)) as serving:
-        serving.line_with(pod.environ["IDENTITY_ENDPOINT"])
-        for name in CLIENTS:
-            before = len(entra.exchanges)
-            done = pod.run(name)
-            assert (done.returncode, done.stdout) == (0, "Contoso\n"), f"{name}: {done.stderr}"
-            assert [asked.client_id for asked in entra.exchanges[before:]] == [CLIENT_ID], name
+def by_default(_: Path) -> str:
+    """azure-identity's chain, of which nothing but the workload identity can succeed."""
+    with DefaultAzureCredential(exclude_managed_identity_credential=True) as credential:
+        return credential.get_token(SCOPE).token
 
 
-def test_a_stranger_does_not(pod: Pod) -> None:
-    """With a credential for another ServiceAccount the library says so, and how to make the right one."""
-    pod.application.federate(issuer=pod.issuer, subject="system:serviceaccount:shop:somebody-else")
-    done = pod.run("library")
-    assert done.returncode == 1
-    assert "AADSTS700213" in done.stderr
-    assert "az ad app federated-credential create" in done.stderr
-    assert pod.subject in done.stderr
+def by_managed_identity(_: Path) -> str:
+    """azure-identity's client of App Service, and `m365-identity serve` beside it."""
+    process = Process([*COMMAND, "serve", "--endpoint", ANY], os.environ | {"IDENTITY_HEADER": HEADER})
+    try:
+        url = process.line_with("tokens of application").rpartition(" at ")[2]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("IDENTITY_ENDPOINT", url)
+            patch.setenv("IDENTITY_HEADER", HEADER)
+            with ManagedIdentityCredential() as credential:
+                return str(credential.get_token(SCOPE).token)
+    finally:
+        process.close()
+
+
+def by_msal(token_file: Path) -> str:
+    """MSAL's confidential client with the file's content as its assertion."""
+    application = msal.ConfidentialClientApplication(
+        os.environ["AZURE_CLIENT_ID"],
+        authority=os.environ["AZURE_AUTHORITY_HOST"] + os.environ["AZURE_TENANT_ID"],
+        client_credential={"client_assertion": token_file.read_text},
+    )
+    answer = application.acquire_token_for_client([SCOPE])
+    assert "access_token" in answer, answer
+    return str(answer["access_token"])
+
+
+@pytest.mark.parametrize(
+    "sign_in", [by_the_library, by_its_twin, by_azure_identity, by_default, by_managed_identity, by_msal]
+)
+def test_every_client_signs_in(entra: Entra, token_file: Path, sign_in: Callable[[Path], str]) -> None:
+    """Entra takes the API server's token from each of them, and Graph what it gives for it."""
+    token = sign_in(token_file)
+    with Client(entra) as client:
+        assert client.graph("/v1.0/organization", token).ok
+    assert [(asked.status, asked.code) for asked in entra.exchanges] == [(200, None)]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:(msgraph|kiota_abstractions)")  # it warns of itself
+@pytest.mark.usefixtures("token_file")
+def test_msgraph_sdk_reads_the_organization(entra: Entra) -> None:
+    """A GraphServiceClient with the helper's credential, nothing mocked."""
+
+    async def call() -> str | None:
+        async with aio.WorkloadIdentityCredential() as credential:
+            client: Any = GraphServiceClient(credentials=credential, scopes=[SCOPE])
+            try:
+                found = await client.organization.get()
+            finally:
+                await close(client)
+            return str(found.value[0].display_name)
+
+    assert asyncio.run(call()) == "Contoso"
+    assert [asked.status for asked in entra.calls] == [200]
