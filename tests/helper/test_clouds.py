@@ -5,13 +5,50 @@ import dataclasses
 import pytest
 
 from m365_identity.clouds import CLOUDS, cloud_of
+from m365_identity.settings import graph_root, graph_scope, settings
 from webhook import clouds
+
+TENANT = "11111111-2222-4333-8444-555555555555"
 
 
 def test_the_clouds_are_those_of_the_webhook() -> None:
     """Name for name and in the same order: the webhook sets M365_CLOUD, and this reads it."""
     ours = [dataclasses.astuple(cloud) for cloud in CLOUDS.values()]
     assert ours == [dataclasses.astuple(cloud) for cloud in clouds.CLOUDS.values()]
+
+
+@pytest.mark.parametrize(
+    ("name", "authority", "graph"),
+    [
+        ("public", "https://login.microsoftonline.com/", "https://graph.microsoft.com"),
+        ("gcc", "https://login.microsoftonline.com/", "https://graph.microsoft.com"),
+        ("gcchigh", "https://login.microsoftonline.us/", "https://graph.microsoft.us"),
+        ("dod", "https://login.microsoftonline.us/", "https://dod-graph.microsoft.us"),
+        ("china", "https://login.chinacloudapi.cn/", "https://microsoftgraph.chinacloudapi.cn"),
+        ("ex", "https://login.microsoftonline.eaglex.ic.gov/", "https://graph.eaglex.ic.gov"),
+        ("rx", "https://login.microsoftonline.microsoft.scloud/", "https://graph.microsoft.scloud"),
+    ],
+)
+def test_where_a_cloud_signs_in_and_what_for(name: str, authority: str, graph: str) -> None:
+    """All seven, as Microsoft's tables of national clouds have them: the scope is that of the Graph that is called.
+
+    Terraform's provider asks for the L4 scope in the DoD cloud, https://graph.microsoft.us/.default, and then calls L5.
+    """
+    environ = {
+        "M365_CLOUD": name,
+        "M365_TENANT_ID": TENANT,
+        "M365_CLIENT_ID": TENANT,
+        "M365_OIDC_TOKEN_FILE_PATH": "/t",
+    }
+    known = settings(environ=environ)
+    assert (known.authority, known.graph, known.scope) == (authority, graph, f"{graph}/.default")
+    assert (graph_scope(environ=environ), graph_root(environ=environ)) == (f"{graph}/.default", graph)
+    assert (graph_scope(name), graph_root(name)) == (f"{graph}/.default", graph)
+
+
+def test_no_cloud_is_left_out_above() -> None:
+    """Seven names, as M365_CLOUD takes them."""
+    assert list(CLOUDS) == ["public", "gcc", "gcchigh", "dod", "china", "ex", "rx"]
 
 
 @pytest.mark.parametrize(

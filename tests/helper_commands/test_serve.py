@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import http.client
 import json
 import os
@@ -30,6 +31,7 @@ from azure.identity import (
 from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentityCredential
 
 from bench.programs import Program, binary
+from certs.authority import make_authority
 from m365_identity import access_token
 from tests.helper_commands.processes import Commands, Process
 
@@ -146,6 +148,23 @@ def test_what_may_heal_is_asked_for_again(commands: Commands, workload: Serving)
         with ManagedIdentityCredential() as credential:
             assert credential.get_token(SCOPE).token
     assert len(commands.pod.entra.exchanges) == 3
+
+
+def test_a_certificate_that_is_not_trusted_is_not_asked_for_again(commands: Commands, tmp_path: Path) -> None:
+    """Waiting does not make it trusted: 400 at once with the fix, where a server that is away is 503."""
+    commands.pod.federate()
+    authority = tmp_path / "other.pem"
+    authority.write_text(make_authority(now=dt.datetime.now(dt.UTC), lifetime=dt.timedelta(days=1)).pem)
+    trusted = {"REQUESTS_CA_BUNDLE": commands.environ["REQUESTS_CA_BUNDLE"]}
+    commands.environ |= {"REQUESTS_CA_BUNDLE": str(authority), "SSL_CERT_FILE": str(authority)}
+    status, document = ask(start(commands))
+    assert (status, commands.pod.entra.exchanges) == (400, [])
+    assert "its certificate is not trusted" in document["message"]
+    assert "SSL_CERT_FILE" in document["message"]
+    commands.environ |= trusted | {"AZURE_AUTHORITY_HOST": "https://127.0.0.1:1/"}
+    status, document = ask(start(commands, "--patience", "0"))
+    assert status == 503
+    assert "it refused the connection" in document["message"]
 
 
 def test_msal_gets_a_token(commands: Commands, workload: Serving) -> None:
