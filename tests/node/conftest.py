@@ -14,7 +14,7 @@ from tests.node import emulator, house, images, renewal
 from tests.node.installed import install, uninstall
 from tests.node.pods import AnyNode, apply
 from tests.node.ready import made_ready, on_kind, opened
-from tests.node.release import Release, releasing
+from tests.node.release import RESTRICTED, Release, releasing
 
 
 @pytest.hookimpl(trylast=True)
@@ -75,11 +75,11 @@ def webhook(node: AnyNode) -> AnyNode:
 
 @pytest.fixture(scope="session")
 def entra(webhook: AnyNode) -> emulator.Emulator:
-    """An Entra in a pod, in a namespace of its own that has somebody who may sign in.
+    """An Entra in a pod, in a namespace of its own that has somebody who may sign in, and takes restricted pods only.
 
     One pod there signs in until its token is renewed, which takes most of the token's ten minutes: test_renewal.py.
     """
-    started = emulator.start(webhook, webhook.create_namespace("signing-in"))
+    started = emulator.start(webhook, webhook.create_namespace("signing-in", labels=RESTRICTED))
     apply(webhook, started.namespace, renewal.pod(started))
     return started
 

@@ -16,7 +16,15 @@ from typing import Any
 from tests.cluster.processes import ClusterError
 from tests.node import images
 from tests.node.images import CHECKOUT, GRAPH, LOGIN
-from tests.node.pods import CLIENT_ID, TENANT_ID, AnyNode, apply, make_account
+from tests.node.pods import (
+    CLIENT_ID,
+    RESTRICTED_CONTAINER,
+    RESTRICTED_POD,
+    TENANT_ID,
+    AnyNode,
+    apply,
+    make_account,
+)
 
 __all__ = ["KNOWN", "STRANGER", "Emulator", "start"]
 
@@ -84,9 +92,15 @@ def documents(known: dict[str, Any]) -> list[dict[str, Any]]:
         "command": ["python", "-m", "tests.entra", *flags, "--tls-cert=/tests/tls.crt", "--tls-key=/tests/tls.key"],
         "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
         "volumeMounts": [{"name": "known", "mountPath": "/etc/entra"}],
+        "securityContext": RESTRICTED_CONTAINER,
     }
     volume = {"name": "known", "configMap": {"name": "entra"}}
-    spec = {"containers": [container], "volumes": [volume], "terminationGracePeriodSeconds": 1}
+    spec = {
+        "containers": [container],
+        "volumes": [volume],
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": RESTRICTED_POD,
+    }
     port = {"port": 443, "targetPort": PORT}
     return [
         {

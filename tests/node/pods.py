@@ -15,6 +15,8 @@ from tests.node.node import Node
 __all__ = [
     "CLIENT_ID",
     "LABELLED",
+    "RESTRICTED_CONTAINER",
+    "RESTRICTED_POD",
     "TENANT_ID",
     "AnyNode",
     "a_pod",
@@ -31,6 +33,14 @@ AnyNode = Node | KindNode
 LABELLED = {"azure.workload.identity/use": "true"}
 CLIENT_ID = "22222222-3333-4333-8444-555555555555"
 TENANT_ID = "11111111-2222-4333-8444-555555555555"
+# What Pod Security `restricted` asks of a pod and of each of its containers.
+RESTRICTED_POD = {
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "runAsGroup": 65532,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+RESTRICTED_CONTAINER = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 POD_SECONDS = 60
 ENDED = "jsonpath={.status.containerStatuses[0].state.terminated}"
 
@@ -44,16 +54,22 @@ def a_pod(
     labels: Mapping[str, str] = LABELLED,
     annotations: Mapping[str, str] | None = None,
     pod: Mapping[str, Any] | None = None,
-    container: Mapping[str, Any] | None = None,
+    restricted: bool = False,
 ) -> dict[str, Any]:
-    """A pod of one container, `main`, that runs a command once. `pod` and `container` go into their specs."""
-    main = {"name": "main", "image": image, "imagePullPolicy": "Never", "command": list(command), **(container or {})}
+    """A pod of one container, `main`, that runs a command once. `pod` goes into its spec.
+
+    restricted: with what Pod Security asks of it in namespaces that enforce `restricted`.
+    """
+    main: dict[str, Any] = {"name": "main", "image": image, "imagePullPolicy": "Never", "command": list(command)}
+    if restricted:
+        main["securityContext"] = RESTRICTED_CONTAINER
     spec = {
         "serviceAccountName": account,
         "automountServiceAccountToken": False,
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 0,
         "containers": [main],
+        **({"securityContext": RESTRICTED_POD} if restricted else {}),
         **(pod or {}),
     }
     metadata = {"name": name, "labels": dict(labels), "annotations": dict(annotations or {})}

@@ -34,4 +34,4 @@ def pod(entra: Emulator) -> dict[str, Any]:
     token = {"audience": "api://AzureADTokenExchange", "expirationSeconds": LIFETIME_SECONDS, "path": "short"}
     volume = {"name": "short-lived", "projected": {"sources": [{"serviceAccountToken": token}]}}
     spec = {**entra.pod, "volumes": [volume]}
-    return a_pod(NAME, ["python", "-c", PROGRAM], account=KNOWN, image=images.TESTS, pod=spec)
+    return a_pod(NAME, ["python", "-c", PROGRAM], account=KNOWN, image=images.TESTS, pod=spec, restricted=True)

@@ -13,7 +13,7 @@ from tests.cluster.processes import wait_until
 from tests.node import images
 from tests.node.installed import DEPLOYMENT, NEXT, install, metric, replicas, rolled_out, scale, tag_next
 from tests.node.pods import AnyNode, a_pod, apply, kill, make_account, run_to_end, waited
-from tests.node.traffic import Creates, a_deployment, is_injected, listed
+from tests.node.traffic import CLIENTS, Creates, a_deployment, is_injected, listed
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
@@ -80,7 +80,7 @@ def restarts(pod: dict[str, Any]) -> int:
     return int(status["restartCount"])
 
 
-@pytest.mark.parametrize("happens", [restart, drain, kill_worker])
+@pytest.mark.parametrize("happens", [restart, drain])
 def test_no_create_fails_while(webhook: AnyNode, namespace: str, happens: Callable[[AnyNode], None]) -> None:
     """Every pod that is created meanwhile, before and after is admitted and injected."""
     make_account(webhook, namespace)
@@ -89,6 +89,24 @@ def test_no_create_fails_while(webhook: AnyNode, namespace: str, happens: Callab
         happens(webhook)
         creates.await_more(100)
     assert not creates.failed
+
+
+def test_a_killed_worker_takes_with_it_what_it_was_answering_and_nothing_else(webhook: AnyNode, namespace: str) -> None:
+    """kube-apiserver does not repeat a request whose connection broke, so that is what a SIGKILL may cost: at most one
+    create of each client. Its parent goes on listening, and has another worker before a client gives up.
+    """
+    make_account(webhook, namespace)
+    with Creates(webhook, namespace, "terraform") as creates:
+        creates.await_more(50)
+        kill_worker(webhook)
+        creates.await_more(100)
+    assert len(creates.failed) <= CLIENTS
+    assert all(map(was_cut, creates.failed)), creates.failed
+
+
+def was_cut(problem: str) -> bool:
+    """Whether a create failed since the process that was answering it died."""
+    return "connection reset by peer" in problem or problem.endswith("EOF")
 
 
 def test_replicas_of_two_versions_answer_side_by_side(webhook: AnyNode, namespace: str) -> None:
@@ -129,7 +147,7 @@ def test_a_killed_replica_refuses_connections_until_it_is_back_and_nothing_else(
         apply(webhook, namespace, a_deployment(2))
         creates.await_more(100)
     webhook.kubectl("-n", namespace, "rollout", "status", "deployment/web", "--timeout=110s")
-    assert all("connection refused" in problem for problem in creates.failed), creates.failed
+    assert all(was_cut(problem) or "connection refused" in problem for problem in creates.failed), creates.failed
 
 
 @pytest.fixture

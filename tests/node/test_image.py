@@ -10,7 +10,7 @@ import pytest
 
 from tests.node import images
 from tests.node.images import Image
-from tests.node.pods import AnyNode, a_pod, run_to_end
+from tests.node.pods import RESTRICTED_CONTAINER, AnyNode, a_pod, run_to_end
 from webhook import __version__
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
@@ -70,14 +70,9 @@ def test_the_image_says_how_it_is_run_and_what_it_is(built: dict[str, Image]) ->
 
 def test_the_image_holds_what_runs_and_nothing_that_installs(node: AnyNode, namespace: str) -> None:
     """As user 65532 with a read-only root: no shell, no package manager, no compiler; every module byte-compiled."""
-    security = {"readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    pod = a_pod(
-        "look",
-        ["python", "-c", LOOK],
-        image=images.WEBHOOK,
-        labels={},
-        container={"securityContext": {**security, "runAsNonRoot": True}},
-    )
+    pod = a_pod("look", ["python", "-c", LOOK], image=images.WEBHOOK, labels={})
+    security = {**RESTRICTED_CONTAINER, "readOnlyRootFilesystem": True, "runAsNonRoot": True}
+    pod["spec"]["containers"][0]["securityContext"] = security
     assert json.loads(run_to_end(node, namespace, pod)) == {
         "user": [65532, 65532],
         "programs": [],

@@ -1,4 +1,7 @@
-"""Pods sign in: with the token that the kubelet mounts, by the helper in our image, at an Entra that is a pod, too."""
+"""Pods sign in: with the token that the kubelet mounts, by the helper in our image, at an Entra that is a pod, too.
+
+All of it in a namespace that enforces Pod Security `restricted`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ print(ManagedIdentityCredential().get_token("https://graph.microsoft.com/.defaul
 
 def helped(name: str, command: list[str], entra: Emulator, **options: Any) -> dict[str, Any]:
     """A pod of the helper's image that can reach the emulator, and trusts it."""
-    return a_pod(name, command, image=images.TESTS, pod={**entra.pod, **options.pop("pod", {})}, **options)
+    return a_pod(name, command, image=images.TESTS, pod=entra.pod, restricted=True, **options)
 
 
 def test_the_doctor_finds_nothing_wrong(entra: Emulator) -> None:
@@ -38,7 +41,7 @@ def test_the_doctor_finds_nothing_wrong(entra: Emulator) -> None:
 def test_a_pod_that_asks_for_it_starts_when_signing_in_works(entra: Emulator) -> None:
     """The preflight container goes first and says who is signed in; the pod's own container follows."""
     wish = {"m365.workload.identity/preflight": "true"}
-    pod = a_pod("ready", ["true"], account=KNOWN, annotations=wish, pod=entra.pod)
+    pod = a_pod("ready", ["true"], account=KNOWN, annotations=wish, pod=entra.pod, restricted=True)
     run_to_end(entra.node, entra.namespace, pod)
     said = log(entra.node, entra.namespace, "ready", "m365-preflight")
     assert f"application {CLIENT_ID} of tenant {TENANT_ID} is signed in" in said
@@ -47,7 +50,7 @@ def test_a_pod_that_asks_for_it_starts_when_signing_in_works(entra: Emulator) ->
 def test_without_its_credential_a_pod_stays_in_init_and_says_why(entra: Emulator) -> None:
     """The application has a credential, but for another subject: the log has Entra's code and the pod's own subject."""
     wish = {"m365.workload.identity/preflight": "true"}
-    pod = a_pod("stranger", ["true"], account=STRANGER, annotations=wish, pod=entra.pod)
+    pod = a_pod("stranger", ["true"], account=STRANGER, annotations=wish, pod=entra.pod, restricted=True)
     node, namespace = entra.node, entra.namespace
     node.api.post(f"/api/v1/namespaces/{namespace}/pods", pod).expect()
     waited(node, namespace, "stranger", "jsonpath={.status.initContainerStatuses[0].started}=true")

@@ -12,7 +12,7 @@ from typing import Any, Self
 from tests.cluster.api import Api
 from tests.node.pods import LABELLED, AnyNode, a_pod
 
-__all__ = ["UNSCHEDULED", "Creates", "a_deployment", "create", "is_injected", "listed"]
+__all__ = ["CLIENTS", "UNSCHEDULED", "Creates", "a_deployment", "create", "is_injected", "listed"]
 
 CLIENTS = 3
 UNSCHEDULED = {"schedulerName": "nobody"}

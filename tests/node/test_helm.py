@@ -1,0 +1,82 @@
+"""The chart on a node, as docs/install.md says: installed, tested, upgraded under way, uninstalled; each scope."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chart.helm import NAME, NAMESPACE
+from tests.cluster.processes import wait_until
+from tests.node.installed import NEXT, replicas, tag_next
+from tests.node.pods import LABELLED, AnyNode, a_pod, make_account, run_to_end
+from tests.node.release import Release
+from tests.node.traffic import Creates
+
+pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+
+CONFIGURATION = f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{NAME}"
+OPTED_OUT = {"azure.workload.identity/use": "false"}
+SAY = ["sh", "-c", 'echo "$M365_TENANT_ID"']
+
+
+def tenant(node: AnyNode, namespace: str, name: str, labels: dict[str, str]) -> str:
+    """The tenant that a pod of the ServiceAccount `terraform` is given; "" for none."""
+    return run_to_end(node, namespace, a_pod(name, SAY, account="terraform", labels=labels)).strip()
+
+
+def trusted(node: AnyNode) -> list[str]:
+    """The authorities that kube-apiserver knows the webhook by."""
+    webhooks = node.api.get(CONFIGURATION).expect().json["webhooks"]
+    return [each["clientConfig"]["caBundle"] for each in webhooks]
+
+
+def test_installed_tested_upgraded_and_uninstalled(release: Release, namespace: str) -> None:
+    """The upgrade, to another image and a default tenant, fails no create and leaves caBundle alone."""
+    node = release.node
+    make_account(node, namespace)
+    make_account(node, namespace, "nowhere", tenant_id="")
+    release.install()
+    assert "Succeeded" in release.test()
+    assert run_to_end(node, namespace, a_pod("early", SAY, account="nowhere")).strip() == ""
+    before = trusted(node)
+    old = [f"pod/{pod['metadata']['name']}" for pod in replicas(node)]
+    tag_next(node)
+    with Creates(node, namespace, "terraform") as creates:
+        creates.await_more(50)
+        release.upgrade(tenantId="contoso.onmicrosoft.com", image={"tag": NEXT.rpartition(":")[2]})
+        creates.await_more(50)
+    assert not creates.failed
+    assert trusted(node) == before
+    assert {pod["spec"]["containers"][0]["image"] for pod in replicas(node)} == {NEXT}
+    node.kubectl("-n", NAMESPACE, "wait", *old, "--for=delete", "--timeout=60s")  # till then they may answer
+    said = run_to_end(node, namespace, a_pod("later", SAY, account="nowhere"))
+    assert said.strip() == "contoso.onmicrosoft.com"
+    release.uninstall()
+    wait_until(lambda: not release.left(), "nothing of the release left", seconds=60)
+    assert tenant(node, namespace, "afterwards", LABELLED) == ""
+
+
+def test_scope_namespace_label(release: Release, namespace: str) -> None:
+    """Every pod of a labelled namespace, unless it opts out; elsewhere labelled ones."""
+    node = release.node
+    release.install(scope="namespace-label", tenantId="contoso.onmicrosoft.com")
+    inside = node.create_namespace(labels={"m365.workload.identity/inject": "true"})
+    for place in (inside, namespace):
+        make_account(node, place, tenant_id="")
+    try:
+        assert tenant(node, inside, "plain", {}) == "contoso.onmicrosoft.com"
+        assert tenant(node, inside, "out", OPTED_OUT) == ""
+    finally:
+        node.delete_namespace(inside)
+    assert tenant(node, namespace, "labelled", LABELLED) == "contoso.onmicrosoft.com"
+    assert tenant(node, namespace, "plain", {}) == ""
+
+
+def test_scope_cluster(release: Release, namespace: str) -> None:
+    """Every pod of an annotated ServiceAccount, unless it opts out."""
+    node = release.node
+    release.install(scope="cluster", tenantId="contoso.onmicrosoft.com")
+    make_account(node, namespace, tenant_id="")
+    assert tenant(node, namespace, "plain", {}) == "contoso.onmicrosoft.com"
+    assert tenant(node, namespace, "out", OPTED_OUT) == ""
+    other = a_pod("other", SAY, labels={})  # of the ServiceAccount `default`
+    assert run_to_end(node, namespace, other).strip() == ""
