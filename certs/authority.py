@@ -19,22 +19,18 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from certs.errors import UntimelyPair, UntrustedLeaf
+from certs.names import BACKDATED
 from certs.pem import Pair, bundle_pem, private_pem
 
 __all__ = [
-    "BACKDATED",
     "Authority",
     "can_sign",
     "is_authority",
     "make_authority",
     "make_leaf",
     "renewal_time",
-    "service_names",
     "verify",
 ]
-
-BACKDATED = timedelta(hours=1)
-"""How far an authority's NotBefore lies in the past: clocks of nodes and of kube-apiserver may differ by this much."""
 
 _SUBJECT_LIMIT = 64  # ub-common-name of RFC 5280
 
@@ -112,16 +108,6 @@ def make_leaf(authority: Authority, *, names: Sequence[str], now: datetime, life
         .sign(authority.key, hashes.SHA256())
     )
     return Pair(certificate=certificate, key=key)
-
-
-def service_names(service: str, namespace: str) -> tuple[str, ...]:
-    """The names of a Service, the one that kube-apiserver asks for (`<service>.<namespace>.svc`) third."""
-    return (
-        service,
-        f"{service}.{namespace}",
-        f"{service}.{namespace}.svc",
-        f"{service}.{namespace}.svc.cluster.local",
-    )
 
 
 def verify(

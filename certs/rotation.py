@@ -30,7 +30,8 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from certs.authority import BACKDATED, renewal_time
+from certs.authority import renewal_time
+from certs.names import BACKDATED
 from certs.pem import fingerprint
 from certs.settings import Settings
 from certs.store import State

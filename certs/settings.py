@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from certs.authority import BACKDATED
+from certs.names import BACKDATED
 
 __all__ = ["Settings"]
 
@@ -29,7 +29,7 @@ class Settings:
     service: str
     """`namespace/name`: webhooks that call it are ours."""
     names: tuple[str, ...]
-    """What a leaf is good for, DNS names or IP addresses: `certs.authority.service_names`."""
+    """What a leaf is good for, DNS names or IP addresses: `certs.names.service_names`."""
     name: str
     """The one of `names` that kube-apiserver asks for: `<service>.<namespace>.svc`."""
     webhooks: frozenset[str] = frozenset()

@@ -29,13 +29,13 @@ import math
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from gunicorn_h1c import H1CProtocol, LimitRequestHeaders, LimitRequestLine
 
 from webhook.exchange import Exchange, refusal
+from webhook.limits import Limits
 from webhook.metrics import Metrics
 from webhook.server import Receive, Scope, Send, State
 
@@ -54,17 +54,6 @@ _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger("webhook")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a client may ask of us: seconds, and connections at a time."""
-
-    handshake: float = 10.0
-    request: float = 10.0
-    # Above the 90 s after which Go closes an idle connection itself: the race over one is then never ours to lose.
-    keep_alive: float = 120.0
-    connections: int = 512
 
 
 class Group:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from certs.authority import service_names
+from certs.names import service_names
 from certs.settings import Settings as CertsSettings
 from webhook import names
 from webhook.clouds import CLOUDS

@@ -28,7 +28,7 @@ import resource
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
@@ -36,9 +36,12 @@ from gunicorn.asgi.lifespan import LifespanManager
 from gunicorn.glogging import Logger
 from gunicorn.workers.gasgi import ASGIWorker
 
-from webhook.connection import Limits, Listener
-from webhook.metrics import Metrics
-from webhook.server import Receive, Scope, Send, State
+from webhook.limits import Limits
+
+if TYPE_CHECKING:  # in the parent; the worker loads them when it has parted
+    from webhook.connection import Listener
+    from webhook.metrics import Metrics
+    from webhook.server import Receive, Scope, Send, State
 
 _STUCK_SECONDS: Final = 15
 _SERVICES_END_SECONDS: Final = 2.0
@@ -281,6 +284,8 @@ class Worker(ASGIWorker):  # type: ignore[misc]
         return context
 
     def _listener(self, number: int, application: Any, context: ssl.SSLContext | None) -> Listener:
+        from webhook.connection import Listener
+
         limits = self.app.limits
         if context is None:
             limits = replace(limits, connections=_OPERATIONS_CONNECTIONS)

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from certs.authority import service_names
 from certs.clock import Clock
 from certs.errors import Conflict, NotFound, StoreError
 from certs.managed import SelfManagedSource
+from certs.names import service_names
 from certs.pem import Pair, fingerprint, parse_bundle
 from certs.serving import Serving, check
 from certs.settings import Settings

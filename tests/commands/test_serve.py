@@ -292,6 +292,19 @@ def get(webhook: Running, path: str) -> tuple[int, str]:
 
 def test_the_parent_process_holds_no_more_than_it_needs() -> None:
     """It only watches the worker, which imports what it serves with by itself."""
-    code = "import sys, webhook.commands.serve; print(*sys.modules)"
+    heavy = {"flask", "kubernetes", "aiohttp", "cryptography", "prometheus_client", "webhook.service"}
+    assert not heavy & loaded_by("import webhook.commands.serve")
+
+
+def test_the_worker_does_without_the_synchronous_client() -> None:
+    """`import kubernetes` brings it, with requests, OAuth and websockets, unless it is told not to."""
+    loaded = loaded_by("import webhook.service")
+    assert "kubernetes.aio.client" in loaded
+    assert not {"kubernetes.client", "requests", "requests_oauthlib", "websocket"} & loaded
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a new interpreter has after `statement`."""
+    code = f"{statement}; import sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"flask", "kubernetes", "aiohttp", "webhook.service"} & set(done.stdout.split())
+    return set(done.stdout.split())

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from certs.authority import Authority, make_authority, make_leaf, service_names
+from certs.authority import Authority, make_authority, make_leaf
+from certs.names import service_names
 from certs.pem import Pair, bundle_pem
 from tests.chart.helm import NAME, NAMESPACE
 from tests.cluster.processes import wait_until

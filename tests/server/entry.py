@@ -19,9 +19,9 @@ from typing import Any
 
 import orjson
 
-from webhook.connection import Limits
 from webhook.deadlines import Timeouts
 from webhook.decision import Decision
+from webhook.limits import Limits
 from webhook.logs import Log, configure
 from webhook.metrics import Metrics
 from webhook.operations import create_operations, on_event_loop

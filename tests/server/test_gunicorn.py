@@ -13,7 +13,8 @@ import pytest
 from gunicorn.asgi.lifespan import LifespanManager
 from gunicorn.workers.gasgi import ASGIWorker
 
-from webhook.connection import Connection, Ledger, Limits, Listener
+from webhook.connection import Connection, Ledger, Listener
+from webhook.limits import Limits
 from webhook.metrics import Metrics
 from webhook.server import State
 from webhook.worker import Drain, Worker, _Gunicorn

@@ -1,0 +1,20 @@
+"""What a process knows of certificates before it loads what makes them: gunicorn's parent never does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+__all__ = ["BACKDATED", "service_names"]
+
+BACKDATED = timedelta(hours=1)
+"""How far an authority's NotBefore lies in the past: clocks of nodes and of kube-apiserver may differ by this much."""
+
+
+def service_names(service: str, namespace: str) -> tuple[str, ...]:
+    """The names of a Service, the one that kube-apiserver asks for (`<service>.<namespace>.svc`) third."""
+    return (
+        service,
+        f"{service}.{namespace}",
+        f"{service}.{namespace}.svc",
+        f"{service}.{namespace}.svc.cluster.local",
+    )

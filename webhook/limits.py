@@ -1,0 +1,14 @@
+"""How much a client may ask of us; `webhook.connection` has what happens beyond."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a client may ask of us: seconds, and connections at a time."""
+
+    handshake: float = 10.0
+    request: float = 10.0
+    # Above the 90 s after which Go closes an idle connection itself: the race over one is then never ours to lose.
+    keep_alive: float = 120.0
+    connections: int = 512
