@@ -66,12 +66,12 @@ def step(step: Step, error: CertificateError, settings: Settings) -> Problem:
         if isinstance(step, Create):
             namespace, _, name = settings.secret.partition("/")
             empty = f"kubectl create secret generic -n {namespace} {name}"
-            fix = f"Give `update`, and either `create` or an empty Secret ({empty}); {_RBAC}"
+            fix = f"Give `update`, `patch` and `create` on that name, or make it empty ({empty}); {_RBAC}"
             return Problem(f"{what}: RBAC forbids it", fix)
         return Problem(f"{what}: RBAC forbids `update`", f"Give the ServiceAccount its Role and RoleBinding: {_RBAC}")
     if isinstance(error, Rejected):
-        fix = "Delete it if it is immutable or of another type than Opaque: it is made anew"
-        return Problem(f"{what}: the API server does not accept the change", fix)
+        fix = "Delete it if it is immutable or of another type than Opaque: it is made anew. Else see who refuses it"
+        return Problem(f"{what}: {_short(error)}", fix)
     return Problem(f"{what}: {_short(error)}", "It is tried again")
 
 

@@ -12,11 +12,12 @@
     └── StoreError              an answer of the Kubernetes API
         ├── Conflict            someone else wrote first: read again
         ├── NotFound            the object is absent
-        ├── Forbidden           RBAC (or a quota, or a namespace that ends) says no
-        ├── Rejected            the object is not accepted as it is, for example an immutable Secret
+        ├── Forbidden           RBAC says no
+        ├── Rejected            the object is not accepted: an immutable Secret, a policy, a namespace that ends
         └── Unavailable         no answer, or a server's error: try again later
 
-No message holds anything private: texts are our own and name a file, a Secret, a subject or a fingerprint.
+No message holds anything private: texts are our own and name a file, a Secret, a subject or a fingerprint, or they are
+what the API server said of a request.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class NotFound(StoreError):
 
 
 class Forbidden(StoreError):
-    """The API server does not let us."""
+    """The API server does not let us, whatever we send."""
 
 
 class Rejected(StoreError):

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -31,15 +32,18 @@ class KubeSecret:
         self._kube = kube
         self._namespace = namespace
         self._name = name
-        self._folder = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets"
-        self._path = f"{self._folder}/{quote(name, safe='')}"
+        self._path = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets/{quote(name, safe='')}"
 
     async def get(self) -> Stored:
         """See SecretStore."""
         return _stored(await _asked(self._kube, "GET", self._path))
 
     async def create(self, data: Mapping[str, bytes]) -> Stored:
-        """See SecretStore."""
+        """See SecretStore.
+
+        By server-side apply, which RBAC judges by the Secret's name; of a POST it knows none. The field manager is
+        another each time and nothing is forced, so whoever comes second is told of a conflict and changes nothing.
+        """
         document = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -47,7 +51,8 @@ class KubeSecret:
             "type": "Opaque",
             "data": _encoded(data),
         }
-        return _stored(await _asked(self._kube, "POST", self._folder, document))
+        path = f"{self._path}?fieldManager=m365-workload-identity-{secrets.token_hex(8)}"
+        return _stored(await _asked(self._kube, "PATCH", path, document, kind="apply-patch+yaml"))
 
     async def update(self, stored: Stored, data: Mapping[str, bytes]) -> Stored:
         """See SecretStore. resourceVersion, in what was read, settles who was first."""
@@ -85,7 +90,16 @@ async def _asked(kube: Kube, method: str, path: str, body: Any = None, *, kind: 
         raise errors.Unavailable(str(error)) from None
     if reply.status in (200, 201):
         return reply
-    raise _ERRORS.get(reply.status, errors.Unavailable)(f"{method} {path}: {reply.reason()}")
+    # What cannot be decoded is quoted, and that may be a key.
+    said = f"HTTP {reply.status}" if reply.status == 400 and body is not None else reply.reason()
+    raise _error(reply)(f"{method} {path.partition('?')[0]}: {said}")
+
+
+def _error(reply: Reply) -> type[errors.StoreError]:
+    """403 has two meanings: RBAC (any authorizer) names the user who may not; admission refuses what was sent."""
+    if reply.status == 403 and 'is forbidden: User "' not in reply.reason():
+        return errors.Rejected
+    return _ERRORS.get(reply.status, errors.Unavailable)
 
 
 def _encoded(data: Mapping[str, bytes]) -> dict[str, str]:

@@ -381,11 +381,12 @@ async def test_a_secret_that_takes_no_change_is_told(world: World, replica: Repl
     """As an immutable one: what cannot be done is one problem, and serving goes on."""
     assert world.secret is not None
     world.write_secret({"ca.crt": b"rubbish"})
-    replica.secrets.fails["update"] = Rejected("field is immutable")
+    replica.secrets.fails["update"] = Rejected("HTTP 422: field is immutable")
     await live(world, replica, time=MINUTE)
     assert [p.what for p in replica.source.describe().problems] == [
-        "Secret m365/webhook-authority cannot be written: the API server does not accept the change"
+        "Secret m365/webhook-authority cannot be written: HTTP 422: field is immutable"
     ]
+    assert "Delete it if it is immutable" in replica.source.describe().problems[0].fix
     assert replica.source.healthy()
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import pytest
@@ -32,12 +34,12 @@ KEEP: Final = {
     "apiGroups": [""],
     "resources": ["secrets"],
     "resourceNames": [f"{NAME}-ca"],
-    "verbs": ["get", "update"],
+    "verbs": ["get", "update", "patch", "create"],
 }
 
 
 def test_the_rights_are_these_and_no_others() -> None:
-    """Every ServiceAccount may be read; of Secrets and configurations one each, by name; nothing is created."""
+    """Every ServiceAccount may be read; of Secrets and configurations one each, by name."""
     objects = installed()
     assert one(objects, "ClusterRole")["rules"] == [READ_ACCOUNTS, TRUST]
     assert one(objects, "Role")["rules"] == [KEEP]
@@ -112,7 +114,7 @@ def test_on_a_cluster_it_may_do_just_that(control_plane: Cluster, namespace: str
         ("get", "serviceaccounts", "*"),
         ("get,patch", "mutatingwebhookconfigurations", namespace),
     }
-    here = {("get,update", "secrets", f"{namespace}-ca")}
+    here = {("create,get,patch,update", "secrets", f"{namespace}-ca")}
     assert rules(bound, namespace) - rules(nobody, namespace) == everywhere | here
     assert rules(bound, "kube-system") - rules(nobody, "kube-system") == everywhere
 
@@ -125,11 +127,16 @@ def test_on_a_cluster_that_is_enough(control_plane: Cluster, namespace: str, bou
     assert not secret.get("data")
     bound.put(f"{folder}/{namespace}-ca", {**secret, "data": {"ca.crt": "cGVt"}}).expect(200)
     publish(bound, namespace).expect(200)
+    control_plane.api.delete(f"{folder}/{namespace}-ca").expect(200)
+    apply(bound, namespace, f"{namespace}-ca").expect(201)
 
     for answer in (
         bound.get("/api/v1/namespaces/kube-system/serviceaccounts"),
         bound.get(folder),
         bound.post(folder, {"metadata": {"name": "another"}}),
+        bound.post(folder, {"metadata": {"name": f"{namespace}-ca"}}),
+        apply(bound, namespace, "another"),
+        apply(bound, "kube-system", f"{namespace}-ca"),
         bound.delete(f"{folder}/{namespace}-ca"),
         bound.get("/api/v1/namespaces/kube-system/secrets/any"),
         bound.get(CONFIGURATIONS),
@@ -139,6 +146,36 @@ def test_on_a_cluster_that_is_enough(control_plane: Cluster, namespace: str, bou
         bound.post(f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token", {}),
     ):
         assert answer.status == 403, answer.message
+
+
+def test_on_a_cluster_one_of_five_makes_the_secret(control_plane: Cluster, namespace: str, bound: Api) -> None:
+    """Who applies second owns no field and forces nothing: a conflict, and what the first one wrote stands."""
+    path = f"/api/v1/namespaces/{namespace}/secrets/{namespace}-ca"
+    for _ in range(3):
+        control_plane.api.delete(path).expect(200)
+        together = threading.Barrier(5)
+
+        def create(together: threading.Barrier = together) -> Response:
+            bound.get(path).expect(404)  # opens this thread's connection
+            together.wait()
+            return apply(bound, namespace, f"{namespace}-ca")
+
+        with ThreadPoolExecutor(5) as replicas:
+            answers = [each.result() for each in [replicas.submit(create) for _ in range(5)]]
+        assert sorted(answer.status for answer in answers) == [201, 409, 409, 409, 409]
+        (made,) = (answer.json["data"] for answer in answers if answer.status == 201)
+        assert bound.get(path).expect(200).json["data"] == made
+
+
+def apply(client: Api, namespace: str, name: str) -> Response:
+    """A Secret with content of its own, sent as the webhook creates one."""
+    data = {key: base64.b64encode(secrets.token_bytes(8)).decode() for key in ("ca.crt", "ca.key", "state.json")}
+    return client.patch(
+        f"/api/v1/namespaces/{namespace}/secrets/{name}",
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "Opaque", "data": data},
+        headers={"Content-Type": "application/apply-patch+yaml"},
+        params={"fieldManager": secrets.token_hex(8)},
+    )
 
 
 def publish(client: Api, name: str, **changed: Any) -> Response:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.admission.conftest import a_pod, make_account
 from tests.cluster.api import Response
@@ -24,6 +27,7 @@ SECRET = "m365-workload-identity-ca"
 SERVICE = "m365-workload-identity"
 OURS = ("labelled.m365.workload.identity", "unlabelled.m365.workload.identity")
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+MANIFESTS = Path(__file__).parents[2] / "manifests" / "install.yaml"  # what the chart renders: `make check` sees to it
 LONG = ("--ca-lifetime", "2d", "--leaf-lifetime", "4h")
 
 
@@ -75,29 +79,28 @@ class Installation:
         return f"{SERVICE}.{self.own}.svc"
 
     def grant_accounts(self) -> None:
-        """What reviews need: `get` on serviceaccounts."""
-        self._cluster_rule("accounts", [rule(["serviceaccounts"], ["get"])])
+        """What reviews need."""
+        self._cluster_rule("accounts", charted("ClusterRole", "serviceaccounts"))
 
     def grant_configuration(self, *verbs: str) -> None:
-        """`get` and `patch`, or `verbs`, on the one webhook configuration."""
-        group = "admissionregistration.k8s.io"
-        named = rule(["mutatingwebhookconfigurations"], verbs or ("get", "patch"), names=[self.name], group=group)
-        self._cluster_rule("configuration", [named])
+        """What the chart gives, or `verbs`, on the one webhook configuration."""
+        given = charted("ClusterRole", "mutatingwebhookconfigurations")
+        self._cluster_rule("configuration", given | {"resourceNames": [self.name]} | only(verbs))
 
-    def grant_secret(self, *verbs: str, create: bool = True) -> None:
-        """`get` and `update`, or `verbs`, on the one Secret, and `create` in its namespace."""
-        rules = [rule(["secrets"], verbs or ("get", "update"), names=[SECRET])]
-        rules += [rule(["secrets"], ["create"])] if create else []
-        self._bind(f"/namespaces/{self.own}/roles", "Role", "secret", rules)
+    def grant_secret(self, *verbs: str) -> None:
+        """What the chart gives, or `verbs`, on the one Secret."""
+        given = charted("Role", "secrets")
+        assert given["resourceNames"] == [SECRET]
+        self._bind(f"/namespaces/{self.own}/roles", "Role", "secret", given | only(verbs))
 
     def grant_all(self) -> None:
-        """Everything that the chart gives."""
+        """Everything that the chart gives, and nothing else."""
         self.grant_accounts()
         self.grant_configuration()
         self.grant_secret()
 
     def create_empty_secret(self) -> None:
-        """As the chart may do it, so that nobody needs `create`."""
+        """As the chart does it."""
         self.cluster.api.post(self.secrets_path, {"metadata": {"name": SECRET}, "type": "Opaque"}).expect()
 
     def document(self) -> dict[str, Any]:
@@ -141,12 +144,12 @@ class Installation:
         for namespace in (self.pods, self.own):
             self.cluster.delete_namespace(namespace)
 
-    def _cluster_rule(self, part: str, rules: list[dict[str, Any]]) -> None:
-        self._bind("/clusterroles", "ClusterRole", f"{self.name}-{part}", rules)
+    def _cluster_rule(self, part: str, rule: dict[str, Any]) -> None:
+        self._bind("/clusterroles", "ClusterRole", f"{self.name}-{part}", rule)
 
-    def _bind(self, path: str, kind: str, name: str, rules: list[dict[str, Any]]) -> None:
-        """Creates a role with its binding; a role that is there gets the rules."""
-        role = {"kind": kind, "apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": name}, "rules": rules}
+    def _bind(self, path: str, kind: str, name: str, rule: dict[str, Any]) -> None:
+        """Creates a role of one rule with its binding; a role that is there gets the rule."""
+        role = {"kind": kind, "apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": name}, "rules": [rule]}
         binding = {
             "kind": f"{kind}Binding",
             "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -160,9 +163,20 @@ class Installation:
         api.post(f"{RBAC}{path.replace('roles', 'rolebindings')}", binding).expect(201, 409)
 
 
-def rule(
-    resources: Sequence[str], verbs: Sequence[str], *, names: Sequence[str] = (), group: str = ""
-) -> dict[str, Any]:
-    """One rule of a role."""
-    named = {"resourceNames": list(names)} if names else {}
-    return {"apiGroups": [group], "resources": list(resources), "verbs": list(verbs), **named}
+@cache
+def roles() -> dict[str, list[dict[str, Any]]]:
+    """The rules of each kind of role that the chart makes."""
+    documents = yaml.safe_load_all(MANIFESTS.read_text(encoding="utf-8"))
+    return {each["kind"]: each["rules"] for each in documents if each["kind"] in ("Role", "ClusterRole")}
+
+
+def charted(kind: str, resource: str) -> dict[str, Any]:
+    """The chart's one rule about `resource`, and no other is left unheard of."""
+    assert sum(map(len, roles().values())) == 3
+    (rule,) = (rule for rule in roles()[kind] if rule["resources"] == [resource])
+    return rule
+
+
+def only(verbs: Sequence[str]) -> dict[str, Any]:
+    """What of a rule `verbs` change, if there are any."""
+    return {"verbs": list(verbs)} if verbs else {}

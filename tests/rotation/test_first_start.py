@@ -23,7 +23,6 @@ def test_five_replicas_publish_one_authority(
 ) -> None:
     """Exactly one authority is ever stored or published, every replica gets ready, and the first pod is admitted."""
     installation = installed.installation
-    installation.grant_secret(create=secret == "absent")
     if secret == "empty":
         installation.create_empty_secret()
     with ExitStack() as stack:

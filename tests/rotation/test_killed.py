@@ -123,6 +123,8 @@ def test_each_step_is_taken_up_when_its_replica_is_killed(
 
 def step_of(installation: Installation, method: str, path: str, body: bytes) -> str | None:
     """Which step of certs.rotation a request is about to perform; None for one that writes nothing of ours."""
+    if method == "PATCH" and path.startswith(f"{installation.secret_path}?"):
+        return "create"
     if method == "PATCH":
         held = [certificates(bundle) for bundle in installation.bundles().values()]
         wanted = [
@@ -131,8 +133,6 @@ def step_of(installation: Installation, method: str, path: str, body: bytes) -> 
         if not any(held):
             return "publish"
         return "publish more" if len(wanted[0]) > len(held[0]) else "publish less"
-    if method == "POST" and path.endswith("/secrets"):
-        return "create"
     if method != "PUT":
         return None
     old, new = installation.secret(), decoded(json.loads(body))

@@ -34,7 +34,7 @@ def all_but_secret(installation: Installation) -> None:
 
 def no_create(installation: Installation) -> None:
     all_but_secret(installation)
-    installation.grant_secret(create=False)
+    installation.grant_secret("get", "update", "patch")
 
 
 def no_update(installation: Installation) -> None:
