@@ -93,6 +93,19 @@ def test_a_body_announced_as_too_big_is_413_before_it_is_read(server: Server, si
         assert (response.status, response.closes) == (413, True)
 
 
+@pytest.mark.parametrize("zeros", [7, 5000], ids=["a few", "more than Python reads"])
+def test_zeros_before_a_length_count_for_nothing(server: Server, zeros: int) -> None:
+    """Whoever writes them gets what the number says: a review, counted and logged, or 413."""
+    uid = f"{zeros}-zeros"
+    body = b'{"uid":"%s"}' % uid.encode()
+    response = server.ask(body, content_length="0" * zeros + str(len(body)))
+    assert (response.status, response.json()["length"]) == (200, len(body))
+    server.wait_for("review", uid=uid)
+    with server.client() as client:
+        client.send(post(b"", content_length="0" * zeros + str(MAX_BODY + 1)))
+        assert client.response().status == 413
+
+
 @pytest.mark.parametrize("mib", [8, 40])
 def test_413_reaches_a_client_that_sends_all_the_same(server: Server, mib: int) -> None:
     """A client that writes everything before it reads finds the answer, not a reset connection."""
