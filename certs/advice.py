@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from certs.description import Problem
 from certs.errors import CertificateError, Forbidden, NotFound, Rejected
@@ -75,11 +75,11 @@ def step(step: Step, error: CertificateError, settings: Settings) -> Problem:
     return Problem(f"{what}: {_short(error)}", "It is tried again")
 
 
-def clock(now: datetime, api_time: datetime, settings: Settings) -> Problem:
+def clock(ahead: timedelta, settings: Settings) -> Problem:
     """The clock here is far from the API server's."""
-    ahead = "ahead of" if now > api_time else "behind"
+    where = "ahead of" if ahead > timedelta(0) else "behind"
     return Problem(
-        f"the clock of this node is more than {settings.skew} {ahead} the API server's; it renews only its own leaf",
+        f"the clock of this node is more than {settings.skew} {where} the API server's; it renews only its own leaf",
         "Mend the node's time synchronisation",
     )
 

@@ -42,6 +42,8 @@ class Description:
     """Where the authority stands in its life (`certs.rotation.Phase`); None where it is not ours."""
     dialled: str | None = None
     """`ok`, or what a fresh connection to ourselves met; None until one was made."""
+    waits: str | None = None
+    """What a good leaf waits for before it takes calls; None where it waits for nothing."""
     problems: tuple[Problem, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     """How often each thing happened since the start: conflicts, repairs, failures. Only ever grows."""

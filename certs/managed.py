@@ -13,16 +13,16 @@ import logging
 import math
 import traceback
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
 from cryptography import x509
 
 from certs import advice, store
-from certs.clock import Chance, Clock, SystemClock, system_chance
+from certs.clock import ApiClock, Chance, Clock, SystemClock, system_chance
 from certs.description import Description, Problem
 from certs.dial import Dial
 from certs.errors import (
@@ -37,7 +37,7 @@ from certs.errors import (
     UntimelyPair,
 )
 from certs.pem import bundle_pem, fingerprint
-from certs.rotation import Leaf, Rest, Step, View, clock_is_off, next_step, phase
+from certs.rotation import Create, Leaf, Rest, Step, View, next_step, phase, settling
 from certs.serving import Serving
 from certs.settings import Settings
 from certs.steps import COUNTS, Look, Performer, limited
@@ -67,11 +67,12 @@ class SelfManagedSource:
         clock: Clock | None = None,
         chance: Chance | None = None,
         dial: Dial | None = None,
-        serving: Serving | None = None,
+        serve: Callable[[Clock], Serving] = lambda clock: Serving(clock=clock),
     ) -> None:
         self._secrets, self._trust, self._settings, self._dial = secrets, trust, settings, dial
-        self._clock, self._chance = clock or SystemClock(), chance or system_chance()
-        self.serving = serving or Serving(clock=self._clock)
+        self._wall, self._chance = clock or SystemClock(), chance or system_chance()
+        self._clock = ApiClock(self._wall, skew=settings.skew)
+        self.serving = serve(self._clock)
         self._counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
         self._performer = Performer(
             secrets=secrets,
@@ -86,15 +87,15 @@ class SelfManagedSource:
         self._read: tuple[str, State] | None = None
         self._view: View | None = None
         self._known: tuple[x509.Certificate, ...] = ()
-        self._seen: dict[str, datetime] = {}
+        self._seen: dict[str, float] = {}
         self._vanished: frozenset[str] = frozenset()
         self._trusted: bool | None = None
+        self._settled = False
         self._dialled: tuple[object, str] | None = None
         self._refused = False
         self._dials_in_vain = self._rounds_in_vain = self._passing = 0
         self._away: dict[str, tuple[type[CertificateError], int]] = {}
         self._allowed: set[str] = set()
-        self._checked = self._clock.now(), self._clock.ticks()
         self._problems: dict[str, Problem] = {}
 
     async def start(self) -> None:
@@ -103,20 +104,19 @@ class SelfManagedSource:
 
     async def run(self) -> None:
         """Round after round, until cancelled."""
+        await self._clock.sleep(_GLANCE)  # the server begins to listen
+        await self._guarded(self._dial_if_due)
         while True:
             await self._rest(self._pause())
             await self._guarded_round()
-            await self._dial_if_due()
+            await self._guarded(self._dial_if_due)
 
     def healthy(self) -> bool:
         """A leaf is served, every caBundle of ours vouches for it, and no fresh connection was turned away.
 
-        The leaf expires when that much time has passed since the end of the last round, or since it was signed: a clock
-        that was set meanwhile is no reason to take no calls, and the round that is due then judges by it.
+        Its end is judged by the API server's time: a wall clock that was set is no reason to take no calls.
         """
-        (time, ticks), not_after = self._checked, self.serving.not_after
-        passed = timedelta(seconds=self._clock.ticks() - ticks)
-        return not_after is not None and time + passed <= not_after and self._trusted is True and not self._refused
+        return self.serving.usable() and self._trusted is True and self._settled and not self._refused
 
     def describe(self) -> Description:
         """The state as of the last round."""
@@ -131,15 +131,22 @@ class SelfManagedSource:
             trust_published=self._trusted,
             phase=phase(view).value if view else None,
             dialled=self._dialled[1] if self._dialled else None,
+            waits=self._waits(),
             problems=tuple(self._problems.values()),
             counts=dict(self._counts),
         )
+
+    def _waits(self) -> str | None:
+        if self._settled or not (self._trusted and self.serving.usable()):
+            return None
+        wait = f"{self._settings.settle.total_seconds():g} s"
+        return f"the authority was made just now; every kube-apiserver is given {wait} to hear of it"
 
     async def round(self) -> None:
         """Read, do what is missing, and read again until nothing is."""
         problems: dict[str, Problem] = {}
         skip: set[type[Step]] = set()
-        passing = self._passing
+        passing, untimely = self._passing, False
         for _ in range(_STEPS):
             look = await self._look(problems)
             step = next_step(replace(look.view, skip=frozenset(skip)), self._settings)
@@ -147,15 +154,15 @@ class SelfManagedSource:
                 break
             kind = type(step).__name__
             try:
-                if leaf := await self._performer.perform(step, look):
-                    self._leaf, self._checked = leaf, (self._clock.now(), self._clock.ticks())
+                self._leaf = await self._performer.perform(step, look) or self._leaf
                 self._away.pop(kind, None)
-            except (Conflict, UntimelyPair) as error:
-                # Another replica was faster, or this process was suspended between reading and signing.
-                _log.debug("%s: %s", kind, error)
-                self._counts["conflicts"] += 1
-                await self._clock.sleep(self._chance.random() / 2)
             except CertificateError as error:
+                if _expected(error, step, look) and not (untimely and isinstance(error, UntimelyPair)):
+                    untimely = untimely or isinstance(error, UntimelyPair)
+                    _log.debug("%s: %s", kind, error)
+                    self._counts["conflicts"] += 1
+                    await self._clock.sleep(self._chance.random() / 2)
+                    continue
                 skip.add(type(step))
                 self._note(problems, kind, error, advice.step(step, error, self._settings))
             if self._away.keys() & {"trust", "secret"}:
@@ -164,18 +171,21 @@ class SelfManagedSource:
         self._conclude(look.view, problems)
 
     async def _look(self, problems: dict[str, Problem]) -> Look:
-        settings, asked = self._settings, self._clock.now()
+        settings, asked = self._settings, self._clock.ticks()
         configuration, stored, state = None, None, None
         try:
             configuration = await self._limited(self._trust.get())
+            self._clock.hear(configuration.date, since=asked)
         except StoreError as error:
             self._note(problems, "trust", error, advice.trust(error, settings))
             if isinstance(error, NotFound):
                 self._trusted, self._seen = False, {}
         else:
             self._clear(problems, "trust")
+        since = self._clock.ticks()
         try:
             stored = await self._limited(self._secrets.get())
+            self._clock.hear(stored.date, since=since)
             state = self._state(stored)
         except NotFound:
             state = store.read(None, name=settings.name)
@@ -183,14 +193,15 @@ class SelfManagedSource:
             self._note(problems, "secret", error, advice.secret(error, settings))
         if state is not None:
             self._clear(problems, "secret")
-        now, entries, vanished = self._clock.now(), None, frozenset[str]()
+        now, ticks, entries, vanished = self._clock.now(), self._clock.ticks(), None, frozenset[str]()
         if configuration is not None:
             entries = published(configuration, names=settings.webhooks, service=settings.service)
-            vanished = self._observe(entries, now=now)
+            vanished = self._observe(entries, ticks=ticks)
         view = View(
-            asked=asked,
+            asked=now - timedelta(seconds=ticks - asked),
             now=now,
-            api_time=stored.date if stored else None,
+            ticks=ticks,
+            ahead=self._clock.ahead(),
             state=state,
             entries=entries or None,
             leaf=self._leaf,
@@ -202,27 +213,30 @@ class SelfManagedSource:
             self._known = state.authorities()
         return Look(view=view, stored=stored, configuration=configuration, vanished=vanished)
 
-    def _observe(self, entries: tuple[Published, ...], *, now: datetime) -> frozenset[str]:
-        before, self._seen = self._seen, observe(self._seen, entries, now=now)
+    def _observe(self, entries: tuple[Published, ...], *, ticks: float) -> frozenset[str]:
+        before, self._seen = self._seen, observe(self._seen, entries, ticks=ticks)
         self._vanished = (self._vanished | before.keys()) - self._seen.keys()
         return self._vanished
 
     def _state(self, stored: Stored) -> State:
         """Reading tries the key, which costs a millisecond: once for each version of the Secret."""
         if self._read is None or self._read[0] != stored.version:
-            self._read = stored.version, store.read(stored, name=self._settings.name)
+            settings = self._settings
+            state = store.read(stored, name=settings.name, shortest_leaf=settings.shortest_leaf)
+            self._read = stored.version, state
         return self._read[1]
 
     def _conclude(self, view: View, problems: dict[str, Problem]) -> None:
         settings, leaf = self._settings, self._leaf
-        self._view, self._checked = view, (self._clock.now(), self._clock.ticks())
+        self._view = view
         current = view.state.current if view.state else None
         if view.entries is not None:
             self._trusted = leaf is not None and fingerprint(leaf.authority) in common(view.entries)
         elif "trust" not in problems and "trust" not in self._away:
             self._trusted, problems["webhook"] = False, advice.no_webhook(settings)
-        if view.api_time is not None and clock_is_off(view, settings):
-            problems["clock"] = advice.clock(view.now, view.api_time, settings)
+        self._settled = self._settled or not (leaf is None or settling(replace(view, leaf=leaf), settings))
+        if view.ahead:
+            problems["clock"] = advice.clock(view.ahead, settings)
         elif current is not None and current.not_valid_before_utc > view.now:
             problems["future"] = advice.authority_from_the_future(current.not_valid_before_utc, settings)
         if not problems and not self._rounds_in_vain and not (self.serving.usable() and self._trusted):
@@ -299,17 +313,20 @@ class SelfManagedSource:
         """Wait, but not on when the wall clock shows another time than it should: then a round is due at once."""
         glances = math.ceil(seconds / _GLANCE)
         for _ in range(glances):
-            before = self._clock.now()
+            before = self._wall.now()
             await self._clock.sleep(seconds / glances)
-            passed = (self._clock.now() - before).total_seconds()
+            passed = (self._wall.now() - before).total_seconds()
             if abs(passed - seconds / glances) > _JUMP:
                 _log.debug("the clock went on by %.0f s within %.1f s", passed, seconds / glances)
                 return
 
     async def _guarded_round(self) -> None:
+        await self._guarded(self.round)
+
+    async def _guarded(self, part: Callable[[], Awaitable[None]]) -> None:
         """A bug in a round must not end the rounds: the next one may heal what this one could not."""
         try:
-            await self.round()
+            await part()
         except Exception as error:  # noqa: BLE001 - and its text is not logged: it may quote what it was given
             self._counts["bugs"] += 1
             frame = traceback.extract_tb(error.__traceback__)[-1]
@@ -318,3 +335,13 @@ class SelfManagedSource:
 
     async def _limited(self, call: Awaitable[_T]) -> _T:
         return await limited(call, limit=self._settings.call_limit, clock=self._clock)
+
+
+def _expected(error: CertificateError, step: Step, look: Look) -> bool:
+    """Whether reading again is all it takes: another replica was faster, what was read is gone, or time has passed.
+
+    The last is a process that was suspended between reading and signing; where it happens again it is something else.
+    """
+    if isinstance(error, NotFound):
+        return not (isinstance(step, Create) and look.stored is None)  # there is no namespace
+    return isinstance(error, Conflict | UntimelyPair)

@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from certs import store
 from certs.authority import make_authority
-from certs.errors import Conflict, NotFound
+from certs.errors import Conflict, NotFound, Unavailable
 from certs.rotation import MOST_PREVIOUS
 from certs.settings import Settings
 from certs.store import SecretStore, State, Stored
 
-__all__ = ["NothingToRotate", "rotate_authority", "rotate_leafs"]
+__all__ = ["NothingToRotate", "PerhapsRotated", "rotate_authority", "rotate_leafs"]
 
 _ATTEMPTS = 5
+_NEXT = timedelta(seconds=1)
 
 
 class NothingToRotate(Exception):
     """Not now, and why."""
 
 
-async def rotate_leafs(secrets: SecretStore, *, settings: Settings, now: datetime) -> None:
-    """Have every replica replace its leaf. Raises `NothingToRotate`, a `StoreError`."""
+class PerhapsRotated(Exception):
+    """It was asked for and not answered, so it may have been done; and why."""
+
+
+async def rotate_leafs(secrets: SecretStore, *, settings: Settings) -> None:
+    """Have every replica replace its leaf. Raises `NothingToRotate`, `PerhapsRotated`, a `StoreError`."""
 
     def change(stored: Stored, state: State) -> dict[str, bytes]:
         if state.current is None:
             raise NothingToRotate(f"Secret {settings.secret} has no authority yet")
+        now = _time(stored)
+        if state.renew_leafs:  # a wish like the last one would be none
+            now = max(now, state.renew_leafs + _NEXT)
         return store.renewal_asked(stored, state, now=now)
 
     await _change(secrets, settings, change)
 
 
-async def rotate_authority(secrets: SecretStore, *, settings: Settings, now: datetime) -> None:
+async def rotate_authority(secrets: SecretStore, *, settings: Settings) -> None:
     """Store the next authority now; it is published, promoted and the one before it retired in due time.
 
-    Raises `NothingToRotate`, a `StoreError`.
+    Raises `NothingToRotate`, `PerhapsRotated`, a `StoreError`.
     """
 
     def change(stored: Stored, state: State) -> dict[str, bytes]:
@@ -45,6 +53,7 @@ async def rotate_authority(secrets: SecretStore, *, settings: Settings, now: dat
             raise NothingToRotate("a rotation is under way: the next authority waits to be trusted everywhere")
         if len(state.previous) >= MOST_PREVIOUS:
             raise NothingToRotate(f"{len(state.previous)} authorities still have leafs; wait until the first has none")
+        now = _time(stored)
         authority = make_authority(now=now, lifetime=settings.authority_lifetime, common_name=settings.common_name)
         return store.staged(stored, state, authority, leaf_lifetime=settings.leaf_lifetime, now=now)
 
@@ -59,10 +68,18 @@ async def _change(
             stored = await secrets.get()
         except NotFound:
             raise NothingToRotate(f"Secret {settings.secret} is absent") from None
+        changed = change(stored, store.read(stored, name=settings.name))
         try:
-            await secrets.update(stored, change(stored, store.read(stored, name=settings.name)))
+            await secrets.update(stored, changed)
+        except Unavailable as error:
+            raise PerhapsRotated(str(error)) from None
         except Conflict:
             if attempt == _ATTEMPTS:
                 raise
         else:
             return
+
+
+def _time(stored: Stored) -> datetime:
+    """The API server's, which the replicas go by: the clock of the person who asks may be wrong."""
+    return stored.date or datetime.now(UTC)

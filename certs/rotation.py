@@ -18,7 +18,8 @@ again: there is no leader and nothing to resume. Who was first is settled by res
 - that an authority no longer signs is known when its successor is read in its place; only then is the end of its last
   leaf reckoned and written down, later by what clocks may differ; until then it stays in every caBundle;
 - every change to a caBundle is made against the version that was read, and adds to what is there;
-- a replica whose clock differs from the API server's by more than `skew` signs its own leafs and changes nothing else.
+- all times are the API server's, which is who judges a leaf (`certs.clock.ApiClock`); a replica whose wall clock
+  differs from it by more than `skew` signs its own leafs and changes nothing else.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from certs.authority import renewal_time
+from certs.authority import is_authority, renewal_time
 from certs.names import BACKDATED
 from certs.pem import fingerprint
 from certs.settings import Settings
@@ -51,11 +52,12 @@ __all__ = [
     "Stage",
     "Step",
     "View",
-    "clock_is_off",
     "next_step",
     "phase",
+    "settling",
 ]
 
+_MOMENT = timedelta(seconds=2)  # the API server tells its time in whole seconds
 MOST_PREVIOUS = 8  # a caBundle is sent to every watcher of the configuration; rotations that come faster wait
 
 
@@ -67,24 +69,28 @@ class Leaf:
     issued: datetime
     not_after: datetime
     renew_at: datetime
+    asked_for: datetime | None = None
+    """What the Secret had as `renew_leafs` when this one was signed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Everything the next step depends on."""
+    """Everything the next step depends on. Times are the API server's, as far as they are known."""
 
     asked: datetime
     """The time before anything was read."""
     now: datetime
     """The time after everything was read."""
-    api_time: datetime | None = None
-    """The API server's clock at the last reading; None if it is not known."""
+    ticks: float = 0.0
+    """`Clock.ticks` at `now`."""
+    ahead: timedelta = timedelta(0)
+    """How far the wall clock here is ahead of the API server's; 0 where no more than `skew`."""
     state: State | None
     """None if the Secret could not be read."""
     entries: tuple[Published, ...] | None
     """The webhooks of ours; None if the configuration could not be read or has none of ours."""
     leaf: Leaf | None = None
-    seen: Mapping[str, datetime] = field(default_factory=dict)
+    seen: Mapping[str, float] = field(default_factory=dict)
     """`certs.trust.observe`, up to this reading."""
     known: tuple[x509.Certificate, ...] = ()
     """The authorities that this replica last read: what it can bring back if the Secret is lost."""
@@ -163,15 +169,15 @@ class Phase(enum.Enum):
 
 def next_step(view: View, settings: Settings) -> Step:
     """The next thing to do, of those that are not to be skipped; the order is that of urgency."""
-    if clock_is_off(view, settings):
+    if view.ahead:
         step: Step | None = _sign(view, settings)
         return step if step is not None and type(step) not in view.skip else Rest()
     for step in (
         _create(view),
         _publish(view, settings),
         _date(view, settings),
-        _sign(view, settings),
         _retire(view),
+        _sign(view, settings),
         _stage(view, settings),
         _promote(view, settings),
     ):
@@ -180,9 +186,19 @@ def next_step(view: View, settings: Settings) -> Step:
     return Rest()
 
 
-def clock_is_off(view: View, settings: Settings) -> bool:
-    """Whether the clock here cannot be trusted with what others depend on."""
-    return view.api_time is not None and abs(view.now - view.api_time) > settings.skew
+def settling(view: View, settings: Settings) -> bool:
+    """Whether a late kube-apiserver may refuse the first leaf of a replica, while another's is good for all of them.
+
+    So it is where a key was lost: the authority was made a moment ago, beside one that is still trusted. One that was
+    staged is older than that when it signs.
+    """
+    if view.leaf is None or view.entries is None:
+        return view.leaf is not None
+    authority = view.leaf.authority
+    age = view.now - (authority.not_valid_before_utc + BACKDATED)
+    others = {c for entry in view.entries for c in entry.bundle.certificates if is_authority(c)} - {authority}
+    beside_another = any(_unexpired(other, view.now) for other in others)
+    return beside_another and age < settings.settle + _MOMENT and not _settled(authority, view, settings)
 
 
 def phase(view: View) -> Phase:
@@ -257,8 +273,8 @@ def _sign(view: View, settings: Settings) -> Sign | None:
         allowed = True
         needed = (
             now >= leaf.renew_at
-            or now < leaf.issued - settings.skew  # signed by a clock that was ahead
-            or (state.renew_leafs is not None and leaf.issued < state.renew_leafs <= now)
+            or now < leaf.issued - settings.skew  # the API server's clock was ahead
+            or state.renew_leafs not in (None, leaf.asked_for)
         )
     else:
         needed = True
@@ -283,7 +299,8 @@ def _stage(view: View, settings: Settings) -> Stage | None:
         return None
     issued = current.not_valid_before_utc + BACKDATED
     due = renewal_time(issued, current.not_valid_after_utc, jitter=view.jitter)
-    return Stage() if due <= view.now and len(state.previous) < MOST_PREVIOUS else None
+    too_short = current.not_valid_after_utc - issued < settings.shortest_authority  # as after a longer --interval
+    return Stage() if (due <= view.now or too_short) and len(state.previous) < MOST_PREVIOUS else None
 
 
 def _promote(view: View, settings: Settings) -> Promote | None:
@@ -296,7 +313,7 @@ def _promote(view: View, settings: Settings) -> Promote | None:
 def _settled(authority: x509.Certificate, view: View, settings: Settings) -> bool:
     """Whether every reading for a while has found `authority` in every caBundle of ours."""
     since = view.seen.get(fingerprint(authority))
-    return view.entries is not None and since is not None and view.now - since >= settings.settle
+    return view.entries is not None and since is not None and view.ticks - since >= settings.settle.total_seconds()
 
 
 def _gone(state: State, now: datetime) -> frozenset[str]:

@@ -46,6 +46,16 @@ class Settings:
     call_limit: timedelta = timedelta(seconds=10)
     """For one call of the API."""
 
+    @property
+    def shortest_leaf(self) -> timedelta:
+        """The shortest life of a leaf that is renewed in time: `skew` and two of `interval` fit into its last third."""
+        return 3 * (self.skew + 2 * self.interval)
+
+    @property
+    def shortest_authority(self) -> timedelta:
+        """The shortest life of an authority whose successor is trusted everywhere in time: within its last third."""
+        return 3 * (self.skew + self.settle + 4 * self.interval)
+
     def __post_init__(self) -> None:
         wrong = [] if self.name in self.names else [f"the name {self.name} is not among the names of the leaf"]
         wrong += self._out_of_bounds() + self._contradictions()
@@ -77,16 +87,16 @@ class Settings:
             wrong.append(
                 f"--leaf-lifetime is {_plain(self.leaf_lifetime)}, expected at most half of --ca-lifetime: {half}"
             )
-        least = 3 * (self.skew + 2 * self.interval)
-        if self.leaf_lifetime < least:
+        if self.leaf_lifetime < self.shortest_leaf:
+            least = _plain(self.shortest_leaf)
             wrong.append(
-                f"--leaf-lifetime is {_plain(self.leaf_lifetime)}, expected at least {_plain(least)}: --skew "
+                f"--leaf-lifetime is {_plain(self.leaf_lifetime)}, expected at least {least}: --skew "
                 f"({_plain(self.skew)}) and two of --interval ({_plain(self.interval)}) fit into its last third"
             )
-        least = 3 * (self.skew + self.settle + 4 * self.interval)
-        if self.authority_lifetime < least:
+        if self.authority_lifetime < self.shortest_authority:
+            least = _plain(self.shortest_authority)
             wrong.append(
-                f"--ca-lifetime is {_plain(self.authority_lifetime)}, expected at least {_plain(least)}: --skew "
+                f"--ca-lifetime is {_plain(self.authority_lifetime)}, expected at least {least}: --skew "
                 f"({_plain(self.skew)}), --settle ({_plain(self.settle)}) and four of --interval "
                 f"({_plain(self.interval)}) fit into its last third"
             )

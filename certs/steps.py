@@ -116,6 +116,7 @@ class Performer:
             issued=view.asked,
             not_after=not_after,
             renew_at=renewal_time(view.asked, not_after, jitter=view.jitter),
+            asked_for=view.state.renew_leafs if view.state else None,
         )
 
     async def _publish(self, step: Publish, look: Look) -> None:
@@ -164,7 +165,7 @@ class Performer:
             elif isinstance(step, Date):
                 data = store.dated(stored, state, step.ends, now=now)
             elif isinstance(step, Retire):
-                data = store.retired(stored, state, step.gone, now=now)
+                data = store.retired(stored, state, step.gone, leaf_lifetime=lifetime, now=now)
             else:
                 raise TypeError(type(step).__name__)
             await self._limited(self._secrets.update(stored, data))

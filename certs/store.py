@@ -7,12 +7,12 @@
     state.json  {"authorities": {SHA-256 of a certificate: {"leaf_seconds": longest life of a leaf of it,
                                                             "leafs_end": when its last leaf expires,
                                                             "expires": when it does}},
-                 "renew_leafs": leafs issued before this time are replaced}
+                 "renew_leafs": when a person asked for new leafs; one that was signed before it stood here is replaced}
                 Times are RFC 3339 in UTC. An authority that was taken out of ca.crt stays listed until it expires, so
                 that no replica with an older view brings it back into the caBundle.
 
-Other keys are left alone, and so are labels and annotations. A Secret without any of these is as good as none: the
-chart may create it empty, and then nobody needs `create`. Private keys are looked at while the Secret is read, and not
+Other keys are left alone, and so are labels and annotations. A Secret without any of these is as good as none, as the
+chart creates it. Private keys are looked at while the Secret is read, and not
 kept: `State` has none; `signer` gives one out for the signing of a leaf.
 """
 
@@ -28,6 +28,7 @@ from cryptography import x509
 
 from certs.authority import Authority, can_sign, is_authority, make_leaf, verify
 from certs.errors import UnreadablePair, UntrustedLeaf
+from certs.names import BACKDATED
 from certs.pem import bundle_pem, fingerprint, fits, load_key, parse_bundle
 
 __all__ = [
@@ -119,8 +120,12 @@ class State:
         return record.leaf_lifetime if record and record.leaf_lifetime else setting
 
 
-def read(stored: Stored | None, *, name: str) -> State:
-    """The state of the Secret, whatever it holds; `name` is one that its leafs must be good for. Never raises."""
+def read(stored: Stored | None, *, name: str, shortest_leaf: timedelta = timedelta(0)) -> State:
+    """The state of the Secret, whatever it holds. Never raises.
+
+    name: one that its leafs must be good for; shortest_leaf: what is renewed in time. A record of less, or of more than
+    the authority's own life, is a problem and counts as none.
+    """
     if stored is None:
         return State(present=False)
     data = stored.data
@@ -144,6 +149,11 @@ def read(stored: Stored | None, *, name: str) -> State:
         problems.append(f"{_STATE} cannot be read")
     others = {fingerprint(c): c for c in (*bundle.certificates, *following.certificates) if is_authority(c)}
     previous = tuple(certificate for certificate in others.values() if certificate not in (current, upcoming))
+    for known, certificate in others.items():
+        least = shortest_leaf if certificate in (current, upcoming) else timedelta(0)  # others had their time
+        if known in records and (problem := _untenable(records[known], certificate, least)):
+            records[known] = replace(records[known], leaf_lifetime=None)
+            problems.append(f"{_STATE}: {problem}")
     return State(
         current=current,
         next=upcoming if upcoming != current else None,
@@ -221,18 +231,28 @@ def dated(stored: Stored, state: State, ends: Mapping[str, datetime | None], *, 
     return _same(stored, state, records=records, now=now)
 
 
-def retired(stored: Stored, state: State, gone: Collection[str], *, now: datetime) -> dict[str, bytes]:
-    """The same Secret without the authorities in `gone`, by fingerprint; their records stay."""
+def retired(
+    stored: Stored, state: State, gone: Collection[str], *, leaf_lifetime: timedelta, now: datetime
+) -> dict[str, bytes]:
+    """The same Secret without the authorities in `gone`, by fingerprint; their records stay.
+
+    leaf_lifetime: what is written down for one that signs, or will, whose record could not be kept.
+    """
+    records = dict(state.records)
+    for authority in (state.current, state.next):
+        if authority is not None and (record := records.get(fingerprint(authority))) and not record.leaf_lifetime:
+            longest = min(leaf_lifetime, _life(authority) / 2)
+            records[fingerprint(authority)] = replace(record, leaf_lifetime=longest)
     return _same(
         stored,
         replace(state, previous=tuple(c for c in state.previous if fingerprint(c) not in gone)),
-        records=state.records,
+        records=records,
         now=now,
     )
 
 
 def renewal_asked(stored: Stored, state: State, *, now: datetime) -> dict[str, bytes]:
-    """The same Secret, asking every replica to replace a leaf that was issued before `now`."""
+    """The same Secret, asking every replica to replace a leaf that was signed before it asked for this."""
     return _same(stored, replace(state, renew_leafs=now), records=state.records, now=now)
 
 
@@ -272,6 +292,23 @@ def _render(
         state.renew_leafs,
     )
     return data
+
+
+def _life(authority: x509.Certificate) -> timedelta:
+    return authority.not_valid_after_utc - authority.not_valid_before_utc - BACKDATED
+
+
+def _untenable(record: Record, authority: x509.Certificate, shortest_leaf: timedelta) -> str | None:
+    """What is wrong with the longest life of a leaf that is written down: a sentence, or None.
+
+    An authority that is too short-lived itself is replaced, and its leafs live for half of that until then.
+    """
+    lifetime, life = record.leaf_lifetime, _life(authority)
+    least = max(min(shortest_leaf, life / 2), timedelta(seconds=1))
+    if lifetime is None or least <= lifetime <= life:
+        return None
+    found, low, high = (each.total_seconds() for each in (lifetime, least, life))
+    return f"leaf_seconds of {fingerprint(authority)[:8]} is {found:g}, expected {low:g} to {high:g}"
 
 
 def _lingers(record: Record, now: datetime) -> bool:
@@ -317,7 +354,7 @@ def _parse(content: bytes) -> tuple[dict[str, Record], datetime | None]:
         seconds, end = fields.get("leaf_seconds"), fields.get("leafs_end")
         records[str(known)] = Record(
             expires=_time(fields["expires"]),
-            leaf_lifetime=timedelta(seconds=float(seconds)) if seconds else None,
+            leaf_lifetime=timedelta(seconds=float(seconds)) if seconds is not None else None,
             leafs_end=_time(end) if end else None,
         )
     asked = document.get("renew_leafs")
@@ -328,7 +365,7 @@ def _written(records: Mapping[str, Record], renew_leafs: datetime | None) -> byt
     document: dict[str, Any] = {"authorities": {}}
     for known, record in records.items():
         fields: dict[str, Any] = {"expires": _text(record.expires)}
-        if record.leaf_lifetime:
+        if record.leaf_lifetime is not None:
             fields["leaf_seconds"] = record.leaf_lifetime.total_seconds()
         if record.leafs_end:
             fields["leafs_end"] = _text(record.leafs_end)

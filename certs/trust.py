@@ -38,6 +38,8 @@ class Configuration:
     entries: tuple[Entry, ...]
     version: str
     """resourceVersion."""
+    date: datetime | None = None
+    """The API server's clock as it answered (the header `Date`); None if the adapter does not tell."""
 
 
 class TrustStore(Protocol):
@@ -85,13 +87,14 @@ def common(entries: Iterable[Published]) -> frozenset[str]:
     return frozenset.intersection(*sets) if sets else frozenset()
 
 
-def observe(seen: Mapping[str, datetime], entries: Iterable[Published], *, now: datetime) -> dict[str, datetime]:
-    """Since when each certificate was met in every bundle of ours, at each reading up to this one.
+def observe(seen: Mapping[str, float], entries: Iterable[Published], *, ticks: float) -> dict[str, float]:
+    """Since when, in `Clock.ticks`, each certificate was met in every bundle of ours, at each reading up to this one.
 
     kube-apiserver learns of a new bundle a moment after we can read it, each of its replicas in its own time, so a
-    certificate is relied upon only when it has been there for a while. A clock that went back starts the wait anew.
+    certificate is relied upon only when it has been there for a while: of time that has passed, whatever the wall clock
+    was set to meanwhile.
     """
-    return {known: min(seen.get(known, now), now) for known in common(entries)}
+    return {known: seen.get(known, ticks) for known in common(entries)}
 
 
 def wanted(

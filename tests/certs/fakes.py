@@ -88,7 +88,7 @@ class World:
             entries=(Entry(name="pods.m365", bundle=b"", service=SERVICE),), version="1"
         )
     )
-    tells_time: bool = False
+    tells_time: bool = True
     slept: list[float] = field(default_factory=list)
     stored: set[str] = field(default_factory=set)
     """Fingerprints of every authority that ever stood in ca.crt or next.crt."""
@@ -192,7 +192,7 @@ class FakeTrust:
         await self._enter("get")
         if self.world.configuration is None:
             raise NotFound("mutatingwebhookconfigurations not found")
-        return self.world.configuration
+        return replace(self.world.configuration, date=self.world.time if self.world.tells_time else None)
 
     async def patch(self, bundles: Mapping[str, bytes], *, version: str) -> Configuration:
         await self._enter("patch")
@@ -251,7 +251,7 @@ class Replica:
             clock=self.clock,
             chance=FixedChance(self.jitter),
             dial=self.dial,
-            serving=FakeServing(self.clock),
+            serve=FakeServing,
         )
 
     async def round(self) -> None:

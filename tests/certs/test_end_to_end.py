@@ -37,7 +37,7 @@ async def test_a_rotation_is_met_by_new_connections_and_unnoticed_by_open_ones()
             await replica.start()
         connections = [await connect()]
         before = first.serving.fingerprint
-        await rotate_authority(secrets, settings=own, now=datetime.now(UTC))
+        await rotate_authority(secrets, settings=own)
         for _ in range(3):
             for replica in (second, first):
                 await replica.round()

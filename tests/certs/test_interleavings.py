@@ -1,16 +1,18 @@
-"""Replicas in any order, cut off at any call, with clocks that differ: every leaf verifies against every bundle.
+"""Replicas in any order, cut off at any call, with clocks that differ and are set: every leaf verifies in every bundle.
 
 Each replica is stopped before every call of the API, and once more after it has read the Secret or written; which one
-goes on, whose answer is lost, who is killed and how much time passes is hypothesis' choice. After each move the
-invariant is checked.
+goes on, whose answer is lost, who is killed, whose clock is set and how much time passes is hypothesis' choice. After
+each move the invariant is checked, by the world's time, which is kube-apiserver's: a leaf that has expired there is met
+by nobody, since its replica is not ready, and a replica that lives has none.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -31,6 +33,8 @@ EXAMPLES = int(os.environ.get("CERTS_EXAMPLES", "40"))
 """Of each test; a few thousand take some minutes and are worth it after a change to `certs.rotation`."""
 LAG = SETTINGS.settle - timedelta(seconds=1)
 """For so long a kube-apiserver may go on with a bundle that was replaced."""
+ALIVE = 2 * MINUTE
+"""A replica that did a whole round so short a time ago lives."""
 
 
 class Stepped:
@@ -39,6 +43,8 @@ class Stepped:
     def __init__(self, world: World, settings: Settings, ahead: timedelta, jitter: float) -> None:
         self.replica = Replica(world, settings, ahead, gate=self._gate, jitter=jitter)
         self.task: asyncio.Task[None] | None = None
+        self.done: datetime | None = None
+        self.in_vain = 0
         self.waits: asyncio.Future[None] | None = None
 
     async def _gate(self, _call: str) -> None:
@@ -48,6 +54,7 @@ class Stepped:
     async def step(self, *, lost: bool = False) -> None:
         """Go on to the next call, whose predecessor is answered, or answered in vain."""
         if self.task is None or self.task.done():
+            self.in_vain = self._unavailable()
             self.task = asyncio.create_task(self.replica.round())
         elif self.waits is not None and not self.waits.done():
             if lost:
@@ -63,6 +70,15 @@ class Stepped:
         if self.task.done():
             self.waits = None
             self.task.result()
+            answered = self._unavailable() == self.in_vain
+            self.done = self.replica.world.time if answered and self.replica.source.healthy() else None
+
+    def _unavailable(self) -> int:
+        return self.replica.counts("unavailable")[0]
+
+    def set_clock(self, ahead: timedelta) -> None:
+        """Of the process that runs, and of those after it."""
+        self.replica.ahead = self.replica.clock.ahead = ahead
 
     async def finish(self) -> None:
         """To the end of a round."""
@@ -73,6 +89,7 @@ class Stepped:
     async def crash(self) -> None:
         """SIGKILL, and a new process."""
         await self.stop()
+        self.done = None
         self.replica.start()
 
     async def stop(self) -> None:
@@ -89,33 +106,52 @@ class Watch:
         self.world, self.replicas = world, replicas
         self.answers: dict[tuple[str, bytes], bool] = {}
         self.worked: dict[int, str] = {}
+        self.untold = timedelta(0) if world.tells_time else SETTINGS.skew  # nobody could know
 
     def check(self, *, lagging: bool = True) -> None:
         """Every leaf that has not expired verifies against every bundle; a new one against those just replaced, too."""
         for number, stepped in enumerate(self.replicas):
-            leaf = stepped.replica.source.serving.certificate
+            source = stepped.replica.source
+            leaf = source.serving.certificate
             if leaf is None or leaf.not_valid_after_utc < self.world.time:
                 self.worked.pop(number, None)
+                late = leaf is not None and leaf.not_valid_after_utc + self.untold < self.world.time
+                assert not (late and source.healthy()), f"replica {number} takes calls with a leaf that has expired"
+                assert leaf is None or not self._lives(stepped), f"replica {number} lives and let its leaf expire"
                 continue
             known = fingerprint(leaf)
             assert self.world.configuration is not None
             for entry in self.world.configuration.entries:
                 assert self._trusts(entry, leaf), f"{entry.name} does not trust the leaf of replica {number}"
-            if lagging and self.worked.get(number, known) != known:
+            if lagging and source.healthy() and self.worked.get(number) != known:
                 for bundle in self._recent():
                     assert self._trusts(bundle, leaf), (
                         f"a late kube-apiserver does not trust the leaf of replica {number}"
                     )
-            self.worked[number] = known
+            if source.healthy():
+                self.worked[number] = known
+
+    def _lives(self, stepped: Stepped) -> bool:
+        """Whether it had all it needs to keep its leaf. By a wrong clock it replaces no authority that ends."""
+        leaf = stepped.replica.source._leaf
+        assert leaf is not None
+        stuck = (
+            abs(stepped.replica.clock.ahead) > SETTINGS.skew and leaf.not_after == leaf.authority.not_valid_after_utc
+        )
+        return stepped.done is not None and self.world.time - stepped.done <= ALIVE and not stuck
 
     def _recent(self) -> list[Entry]:
-        """What a kube-apiserver may still hold: every bundle that was current at some time in the last moments."""
+        """What a kube-apiserver may still hold: every bundle that was current at some time in the last moments.
+
+        But for one without an authority that is valid: by that it calls nobody.
+        """
         bundles = self.world.bundles
         return [
             entry
             for place, (_, entries) in enumerate(bundles)
             if place + 1 == len(bundles) or bundles[place + 1][0] > self.world.time - LAG
             for entry in entries
+            if any(c.not_valid_after_utc >= self.world.time for c in parse_bundle(entry.bundle).certificates)
         ]
 
     def _trusts(self, entry: Entry, leaf: Any) -> bool:
@@ -131,12 +167,14 @@ class Watch:
 
 # One move: what is done, and to whom or how much of it.
 WHO = st.integers(0, 2)
+JUMPS = st.sampled_from([timedelta(0), -5 * DAY, -10 * DAY, -20 * DAY, 5 * DAY, 30 * DAY, 90 * DAY])
 MOVES = st.one_of(
     st.tuples(st.just("step"), WHO),
     st.tuples(st.just("step"), WHO),
     st.tuples(st.just("finish"), WHO),
     st.tuples(st.just("lost"), WHO),
     st.tuples(st.just("crash"), WHO),
+    st.tuples(st.just("clock"), st.tuples(WHO, JUMPS)),
     st.tuples(st.just("pass"), st.sampled_from([SECOND, 30 * SECOND, 3 * MINUTE, HOUR, DAY, 4 * DAY])),
     st.tuples(st.just("live"), st.sampled_from([(0,), (1,), (2,), (0, 1), (0, 1, 2), (1, 2)])),
     st.tuples(st.just("weeks"), st.sampled_from([(0,), (1,), (2,), (0, 1), (0, 1, 2), (1, 2)])),
@@ -160,11 +198,15 @@ async def play(world: World, replicas: list[Stepped], watch: Watch, moves: list[
     for move, what in moves:
         if move == "pass":
             world.time += what
+        elif move == "clock":
+            if world.tells_time:  # else nobody could know
+                replicas[what[0]].set_clock(what[1])
         elif move in {"live", "weeks"}:
             # Those who are not among them are frozen, or cut off from the API; those who are do round after round.
             rounds, pause = (6, MINUTE) if move == "live" else (24, 18 * HOUR)
             for _ in range(rounds):
                 world.time += pause
+                watch.check()
                 for number in what:
                     await replicas[number].finish()
                     watch.check()
@@ -200,6 +242,8 @@ def test_every_leaf_verifies_against_every_bundle(webhooks: int) -> None:
         replicas = cast(world, clocks, lives)
         watch = Watch(world, replicas)
         await play(world, replicas, watch, moves)
+        for stepped, ahead in zip(replicas, clocks, strict=True):
+            stepped.set_clock(ahead)
         for _ in range(6):
             world.time += MINUTE
             for stepped in replicas:
@@ -235,7 +279,18 @@ async def test_five_first_starts_publish_one_authority(order: list[int], empty: 
 
 
 DAMAGE = st.sampled_from(
-    ["secret deleted", "secret emptied", "key lost", "certificate lost", "rubbish", "state lost", "old secret back"]
+    [
+        *(
+            "secret deleted",
+            "secret emptied",
+            "key lost",
+            "certificate lost",
+            "rubbish",
+            "state lost",
+            "old secret back",
+        ),
+        *("record -5", "record 0", "record 1", "record 600", "record 1e9"),
+    ]
 )
 MEDDLING = st.sampled_from(["bundle emptied", "bundle rubbish", "old bundle back", "webhook added", "order turned"])
 
@@ -248,7 +303,10 @@ MEDDLING = st.sampled_from(["bundle emptied", "bundle rubbish", "old bundle back
 )
 @in_a_loop
 async def test_damage_heals_within_a_minute(before: list[tuple[str, Any]], damage: list[str], after: list[Any]) -> None:
-    """Whatever is done to Secret and configuration, in any state: a minute later every leaf is trusted everywhere."""
+    """Whatever is done to Secret and configuration, in any state: a minute later every leaf is trusted everywhere.
+
+    And for a week from then on. A replica that was started after the damage may wait for `settle` before it is ready.
+    """
     world = World()
     world.write_entries(Entry(name="0.m365", bundle=b"", service=SERVICE), Entry(name="stranger", bundle=b"theirs"))
     replicas = cast(world, [timedelta(0)] * 3, [SETTINGS.leaf_lifetime] * 3)
@@ -258,6 +316,9 @@ async def test_damage_heals_within_a_minute(before: list[tuple[str, Any]], damag
     for move in before:
         await play(world, replicas, _Blind(), [move])
         history.append(world.secret)
+    for stepped in replicas:
+        stepped.set_clock(timedelta(0))
+    ready = [stepped for stepped in replicas if stepped.replica.source.healthy()]
     for what in damage:
         _harm(world, what, history)
     for _, number in after:
@@ -270,6 +331,14 @@ async def test_damage_heals_within_a_minute(before: list[tuple[str, Any]], damag
     watch = Watch(world, replicas)
     world.configuration = _only_ours(world)
     watch.check(lagging=False)
+    assert all(stepped.replica.source.healthy() for stepped in ready)
+    for pause in (*[MINUTE] * 3, *[6 * HOUR] * 28, *[MINUTE] * 3):
+        world.time += pause
+        watch.check(lagging=False)
+        for stepped in replicas:
+            await stepped.finish()
+            watch.check(lagging=False)
+        assert all(stepped.replica.source.healthy() for stepped in replicas) or pause == MINUTE
     assert all(stepped.replica.source.healthy() for stepped in replicas)
     for stepped in replicas:
         await stepped.stop()
@@ -307,6 +376,11 @@ def _harm(world: World, what: str, history: list[Any]) -> None:
         world.write_secret(dict.fromkeys(data, b"-----BEGIN CERTIFICATE-----\nrubbish"))
     elif what == "state lost":
         world.write_secret({key: value for key, value in data.items() if key != "state.json"})
+    elif what.startswith("record") and data.get("state.json", b"").startswith(b"{"):
+        state = json.loads(data["state.json"])
+        for record in state["authorities"].values():
+            record["leaf_seconds"] = float(what.split()[1])
+        world.write_secret({**data, "state.json": json.dumps(state).encode()})
     elif what == "old secret back" and history[0]:
         world.write_secret(history[0][0])
     elif what == "bundle emptied":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import replace
 from datetime import timedelta
@@ -9,10 +10,12 @@ from datetime import timedelta
 import pytest
 
 from certs.authority import make_authority
-from certs.errors import Forbidden, Rejected, UntrustedLeaf
+from certs.errors import Forbidden, NotFound, Rejected, UntimelyPair, UntrustedLeaf
 from certs.pem import bundle_pem, fingerprint
+from certs.rotate import rotate_authority
+from certs.store import Stored, read
 from certs.trust import Entry
-from tests.certs.fakes import SERVICE, START, Replica, World, live, settings
+from tests.certs.fakes import NAME, SERVICE, START, Replica, World, live, settings
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
@@ -151,6 +154,160 @@ async def test_a_replica_suspended_with_what_it_read_signs_nothing_too_long(worl
     late = Replica(world, gate=suspend)
     await late.round()
     assert late.source.serving.not_after == START + late.settings.leaf_lifetime
+
+
+@pytest.mark.parametrize("moment", ["secret update", "trust patch"])
+async def test_what_is_deleted_between_reading_and_writing_is_read_again(
+    world: World, caplog: pytest.LogCaptureFixture, moment: str
+) -> None:
+    """As any other race: it is counted, and told only if the next reading finds it gone as well."""
+    world.write_secret({})
+    before = world.configuration
+
+    async def delete(call: str) -> None:
+        if call == moment and replica.counts("conflicts") == (0,):
+            if call == "secret update":
+                world.write_secret(None)
+            else:
+                world.configuration = None
+        elif call == "secret get" and world.configuration is None:
+            world.configuration = before
+
+    replica = Replica(world, gate=delete)
+    await replica.round()
+    await live(world, replica, time=MINUTE)
+    assert replica.source.healthy()
+    assert replica.counts("conflicts") == (1,)
+    assert [r.message for r in caplog.records if r.levelno >= logging.ERROR and "absent" not in r.message] == []
+
+
+async def test_a_namespace_that_is_gone_is_told(world: World) -> None:
+    """The Secret is absent and cannot be created either: that is no race."""
+    replica = Replica(world)
+    replica.secrets.fails["create"] = NotFound('namespaces "m365" not found')
+    await replica.round()
+    assert replica.counts("conflicts") == (0,)
+    assert [problem.what for problem in replica.source.describe().problems] == [
+        'Secret m365/webhook-authority cannot be written: namespaces "m365" not found'
+    ]
+
+
+def record_of(world: World, seconds: float) -> None:
+    """Somebody edits the longest life of leafs in state.json."""
+    assert world.secret is not None
+    state = json.loads(world.secret[0]["state.json"])
+    for record in state["authorities"].values():
+        record["leaf_seconds"] = seconds
+    world.write_secret({**world.secret[0], "state.json": json.dumps(state).encode()})
+
+
+@pytest.mark.parametrize("seconds", [-5, 0, 1, 600, 90 * 86400, 1e10])
+async def test_a_record_that_no_leaf_can_live_by_is_replaced(
+    world: World, replica: Replica, caplog: pytest.LogCaptureFixture, seconds: float
+) -> None:
+    """Whether it is told, and that leafs live as they are set to from then on."""
+    record_of(world, seconds)
+    await live(world, replica, time=MINUTE)
+    assert replica.counts("secret_repaired", "conflicts") == (1, 0)
+    told = [r.message for r in caplog.records if "could not be kept" in r.message]
+    assert len(told) == 1
+    assert f"is {seconds:g}, expected" in told[0]
+    assert world.secret is not None
+    assert read(Stored(data=world.secret[0], version="1"), name=NAME).longest_leaf(
+        replica.source._leaf.authority,  # type: ignore[union-attr]
+        setting=timedelta(0),
+    ) == timedelta(days=5)
+    for _ in range(8 * 24):
+        await live(world, replica, time=timedelta(hours=1), step=timedelta(hours=1))
+        assert replica.source.healthy()
+    assert replica.counts("secret_repaired", "leafs_signed") == (1, 3)
+
+
+async def test_lives_that_were_short_enough_for_shorter_intervals_are_lengthened(world: World) -> None:
+    """The authority was made for leafs of 20 minutes; now it is looked at every half hour, and no leaf ever expires."""
+    short = {"leaf_lifetime": 20 * MINUTE, "skew": timedelta(seconds=2)}
+    await Replica(world, settings(**short)).round()
+    longer = settings(interval=30 * MINUTE, leaf_lifetime=timedelta(hours=4), skew=timedelta(seconds=2))
+    replica = Replica(world, longer)
+    await replica.round()
+    for _ in range(48):
+        await live(world, replica, time=30 * MINUTE, step=30 * MINUTE)
+        assert replica.source.healthy()
+    assert replica.counts("secret_repaired") == (1,)
+
+
+async def test_an_authority_that_is_too_short_lived_for_these_settings_is_followed_at_once(world: World) -> None:
+    """Made for a rotation each hour; nobody would be there in its last third. Records are not fought over meanwhile."""
+    quick = settings(
+        authority_lifetime=60 * MINUTE, leaf_lifetime=5 * MINUTE, skew=timedelta(seconds=2), settle=timedelta(0)
+    )
+    maker = Replica(world, quick)
+    await maker.round()
+    slow = Replica(world, settings(interval=30 * MINUTE, skew=timedelta(seconds=2)))
+    await live(world, slow, maker, time=5 * MINUTE)
+    assert slow.authority == maker.authority
+    assert world.stored - world.published == set()
+    assert len(world.stored) == 2
+    assert slow.source._leaf is not None
+    assert slow.source._leaf.authority.not_valid_after_utc > world.time + 50 * DAY
+    assert slow.counts("secret_repaired", "authorities_staged") == (1, 1)
+    assert maker.counts("secret_repaired", "authorities_staged") == (0, 0)
+
+
+async def test_a_leaf_that_is_untimely_again_and_again_is_a_problem(
+    world: World, replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once is a suspended process; twice in a round is something that a person has to see."""
+
+    def untimely(*_: object, **__: object) -> None:
+        raise UntimelyPair("the certificate expired")
+
+    monkeypatch.setattr("certs.steps.check", untimely)
+    world.time += 4 * DAY
+    await replica.round()
+    assert replica.counts("conflicts") == (1,)
+    assert [problem.what for problem in replica.source.describe().problems] == [
+        "no leaf can be signed: the certificate expired"
+    ]
+
+
+async def test_after_a_lost_key_a_fresh_replica_takes_no_calls_until_every_kube_apiserver_knows(
+    world: World, replica: Replica
+) -> None:
+    """One that hears late refuses the new authority, while the replica that is there serves the old one."""
+    world.write_secret(None)
+    await live(world, replica, time=MINUTE)
+    fresh = Replica(world)
+    await fresh.round()
+    assert fresh.authority != replica.authority
+    assert not fresh.source.healthy()
+    assert fresh.source.describe().waits is not None
+    assert fresh.source.describe().problems == ()
+    await live(world, replica, fresh, time=MINUTE)
+    assert not fresh.source.healthy()
+    await live(world, replica, fresh, time=2 * MINUTE)
+    assert fresh.source.healthy()
+    assert fresh.source.describe().waits is None
+    assert fresh.authority == replica.authority
+
+
+async def test_nobody_waits_where_nothing_else_is_trusted(world: World) -> None:
+    """At a first start, when everything was lost, and in the days after a usual rotation."""
+    replica = Replica(world)
+    await replica.round()
+    assert replica.source.healthy()
+    world.write_secret(None)
+    world.set_bundle(b"")
+    lost = Replica(world)
+    await lost.round()
+    assert lost.source.healthy()
+    await rotate_authority(lost.secrets, settings=lost.settings)
+    await live(world, lost, time=timedelta(seconds=150))
+    assert len(world.trusted()) == 2
+    late = Replica(world)
+    await late.round()
+    assert late.authority == lost.authority
+    assert late.source.healthy()
 
 
 async def test_a_leaf_that_expired_before_it_was_signed_is_signed_again(

@@ -10,9 +10,10 @@ import pytest
 from certs.authority import make_authority
 from certs.errors import Forbidden, Unavailable
 from certs.pem import bundle_pem
+from certs.rotate import rotate_authority
 from tests.certs.fakes import START, Replica, World, live, settings
 
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 
 
 async def test_serving_goes_on_without_an_api_server(
@@ -115,29 +116,71 @@ async def test_the_leaf_is_renewed_while_the_configuration_cannot_be_read(world:
     assert replica.source.healthy()
 
 
-async def test_a_clock_that_jumps_ahead_renews_the_leaf_at_once(world: World, replica: Replica) -> None:
-    """Thirty days: the leaf is over by this clock, and the new one is good by the old clock too."""
-    world.time += 30 * DAY
-    await replica.round()
-    assert replica.source.healthy()
-    certificate = replica.source.serving.certificate
-    assert certificate is not None
-    assert certificate.not_valid_before_utc <= START <= world.time <= certificate.not_valid_after_utc
-
-
-@pytest.mark.parametrize("ahead", [30 * DAY, -30 * DAY])
-async def test_a_clock_that_is_set_makes_no_replica_unready(world: World, replica: Replica, ahead: timedelta) -> None:
-    """kube-apiserver's clock was not set: it trusts the leaf as before. Time that has truly passed does count."""
-    replica.clock.ahead = ahead
-    assert replica.source.healthy()
-    await replica.round()
-    assert replica.source.healthy()
-    replica.clock.ahead = timedelta(0)
-    assert replica.source.healthy()
-    await replica.round()
-    assert replica.source.healthy()
+async def test_a_machine_that_slept_for_a_month_renews_the_leaf_at_once(world: World, replica: Replica) -> None:
+    """Until then it is not ready: the leaf is over, whatever the last round said of it."""
     world.time += 30 * DAY
     assert not replica.source.healthy()
+    await replica.round()
+    assert replica.source.healthy()
+    assert replica.source.serving.not_after == world.time + replica.settings.leaf_lifetime
+
+
+@pytest.mark.parametrize("days", [-800, -20, -10, -6, -5, -1, 1, 30, 90, 800])
+async def test_a_clock_that_is_set_changes_neither_leaf_nor_readiness(
+    world: World, replica: Replica, days: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """kube-apiserver's clock was not set: to it the leaf is as good as before, and so it is judged, also while it is
+    away. Even where the clock is beyond the end of the authority, or before its beginning."""
+    first = replica.source.serving.fingerprint
+    replica.clock.ahead = days * DAY
+    assert replica.source.healthy()
+    await live(world, replica, time=5 * MINUTE)
+    for store in (replica.secrets, replica.trust):
+        store.fails["get"] = Unavailable("connection refused")
+    await live(world, replica, time=5 * MINUTE)
+    assert replica.source.healthy()
+    assert replica.source.serving.fingerprint == first
+    assert len([r for r in caplog.records if "the clock of this node" in r.message]) == 1
+
+
+@pytest.mark.parametrize("days", [-20, -6, 30, 90])
+async def test_a_leaf_is_renewed_in_time_by_a_wrong_clock(world: World, replica: Replica, days: int) -> None:
+    """It is due, dated and ends by the API server's time; an authority that needs none to change it is kept."""
+    replica.clock.ahead = days * DAY
+    for _ in range(16 * 24):
+        await live(world, replica, time=timedelta(hours=1), step=timedelta(hours=1))
+        not_after = replica.source.serving.not_after
+        assert not_after is not None
+        assert DAY < not_after - world.time <= replica.settings.leaf_lifetime + SECOND
+        assert replica.source.healthy()
+    assert replica.counts("leafs_signed") == (5,)
+
+
+async def test_a_first_start_by_a_wrong_clock_dates_its_leaf_right(world: World) -> None:
+    """The first answer tells the time, before anything is signed."""
+    await Replica(world).round()
+    for ahead in (-20 * DAY, 90 * DAY):
+        late = Replica(world, ahead=ahead)
+        await late.round()
+        not_after = late.source.serving.not_after
+        assert not_after is not None
+        assert timedelta(0) <= not_after - world.time - late.settings.leaf_lifetime <= SECOND
+        assert late.source.healthy()
+
+
+async def test_the_wait_for_kube_apiservers_is_of_time_that_has_passed(world: World) -> None:
+    """A clock that is put forward by less than `skew` shortens it for nobody."""
+    replica, other = Replica(world), Replica(world)
+    await live(world, replica, other, time=MINUTE)
+    first = replica.authority
+    await rotate_authority(replica.secrets, settings=replica.settings)
+    await live(world, replica, other, time=MINUTE)
+    for each in (replica, other):
+        each.clock.ahead = 5 * MINUTE
+    await live(world, replica, other, time=timedelta(seconds=30))
+    assert (replica.authority, other.authority) == (first, first)
+    await live(world, replica, other, time=MINUTE)
+    assert first not in (replica.authority, other.authority)
 
 
 @pytest.mark.parametrize("jump", [timedelta(minutes=1), -timedelta(minutes=1)])
@@ -163,14 +206,14 @@ async def test_a_clock_that_jumps_is_noticed_within_a_second(world: World, repli
 async def test_a_clock_that_goes_back_changes_nothing_for_half_an_hour(world: World, replica: Replica) -> None:
     """The leaf is valid from long before, so nothing has to be done."""
     first = replica.source.serving.fingerprint
-    world.time -= 30 * MINUTE
+    replica.clock.ahead = -30 * MINUTE
     await live(world, replica, time=5 * MINUTE)
     assert replica.source.healthy()
     assert replica.source.serving.fingerprint == first
 
 
-async def test_a_leaf_signed_by_a_clock_that_was_ahead_is_replaced(world: World, replica: Replica) -> None:
-    """Its life would exceed what is written down with the authority."""
+async def test_a_leaf_signed_by_an_api_servers_clock_that_was_ahead_is_replaced(world: World, replica: Replica) -> None:
+    """Its life would exceed what is written down with the authority; and the new one is good by the right time."""
     world.time += 30 * DAY
     await replica.round()
     world.time -= 30 * DAY
@@ -183,7 +226,6 @@ async def test_a_leaf_signed_by_a_clock_that_was_ahead_is_replaced(world: World,
 @pytest.mark.parametrize("ahead", [timedelta(days=3 * 365), -timedelta(days=3 * 365), timedelta(hours=2)])
 async def test_a_replica_with_a_wrong_clock_spoils_nothing(world: World, ahead: timedelta) -> None:
     """The API server's own clock tells it; it writes nothing, says so in one line, and the others are not disturbed."""
-    world.tells_time = True
     good = Replica(world)
     await good.round()
     secret, configuration = world.secret, world.configuration

@@ -74,7 +74,7 @@ def test_a_whole_rotation_in_the_secret() -> None:
     data = store.dated(stored(data), state, {known(FIRST): START + 5 * DAY}, now=START)
     state = state_of(data)
     assert state.leafs_end(FIRST.certificate) == START + 5 * DAY
-    data = store.retired(stored(data), state, {known(FIRST)}, now=START)
+    data = store.retired(stored(data), state, {known(FIRST)}, leaf_lifetime=5 * DAY, now=START)
     state = state_of(data)
     assert (state.current, state.previous, state.problems) == (SECOND.certificate, (), ())
     assert state.records[known(FIRST)].leafs_end == START + 5 * DAY
@@ -86,7 +86,7 @@ def test_the_record_of_a_retired_authority_goes_when_it_expires() -> None:
     """Until then it keeps a replica with an older view from bringing it back; after that nobody trusts it anyway."""
     data = store.promoted(stored(stage(new())), state_of(stage(new())), now=START)
     data = store.dated(stored(data), state_of(data), {known(FIRST): START + 5 * DAY}, now=START)
-    data = store.retired(stored(data), state_of(data), {known(FIRST)}, now=START)
+    data = store.retired(stored(data), state_of(data), {known(FIRST)}, leaf_lifetime=5 * DAY, now=START)
     assert known(FIRST) in state_of(store.renewal_asked(stored(data), state_of(data), now=START + 59 * DAY)).records
     assert known(FIRST) not in state_of(store.renewal_asked(stored(data), state_of(data), now=START + 61 * DAY)).records
 

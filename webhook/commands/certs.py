@@ -11,19 +11,21 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from cryptography import x509
 
 from certs import advice
 from certs.authority import renewal_time, verify
 from certs.errors import CertificateError, NotFound, UntrustedLeaf
+from certs.names import BACKDATED
 from certs.pem import fingerprint
-from certs.rotate import NothingToRotate, rotate_authority, rotate_leafs
+from certs.rotate import NothingToRotate, PerhapsRotated, rotate_authority, rotate_leafs
 from certs.rotation import View, phase
 from certs.settings import Settings as CertsSettings
 from certs.store import State, Stored, read
 from certs.trust import Published, published
-from webhook.kube import Kube
+from webhook.kube import Kube, kubeconfig_path
 from webhook.settings import SettingsError, add_flags, read_settings
 from webhook.stores import KubeConfiguration, KubeSecret
 
@@ -71,15 +73,18 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         problems.append("--ca goes with `certs rotate`")
     if flags.connect and not flags.connect.rpartition(":")[2].isdigit():
         problems.append(f'--connect is "{flags.connect}", expected ADDRESS:PORT')
-    if not settings.kubeconfig and "KUBERNETES_SERVICE_HOST" not in environ:
-        problems.append("which cluster? This is no pod: give --kubeconfig PATH")
+    kubeconfig: Path | None = None
+    try:
+        kubeconfig = kubeconfig_path(settings.kubeconfig, environ)
+    except ValueError as error:
+        problems.append(str(error))
     if problems:
         raise SettingsError(problems)
     rotation = settings.rotation.certs(settings.policy.own_namespace)
     try:
         if flags.action == "rotate":
-            return asyncio.run(_rotate(Kube(settings.kubeconfig), rotation, authority=flags.ca))
-        report = asyncio.run(_look(Kube(settings.kubeconfig), rotation, flags.connect))
+            return asyncio.run(_rotate(Kube(kubeconfig), rotation, authority=flags.ca))
+        report = asyncio.run(_look(Kube(kubeconfig), rotation, flags.connect))
     except ValueError as error:  # the kubeconfig
         raise SettingsError([str(error)]) from None
     print(json.dumps(asdict(report), indent=2) if flags.output == "json" else _table(report))
@@ -91,7 +96,10 @@ async def _rotate(kube: Kube, settings: CertsSettings, *, authority: bool) -> in
     rotate = rotate_authority if authority else rotate_leafs
     async with kube:
         try:
-            await rotate(KubeSecret(kube, namespace, name), settings=settings, now=datetime.now(UTC))
+            await rotate(KubeSecret(kube, namespace, name), settings=settings)
+        except PerhapsRotated as error:
+            print(f"Whether it was rotated is not known, `certs` shows it: {error}", file=sys.stderr)
+            return 1
         except (NothingToRotate, CertificateError) as error:
             print(f"Nothing was rotated: {error}", file=sys.stderr)
             return 1
@@ -124,7 +132,7 @@ async def _look(kube: Kube, settings: CertsSettings, connect: str | None) -> Rep
             problems.append(str(advice.trust(error, settings)))
     rows = [*_authorities(state), *_bundles(entries, state, problems)]
     if connect:
-        rows += await _served(connect, settings, entries, problems)
+        rows += await _served(connect, settings, state, entries, problems)
     now = datetime.now(UTC)
     where = phase(View(asked=now, now=now, state=state, entries=entries)).value
     return Report(phase=where, rows=tuple(rows), problems=tuple(problems))
@@ -144,7 +152,8 @@ def _authorities(state: State | None) -> Iterator[Row]:
         renewed = ""
         if certificate == state.current:
             said = "signs"
-            renewed = _time(renewal_time(certificate.not_valid_before_utc, certificate.not_valid_after_utc))
+            issued = certificate.not_valid_before_utc + BACKDATED
+            renewed = _time(renewal_time(issued, certificate.not_valid_after_utc))
         elif certificate == state.next:
             said = "comes next"
         else:
@@ -168,7 +177,11 @@ def _bundles(entries: tuple[Published, ...] | None, state: State | None, problem
 
 
 async def _served(
-    connect: str, settings: CertsSettings, entries: tuple[Published, ...] | None, problems: list[str]
+    connect: str,
+    settings: CertsSettings,
+    state: State | None,
+    entries: tuple[Published, ...] | None,
+    problems: list[str],
 ) -> list[Row]:
     host, _, port = connect.rpartition(":")
     # What is served is to be seen whoever vouches for it; that is judged below.
@@ -193,8 +206,20 @@ async def _served(
         except UntrustedLeaf as error:
             said = "not trusted"
             problems.append(f"{connect}: caBundle of {entry.name}: {error}")
-    renewed = _time(renewal_time(leaf.not_valid_before_utc, leaf.not_valid_after_utc))
-    return [_row(connect, leaf, said if entries else "", renewed)]
+    return [_row(connect, leaf, said if entries else "", _leaf_renewed(leaf, state, settings))]
+
+
+def _leaf_renewed(leaf: x509.Certificate, state: State | None, settings: CertsSettings) -> str:
+    """When a leaf of ours is replaced at the latest; nothing of one that ends with its authority, or is another's.
+
+    It does not say when it was signed, as its NotBefore is the authority's: reckoned from its end and the life that the
+    Secret, and the settings given here, grant it.
+    """
+    issuer = next((c for c in state.authorities() if c.subject == leaf.issuer), None) if state else None
+    if state is None or issuer is None or issuer.not_valid_after_utc == leaf.not_valid_after_utc:
+        return ""
+    life = min(settings.leaf_lifetime, state.longest_leaf(issuer, setting=settings.leaf_lifetime))
+    return _time(renewal_time(leaf.not_valid_after_utc - life, leaf.not_valid_after_utc))
 
 
 def _row(place: str, certificate: x509.Certificate, state: str, renewed: str = "") -> Row:
