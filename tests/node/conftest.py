@@ -77,10 +77,11 @@ def webhook(node: AnyNode) -> AnyNode:
 def entra(webhook: AnyNode) -> emulator.Emulator:
     """An Entra in a pod, in a namespace of its own that has somebody who may sign in, and takes restricted pods only.
 
-    One pod there signs in until its token is renewed, which takes most of the token's ten minutes: test_renewal.py.
+    Two pods there take minutes: one signs in until its token is renewed (test_renewal.py), one waits in vain for a
+    credential (test_sign_in.py).
     """
     started = emulator.start(webhook, webhook.create_namespace("signing-in", labels=RESTRICTED))
-    apply(webhook, started.namespace, renewal.pod(started))
+    apply(webhook, started.namespace, renewal.pod(started), emulator.stranger(started))
     return started
 
 

@@ -22,13 +22,15 @@ from tests.node.pods import (
     RESTRICTED_POD,
     TENANT_ID,
     AnyNode,
+    a_pod,
     apply,
     make_account,
 )
 
-__all__ = ["KNOWN", "STRANGER", "Emulator", "start"]
+__all__ = ["KNOWN", "PREFLIGHT", "STRANGER", "Emulator", "start", "stranger"]
 
 KNOWN, STRANGER = "terraform", "stranger"
+PREFLIGHT = {"m365.workload.identity/preflight": "true"}
 PORT = 8443
 ROLES = ["Organization.Read.All"]
 MOUNTED = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -56,6 +58,12 @@ def start(node: AnyNode, namespace: str) -> Emulator:
     node.kubectl("-n", namespace, "wait", "pod/entra", "--for=condition=Ready", "--timeout=60s")
     service = node.api.get(f"/api/v1/namespaces/{namespace}/services/entra").expect().json
     return Emulator(node, namespace, service["spec"]["clusterIP"])
+
+
+def stranger(entra: Emulator) -> dict[str, Any]:
+    """A pod of STRANGER that runs for good, once it is signed in."""
+    spec = {**entra.pod, "restartPolicy": "Always"}
+    return a_pod(STRANGER, ["true"], account=STRANGER, annotations=PREFLIGHT, pod=spec, restricted=True)
 
 
 def credential(node: AnyNode, namespace: str) -> dict[str, Any]:

@@ -37,6 +37,10 @@ def install() -> None:
         lacking.append("containernetworking-plugins")
     if not lacking:
         return
+    if not shutil.which("apt-get"):
+        raise ClusterError(
+            f"missing: {', '.join(lacking)}. They are Debian's packages, and this is no Debian: make test-kind"
+        )
     apt("update")
     apt("install", "--yes", "--no-install-recommends", *lacking)
 
@@ -54,7 +58,7 @@ def is_static(program: Path) -> bool:
 def apt(*arguments: str) -> None:
     """Runs apt-get, again if it fails: an index may change while it is read."""
     command = ["apt-get", "--quiet=2", *arguments]
-    # RUNLEVEL keeps Debian's scripts from starting the services that they install.
+    # RUNLEVEL keeps Debian's scripts from starting what they install where there is no systemd, as in a container.
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     for attempt in range(1, ATTEMPTS + 1):
         done = subprocess.run(

@@ -42,6 +42,7 @@ RESTRICTED_POD = {
 }
 RESTRICTED_CONTAINER = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 POD_SECONDS = 60
+PIECE_SECONDS = 100  # of a longer wait: one `kubectl` may take two minutes
 ENDED = "jsonpath={.status.containerStatuses[0].state.terminated}"
 
 
@@ -84,7 +85,14 @@ def apply(node: AnyNode, namespace: str, *documents: Mapping[str, Any]) -> None:
 
 def waited(node: AnyNode, namespace: str, name: str, condition: str, *, seconds: int = POD_SECONDS) -> dict[str, Any]:
     """The pod, once `kubectl wait --for` finds the condition. Raises ClusterError when it does not."""
-    node.kubectl("-n", namespace, "wait", f"pod/{name}", f"--for={condition}", f"--timeout={seconds}s")
+    for left in range(seconds, 0, -PIECE_SECONDS):
+        try:
+            timeout = min(left, PIECE_SECONDS)
+            node.kubectl("-n", namespace, "wait", f"pod/{name}", f"--for={condition}", f"--timeout={timeout}s")
+            break
+        except ClusterError:
+            if left <= PIECE_SECONDS:
+                raise
     found: dict[str, Any] = node.api.get(f"/api/v1/namespaces/{namespace}/pods/{name}").expect().json
     return found
 

@@ -144,8 +144,10 @@ def test_a_killed_replica_refuses_connections_until_it_is_back_and_nothing_else(
     with Creates(webhook, namespace, "terraform") as creates:
         creates.await_more(50)
         kill_replica(webhook)
+        before = len(creates.failed)
         apply(webhook, namespace, a_deployment(2))
         creates.await_more(100)
+    assert len(creates.failed) == before  # kill_replica returns when the kubelet has it back
     webhook.kubectl("-n", namespace, "rollout", "status", "deployment/web", "--timeout=110s")
     assert all(was_cut(problem) or "connection refused" in problem for problem in creates.failed), creates.failed
 

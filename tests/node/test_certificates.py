@@ -22,7 +22,6 @@ from tests.node.traffic import Creates, is_injected
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(400)]
 
-CONFIGURATION = f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{NAME}"
 # The kubelet writes a changed Secret into pods when it next looks at them: every minute, and up to half a minute more.
 REFRESH_SECONDS = 180
 

@@ -26,13 +26,14 @@ def version(command):
 def writable(folder):
     return os.access(folder, os.W_OK)
 
-PROGRAMS = "sh bash apt pip pip3 gcc cc ld perl".split()
+PROGRAMS = "sh bash busybox apt dpkg pip pip3 gcc cc ld perl".split()
+FOLDERS = os.environ["PATH"] + ":/bin:/sbin:/usr/bin:/usr/sbin:/usr/local/bin:/usr/local/sbin"
 MODULES = "pip setuptools ensurepip wheel tests".split()
 libraries = [pathlib.Path(os.__file__).parent, pathlib.Path(webhook.__file__).parents[1]]
 modules = [path for library in libraries for path in library.rglob("*.py")]
 print(json.dumps({
     "user": [os.getuid(), os.getgid()],
-    "programs": [name for name in PROGRAMS if shutil.which(name)],
+    "programs": [name for name in PROGRAMS if shutil.which(name, path=FOLDERS)],
     "modules": [name for name in MODULES if importlib.util.find_spec(name)],
     "versions": [version("m365-webhook"), version("m365-identity")],
     "writable": [folder for folder in ("/", "/tmp", "/opt/m365wi") if writable(folder)],
