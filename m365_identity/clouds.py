@@ -66,7 +66,7 @@ _ALIASES: Final = {
 
 
 def cloud_of(authority: str) -> Cloud | None:
-    """The cloud that signs in at `authority`, a URL or a host; None for a host that no cloud is known by.
+    """The cloud that signs in at `authority`, a URL or a host; None for a host that no cloud is known by, or for none.
 
     Where two clouds share a login host, the commoner one: public rather than gcc, gcchigh rather than dod.
     """
@@ -77,4 +77,7 @@ def cloud_of(authority: str) -> Cloud | None:
 
 
 def _host(authority: str) -> str:
-    return (urlsplit(authority if "//" in authority else f"https://{authority}").hostname or "").lower()
+    try:
+        return (urlsplit(authority if "//" in authority else f"https://{authority}").hostname or "").lower()
+    except ValueError:  # as of "https://[login": it is for the settings to tell
+        return ""

@@ -1,7 +1,9 @@
 """The table of checks, in order, and the walk along it."""
 
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 from m365_identity.checks import (
@@ -19,7 +21,7 @@ from m365_identity.checks import (
     variables,
 )
 from m365_identity.checks.found import Found
-from m365_identity.checks.result import Finding, Result, Status, skip
+from m365_identity.checks.result import Finding, Result, Status, fail, skip
 
 __all__ = ["CHECKS", "Check", "walk"]
 
@@ -73,8 +75,21 @@ def walk(found: Found) -> Iterator[Result]:
     broken: set[str] = set()
     for check in CHECKS:
         missing = next((need for need in check.needs if need in broken), None)
-        findings = [skip(f'needs "{titles[missing]}"')] if missing else check.run(found)
+        findings = [skip(f'needs "{titles[missing]}"')] if missing else _guarded(check, found)
         for finding in findings:
             if finding.status in (Status.FAIL, Status.SKIP):
                 broken.add(check.id)
             yield Result(id=check.id, title=check.title, **asdict(finding))
+
+
+def _guarded(check: Check, found: Found) -> Iterator[Finding]:
+    """The findings of a check, whatever happens in it: a mistake of this program in one link hides no other."""
+    try:
+        yield from check.run(found)
+    except Exception as error:  # noqa: BLE001  # whose text may hold anything, so that only its place is told
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        yield fail(
+            f"this check ended in {type(error).__name__} ({Path(place.filename).name}, line {place.lineno}), which is a "
+            "mistake of m365-identity and says nothing of the link",
+            fix="report it, with this line and the output of `m365-identity --version`",
+        )

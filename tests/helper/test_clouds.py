@@ -75,8 +75,16 @@ def test_a_login_host_tells_the_cloud(authority: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "authority", ["", "https://localhost:8443/", "https://login.microsoftonline.com.evil.example/"]
+    "authority",
+    [
+        "",
+        "https://localhost:8443/",
+        "https://login.microsoftonline.com.evil.example/",
+        "https://[login",
+        "https://[::1]x/",
+        "//",
+    ],
 )
 def test_another_host_is_no_cloud(authority: str) -> None:
-    """Nor is one that begins like a known one."""
+    """Nor is one that begins like a known one, nor what is no address at all."""
     assert cloud_of(authority) is None

@@ -1,16 +1,19 @@
 """`doctor` as a command: what it prints, where, and with which exit code."""
 
+import dataclasses
 import json
 import os
 import pty
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from m365_identity.checks import Found, Status
+from m365_identity.checks.result import Finding, ok
 from m365_identity.checks.settings import application
 from m365_identity.checks.walk import CHECKS
 from tests.helper_commands.doctor_support import doctor, well, write
@@ -205,6 +208,33 @@ def test_a_cloud_that_is_none_leaves_the_file_to_be_looked_at(pod: Pod) -> None:
     assert "one of public, gcc" in report.detail("cloud")
     assert {report.status(check) for check in ("application", "file", "audience")} == {"ok"}
     assert report.detail("login-proxy") == 'needs "cloud"'
+
+
+def test_a_login_host_that_is_no_address_leaves_the_rest_to_be_looked_at(pod: Pod) -> None:
+    """It is told once, by its own link."""
+    report = doctor(pod.environ | {"AZURE_AUTHORITY_HOST": "https://[login"})
+    assert report.failed() == {"cloud"}
+    assert 'AZURE_AUTHORITY_HOST is "https://[login", expected the login host' in report.detail("cloud")
+    assert {report.status(check) for check in ("application", "contradictions", "file")} == {"ok"}
+
+
+def test_a_mistake_of_its_own_in_one_link_hides_no_other(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told as one, with its place and not with its text, which may hold anything; what needs the link waits."""
+    pod.federate()
+    token = pod.token_file.read_text()
+
+    def broken(found: Found) -> Iterator[Finding]:
+        yield ok("so far")
+        raise KeyError(token)
+
+    checks = tuple(dataclasses.replace(check, run=broken) if check.id == "discovery" else check for check in CHECKS)
+    monkeypatch.setattr(import_module("m365_identity.checks.walk"), "CHECKS", checks)
+    report = doctor(pod.environ)
+    assert report.failed() == {"discovery"}
+    assert [result["status"] for result in report.all("discovery")] == ["ok", "fail"]
+    assert "ended in KeyError (test_doctor.py, line " in report.detail("discovery")
+    assert report.fix("discovery")
+    assert {report.status(check) for check in ("exchange", "graph")} == {"ok"}
 
 
 def test_where_values_come_from(pod: Pod) -> None:
