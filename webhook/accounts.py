@@ -1,8 +1,9 @@
 """Finding a pod's ServiceAccount.
 
-A positive answer, one with a client id, is kept for 30 s. A negative one, absent or without, is never trusted from
-memory: kube-apiserver has just proved that the ServiceAccount exists, so a stale "no" would leave a pod without its
-identity for ever, while a stale "yes" only delays a changed annotation. All who wait for one ServiceAccount share one
+A positive answer, one from which an identity can be read, is kept for 30 s. A negative one, absent or without a client
+id, is never trusted from memory: kube-apiserver has just proved that the ServiceAccount exists, so a stale "no" would
+leave a pod without its identity for ever, while a stale "yes" only delays a changed annotation. One whose annotations
+make no sense counts as negative, so that whoever mends it need not wait. All who wait for one ServiceAccount share one
 question, but nobody accepts a negative answer to a question that was asked before their own pod came.
 """
 
@@ -16,7 +17,7 @@ from typing import Any, Final, Protocol
 import yaml
 
 from webhook import names
-from webhook.identity import Account, is_guid
+from webhook.identity import Account, by_itself
 
 KEPT_SECONDS: Final = 30.0
 _MOST_KEPT: Final = 10_000
@@ -34,7 +35,7 @@ class AccountSource(Protocol):
 
 
 class LookupCounter(Protocol):
-    """What counts look-ups."""
+    """What counts look-ups, each once, whoever else waits for the same answer."""
 
     def __call__(self, source: str, result: str) -> None:
         """`source` is `cache`, `shared` or `live`; `result` is `found`, `unannotated`, `absent` or `failed`."""
@@ -78,30 +79,33 @@ class CachedAccounts:
                 self._counter("cache", "found")
                 return kept[1]
             del self._kept[key]
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._ask(key)
-        except TimeoutError:
-            self._counter("live", "failed")
-            raise LookupFailed(f"no answer about ServiceAccount {namespace}/{name} within {seconds:.1f} s") from None
+        return await self._ask(key, seconds)
 
-    async def _ask(self, key: tuple[str, str]) -> Account | None:
+    async def _ask(self, key: tuple[str, str], seconds: float) -> Account | None:
         self._arrivals += 1
         arrival = self._arrivals
+        deadline = asyncio.get_running_loop().time() + seconds
         while True:
             question = self._questions.get(key)
-            own = question is None
+            source = "live" if question is None else "shared"
             if question is None:
                 self._arrivals += 1
                 task = asyncio.get_running_loop().create_task(self._live(key))
                 task.add_done_callback(_heard)
                 question = _Question(self._arrivals, task)
                 self._questions[key] = question
-            # Shielded: when one of those who wait gives up, the others still want the answer.
-            account = await asyncio.shield(question.task)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    # Shielded: when one of those who wait gives up, the others still want the answer.
+                    account = await asyncio.shield(question.task)
+            except TimeoutError:
+                self._counter(source, "failed")
+                raise LookupFailed(f"{_no_answer(key)} within {seconds:.1f} s") from None
+            except Exception:
+                self._counter(source, "failed")
+                raise
             if _positive(account) or question.asked > arrival:
-                if not own:
-                    self._counter("shared", _result(account))
+                self._counter(source, _result(account))
                 return account
 
     async def _live(self, key: tuple[str, str]) -> Account | None:
@@ -109,14 +113,9 @@ class CachedAccounts:
             async with asyncio.timeout(self._request_seconds):
                 account = await self._source.get(*key, seconds=self._request_seconds)
         except TimeoutError:
-            self._counter("live", "failed")
-            raise LookupFailed(f"no answer about ServiceAccount {key[0]}/{key[1]}") from None
-        except LookupFailed:
-            self._counter("live", "failed")
-            raise
+            raise LookupFailed(_no_answer(key)) from None
         finally:
             del self._questions[key]
-        self._counter("live", _result(account))
         if account and _positive(account):
             while len(self._kept) >= _MOST_KEPT:
                 del self._kept[next(iter(self._kept))]
@@ -206,14 +205,15 @@ def _heard(task: asyncio.Task[Account | None]) -> None:
         task.exception()
 
 
+def _no_answer(key: tuple[str, str]) -> str:
+    return f"no answer about ServiceAccount {key[0]}/{key[1]}"
+
+
 def _positive(account: Account | None) -> bool:
-    if account is None:
-        return False
-    # One that is refused is asked again too, so that whoever mends it need not wait.
-    return any(is_guid(account.annotations.get(key, "").strip()) for key in (names.CLIENT_ID, names.AZURE_CLIENT_ID))
+    return account is not None and by_itself(account).identity is not None and by_itself(account).annotated
 
 
 def _result(account: Account | None) -> str:
     if account is None:
         return "absent"
-    return "found" if _positive(account) else "unannotated"
+    return "found" if by_itself(account).annotated else "unannotated"

@@ -137,7 +137,29 @@ async def test_either_client_id_makes_an_answer_worth_keeping(setup: Setup, key:
 )
 async def test_a_negative_answer_is_never_kept(setup: Setup, negative: Account | None) -> None:
     """A stale no would leave a pod without its identity for ever."""
-    await setup.answered(negative)
+    assert await setup.answered(negative) is negative
+    assert await setup.answered(FOUND) is FOUND
+    assert len(setup.source.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        {names.AZURE_TENANT_ID: "my tenant"},
+        {names.TENANT_ID: "my tenant"},
+        {names.CLIENT_ID: "contoso-app"},
+        {names.TOKEN_EXPIRATION: "60"},
+        {names.CLOUD: "Public"},
+        {names.AUTH_METHOD: "password"},
+        {names.ENV: "aws"},
+        {names.AUDIENCE: "two words"},
+    ],
+    ids=lambda annotation: next(iter(annotation)),
+)
+async def test_whoever_mends_an_account_need_not_wait(setup: Setup, annotation: dict[str, str]) -> None:
+    """A pod is denied for each of these mistakes, and the next one by what the ServiceAccount says then."""
+    mistaken = account({**USUAL_ANNOTATIONS, **annotation})
+    assert await setup.answered(mistaken) is mistaken
     assert await setup.answered(FOUND) is FOUND
     assert len(setup.source.asked) == 2
 
@@ -302,6 +324,26 @@ async def test_a_failure_does_not_forget_what_is_kept(setup: Setup) -> None:
     assert await setup.get() is FOUND
 
 
+async def test_a_look_up_that_hangs_is_counted_once() -> None:
+    """Its caller and its question run out of time together, and are one look-up."""
+    setup = Setup(request_seconds=0.0)
+    with pytest.raises(LookupFailed):
+        await setup.get(seconds=0)
+    await settled()
+    assert setup.source.cancelled == 1
+    assert setup.counted == [("live", "failed")]
+
+
+@pytest.mark.parametrize("error", [LookupFailed("away"), RuntimeError("our bug")])
+async def test_a_failure_is_counted_for_each_who_hears_of_it(setup: Setup, error: Exception) -> None:
+    """As an answer is: once as live, the others as shared."""
+    waiting = [setup.get() for _ in range(3)]
+    await settled()
+    setup.source.answer(error)
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert sorted(setup.counted) == [("live", "failed"), ("shared", "failed"), ("shared", "failed")]
+
+
 async def test_look_ups_are_counted_by_source_and_result(setup: Setup) -> None:
     """For m365wi_account_lookups_total."""
     await setup.answered(None)
@@ -310,7 +352,7 @@ async def test_look_ups_are_counted_by_source_and_result(setup: Setup) -> None:
         await setup.answered(LookupFailed("away"))
     with pytest.raises(LookupFailed):
         await setup.get("other", seconds=0)
-    setup.source.answer(None)
+    setup.source.answer(None)  # nobody waits for it any more, and the look-up has been counted
     await setup.answered(FOUND)
     await setup.get()
     assert setup.counted == [
@@ -318,7 +360,6 @@ async def test_look_ups_are_counted_by_source_and_result(setup: Setup) -> None:
         ("live", "unannotated"),
         ("live", "failed"),
         ("live", "failed"),
-        ("live", "absent"),
         ("live", "found"),
         ("cache", "found"),
     ]
