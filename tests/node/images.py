@@ -1,6 +1,7 @@
-"""The images that the node tests run: ours, made of the real Dockerfile, and two that only tests need.
+"""The images that the node tests run: ours, made of the real Dockerfile, and those that only tests need.
 
     webhook    the Dockerfile at the top
+    previous   the same of the release before this one
     tests      the webhook's image, and what `tests.entra` is made of: the emulator, and helpers that trust it
     busybox    a shell to look into pods with; it also holds a pod's namespaces, as what others call pause
 
@@ -28,13 +29,14 @@ from certs.pem import bundle_pem
 from tests.cluster.build import cache_root, one_at_a_time, to_stderr
 from tests.cluster.processes import ClusterError
 from tests.helper_commands.doctor_support import authority
-from tests.node import packages
+from tests.node import packages, previous
 from webhook import __version__
 
-__all__ = ["BUSYBOX", "TESTS", "WEBHOOK", "Buildah", "Builder", "Image", "build_all"]
+__all__ = ["BUSYBOX", "PREVIOUS", "TESTS", "WEBHOOK", "Buildah", "Builder", "Image", "build_all"]
 
 CHECKOUT = Path(__file__).parents[2]
 WEBHOOK = "localhost/m365-workload-identity:test"
+PREVIOUS = "localhost/m365-workload-identity:previous"
 TESTS = "localhost/m365wi-tests:test"
 BUSYBOX = "localhost/m365wi-busybox:test"
 # The emulator's certificate in the tests' image is good for these; pods have them as aliases of its Service.
@@ -88,9 +90,12 @@ def build_all(builder: Builder) -> dict[str, Image]:
             builder.busybox(context)
         builder.build(WEBHOOK, CHECKOUT, {"VERSION": f"{__version__}-test"})
         with empty_folder() as context:
+            previous.extract(context)
+            builder.build(PREVIOUS, context, {})
+        with empty_folder() as context:
             fill_tests(context)
             builder.build(TESTS, context, {"IMAGE": WEBHOOK})
-        return {name: builder.save(name) for name in (BUSYBOX, WEBHOOK, TESTS)}
+        return {name: builder.save(name) for name in (BUSYBOX, WEBHOOK, PREVIOUS, TESTS)}
 
 
 class Buildah:
@@ -105,7 +110,7 @@ class Buildah:
         secrets = ["--secret", f"id=ca,src={AUTHORITIES}"] if AUTHORITIES.exists() else []
         if pip := os.environ.get("PIP_CONFIG_FILE"):
             secrets += ["--secret", f"id=pip,src={pip}"]
-        told = {"BASE": self._base(), **arguments} if context == CHECKOUT else arguments
+        told = {"BASE": self._base(), **arguments}
         variables = [part for key, value in told.items() for part in ("--build-arg", f"{key}={value}")]
         options = ["--layers", "--network=host", "--timestamp=0", *secrets, *variables]
         self._run("build", *options, "--tag", name, str(context))

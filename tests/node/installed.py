@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tests.chart.helm import NAME, NAMESPACE
-from tests.node import images
+from tests.node import images, previous
+from tests.node.images import CHECKOUT
 from tests.node.pods import AnyNode
 
 __all__ = [
     "DEPLOYMENT",
     "NEXT",
     "SELECTOR",
+    "apply_plain",
     "install",
+    "install_previous",
     "metric",
     "replicas",
     "rolled_out",
@@ -26,7 +28,7 @@ __all__ = [
     "uninstall",
 ]
 
-PLAIN = Path(__file__).parents[2] / "manifests/install.yaml"
+PLAIN = "manifests/install.yaml"
 DEPLOYMENT = f"deployment/{NAME}"
 SELECTOR = f"app.kubernetes.io/name={NAME}"
 ROLL_OUT_SECONDS = 110
@@ -35,12 +37,12 @@ HELPER_FLAG = "--helper-image="
 NEXT = images.WEBHOOK.rpartition(":")[0] + ":next"
 
 
-def plain() -> list[dict[str, Any]]:
-    """The manifests as they are in the repository, but for the images: ours, and a helper that trusts the emulator."""
-    documents = [document for document in yaml.safe_load_all(PLAIN.read_text(encoding="utf-8")) if document]
+def plain(text: str, image: str) -> list[dict[str, Any]]:
+    """The manifests as they are in a repository, but for the images: `image`, and a helper that trusts the emulator."""
+    documents = [document for document in yaml.safe_load_all(text) if document]
     deployment = next(document for document in documents if document["kind"] == "Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    container["image"] = images.WEBHOOK
+    container["image"] = image
     helper = next(index for index, flag in enumerate(container["args"]) if flag.startswith(HELPER_FLAG))
     container["args"][helper] = HELPER_FLAG + images.TESTS
     return documents
@@ -48,14 +50,30 @@ def plain() -> list[dict[str, Any]]:
 
 def install(node: AnyNode) -> None:
     """kubectl apply, and every replica ready: with a certificate that kube-apiserver trusts."""
-    node.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": plain()}))
+    apply_plain(node)
     rolled_out(node)
+
+
+def install_previous(node: AnyNode) -> None:
+    """The same with the manifests and the image of the release before this one."""
+    apply_documents(node, plain(previous.text(PLAIN), images.PREVIOUS))
+    rolled_out(node)
+
+
+def apply_plain(node: AnyNode) -> None:
+    """kubectl apply; the replicas follow."""
+    apply_documents(node, plain((CHECKOUT / PLAIN).read_text(encoding="utf-8"), images.WEBHOOK))
+
+
+def apply_documents(node: AnyNode, documents: list[dict[str, Any]]) -> None:
+    """kubectl apply of manifests."""
+    node.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}))
 
 
 def uninstall(node: AnyNode) -> None:
     """As docs/install.md says."""
     node.kubectl("delete", f"mutatingwebhookconfiguration/{NAME}")
-    node.kubectl("delete", "--ignore-not-found", "-f", str(PLAIN), "--timeout=100s")
+    node.kubectl("delete", "--ignore-not-found", "-f", str(CHECKOUT / PLAIN), "--timeout=100s")
 
 
 def tag_next(node: AnyNode) -> None:

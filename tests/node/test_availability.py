@@ -11,7 +11,15 @@ import pytest
 from tests.chart.helm import NAMESPACE
 from tests.cluster.processes import wait_until
 from tests.node import images
-from tests.node.installed import DEPLOYMENT, NEXT, install, metric, replicas, rolled_out, scale, tag_next
+from tests.node.installed import (
+    DEPLOYMENT,
+    apply_plain,
+    install_previous,
+    metric,
+    replicas,
+    rolled_out,
+    scale,
+)
 from tests.node.pods import AnyNode, a_pod, apply, kill, make_account, run_to_end, waited
 from tests.node.traffic import CLIENTS, Creates, a_deployment, is_injected, listed
 
@@ -109,29 +117,36 @@ def was_cut(problem: str) -> bool:
     return "connection reset by peer" in problem or problem.endswith("EOF")
 
 
-def test_replicas_of_two_versions_answer_side_by_side(webhook: AnyNode, namespace: str) -> None:
-    """A roll-out that is paused half-way, in which the old replicas are replaced once more, and that then goes on."""
+def test_an_upgrade_from_the_release_before_that_stops_half_way(webhook: AnyNode, namespace: str) -> None:
+    """Replicas of two releases answer side by side, with one authority; then the upgrade goes on. No create fails."""
     make_account(webhook, namespace)
-    tag_next(webhook)
+    install_previous(webhook)
     with Creates(webhook, namespace, "terraform") as creates:
         creates.await_more(50)
-        webhook.kubectl("-n", NAMESPACE, "set", "image", DEPLOYMENT, f"webhook={NEXT}")
-        wait_until(lambda: NEXT in ready(webhook), "a replica of the new image", seconds=60)
+        apply_plain(webhook)
+        wait_until(lambda: images.WEBHOOK in ready(webhook), "a replica of this release", seconds=60)
         webhook.kubectl("-n", NAMESPACE, "rollout", "pause", DEPLOYMENT)
-        assert set(ready(webhook)) == {images.WEBHOOK, NEXT}
-        # kube-apiserver keeps its connections: what is connected to an old one goes elsewhere when that ends.
-        for name in ready(webhook)[images.WEBHOOK]:
-            webhook.kubectl("-n", NAMESPACE, "delete", f"pod/{name}")
-        (new,) = ready(webhook)[NEXT]
-        wait_until(lambda: reviews(webhook, new) > 0, "a review by the new replica", seconds=60)
-        wait_until(lambda: images.WEBHOOK in ready(webhook), "a replica of the old image", seconds=60)
-        creates.await_more(100)
+        assert ready(webhook).keys() == {images.PREVIOUS, images.WEBHOOK}
+        for image in (images.WEBHOOK, images.PREVIOUS):
+            answers_alone(webhook, image)
+            creates.await_more(50)
         webhook.kubectl("-n", NAMESPACE, "rollout", "resume", DEPLOYMENT)
         rolled_out(webhook)
         creates.await_more(50)
     assert not creates.failed
-    assert set(ready(webhook)) == {NEXT}
-    install(webhook)
+    assert ready(webhook).keys() == {images.WEBHOOK}
+
+
+def answers_alone(node: AnyNode, image: str) -> None:
+    """The replicas of other images are replaced, and one of this image takes over what they did.
+
+    kube-apiserver keeps its connections: only when one ends does what was connected to it go elsewhere.
+    """
+    before = ready(node)
+    for name in [name for other, found in before.items() if other != image for name in found]:
+        node.kubectl("-n", NAMESPACE, "delete", f"pod/{name}")
+    wait_until(lambda: any(reviews(node, name) for name in before[image]), f"a review by {image}", seconds=60)
+    wait_until(lambda: ready(node).keys() == before.keys(), "replicas of both", seconds=60)
 
 
 def test_a_killed_replica_refuses_connections_until_it_is_back_and_nothing_else(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from tests.chart.helm import NAME, NAMESPACE
 from tests.cluster.processes import wait_until
+from tests.node.images import CHECKOUT
 from tests.node.installed import NEXT, replicas, tag_next
 from tests.node.pods import LABELLED, AnyNode, a_pod, make_account, run_to_end
 from tests.node.release import Release
@@ -36,6 +40,7 @@ def test_installed_tested_upgraded_and_uninstalled(release: Release, namespace: 
     make_account(node, namespace, "nowhere", tenant_id="")
     release.install()
     assert "Succeeded" in release.test()
+    assert checked(node, namespace).returncode == 0, checked(node, namespace).stdout
     assert run_to_end(node, namespace, a_pod("early", SAY, account="nowhere")).strip() == ""
     before = trusted(node)
     old = [f"pod/{pod['metadata']['name']}" for pod in replicas(node)]
@@ -53,6 +58,18 @@ def test_installed_tested_upgraded_and_uninstalled(release: Release, namespace: 
     release.uninstall()
     wait_until(lambda: not release.left(), "nothing of the release left", seconds=60)
     assert tenant(node, namespace, "afterwards", LABELLED) == ""
+
+
+def checked(node: AnyNode, namespace: str) -> subprocess.CompletedProcess[str]:
+    """`webhook check` of the ServiceAccount `terraform`."""
+    command = [sys.executable, "-m", "webhook", "check", "-n", namespace, "--service-account", "terraform"]
+    command += ["--kubeconfig", str(node.kubeconfig)]
+    return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_plain_manifests_leave_nothing_behind(bare: AnyNode) -> None:
+    """docs/install.md says how they are taken away; `bare` has just done that."""
+    wait_until(lambda: not Release(bare).left(), "nothing of the manifests left", seconds=60)
 
 
 def test_scope_namespace_label(release: Release, namespace: str) -> None:
