@@ -30,12 +30,19 @@ class Dialler:
 
     async def __call__(self, *, bundle: bytes, name: str) -> None:
         """See `Dial`."""
-        context = ssl.create_default_context(cadata=bundle.decode("ascii"))
+        try:
+            context = ssl.create_default_context(cadata=bundle.decode("ascii"))
+        except ssl.SSLError as error:
+            raise RefusedDial(f"OpenSSL cannot read the bundle: {error.reason or 'unknown reason'}") from None
         try:
             async with asyncio.timeout(self._limit):
                 _, writer = await asyncio.open_connection(self._host, self._port, ssl=context, server_hostname=name)
         except ssl.SSLCertVerificationError as error:
             raise RefusedDial(f"the certificate was refused: {error.verify_message}") from None
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # too many connections, or a server that ends
+            raise DialError("the connection was closed in the TLS handshake") from None
+        except ssl.SSLError as error:
+            raise RefusedDial(f"the TLS handshake failed: {error.reason or 'unknown reason'}") from None
         except TimeoutError:
             raise DialError(f"no TLS handshake within {self._limit:g} s") from None
         except OSError as error:

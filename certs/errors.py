@@ -8,7 +8,7 @@
     │   └── RefusedPair         a client would turn it away: wrong name, not for servers, refused by OpenSSL
     ├── UntrustedLeaf           no path from the leaf to the bundle for this name at this time
     ├── DialError               a fresh connection to ourselves could not be made
-    │   └── RefusedDial         it was made, and the certificate was turned away
+    │   └── RefusedDial         it was made, and the handshake failed: the certificate was turned away, most often
     └── StoreError              an answer of the Kubernetes API
         ├── Conflict            someone else wrote first: read again
         ├── NotFound            the object is absent
@@ -74,7 +74,7 @@ class DialError(CertificateError):
 
 
 class RefusedDial(DialError):
-    """A fresh connection to ourselves turned the certificate away."""
+    """A fresh connection to ourselves came to no TLS session: no client's would."""
 
 
 class StoreError(CertificateError):

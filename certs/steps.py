@@ -42,6 +42,7 @@ COUNTS = {
     "trust_published": "a caBundle was set",
     "trust_mended": "someone had taken our authority out of a caBundle, and it was put back",
     "trust_lost": "something in a caBundle was no certificate and was dropped",
+    "trust_expired": "a certificate of somebody else in a caBundle had expired and was taken out",
     "dials_failed": "a fresh connection to ourselves failed",
     "bugs": "a round ended in an error of ours",
 }
@@ -137,9 +138,17 @@ class Performer:
         else:
             _log.info("caBundle of %s: set", ", ".join(step.bundles))
         for entry in look.view.entries or ():
-            if entry.name in step.bundles and entry.bundle.problems:
+            if entry.name not in step.bundles:
+                continue
+            if entry.bundle.problems:
                 self._counts["trust_lost"] += len(entry.bundle.problems)
                 _log.warning("caBundle of %s: could not be kept: %s", entry.name, "; ".join(entry.bundle.problems))
+            ours = {*look.view.state.authorities(), *look.view.known} if look.view.state else set(look.view.known)
+            for stranger in set(entry.bundle.certificates) - set(step.bundles[entry.name]) - ours:
+                if stranger.not_valid_after_utc < look.view.now:
+                    self._counts["trust_expired"] += 1
+                    name, end = stranger.subject.rfc4514_string(), stranger.not_valid_after_utc
+                    _log.info("caBundle of %s: took out %s, not ours, which expired on %s", entry.name, name, end)
 
     async def _write(self, step: Step, look: Look) -> None:
         """The steps that change the Secret. The layout is written anew, so what could not be read goes with it."""

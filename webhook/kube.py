@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 import aiohttp
 import orjson
 
+from certs.clock import SystemClock
 from webhook.accounts import LookupFailed, account_from
 from webhook.identity import Account
 
@@ -67,6 +68,8 @@ class Kube:
     def __init__(self, kubeconfig: Path | None = None) -> None:
         self._kubeconfig = kubeconfig
         self._client: ApiClient | None = None
+        self._ticks = SystemClock().ticks
+        self._read_again = 0.0
 
     async def __aenter__(self) -> "Kube":
         configuration = Configuration()
@@ -76,7 +79,7 @@ class Kube:
                     str(self._kubeconfig), client_configuration=configuration, persist_config=False
                 )
             else:
-                config.load_incluster_config(configuration)
+                self._read_pod(configuration)
         except (config.ConfigException, OSError) as error:
             raise ValueError(f"{self}: {error}") from None
         self._client = ApiClient(configuration)
@@ -104,8 +107,13 @@ class Kube:
         client = self._client
         if client is None:
             raise Unavailable(f"{method} {path}: not connected")
-        # Asked for each request: the token in a pod is renewed behind our back, and this reads the file again.
-        token = await client.configuration.get_api_key_with_prefix("BearerToken")
+        try:
+            # Asked for each request: the token is renewed behind our back.
+            if not self._kubeconfig and self._ticks() >= self._read_again:
+                self._read_pod(client.configuration)
+            token = await client.configuration.get_api_key_with_prefix("BearerToken")
+        except (config.ConfigException, OSError) as error:
+            raise Unavailable(f"{method} {path}: the token cannot be read: {error}") from None
         headers = {"Accept": accept, "Content-Type": f"application/{kind}"}
         if token:
             headers["Authorization"] = token
@@ -120,6 +128,11 @@ class Kube:
             return Reply(response.status, await response.read(), response.headers.get("Date", ""))
         except (TimeoutError, aiohttp.ClientError, ssl.SSLError, OSError) as error:
             raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from None
+
+    def _read_pod(self, configuration: Configuration) -> None:
+        """Reads what is mounted into this pod. The client does so by the wall clock, so not where that was set back."""
+        config.load_incluster_config(configuration, try_refresh_token=False)
+        self._read_again = self._ticks() + _TOKEN_SECONDS
 
     async def items(self, path: str, *, seconds: float, query: Mapping[str, str] | None = None) -> Reply | list[Any]:
         """All objects of a list, page by page, or the first answer that is none. Raises Unavailable."""
@@ -155,6 +168,7 @@ def kubeconfig_path(given: Path | None, environ: Mapping[str, str]) -> Path | No
 
 
 _PAGE: Final = 500  # objects
+_TOKEN_SECONDS: Final = 60.0  # the kubelet renews it long before its end
 
 _NAME = re.compile("[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

@@ -6,11 +6,12 @@
     m365wi_serving_certificate_not_after_seconds    Unix time at which the certificate that is served expires
     m365wi_ca_not_after_seconds                     Unix time at which the authority that signed it expires
     m365wi_trust_published                          1 while kube-apiserver is told to trust our authority, else 0
+    m365wi_self_dial_ok                             1 if the last fresh connection to ourselves succeeded, else 0
     m365wi_certificate_events_total{event}          conflicts, repairs and failures of certificates (certs.steps)
     m365wi_connections_refused_total{cause}         connections ended for the client's fault (CAUSES)
     m365wi_build_info{version}                      1
 
-The three gauges about certificates appear when they are first set: one that "expires in 1970" would wake people.
+The four gauges about certificates appear when they are first set: one that "expires in 1970" would wake people.
 """
 
 from collections.abc import Mapping
@@ -82,6 +83,7 @@ class Metrics:
         )
         self._authority = Gauge("m365wi_ca_not_after_seconds", "Expiry of the authority, Unix time.", registry=None)
         self._trust = Gauge("m365wi_trust_published", "Whether caBundle holds our authority.", registry=None)
+        self._dial = Gauge("m365wi_self_dial_ok", "Whether a fresh connection to ourselves succeeded.", registry=None)
         self._shown: set[Gauge] = set()
         Gauge("m365wi_build_info", "The version.", ("version",), registry=self.registry).labels(version).set(1)
 
@@ -115,6 +117,10 @@ class Metrics:
     def trust_published(self, *, published: bool) -> None:
         """Whether kube-apiserver is told to trust the authority that signed the certificate served."""
         self._set(self._trust, int(published))
+
+    def self_dial(self, *, ok: bool) -> None:
+        """Whether the last fresh connection to ourselves succeeded, with caBundle as all that it trusted."""
+        self._set(self._dial, int(ok))
 
     def certificate_events(self, counts: Mapping[str, int]) -> None:
         """How often each thing has happened since the start."""

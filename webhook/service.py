@@ -72,10 +72,16 @@ def _certificates(settings: Settings, mode: str, kube: Kube) -> Source:
             dial=Dialler({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), settings.listen.port),
         )
     if settings.tls_cert:
-        return FilesSource(certificate=settings.tls_cert, key=settings.tls_key)
+        return FilesSource(certificate=settings.tls_cert, key=settings.tls_key, names=_asked_for(settings))
     development = DevelopmentSource(names=settings.rotation.extra_names)
     _log.warning("serving a certificate of its own, for development", extra={"authority": development.authority_pem})
     return development
+
+
+def _asked_for(settings: Settings) -> tuple[str, ...]:
+    """The name that kube-apiserver asks for, in a pod; elsewhere it calls a URL, and people call what they like."""
+    in_pod = settings.kubeconfig is None and settings.accounts is None
+    return (settings.rotation.certs(settings.policy.own_namespace).name,) if in_pod else ()
 
 
 @asynccontextmanager
@@ -95,11 +101,15 @@ def _measure(certificates: Source, metrics: Metrics) -> None:
         metrics.authority_not_after(description.authority_not_after.timestamp())
     if description.trust_published is not None:
         metrics.trust_published(published=description.trust_published)
+    if description.dialled is not None:
+        metrics.self_dial(ok=description.dialled == "ok")
     metrics.certificate_events(description.counts)
 
 
 def _certificate(certificates: Source) -> tuple[bool, str]:
     description = certificates.describe()
+    dialled = f"; a fresh connection to itself: {description.dialled}" if description.dialled else ""
     if not description.healthy:
-        return False, "; ".join(str(problem) for problem in description.problems) or "none is served"
-    return True, f"good until {description.not_after:%Y-%m-%d %H:%M} UTC ({description.mode})"
+        said = [str(problem) for problem in description.problems] or [description.waits or "none is served"]
+        return False, "; ".join(said) + dialled
+    return True, f"good until {description.not_after:%Y-%m-%d %H:%M} UTC ({description.mode}){dialled}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,23 @@ async def server(serving: Serving | None) -> AsyncIterator[int]:
         yield listening.sockets[0].getsockname()[1]
         for writer in done:
             writer.transport.abort()
+
+
+@asynccontextmanager
+async def answering(content: bytes) -> AsyncIterator[int]:
+    """One that answers whatever it is sent with `content` and hangs up."""
+    over = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(content)
+        writer.close()
+        await writer.wait_closed()
+        over.set()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listening:
+        yield listening.sockets[0].getsockname()[1]
+        await over.wait()
 
 
 @pytest.fixture
@@ -73,6 +91,26 @@ async def test_where_nobody_answers_nothing_is_known() -> None:
     assert "no connection" in str(gone.value)
 
 
+async def test_a_handshake_that_fails_otherwise_is_a_refusal_too() -> None:
+    """No client would come further: where the server gives up, or with a bundle that OpenSSL cannot read."""
+    alert = b"\x15\x03\x03\x00\x02\x02\x28"  # fatal: handshake failure
+    async with answering(alert) as port:
+        with pytest.raises(RefusedDial) as refused:
+            await Dialler("127.0.0.1", port)(bundle=OURS.pem.encode(), name=NAME)
+    assert "the TLS handshake failed" in str(refused.value)
+    with pytest.raises(RefusedDial) as unread:
+        await Dialler("127.0.0.1", port)(bundle=b"-----BEGIN CERTIFICATE-----\nrubbish\n", name=NAME)
+    assert "cannot read the bundle" in str(unread.value)
+
+
+async def test_a_server_that_hangs_up_says_nothing_about_its_certificate() -> None:
+    """It has too many connections, or ends."""
+    async with answering(b"") as port:
+        with pytest.raises(DialError) as closed:
+            await Dialler("127.0.0.1", port)(bundle=OURS.pem.encode(), name=NAME)
+    assert not isinstance(closed.value, RefusedDial)
+
+
 class EndOfTest(Exception):
     pass
 
@@ -108,8 +146,11 @@ class Dialled:
 
 
 async def test_each_rotation_is_dialled_once() -> None:
-    """And not again until something changes."""
+    """As soon as the server listens, not a round later, and not again until something changes."""
     dialled = Dialled()
+    await dialled.replica.source.start()
+    await dialled.run(0)
+    assert dialled.calls == 1
     await dialled.run(5)
     assert dialled.calls == 1
     assert dialled.replica.source.describe().dialled == "ok"
@@ -143,6 +184,19 @@ async def test_a_refused_certificate_makes_a_replica_unhealthy_until_it_is_accep
     await dialled.run(1)
     assert source.healthy()
     assert source.describe().problems == ()
+
+
+async def test_a_bug_in_dialling_ends_neither_the_rounds_nor_the_serving(caplog: pytest.LogCaptureFixture) -> None:
+    """It is counted as one in a round is, and what it says is not logged."""
+    dialled = Dialled(ValueError("-----BEGIN PRIVATE KEY-----"))
+    await dialled.replica.source.start()
+    await dialled.run(2)
+    assert dialled.calls == 2
+    assert dialled.replica.counts("bugs") == (1,)
+    assert dialled.replica.source.healthy()
+    (record,) = [r for r in caplog.records if r.levelno >= logging.ERROR]
+    assert "ValueError at test_dial.py" in record.message
+    assert "BEGIN" not in record.message
 
 
 async def test_the_pause_is_never_long() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,6 +79,68 @@ async def test_a_gauge_follows_at_once(tmp_path: Path, monkeypatch: pytest.Monke
         source.look()
         assert await gauge(served) == end
     assert 'm365wi_certificate_events_total{event="replaced"} 2.0' in (await asked(served, "/metrics"))[1]
+
+
+@pytest.mark.parametrize(
+    ("healthy", "dialled", "waits", "line", "value"),
+    [
+        (True, None, None, "[+] certificate: good until 2030-01-01 00:00 UTC (self-managed)", None),
+        (True, "ok", None, "(self-managed); a fresh connection to itself: ok", 1),
+        (True, "no connection: refused", None, "(self-managed); a fresh connection to itself: no connection", 0),
+        (False, "the certificate was refused", None, "none is served; a fresh connection to itself: the cert", 0),
+        (False, None, "made just now", "[-] certificate: made just now", None),
+    ],
+)
+async def test_what_a_fresh_connection_met_is_told(
+    monkeypatch: pytest.MonkeyPatch, healthy: bool, dialled: str | None, waits: str | None, line: str, value: int | None
+) -> None:
+    """By /readyz in words, good or bad, and by a gauge once there was one."""
+    end = datetime(2030, 1, 1, tzinfo=UTC)
+
+    class Described:
+        serving = Serving()
+
+        def describe(self) -> Description:
+            mode = "self-managed"
+            return Description(mode=mode, healthy=healthy, not_after=end, dialled=dialled, waits=waits)
+
+    served = service(Described(), monkeypatch)
+    assert line in (await asked(served, "/readyz"))[1]
+    found = re.search(r"^m365wi_self_dial_ok (\S+)$", (await asked(served, "/metrics"))[1], re.M)
+    assert (float(found[1]) if found else None) == value
+
+
+OURS = "m365-workload-identity.m365-workload-identity-system.svc"
+
+
+@pytest.mark.parametrize(
+    ("names", "settings", "served"),
+    [
+        (["other.other.svc"], {}, False),
+        ([OURS], {}, True),
+        ([f"*{OURS[len('m365-workload-identity') :]}"], {}, True),
+        (["other.other.svc"], {"kubeconfig": Path("config")}, True),
+        (["other.other.svc"], {"accounts": Path("accounts")}, True),
+    ],
+)
+async def test_a_pair_in_a_pod_is_for_the_name_that_kube_apiserver_asks_for(
+    tmp_path: Path, names: list[str], settings: dict[str, Any], served: bool
+) -> None:
+    """One that is not never replaces one that is. Elsewhere people call it what they like."""
+    pair = make_leaf(make_authority(now=NOW, lifetime=9 * DAY), names=names, now=NOW, lifetime=DAY)
+    (tmp_path / "pair.pem").write_bytes(pair.private_pem())
+    made = Settings(tls_cert=tmp_path / "pair.pem", **settings)
+    answered = webhook.service.service(made, FILES, FileAccounts({}), Log(write=lambda _: None))
+    receiving: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    receiving.put_nowait({"type": "lifespan.startup"})
+    sent: asyncio.Queue[Any] = asyncio.Queue()
+    life = asyncio.ensure_future(answered.reviews({"type": "lifespan"}, receiving.get, sent.put))
+    await sent.get()
+    _, text = await asked(answered, "/readyz")
+    receiving.put_nowait({"type": "lifespan.shutdown"})
+    await life
+    assert ("[+] certificate" in text) is served, text
+    assert ("is not for" in text) is not served
 
 
 async def test_a_source_that_breaks_leaves_the_process_alive(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ def names(metrics: Metrics) -> set[str]:
 
 
 def test_the_names_are_those_that_are_promised() -> None:
-    """All of them, and no others: the three about certificates once they are known."""
+    """All of them, and no others: the four about certificates once they are known."""
     metrics = Metrics(version="1.2.3")
     always = {
         "m365wi_reviews_total",
@@ -26,12 +26,15 @@ def test_the_names_are_those_that_are_promised() -> None:
     metrics.authority_not_after(3e9)
     metrics.trust_published(published=True)
     metrics.trust_published(published=False)
+    metrics.self_dial(ok=True)
     assert names(metrics) - always == {
         "m365wi_serving_certificate_not_after_seconds",
         "m365wi_ca_not_after_seconds",
         "m365wi_trust_published",
+        "m365wi_self_dial_ok",
     }
     assert metrics.registry.get_sample_value("m365wi_trust_published") == 0
+    assert metrics.registry.get_sample_value("m365wi_self_dial_ok") == 1
     assert metrics.registry.get_sample_value("m365wi_ca_not_after_seconds") == 3e9
 
 
