@@ -10,7 +10,7 @@ is imported when the first token is asked for, since that takes longer than ever
 
 Layers, innermost first; each imports only what stands before it (checked by import-linter):
 
-    clouds, jwt                            constants and decoding
+    clouds, jwt, words                     constants, decoding, text for people
     errors, failures, access_token         what can go wrong, what a token says
     settings, trust                        the environment
     advice                                 what a failure means and how it is mended

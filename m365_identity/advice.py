@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +12,7 @@ from m365_identity.assertion import Assertion
 from m365_identity.errors import Advice
 from m365_identity.failures import Failure
 from m365_identity.settings import Settings
+from m365_identity.words import stamp, visible
 
 __all__ = ["Situation", "advise", "federated_credential", "federated_credential_command"]
 
@@ -40,8 +40,13 @@ def advise(failure: Failure, situation: Situation) -> Advice:
     values = _values(situation) | {"failure": failure.description, "status": str(failure.http_status)}
     seen = tuple(_observations(situation)) if row.about_the_token else ()
     # A guess may be what was seen: it is told once.
-    causes = tuple(dict.fromkeys((*seen, *(cause.format_map(values) for cause in row.causes))))
-    return Advice(meaning=row.meaning.format_map(values), causes=causes, fix=row.fix.format_map(values))
+    causes = dict.fromkeys((*seen, *(cause.format_map(values) for cause in row.causes)))
+    # Whoever made the token chose some of the words.
+    return Advice(
+        meaning=visible(row.meaning.format_map(values)),
+        causes=tuple(visible(cause) for cause in causes),
+        fix=visible(row.fix.format_map(values)),
+    )
 
 
 def federated_credential(assertion: Assertion | None) -> dict[str, object]:
@@ -86,7 +91,7 @@ def _values(situation: Situation) -> dict[str, str]:
         "account": "/".join(account) if account else "of the pod",
         "slash": _slash(assertion),
         "valid": _validity(situation),
-        "now": _stamp(situation.now),
+        "now": stamp(situation.now),
         "create": federated_credential_command(settings.client_id, assertion),
         "list": f"az ad app federated-credential list --id {client}",
         "update": f"az ad app federated-credential update --id {client} --federated-credential-id ITS_NAME "
@@ -112,7 +117,7 @@ def _observations(situation: Situation) -> Iterator[str]:
     elif assertion.issuer.endswith("/"):
         yield _slash(assertion)
     if assertion.expires is not None and assertion.expires <= situation.now:
-        yield f"this token expired at {_stamp(assertion.expires)}"
+        yield f"this token expired at {stamp(assertion.expires)}"
 
 
 def _slash(assertion: Assertion | None) -> str:
@@ -128,12 +133,5 @@ def _validity(situation: Situation) -> str:
     assertion = situation.assertion
     if assertion is None or assertion.expires is None:
         return "of a time that is not known"
-    start = f"from {_stamp(assertion.issued)} " if assertion.issued is not None else ""
-    return f"{start}until {_stamp(assertion.expires)}"
-
-
-def _stamp(seconds: float) -> str:
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(seconds))
-    except (ValueError, OverflowError, OSError):
-        return "a time that makes no sense"
+    start = f"from {stamp(assertion.issued)} " if assertion.issued is not None else ""
+    return f"{start}until {stamp(assertion.expires)}"

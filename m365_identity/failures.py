@@ -14,10 +14,16 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from m365_identity.words import cut, line
+
 __all__ = ["Failure", "Kind", "of_answer", "of_exception", "plain", "retry_after"]
 
 _LONGEST_TEXT: Final = 600  # characters of Entra's description
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*|eyJ[A-Za-z0-9_-]{16,}")
+# The start of a JSON object in base64url; or a second part that is longer than any in the name of a host, which is what
+# people have to compare.
+_TOKEN: Final = re.compile(
+    r"ey[AJ][A-Za-z0-9_-]{16,}[A-Za-z0-9._-]*|[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{64,}[A-Za-z0-9._-]*"
+)
 _CODE: Final = re.compile(r"AADSTS([0-9]{4,9})")
 _JSON: Final = re.compile(r"(application|text)/([0-9a-z+.-]+\+)?json")
 _CUT: Final = "it cut the connection before it had answered"
@@ -145,9 +151,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 def plain(text: object) -> str:
     """Text from outside as one printable line without anything that looks like a token, cut where it is too long."""
-    printable = "".join(character if character.isprintable() else " " for character in str(text))
-    line = _TOKEN.sub("<token>", " ".join(printable.split()))
-    return line if len(line) <= _LONGEST_TEXT else line[: _LONGEST_TEXT - 3] + "..."
+    return cut(_TOKEN.sub("<token>", line(text)), _LONGEST_TEXT)
 
 
 def _document(body: bytes) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ No finding holds a token, an assertion or a password.
 
     result                                        what a check tells
     found                                         what is known so far
-    words                                         times, lists and foreign text for people
     mounts, proxies, certificates                 pure: what they are told is passed in
     settings, variables, provider, authorities    the environment
     file, renewal, assertion, lifetime            the token file and what is in it

@@ -6,7 +6,7 @@ from typing import Final
 from m365_identity.access_token import decode
 from m365_identity.checks.found import Found
 from m365_identity.checks.result import Finding, fail, ok, skip, warn
-from m365_identity.checks.words import duration, listed, printable, stamp
+from m365_identity.words import duration, listed, printable, stamp
 
 __all__ = ["access_token", "roles"]
 

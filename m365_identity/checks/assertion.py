@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from m365_identity.assertion import Assertion
 from m365_identity.checks.found import Found
 from m365_identity.checks.result import Finding, fail, ok, warn
-from m365_identity.checks.words import listed, printable
 from m365_identity.clouds import CLOUDS
+from m365_identity.words import listed, printable
 
 __all__ = ["audience", "issuer", "subject"]
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from m365_identity.checks.words import printable
 from m365_identity.clouds import CLOUDS, cloud_of
+from m365_identity.words import printable
 
 __all__ = ["Certificate", "from_der", "is_foreign", "verified"]
 

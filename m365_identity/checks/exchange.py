@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from m365_identity.checks.found import Found
 from m365_identity.checks.result import Finding, advised, ok, skip
-from m365_identity.checks.words import duration
 from m365_identity.credential import WorkloadIdentityCredential
 from m365_identity.errors import ExchangeError, M365IdentityError
 from m365_identity.retry import Retry
+from m365_identity.words import duration
 
 __all__ = ["exchange"]
 

@@ -7,10 +7,10 @@ from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 
 from m365_identity.checks.found import Found
 from m365_identity.checks.result import Finding, advised, fail, ok, skip, warn
-from m365_identity.checks.words import printable
 from m365_identity.errors import GraphError, M365IdentityError
 from m365_identity.graph import ORGANIZATION, get
 from m365_identity.retry import Retry
+from m365_identity.words import printable
 
 __all__ = ["graph"]
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from m365_identity.checks.found import Found
 from m365_identity.checks.result import Finding, fail, ok, warn
-from m365_identity.checks.words import duration, stamp
+from m365_identity.words import duration, stamp
 
 __all__ = ["lifetime"]
 

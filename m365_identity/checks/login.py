@@ -11,8 +11,8 @@ from m365_identity import failures
 from m365_identity.advice import Situation, advise
 from m365_identity.checks.found import Found
 from m365_identity.checks.result import Finding, advised, fail, ok, skip, warn
-from m365_identity.checks.words import duration, printable
 from m365_identity.failures import Failure, Kind
+from m365_identity.words import duration, printable
 
 __all__ = ["clock", "discovery"]
 

@@ -14,7 +14,7 @@ from m365_identity.checks.certificates import Certificate, from_der, is_foreign,
 from m365_identity.checks.found import Found, Site
 from m365_identity.checks.proxies import excluded, proxy_for
 from m365_identity.checks.result import Finding, fail, ok, warn
-from m365_identity.checks.words import listed, printable
+from m365_identity.words import listed, printable
 
 __all__ = ["Links", "links"]
 

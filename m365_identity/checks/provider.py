@@ -9,8 +9,8 @@ from typing import Final
 from m365_identity.checks.found import Found
 from m365_identity.checks.proxies import VARIABLES as PROXIES
 from m365_identity.checks.result import Finding, ok, skip, warn
-from m365_identity.checks.words import printable
 from m365_identity.clouds import CLOUDS
+from m365_identity.words import printable
 
 __all__ = ["provider"]
 

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from m365_identity.checks.found import Found
 from m365_identity.checks.result import Finding, ok, warn
-from m365_identity.checks.words import printable
 from m365_identity.clouds import CLOUDS, cloud_of
+from m365_identity.words import printable
 
 __all__ = ["contradictions", "others"]
 

@@ -89,7 +89,7 @@ def _guarded(check: Check, found: Found) -> Iterator[Finding]:
     except Exception as error:  # noqa: BLE001  # whose text may hold anything, so that only its place is told
         place = traceback.extract_tb(error.__traceback__)[-1]
         yield fail(
-            f"this check ended in {type(error).__name__} ({Path(place.filename).name}, line {place.lineno}), which is a "
-            "mistake of m365-identity and says nothing of the link",
+            f"this check ended in {type(error).__name__} ({Path(place.filename).name}, line {place.lineno}), which is "
+            "a mistake of m365-identity and says nothing of the link",
             fix="report it, with this line and the output of `m365-identity --version`",
         )

@@ -14,6 +14,7 @@ from typing import Final, TextIO
 from m365_identity.checks import Found, Result, Status, walk
 from m365_identity.commands import options
 from m365_identity.commands.output import put
+from m365_identity.words import visible
 
 __all__ = ["add_arguments", "run"]
 
@@ -68,44 +69,38 @@ class _Writer:
     """Writes results as they come: signs and colours on a terminal, words elsewhere."""
 
     def __init__(self, stream: TextIO | None, environ: Mapping[str, str]) -> None:
-        self._encoding = (stream and stream.encoding) or "ascii"
+        encoding = (stream and stream.encoding) or "ascii"
         self._fixed = ""
         is_terminal = stream is not None and stream.isatty() and environ.get("TERM") != "dumb"
         self._is_coloured = is_terminal and not environ.get("NO_COLOR")
-        self._signs = _SIGNS if is_terminal and self._encoding.lower() in ("utf-8", "utf8") else _WORDS
+        self._signs = _SIGNS if is_terminal and encoding.lower() in ("utf-8", "utf8") else _WORDS
 
     def result(self, result: Result) -> None:
         sign = self._signs[result.status]
         if self._is_coloured:
             sign = f"\x1b[{_COLOURS[result.status]}m{sign}\x1b[0m"
-        self._line(f"{result.title.ljust(_TITLE)}  {result.detail}", before=f"{sign} ")
+        put(visible(f"{result.title.ljust(_TITLE)}  {result.detail}"), before=f"{sign} ")
         for number, cause in enumerate(result.causes, 1):
-            self._line(f"      {number}. {cause}")
+            put(visible(f"      {number}. {cause}"))
         self._fix(result)
 
     def summary(self, results: Sequence[Result]) -> None:
         counts = Counter(result.status for result in results)
         told = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
         first = _first(results)
-        self._line("")
+        put("")
         self._fixed = ""
         if first is None:
-            self._line(f"{told}. Every link holds.")
+            put(f"{told}. Every link holds.")
             return
-        self._line(f"{told}. First to {'mend' if first.status is Status.FAIL else 'look at'}: {first.title}")
-        self._line(f"      {first.detail}")
+        put(f"{told}. First to {'mend' if first.status is Status.FAIL else 'look at'}: {first.title}")
+        put(visible(f"      {first.detail}"))
         self._fix(first)
 
     def _fix(self, result: Result) -> None:
         if result.fix and result.fix != self._fixed:
-            self._line(f"      fix: {result.fix}")
+            put(visible(f"      fix: {result.fix}"))
         self._fixed = result.fix
-
-    def _line(self, text: str, *, before: str = "") -> None:
-        """One line, whatever is in `text`: it may come from a certificate or a token."""
-        text = "".join(character if character.isprintable() else " " for character in text)
-        text = text.encode(self._encoding, "backslashreplace").decode(self._encoding)
-        put(f"{before}{text}")
 
 
 def _document(results: Sequence[Result]) -> dict[str, object]:

@@ -14,6 +14,7 @@ from m365_identity.commands.output import put, tell
 from m365_identity.credential import WorkloadIdentityCredential
 from m365_identity.retry import Retry
 from m365_identity.settings import Settings
+from m365_identity.words import visible
 
 __all__ = ["add_arguments", "run"]
 
@@ -81,4 +82,5 @@ def _text(described: Mapping[str, Any]) -> str:
         "audience": described["audience"] or unknown,
         "expires": described["expires"],
     }
-    return "\n".join(f"{name:<12} {value}" for name, value in lines.items())
+    # A name and a role are what somebody in the tenant has called them: they make no line of their own.
+    return "\n".join(f"{name:<12} {visible(value)}" for name, value in lines.items())

@@ -233,6 +233,16 @@ def test_a_hostile_token_adds_nothing_to_the_command() -> None:
     assert json.loads(words[8])["subject"] == "x'; rm -rf ~ #"
 
 
+@pytest.mark.parametrize("code", sorted(ROWS))
+def test_a_hostile_token_writes_no_line_and_no_escape_sequence(code: int) -> None:
+    """Its claims are shown to people, on a terminal and in logs."""
+    hostile = assertion(
+        subject="system:serviceaccount:a:b\x1b[2J\nFix: rm", issuer="x\r\n\x1b]0;", audiences=("\x9b1m",)
+    )
+    advice = advise(refused(code), situation(hostile))
+    assert all(text.isprintable() for text in (advice.meaning, *advice.causes, advice.fix))
+
+
 def test_what_the_emulator_cannot_sign_is_told_as_well(pod: Pod, entra: Entra) -> None:
     """Each of these comes of a true cause, not of a code on demand."""
     pod.federate()

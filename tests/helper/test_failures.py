@@ -1,5 +1,6 @@
 """What an attempt came to, read from answers and exceptions of every kind."""
 
+import base64
 import json
 import socket
 import ssl
@@ -151,6 +152,47 @@ def test_a_token_that_an_answer_echoes_is_taken_out() -> None:
     failure = answer(400, {"error": f"bad {token}", "error_description": f"bad {token} and {token[:30]}"})
     assert failure is not None
     assert (failure.error, failure.description) == ("bad <token>", "bad <token> and <token>")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AADSTS90002: Tenant 'contosocorp.onmicrosoft.com' not found.",
+        "No matching federated identity record found. Issuer: 'https://kubernetes.platform-team.example.com/'",
+        "https://ossrdbms-aad.database.windows.net",
+        "Authentication_Expired.ResourceNotFound.InnerError",
+        "system:serviceaccount:platform-team:terraform.microsoft365.production",
+    ],
+)
+def test_what_has_to_be_compared_is_left_as_it_is(text: str) -> None:
+    """Names of tenants, issuers, hosts and ServiceAccounts have dots as a token has."""
+    assert plain(text) == text
+
+
+@hypothesis.settings(deadline=None)
+@given(st.lists(st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True), max_size=6))
+def test_no_name_of_a_host_is_taken_for_a_token(labels: list[str]) -> None:
+    """Whatever it is made of: a label has at most 63 characters."""
+    name = ".".join(labels)
+    assert plain(name) == name
+
+
+@pytest.mark.parametrize("header", [{"alg": "RS256", "kid": "k" * 43}, {"alg": "none"}])
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_a_token_is_taken_out_however_it_was_written_and_wherever_it_is_cut(
+    header: dict[str, str], separators: tuple[str, str]
+) -> None:
+    """Header, payload and signature go as one; a payload alone goes too."""
+    claims = {"iss": "https://issuer.example", "sub": "system:serviceaccount:shop:terraform", "aud": ["a"], "exp": 1}
+    first, second = (
+        base64.urlsafe_b64encode(json.dumps(part, separators=separators).encode()).decode().rstrip("=")
+        for part in (header, claims)
+    )
+    spaced = base64.urlsafe_b64encode(b"{ " + json.dumps(header).encode()[1:]).decode().rstrip("=")
+    for token in (f"{first}.{second}.{'s' * 342}", f"{spaced}.{second}.{'s' * 342}", f"{first}.{second}", second):
+        for end in (len(token), 40):
+            assert plain(f"bad {token[:end]}, sorry") == "bad <token>, sorry"
+    assert plain(f"{'opaque' * 4}.{'x' * 64}.{'y' * 10}") == "<token>"
 
 
 @hypothesis.settings(deadline=None)

@@ -8,8 +8,8 @@ import pytest
 from m365_identity.checks import Found, Status
 from m365_identity.checks.assertion import audience, issuer, subject
 from m365_identity.checks.lifetime import lifetime
-from m365_identity.checks.words import duration, listed, printable, stamp
 from m365_identity.settings import settings
+from m365_identity.words import duration, listed, printable, stamp
 from tests.helper_commands.doctor_support import NOW, doctor, found, one, write
 from tests.helper_commands.processes import Pod
 

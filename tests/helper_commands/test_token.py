@@ -1,6 +1,7 @@
 """`token` and `whoami`."""
 
 import json
+import re
 import time
 
 import pytest
@@ -87,6 +88,41 @@ def test_whoami_tells_what_the_token_says(commands: Commands) -> None:
         *("tenant_id", "client_id", "application", "object_id", "roles"),
         *("audience", "issuer", "expires_on", "expires"),
     }
+
+
+def test_whoami_writes_nothing_but_its_lines(commands: Commands) -> None:
+    """Names and roles are what somebody in the tenant has called them: no escape sequence, no line of their own."""
+    commands.pod.federate()
+    commands.pod.application.name = "shop\x1b[2J\nroles        Everything"
+    commands.pod.application.roles = ("Read\x1b]0;x\x07", "User.Read.All")
+    text = commands.run("whoami")
+    assert (text.code, len(text.out.splitlines())) == (0, 6)
+    assert re.search(r"[\x00-\x09\x0b-\x1f]", text.out) is None
+    assert json.loads(commands.run("whoami", "-o", "json").out)["application"] == commands.pod.application.name
+
+
+def test_whoami_where_the_encoding_lacks_a_letter(commands: Commands) -> None:
+    """A container without a locale, or with PYTHONIOENCODING: the letter is written as an escape."""
+    commands.pod.federate()
+    commands.pod.application.name = "Möbel"
+    commands.environ["PYTHONIOENCODING"] = "ascii"
+    text = commands.run("whoami")
+    assert (text.code, text.err) == (0, "")
+    assert "(M\\xf6bel)" in text.out
+
+
+@pytest.mark.parametrize("command", ["token", "preflight"])
+def test_a_refusal_cannot_write_to_the_terminal(commands: Commands, command: str) -> None:
+    """What the token says is told with the failure, by standard error."""
+    claims = {"iss": "https://issuer.example/\x1b[2J\nFAIL x", "subject": "system:serviceaccount:shop:\x07"}
+    commands.pod.token_file.write_text(commands.pod.entra.issuer.token(**claims))
+    commands.environ["AZURE_FEDERATED_TOKEN_FILE"] = str(commands.pod.token_file)
+    commands.pod.federate()
+    done = commands.run(command, "--patience", "0")
+    assert done.code == 1
+    assert "AADSTS700211" in done.err
+    assert re.search(r"[\x00-\x09\x0b-\x1f]", done.err) is None
+    assert "\nFAIL x" not in done.err
 
 
 def test_whoami_without_roles(commands: Commands) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["duration", "listed", "printable", "stamp"]
+__all__ = ["cut", "duration", "line", "listed", "printable", "stamp", "visible"]
 
 _LONGEST: Final = 300  # characters of a foreign text
 _AGES: Final = 1e9  # seconds
@@ -35,7 +35,22 @@ def listed(values: Sequence[str], *, most: int = 12) -> str:
     return shown if len(values) <= most else f"{shown} and {len(values) - most} more"
 
 
+def visible(text: object) -> str:
+    """Text from elsewhere with a space for each control character: it cannot write to a terminal, nor a line of its own
+    into a log."""
+    return "".join(character if character.isprintable() else " " for character in str(text))
+
+
+def line(text: object) -> str:
+    """As `visible`, with single spaces."""
+    return " ".join(visible(text).split())
+
+
+def cut(text: str, most: int) -> str:
+    """`text` with three dots for what is beyond `most` characters."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def printable(text: object) -> str:
-    """Text from elsewhere as one line without control characters, cut where it is too long."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."
+    """As `line`, cut where it is too long."""
+    return cut(line(text), _LONGEST)
