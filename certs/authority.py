@@ -126,7 +126,7 @@ def verify(
     if not trusted:
         raise UntrustedLeaf(f"no certificate in the bundle is valid at {now:%Y-%m-%d %H:%M:%SZ}")
     try:
-        verifier = PolicyBuilder().store(Store(trusted)).time(now).build_server_verifier(_subject(name))
+        verifier = PolicyBuilder().store(Store(trusted)).time(now).build_server_verifier(_general_name(name))
         verifier.verify(leaf, list(chain))
     except (VerificationError, ValueError) as error:
         reason = str(error).partition(" (encountered processing")[0].removeprefix("validation failed: ")
@@ -190,14 +190,7 @@ def _common_name(certificate: x509.Certificate) -> str:
     return certificate.subject.rfc4514_string() or "a certificate without subject"
 
 
-def _general_name(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
-
-
-def _subject(name: str) -> x509.DNSName | x509.IPAddress:
+def _general_name(name: str) -> x509.DNSName | x509.IPAddress:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:

@@ -435,8 +435,11 @@ async def test_an_emptied_bundle_is_filled_again(
     assert [r.levelname for r in caplog.records if "someone took out" in r.message] == ["WARNING"]
 
 
-async def test_a_replaced_bundle_keeps_what_is_valid(world: World, replica: Replica) -> None:
-    """The stranger in it stays, what has expired and what is no certificate goes."""
+async def test_a_replaced_bundle_keeps_what_is_valid(
+    world: World, replica: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The stranger in it stays, what has expired and what is no certificate goes; both are counted and logged."""
+    caplog.set_level(logging.INFO)
     stranger = make_authority(now=START, lifetime=60 * DAY).certificate
     expired = make_authority(now=START - 60 * DAY, lifetime=59 * DAY).certificate
     world.set_bundle(
@@ -444,7 +447,9 @@ async def test_a_replaced_bundle_keeps_what_is_valid(world: World, replica: Repl
     )
     await live(world, replica, time=MINUTE)
     assert world.trusted() == {replica.authority, fingerprint(stranger)}
-    assert replica.counts("trust_lost") == (1,)
+    assert replica.counts("trust_lost", "trust_expired") == (1, 1)
+    name = expired.subject.rfc4514_string()
+    assert [r.levelname for r in caplog.records if f"took out {name}" in r.message] == ["INFO"]
 
 
 async def test_a_bundle_in_another_order_is_left_alone(world: World, replica: Replica) -> None:
