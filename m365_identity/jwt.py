@@ -6,6 +6,7 @@ No message holds any part of the token.
 import base64
 import binascii
 import json
+import math
 import re
 from typing import Any, Final
 
@@ -39,7 +40,13 @@ def texts(value: object) -> tuple[str, ...]:
 
 def number(value: object) -> float | None:
     """A claim that should be a time in seconds since the epoch; None if it is not."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        seconds = float(value)
+    except OverflowError:  # an int may have thousands of digits
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def _object(part: str, name: str) -> dict[str, Any]:

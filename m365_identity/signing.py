@@ -115,9 +115,9 @@ class Memory:
         self._failures.pop(key, None)
 
     def fail(self, key: Key, claims: str | None, error: M365IdentityError) -> None:
-        """None was got."""
+        """None was got. A copy is kept: the traceback of what is raised holds the frames of callers, and what is theirs."""
         self.turn = next(self._turns)
-        self._failures[key] = _Failed(error, self.turn, claims)
+        self._failures[key] = _Failed(copy.copy(error), self.turn, claims)
 
 
 def _is_fresh(token: AccessTokenInfo, now: float) -> bool:

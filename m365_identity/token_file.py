@@ -17,11 +17,13 @@ _TRIES: Final = 10
 def read(path: Path) -> str:
     """The token in `path`, without the white space around it. Raises TokenFileError."""
     try:
-        content = _content(path)
+        found = _judged(path, _content(path))
     except OSError as error:
         problem = error
     else:
-        return _token(path, content)
+        if isinstance(found, str):
+            return found
+        raise found
     # Made out here: an AzureError keeps the exception that is being handled where it is made.
     raise _unreadable(path, problem)
 
@@ -43,21 +45,25 @@ def _content(path: Path) -> bytes:
     raise AssertionError("unreachable")
 
 
-def _token(path: Path, content: bytes) -> str:
+def _judged(path: Path, content: bytes) -> str | TokenFileError:
+    """The token, or what is wrong, which is not raised here: a traceback would hold this frame, and it the content.
+
+    What reports errors to a service may send the locals of every frame.
+    """
     if len(content) > _LARGEST:
-        raise _error(path, f"is larger than {_LARGEST // 1024} KiB, which no token is", _LOOK)
+        return _error(path, f"is larger than {_LARGEST // 1024} KiB, which no token is", _LOOK)
     if b"\0" in content or not content.isascii():
-        raise _error(path, "is binary, expected a token", _LOOK)
+        return _error(path, "is binary, expected a token", _LOOK)
     token = content.decode("ascii").strip()
     if not token:
-        raise _error(path, "is empty", _LOOK)
+        return _error(path, "is empty", _LOOK)
     try:
         jwt.claims(token)
     except ValueError as error:
         problem = str(error)
     else:
         return token
-    raise _error(path, f"is not a JWT: {problem}", _LOOK)
+    return _error(path, f"is not a JWT: {problem}", _LOOK)
 
 
 _LOOK: Final = "kubectl get pod POD -o yaml: a projected volume with a serviceAccountToken must be mounted there"

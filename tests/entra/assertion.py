@@ -73,7 +73,7 @@ def read(text: str) -> Presented:
             key_id=None if header.get("kid") is None else _text(header["kid"]),
             text=text,
         )
-    except (jwt.InvalidTokenError, LookupError, TypeError, ValueError):
+    except (jwt.InvalidTokenError, LookupError, TypeError, ValueError, OverflowError):
         raise Refusal(50027) from None
     if presented.algorithm not in ALGORITHMS:
         raise Refusal(5002738, algorithm=presented.algorithm)

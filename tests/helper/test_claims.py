@@ -9,7 +9,7 @@ from m365_identity import access_token, assertion, jwt
 from tests.helper import tokens
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=5,
 )
@@ -85,6 +85,14 @@ def test_what_is_no_token_is_told_without_it(text: str) -> None:
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
     assert len(text) < 8 or text not in str(caught.value)
+
+
+@pytest.mark.parametrize("claim", [10**400, -(10**400), float("nan"), float("inf"), True, "1", None])
+def test_a_time_that_makes_no_sense_is_none(claim: object) -> None:
+    """JSON has numbers without end, and Python's reads NaN and Infinity as well."""
+    found = assertion.decode(tokens.jwt(exp=claim, iat=claim))
+    assert (found.expires, found.issued) == (None, None)
+    assert access_token.decode(tokens.jwt(exp=claim)).expires is None
 
 
 def test_deep_nesting_does_not_break_the_reading() -> None:

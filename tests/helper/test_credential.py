@@ -1,10 +1,13 @@
 """The two credentials: what they give, what they keep, and how many exchanges they make."""
 
 import asyncio
+import contextlib
 import copy
+import gc
 import pickle
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -24,7 +27,7 @@ from m365_identity import (
     aio,
 )
 from tests.entra import Entra
-from tests.helper.support import SCOPE, Kind, Pod, run
+from tests.helper.support import SCOPE, Get, Kind, Pod, run
 
 OTHER = "https://management.azure.com/.default"
 
@@ -248,6 +251,22 @@ def test_a_failure_is_not_kept_for_later_calls(pod: Pod, entra: Entra, kind: Kin
         pod.federate()
         assert get(SCOPE).token
     assert [asked.code for asked in entra.exchanges] == [70025, None]
+
+
+def test_a_failure_keeps_nothing_of_its_caller(pod: Pod, kind: Kind, caplog: pytest.LogCaptureFixture) -> None:
+    """The credential remembers it for those who wait, and not the frames that its traceback holds."""
+    caplog.set_level("CRITICAL", "azure.identity")  # pytest keeps the exceptions that are logged
+
+    def call(get: Get) -> weakref.ref[Pod]:
+        theirs = copy.copy(pod)
+        with contextlib.suppress(ExchangeError):
+            get(SCOPE)
+        return weakref.ref(theirs)
+
+    with pod.credential(kind) as get:
+        theirs = call(get)
+        gc.collect()
+        assert theirs() is None
 
 
 def test_a_renewal_that_hangs_holds_up_one_caller_only(pod: Pod, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from m365_identity import WorkloadIdentityCredential
+from m365_identity import ExchangeError, TokenFileError, WorkloadIdentityCredential
 from tests.entra import Entra
 from tests.helper.support import SCOPE, Kind, Pod
 
@@ -63,7 +63,9 @@ def told(error: BaseException) -> str:
         if id(each) in seen:
             continue
         seen.add(id(each))
-        said += [str(each), repr(each), repr(each.args), repr(vars(each)), *traceback.format_exception(each)]
+        # With the variables of each frame: what reports errors to a service sends them.
+        frames = traceback.TracebackException.from_exception(each, capture_locals=True)
+        said += [str(each), repr(each), repr(each.args), repr(vars(each)), *frames.format()]
         others = (each.__cause__, each.__context__, *vars(each).values())
         waiting += [other for other in others if isinstance(other, BaseException)]
     return "\n".join([*said, pickle.dumps(error).decode("latin-1")])
@@ -95,6 +97,31 @@ def test_no_token_is_told(pod: Pod, entra: Entra, kind: Kind, log: io.StringIO, 
     for secret in secrets:
         assert secret not in said
         assert secret not in logged
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{0}\n{0}", "{0}.{0}", "{0} {0}", "{0}\0", "{0}é", "x" * 65536 + "{0}", "Bearer {0}"],
+    ids=["two", "five-parts", "blank", "nul", "binary", "large", "word"],
+)
+def test_a_file_that_is_no_token_and_has_one_in_it_is_not_told(pod: Pod, kind: Kind, content: str) -> None:
+    """What is in the frames that the exception comes through is told as well, by what sends their variables."""
+    assertion = pod.write()
+    pod.token_file.write_text(content.format(assertion), encoding="utf-8")
+    error = pod.fails(kind)
+    assert isinstance(error, TokenFileError)
+    said = told(error)
+    for secret in parts(assertion):
+        assert secret not in said
+
+
+def test_a_number_without_end_is_no_end_of_the_sign_in(pod: Pod, kind: Kind) -> None:
+    """It is one in the token; Entra judges that, and here its end is not known."""
+    pod.federate()
+    pod.write(exp=10**400)
+    error = pod.fails(kind)
+    assert isinstance(error, ExchangeError)
+    assert error.code == 50027
 
 
 def test_bodies_are_not_logged_for_whoever_asks_for_it(pod: Pod, log: io.StringIO) -> None:

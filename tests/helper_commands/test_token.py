@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from typing import Any
 
 import pytest
 
@@ -114,7 +115,10 @@ def test_whoami_where_the_encoding_lacks_a_letter(commands: Commands) -> None:
 @pytest.mark.parametrize("command", ["token", "preflight"])
 def test_a_refusal_cannot_write_to_the_terminal(commands: Commands, command: str) -> None:
     """What the token says is told with the failure, by standard error."""
-    claims = {"iss": "https://issuer.example/\x1b[2J\nFAIL x", "subject": "system:serviceaccount:shop:\x07"}
+    claims: dict[str, Any] = {
+        "iss": "https://issuer.example/\x1b[2J\nFAIL x",
+        "subject": "system:serviceaccount:shop:\x07",
+    }
     commands.pod.token_file.write_text(commands.pod.entra.issuer.token(**claims))
     commands.environ["AZURE_FEDERATED_TOKEN_FILE"] = str(commands.pod.token_file)
     commands.pod.federate()
