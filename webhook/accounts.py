@@ -123,6 +123,15 @@ class CachedAccounts:
         return account
 
 
+class _Loader(yaml.CSafeLoader):
+    """Dates stay text, possible ones and others, as for kubectl."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 class FileAccounts:
     """ServiceAccounts from YAML files, for machines without a cluster. Read once; all mistakes are told at once."""
 
@@ -141,11 +150,11 @@ class FileAccounts:
         problems: list[str] = []
         for file in files:
             try:
-                documents = list(yaml.load_all(file.read_text(encoding="utf-8"), yaml.CSafeLoader))
+                documents = list(yaml.load_all(file.read_text(encoding="utf-8"), _Loader))
             except OSError as error:
                 problems.append(f"{file}: {error.strerror}")
                 continue
-            except (yaml.YAMLError, UnicodeDecodeError) as error:
+            except (yaml.YAMLError, ValueError) as error:  # the latter for what a tag says and the text is not
                 problems.append(f"{file}: no YAML: {' '.join(str(error).split())}")
                 continue
             for document in documents:

@@ -15,8 +15,10 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
+import yaml
 
 from certs.clock import SystemClock
+from webhook import kubeconfig
 from webhook.accounts import LookupFailed, account_from
 from webhook.identity import Account
 
@@ -65,14 +67,17 @@ class Kube:
     By a kubeconfig, or, without one, by what is mounted into this pod. Entering raises ValueError when that is no good.
     """
 
-    def __init__(self, kubeconfig: Path | None = None) -> None:
-        self._kubeconfig = kubeconfig
+    def __init__(self, path: Path | None = None) -> None:
+        self._kubeconfig = path
         self._client: ApiClient | None = None
         self._ticks = SystemClock().ticks
         self._read_again = 0.0
 
     async def __aenter__(self) -> "Kube":
         configuration = Configuration()
+        mistakes = kubeconfig.problems(self._kubeconfig) if self._kubeconfig else []
+        if mistakes:
+            raise ValueError("; ".join(mistakes))
         try:
             if self._kubeconfig:
                 await config.load_kube_config(
@@ -80,9 +85,9 @@ class Kube:
                 )
             else:
                 self._read_pod(configuration)
-        except (config.ConfigException, OSError) as error:
-            raise ValueError(f"{self}: {error}") from None
-        self._client = ApiClient(configuration)
+            self._client = ApiClient(configuration)
+        except (config.ConfigException, OSError, yaml.YAMLError, ValueError) as error:
+            raise ValueError(f"{self}: {' '.join(str(error).split())}") from None
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -4,7 +4,7 @@ A setting is one line in the table below: `--tenant-id` is also M365WI_TENANT_ID
 """
 
 import argparse
-import re
+import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -13,9 +13,8 @@ from typing import Any, Final
 
 from certs.names import service_names
 from certs.settings import Settings as CertsSettings
-from webhook import names
+from webhook import kubeconfig, names, values
 from webhook.clouds import CLOUDS
-from webhook.identity import is_audience, is_tenant
 from webhook.policy import SCOPES, Policy
 
 SELF_MANAGED: Final = "self-managed"
@@ -24,6 +23,10 @@ DEVELOPMENT: Final = "development"
 CERTIFICATES: Final = (SELF_MANAGED, FILES, DEVELOPMENT)
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
+_VARIABLES: Final = "M365WI_"
+_LISTEN: Final = values.Address("0.0.0.0", 9443)
+_OPS_LISTEN: Final = values.Address("0.0.0.0", 8080)
+
 
 class SettingsError(Exception):
     """Settings that make no sense; `problems` has a line for each."""
@@ -31,17 +34,6 @@ class SettingsError(Exception):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where to listen. Port 0 lets the system choose."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -81,10 +73,10 @@ class Rotation:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that `serve` can be told. certificates: one of CERTIFICATES, or "" for what fits the rest."""
+    """Everything that `serve` can be told. certificates: one of CERTIFICATES; "" for a command that serves none."""
 
-    listen: Address = Address("0.0.0.0", 9443)
-    ops_listen: Address = Address("0.0.0.0", 8080)
+    listen: values.Address = _LISTEN
+    ops_listen: values.Address = _OPS_LISTEN
     accounts: Path | None = None
     kubeconfig: Path | None = None
     tls_cert: Path | None = None
@@ -95,13 +87,14 @@ class Settings:
     policy: Policy = field(default_factory=Policy)
 
     def effective(self) -> dict[str, str]:
-        """Each setting as it is in force, for the log. None of them is secret."""
+        """Each setting that has an effect, as it is in force, for the log. None of them is secret."""
         found: dict[str, str] = {}
         for group in (self, self.policy, self.rotation):
             for each in fields(group):
                 value = getattr(group, each.name)
-                if value is not self.policy and value is not self.rotation:
-                    found[each.name] = _plain(value)
+                if value is self.policy or value is self.rotation or _idle(each.name, self.certificates):
+                    continue
+                found[each.name] = values.plain(value)
         return found
 
 
@@ -121,102 +114,54 @@ class _Option:
 
     @property
     def variable(self) -> str:
-        return "M365WI_" + self.name.upper()
+        return _VARIABLES + self.name.upper()
 
 
-def _address(text: str) -> Address:
-    host, _, port = text.rpartition(":")
-    if not port.isascii() or not port.isdigit() or int(port[:6]) > 65535:
-        raise ValueError("ADDRESS:PORT with a port of at most 65535, such as 0.0.0.0:9443")
-    return Address(host.strip("[]") or "0.0.0.0", int(port))
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, timedelta):
-        return f"{value.total_seconds():g}s"
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return "" if value is None else str(value)
-
-
-def _duration(text: str) -> timedelta:
-    """As Kubernetes and Go write it, with days beside: 14d, 2h30m, 90s, 250ms."""
-    parts = re.findall(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)(ms|d|h|m|s)", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError("a duration such as 14d, 2h30m or 90s")
-    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-    return timedelta(seconds=sum(float(number) * units[unit] for number, unit in parts))
-
-
-def _names(text: str) -> tuple[str, ...]:
-    parts = tuple(part.strip() for part in text.split(","))
-    if not all(re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", part) for part in parts):
-        raise ValueError("DNS names or IP addresses, separated by commas")
-    return parts
-
-
-def _path(text: str) -> Path:
-    path = Path(text)
-    if not path.exists():
-        raise ValueError("a path that exists")
+def _kubeconfig(text: str) -> Path:
+    path = values.path(text)
+    problems = kubeconfig.problems(path)
+    if problems:
+        raise SettingsError(problems)
     return path
 
 
-def _matching(check: Callable[[str], bool], expected: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if not check(text):
-            raise ValueError(expected)
-        return text
-
-    return parse
-
-
-def _one_of(allowed: Iterable[str]) -> Callable[[str], str]:
-    choices = tuple(allowed)
-    return _matching(choices.__contains__, "one of " + ", ".join(choices))
-
-
-_LABEL: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
-_tenant = _matching(is_tenant, "the tenant's GUID or domain")
-_audience = _matching(is_audience, "an audience of at most 600 characters without spaces")
-# What a container runtime takes: [HOST[:PORT]/]PATH[:TAG][@DIGEST].
-_image = _matching(
-    lambda text: re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._:/-]{0,400}(@sha256:[0-9a-f]{64})?", text) is not None,
-    "an image such as registry.example.com/m365-workload-identity:1.2.3",
-)
-_namespace = _matching(lambda text: re.fullmatch(_LABEL, text) is not None, "a namespace's name")
-_object_name = _matching(lambda text: re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", text) is not None, "an object's name")
-
 _OPTIONS: Final = (
-    _Option("listen", "ADDRESS:PORT", "where kube-apiserver calls, with TLS (0.0.0.0:9443)", _address),
-    _Option("ops_listen", "ADDRESS:PORT", "where probes and metrics are read, without TLS (0.0.0.0:8080)", _address),
-    _Option("accounts", "PATH", "ServiceAccounts from a YAML file or a folder of them, instead of a cluster", _path),
-    _Option("kubeconfig", "PATH", "the cluster to ask for ServiceAccounts (the one this pod runs in)", _path),
-    _Option("tls_cert", "PATH", "certificate chain to serve (one of its own, for development)", _path),
-    _Option("tls_key", "PATH", "its private key (in the same file)", _path),
-    _Option("certificates", "MODE", f"{', '.join(CERTIFICATES)} (by what else is given)", _one_of(CERTIFICATES)),
-    _Option("secret", "NAME", f"where the self-managed CA is kept ({names.DEFAULT_SECRET})", _object_name),
-    _Option("service", "NAME", f"by which kube-apiserver calls ({names.DEFAULT_SERVICE})", _object_name),
+    _Option("listen", "ADDRESS:PORT", "where kube-apiserver calls, with TLS (0.0.0.0:9443)", values.address),
     _Option(
-        "configuration", "NAME", f"webhook configuration to trust us ({names.DEFAULT_CONFIGURATION})", _object_name
+        "ops_listen", "ADDRESS:PORT", "where probes and metrics are read, without TLS (0.0.0.0:8080)", values.address
     ),
-    _Option("extra_names", "NAMES", "more names and addresses that the certificate is good for", _names),
-    _Option("ca_lifetime", "DURATION", "of the self-managed CA, renewed at two thirds (730d)", _duration),
-    _Option("leaf_lifetime", "DURATION", "of each replica's certificate, renewed at two thirds (14d)", _duration),
-    _Option("interval", "DURATION", "between two looks at Secret and configuration (30s)", _duration),
-    _Option("settle", "DURATION", "for which a new CA is published before it signs (120s)", _duration),
-    _Option("skew", "DURATION", "by which clocks may differ (1h)", _duration),
-    _Option("log_level", "LEVEL", f"{', '.join(LOG_LEVELS)} (info)", _one_of(LOG_LEVELS)),
-    _Option("scope", "SCOPE", f"{', '.join(SCOPES)} (pod-label)", _one_of(SCOPES), policy=True),
-    _Option("tenant_id", "TENANT", "for ServiceAccounts that name none: GUID or domain", _tenant, policy=True),
-    _Option("cloud", "CLOUD", f"{', '.join(CLOUDS)} (public)", _one_of(CLOUDS), policy=True),
-    _Option("audience", "AUDIENCE", "of every token (by cloud)", _audience, policy=True),
-    _Option("helper_image", "IMAGE", "that preflight and token-endpoint run in (none)", _image, policy=True),
+    _Option(
+        "accounts", "PATH", "ServiceAccounts from a YAML file or a folder of them, instead of a cluster", values.path
+    ),
+    _Option("kubeconfig", "PATH", "the cluster to ask for ServiceAccounts (the one this pod runs in)", _kubeconfig),
+    _Option("tls_cert", "PATH", "certificate chain to serve (one of its own, for development)", values.path),
+    _Option("tls_key", "PATH", "its private key (in the same file)", values.path),
+    _Option("certificates", "MODE", f"{', '.join(CERTIFICATES)} (by what else is given)", values.one_of(CERTIFICATES)),
+    _Option("secret", "NAME", f"where the self-managed CA is kept ({names.DEFAULT_SECRET})", values.object_name),
+    _Option("service", "NAME", f"by which kube-apiserver calls ({names.DEFAULT_SERVICE})", values.object_name),
+    _Option(
+        "configuration",
+        "NAME",
+        f"webhook configuration to trust us ({names.DEFAULT_CONFIGURATION})",
+        values.object_name,
+    ),
+    _Option("extra_names", "NAMES", "more names and addresses that the certificate is good for", values.hosts),
+    _Option("ca_lifetime", "DURATION", "of the self-managed CA, renewed at two thirds (730d)", values.duration),
+    _Option("leaf_lifetime", "DURATION", "of each replica's certificate, renewed at two thirds (14d)", values.duration),
+    _Option("interval", "DURATION", "between two looks at Secret and configuration (30s)", values.duration),
+    _Option("settle", "DURATION", "for which a new CA is published before it signs (120s)", values.duration),
+    _Option("skew", "DURATION", "by which clocks may differ (1h)", values.duration),
+    _Option("log_level", "LEVEL", f"{', '.join(LOG_LEVELS)} (info)", values.one_of(LOG_LEVELS)),
+    _Option("scope", "SCOPE", f"{', '.join(SCOPES)} (pod-label)", values.one_of(SCOPES), policy=True),
+    _Option("tenant_id", "TENANT", "for ServiceAccounts that name none: GUID or domain", values.tenant, policy=True),
+    _Option("cloud", "CLOUD", f"{', '.join(CLOUDS)} (public)", values.one_of(CLOUDS), policy=True),
+    _Option("audience", "AUDIENCE", "of every token (by cloud)", values.audience, policy=True),
+    _Option("helper_image", "IMAGE", "that preflight and token-endpoint run in (none)", values.image, policy=True),
     _Option(
         "own_namespace",
         "NAMESPACE",
         f"where the webhook runs; pods there are left alone ({names.DEFAULT_NAMESPACE})",
-        _namespace,
+        values.namespace,
         policy=True,
     ),
 )
@@ -233,6 +178,7 @@ def read_settings(flags: argparse.Namespace, environ: Mapping[str, str]) -> Sett
     """The settings in force: the flag, else the variable, else the default. Raises SettingsError with every problem."""
     problems: list[str] = []
     found: dict[str, Any] = {}
+    sources: dict[str, str] = {}
     unread: set[str] = set()
     for option in _OPTIONS:
         if not hasattr(flags, option.name):
@@ -242,11 +188,16 @@ def read_settings(flags: argparse.Namespace, environ: Mapping[str, str]) -> Sett
             text, source = environ.get(option.variable, ""), option.variable
             if not text.strip():
                 continue
+        sources[option.name] = source
         try:
             found[option.name] = option.parse(text.strip())
         except ValueError as error:
             problems.append(f'{source} is "{text}", expected {error}')
             unread.add(option.name)
+        except SettingsError as error:  # what the setting names has mistakes of its own
+            problems += [f"{source}: {problem}" for problem in error.problems]
+            unread.add(option.name)
+    problems += [f"{name} is no setting: is {meant} meant?" for name, meant in _unknown(environ).items() if meant]
     if "accounts" in found and "kubeconfig" in found:
         problems.append(
             "--accounts and --kubeconfig exclude each other: ServiceAccounts come from files or from a cluster"
@@ -259,14 +210,62 @@ def read_settings(flags: argparse.Namespace, environ: Mapping[str, str]) -> Sett
         problems.append(f"--tls-cert is given, but --certificates is {found['certificates']}: leave one of them out")
     if "tls_key" in found and "tls_cert" not in found:
         problems.append("--tls-key is given without --tls-cert")
+    listen, ops_listen = found.get("listen", _LISTEN), found.get("ops_listen", _OPS_LISTEN)
+    if not unread & {"listen", "ops_listen"} and _overlap(listen, ops_listen):
+        problems.append("--listen and --ops-listen are one and the same port: give each its own")
     # Where one cannot be read the default stands in, with which the others may not fit together.
+    if hasattr(flags, "certificates") and not unread & {"certificates", "tls_cert", "accounts"}:
+        found["certificates"] = mode = _mode(found, environ)
+        idle = [source for name, source in sources.items() if _idle(name, mode)]
+        fix = f"leave it out, or set --certificates {SELF_MANAGED}"
+        problems += [f"{source} has no effect, because certificates are {mode}: {fix}" for source in idle]
     policy = Policy(**_of(Policy, found))
     rotation = Rotation(**_of(Rotation, found))
-    if not unread & {each.name for each in fields(Rotation)}:
+    if not unread & _ROTATION and found.get("certificates", SELF_MANAGED) == SELF_MANAGED:
         problems += _contradictions(rotation, policy.own_namespace)
     if problems:
         raise SettingsError(problems)
     return Settings(**_of(Settings, found), policy=policy, rotation=rotation)
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """The variables that look like settings and are none of this version; one that is misspelt is refused instead."""
+    return [name for name, meant in _unknown(environ).items() if not meant]
+
+
+def _unknown(environ: Mapping[str, str]) -> dict[str, str]:
+    """Each variable that is no setting, with the one that it is a misspelling of, or ""."""
+    options = {option.name: option for option in _OPTIONS}
+    found = {}
+    for variable in sorted(environ):
+        name = variable.removeprefix(_VARIABLES).lower()
+        if variable.startswith(_VARIABLES) and name not in options and environ[variable].strip():
+            close = difflib.get_close_matches(name, options, n=1, cutoff=0.8)
+            found[variable] = options[close[0]].variable if close else ""
+    return found
+
+
+def _mode(found: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """Where the certificate comes from: what is said, else given files, else the cluster of this pod, else nowhere."""
+    if "certificates" in found:
+        return str(found["certificates"])
+    if "tls_cert" in found:
+        return FILES
+    return SELF_MANAGED if is_pod(environ) and "accounts" not in found else DEVELOPMENT
+
+
+def _idle(name: str, certificates: str) -> bool:
+    """Whether the setting has no effect on certificates of that mode."""
+    if name == "extra_names" and certificates == DEVELOPMENT:
+        return False
+    return name in _ROTATION and certificates in (FILES, DEVELOPMENT)
+
+
+def _overlap(one: values.Address, other: values.Address) -> bool:
+    """Whether two sockets would want the same port of the same address."""
+    everywhere = ("0.0.0.0", "::")
+    hosts = (one.host, other.host)
+    return one.port == other.port != 0 and (one.host == other.host or any(host in everywhere for host in hosts))
 
 
 def is_pod(environ: Mapping[str, str]) -> bool:
@@ -280,6 +279,9 @@ def _contradictions(rotation: Rotation, namespace: str) -> list[str]:
     except ValueError as error:
         return str(error).split("; ")
     return []
+
+
+_ROTATION: Final = frozenset(each.name for each in fields(Rotation))
 
 
 def _of(group: type[Any], found: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -177,6 +178,20 @@ def test_the_settings_in_force_are_logged_at_the_start(webhook: Running, account
     assert first["settings"]["tenant_id"] == "contoso.com"
     assert first["settings"]["accounts"] == str(accounts)
     assert first["settings"]["cloud"] == "public"
+    assert first["settings"]["certificates"] == "files"
+    assert "settle" not in first["settings"], "it is not in force"
+
+
+def test_a_variable_that_is_no_setting_is_logged(
+    accounts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be one of another version, or of a Service of that name, so it is no reason not to start."""
+    monkeypatch.setenv("M365WI_SERVICE_HOST", "10.0.0.1")
+    with running(tmp_path, ["--accounts", str(accounts)]) as it:
+        lines = [json.loads(line) for line in it.log.read_text().splitlines()]
+    told = [line for line in lines if line.get("variable") == "M365WI_SERVICE_HOST"]
+    assert [line["level"] for line in told] == ["warning"]
+    assert "no setting of this version" in told[0]["message"]
 
 
 def test_memory_stays_under_ninety_mebibytes(webhook: Running) -> None:
@@ -216,9 +231,82 @@ def test_every_wrong_setting_is_told_at_once(tmp_path: Path) -> None:
 def test_a_setting_that_cannot_be_read_contradicts_nothing(tmp_path: Path) -> None:
     """A leaf of 900 days is too long for the default authority, and may be right for the one that was meant."""
     (line,) = serve(
-        *("--ca-lifetime", "3y", "--leaf-lifetime", "900d", "--kubeconfig", str(tmp_path))
+        *("--ca-lifetime", "3y", "--leaf-lifetime", "900d", "--accounts", str(tmp_path)),
+        *("--certificates", "self-managed"),
     ).stderr.splitlines()
     assert '--ca-lifetime is "3y"' in line
+
+
+def test_a_kubeconfig_that_is_no_good_is_a_wrong_setting_like_any_other(tmp_path: Path) -> None:
+    """Told with the rest before anything is started, wherever it came from."""
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text("clusters: []")
+    done = serve("--cloud", "nebula", environment={"M365WI_KUBECONFIG": str(kubeconfig)})
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"python -m webhook serve: M365WI_KUBECONFIG: {kubeconfig}: current-context is missing "
+        "(kubectl config use-context NAME)",
+        'python -m webhook serve: --cloud is "nebula", expected one of public, gcc, gcchigh, dod, china, ex, rx',
+    ]
+
+
+def test_an_address_that_is_not_this_machines_is_told(accounts: Path) -> None:
+    """Neither a name that nobody knows nor somebody else's address is tried again and again."""
+    done = serve(
+        *("--accounts", str(accounts), "--listen", "nosuchhost.invalid:9443", "--ops-listen", "192.0.2.1:8080"),
+    )
+    assert done.returncode == 2
+    first, second = done.stderr.splitlines()
+    assert '--listen is "nosuchhost.invalid:9443", expected an address of this machine to listen on (' in first
+    assert '--ops-listen is "192.0.2.1:8080", expected an address of this machine to listen on (' in second
+
+
+@pytest.mark.parametrize(
+    ("listen", "ops_listen"), [("127.0.0.1:9000", "127.0.0.1:9000"), ("0.0.0.0:9000", "127.0.0.1:9000")]
+)
+def test_one_port_is_not_two(accounts: Path, listen: str, ops_listen: str) -> None:
+    """A server would wait for itself to go away."""
+    done = serve("--accounts", str(accounts), "--listen", listen, "--ops-listen", ops_listen)
+    assert done.returncode == 2
+    assert "--listen and --ops-listen are one and the same port: give each its own" in done.stderr
+
+
+def test_a_port_that_somebody_still_has_is_no_wrong_setting() -> None:
+    """A predecessor may be about to end, and the server waits for that."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = serve("--accounts", "/does/not/exist", "--listen", address)
+    assert "--listen" not in done.stderr
+
+
+def test_a_variable_that_is_misspelt_is_told() -> None:
+    """Otherwise its pods would go without what it was to give them."""
+    done = serve(environment={"M365WI_TENNANT_ID": "contoso.com", "M365WI_LEAF_LIFETIMES": "1d", "M365WI_CLUOD": ""})
+    assert done.returncode == 2
+    assert "M365WI_TENNANT_ID is no setting: is M365WI_TENANT_ID meant?" in done.stderr
+    assert "M365WI_LEAF_LIFETIMES is no setting: is M365WI_LEAF_LIFETIME meant?" in done.stderr
+    assert "M365WI_CLUOD" not in done.stderr, "it is empty"
+
+
+def test_what_has_no_effect_is_told(accounts: Path) -> None:
+    """Nobody rotates a certificate for development; but names, it takes."""
+    done = serve(
+        *("--accounts", str(accounts), "--certificates", "development", "--ca-lifetime", "700d"),
+        *("--extra-names", "localhost"),
+        environment={"M365WI_SETTLE": "5s"},
+    )
+    assert done.returncode == 2
+    fix = "has no effect, because certificates are development: leave it out, or set --certificates self-managed"
+    assert done.stderr.splitlines() == [
+        f"python -m webhook serve: {name} {fix}" for name in ("--ca-lifetime", "M365WI_SETTLE")
+    ]
+
+
+def test_names_have_no_effect_on_a_certificate_from_files(accounts: Path) -> None:
+    """It has those that it was made with."""
+    done = serve("--accounts", str(accounts), "--tls-cert", str(accounts), "--extra-names", "localhost")
+    assert done.returncode == 2
+    assert "--extra-names has no effect, because certificates are files" in done.stderr
 
 
 def test_a_flag_wins_over_the_environment(accounts: Path, tmp_path: Path) -> None:

@@ -463,6 +463,30 @@ def test_all_mistakes_of_files_are_told_at_once(tmp_path: Path) -> None:
     assert "azure.workload.identity/tenant-id is 7, expected a string: put it in quotes" in found
 
 
+async def test_a_date_is_text_whether_there_is_such_a_day(tmp_path: Path) -> None:
+    """As kubectl reads it, so what is wrong with it is said where it matters."""
+    file = tmp_path / "accounts.yaml"
+    file.write_text(
+        ACCOUNT + "    m365.workload.identity/tenant-id: 2026-99-99\n    azure.workload.identity/x: 2026-01-01\n"
+    )
+    found = await got(FileAccounts.read(file))
+    assert found
+    assert found.annotations[names.TENANT_ID] == "2026-99-99"
+    assert found.annotations["azure.workload.identity/x"] == "2026-01-01"
+
+
+def test_text_that_is_not_what_its_tag_says_is_told_with_its_file(tmp_path: Path) -> None:
+    """And hides nothing of the next file."""
+    (tmp_path / "a.yaml").write_text("number: !!int many")
+    (tmp_path / "b.yaml").write_text("kind: [")
+    with pytest.raises(ValueError) as caught:
+        FileAccounts.read(tmp_path)
+    assert [line.split(": ")[:2] for line in str(caught.value).split("; ")] == [
+        [f"{tmp_path / 'a.yaml'}", "no YAML"],
+        [f"{tmp_path / 'b.yaml'}", "no YAML"],
+    ]
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     """By its name and the system's reason."""
     with pytest.raises(ValueError, match=r"none\.yaml: No such file or directory"):

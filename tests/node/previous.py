@@ -1,7 +1,7 @@
 """The release before this one, whose replicas this one meets in an upgrade: its source and its manifests, out of git.
 
-That is the newest tag `v…` below this commit; before there is one, the commit that brought the Dockerfile. Where git has
-neither, as in a shallow clone, this commit stands in for it, and that is said.
+That is the newest tag `v…` below this commit; before there is one, the commit that brought the Dockerfile. Where git
+has neither, as in a shallow clone, this commit stands in for it, and that is said.
 """
 
 from __future__ import annotations
