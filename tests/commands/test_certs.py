@@ -1,17 +1,24 @@
 """`python -m webhook certs`, on a real cluster whose webhook keeps its own certificates."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from certs.authority import make_authority, make_leaf
+from certs.store import State
 from demo.server import Running, running
 from tests.cluster.cluster import Cluster
 from tests.cluster.processes import wait_until
 from tests.cluster.registration import CONFIGURATIONS, configuration
+from tests.cluster.relay import Cut, relay
+from webhook.commands.certs import _leaf_renewed
+from webhook.settings import Rotation
 
 NAMESPACE = "certs-command"
 CONFIGURATION = "certs-command"
@@ -57,6 +64,60 @@ def test_it_shows_the_ca_whom_the_cluster_trusts_and_what_is_served(control_plan
     assert "caBundle of labelled.m365.workload.identity" in done.stdout
     assert "trusted by every caBundle" in done.stdout
     assert "PRIVATE KEY" not in done.stdout + done.stderr
+
+
+def test_it_shows_when_each_is_renewed(control_plane: Cluster, webhook: Running) -> None:
+    """At two thirds of a life that began when it was signed, which no NotBefore says."""
+    done = certs(control_plane, "-o", "json", "--connect", f"127.0.0.1:{webhook.port}")
+    rows = json.loads(done.stdout)["rows"]
+    for place, days in (("Secret", 730), ("127.0.0.1", 14)):
+        (row,) = (row for row in rows if row["place"].startswith(place) and row["renewed"])
+        renewed, expires = (datetime.fromisoformat(row[each]) for each in ("renewed", "expires"))
+        assert abs(expires - renewed - timedelta(days=days) / 3) < timedelta(seconds=2)
+        assert abs(expires - datetime.now(UTC) - timedelta(days=days)) < timedelta(minutes=3)
+
+
+@pytest.mark.parametrize(
+    ("age", "renewed"),
+    [
+        (timedelta(days=300), "2030-01-10T08:00:00Z"),
+        (timedelta(days=717), ""),  # it ends with its authority, so nobody knows when it was signed
+    ],
+)
+def test_a_fresh_leaf_of_an_old_ca_is_renewed_late(age: timedelta, renewed: str) -> None:
+    """It begins when its CA does, and that says nothing."""
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    authority = make_authority(now=now - age, lifetime=timedelta(days=730))
+    leaf = make_leaf(authority, names=["a"], now=now, lifetime=timedelta(days=14)).certificate
+    state = State(current=authority.certificate)
+    assert _leaf_renewed(leaf, state, Rotation().certs("m365")) == renewed
+    assert _leaf_renewed(leaf, State(), Rotation().certs("m365")) == ""
+
+
+def test_the_cluster_is_found_as_kubectl_finds_it(control_plane: Cluster, webhook: Running) -> None:
+    """By $KUBECONFIG, without a flag; and where there is none, that is told."""
+    command = [sys.executable, "-m", "webhook", "certs", *FLAGS]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "M365WI"))}
+    for extra, code in (({"KUBECONFIG": str(control_plane.kubeconfig)}, 0), ({"HOME": "/nowhere"}, 2)):
+        done = subprocess.run(
+            command, env={**environment, **extra}, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+    assert "set KUBECONFIG" in done.stderr
+
+
+def test_a_rotation_without_answer_is_not_denied(control_plane: Cluster, webhook: Running, tmp_path: Path) -> None:
+    """It may have happened: the Secret says so, and it has."""
+    before = control_plane.api.get(SECRET).expect().json["metadata"]["resourceVersion"]
+
+    def swallowed(method: str, _path: str, _body: bytes) -> Cut | None:
+        return (lambda moment, _status: moment == "after") if method == "PUT" else None
+
+    with relay(control_plane.kubeconfig, tmp_path, swallowed) as kubeconfig:
+        done = certs(control_plane, "rotate", kubeconfig=kubeconfig)
+    assert done.returncode == 1
+    assert "Whether it was rotated is not known" in done.stderr
+    assert control_plane.api.get(SECRET).expect().json["metadata"]["resourceVersion"] != before
 
 
 def test_the_ca_can_be_rotated(control_plane: Cluster, webhook: Running) -> None:
