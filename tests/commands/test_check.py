@@ -9,16 +9,20 @@ from typing import Any
 import pytest
 
 from certs.authority import make_authority
+from tests.chart.manifests import PLAIN
 from tests.cluster.registration import Scope, configuration
 from tests.commands.live import run
 from webhook.checks import accounts, asking, installation, pods, refusals, registration, workloads
+from webhook.checks.given import Given
 from webhook.checks.installation import Installation, Replica
 from webhook.checks.refusals import Kind, classify
 from webhook.checks.registration import Registration, registrations, selected
 from webhook.commands import reports
 from webhook.findings import Finding, Status, fail, ok, skip, warn
-from webhook.identity import Account
+from webhook.identity import Account, read
 from webhook.policy import SCOPES, Policy
+from webhook.review import Request
+from webhook.variables import missing
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 EARLIER, LATER = "2026-07-01T10:00:00Z", "2026-07-01T11:00:00Z"
@@ -162,6 +166,88 @@ def test_the_scope_is_read_off_the_selectors(scope: Scope) -> None:
     assert the_registration(scope, service=("m365-workload-identity-system", "m365-workload-identity")).scope == scope
 
 
+def narrowed(scope: Scope, *, annotated: bool = False) -> Registration:
+    """Our configuration with selectors of the platform engineer's own beside the chart's."""
+    document = configuration("https://127.0.0.1:1/mutate", b"", scope=scope)
+    document["metadata"]["annotations"] = {registration.SCOPE_ANNOTATION: scope} if annotated else {}
+    for entry in document["webhooks"]:
+        entry["namespaceSelector"].setdefault("matchLabels", {})["stage"] = "test"
+        entry["objectSelector"].setdefault("matchLabels", {})["team"] = "shop"
+    (found,) = registrations([document], service=SERVICE)
+    return found
+
+
+@pytest.mark.parametrize("annotated", [True, False], ids=["as the chart says", "by our own labels"])
+@pytest.mark.parametrize("scope", SCOPES)
+def test_the_scope_is_the_same_when_selectors_are_narrowed(scope: Scope, annotated: bool) -> None:
+    """webhook.namespaceSelector and webhook.objectSelector take nothing of what the webhook is told."""
+    assert narrowed(scope, annotated=annotated).scope == scope
+
+
+def test_the_scope_that_the_chart_says_is_one() -> None:
+    """Somebody else's annotation of that name is not believed."""
+    document = configuration("https://127.0.0.1:1/mutate", b"", scope="cluster")
+    document["metadata"]["annotations"] = {registration.SCOPE_ANNOTATION: "all"}
+    assert registrations([document], service=SERVICE)[0].scope == "cluster"
+
+
+def test_a_pod_that_is_to_be_taken_has_the_labels_that_the_selectors_want() -> None:
+    """Else an installation that is narrowed on purpose would be called broken."""
+    found, stage = narrowed("cluster"), {"stage": "test"}
+    assert found.labelled() == {USE: "true", "team": "shop"}
+    assert registration.unselected(found, "shop", stage, own_namespace="own") is None
+    assert found.unlabelled("shop", stage) == {"team": "shop"}
+    assert found.unlabelled("shop", {}) is None
+    assert narrowed("pod-label").unlabelled("shop", stage) is None
+    assert "scope cluster, only pods that have team=shop, too." in registration.present(found).detail
+    assert "scope cluster." in registration.present(the_registration("cluster")).detail
+
+
+def test_a_namespace_that_is_left_out_is_told_with_its_label() -> None:
+    """It may be a roll-out in stages: nothing has to be put back."""
+    found = registration.unselected(narrowed("cluster"), "shop", {}, own_namespace="own")
+    assert found is not None
+    assert "kubectl label --overwrite namespace shop stage=test; or change webhook.namespaceSelector" in found.fix
+    excluded = the_registration(
+        namespaceSelector={
+            "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["shop"]}]
+        }
+    )
+    found = registration.unselected(excluded, "shop", {}, own_namespace="own")
+    assert found is not None
+    assert found.fix.startswith("if it is to be taken: change webhook.namespaceSelector or webhook.excludedNamespaces")
+
+
+@pytest.mark.parametrize(
+    ("labels", "put"),
+    [
+        ({USE: "true"}, "put team=shop into spec.template.metadata.labels; or change webhook.objectSelector"),
+        ({}, "put team=shop into spec.template.metadata.labels; or change webhook.objectSelector"),
+        ({USE: "true", "team": "shop"}, ""),
+        ({"team": "shop"}, ""),
+    ],
+)
+def test_a_workload_that_a_selector_leaves_out_is_told_the_label(labels: dict[str, str], put: str) -> None:
+    """The platform engineer's, not ours."""
+    found, stage = narrowed("cluster"), {"stage": "test"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app"}]}}
+    kind, name = workloads.kind_and_name("deployment/web")
+    workload = workloads.Workload(kind, "shop", name, {"metadata": {"name": name}, "spec": {"template": template}})
+    account = Account("shop", "default", {"azure.workload.identity/client-id": CLIENT})
+    (said,) = workloads.findings(workload, account, stage, Policy(scope="cluster"), found)
+    assert said.fix.startswith(put)
+    assert said.status is (Status.FAIL if put else Status.OK)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_what_puts_things_back_is_of_the_scope(scope: Scope) -> None:
+    """The manifests of another one would change it, and those of any scope have another image."""
+    said = registration.restore(the_registration(scope))
+    assert f"kubectl apply -f manifests/{PLAIN[scope]} with your image in it" in said
+    assert "helm upgrade with your values" in said
+    assert "or that of your scope" in registration.restore(None)
+
+
 def test_an_entry_is_ours_by_its_service_too() -> None:
     """Someone renamed it; a configuration of somebody else's is left alone."""
     document = configuration("https://x/", b"")
@@ -192,8 +278,7 @@ def test_selectors_are_read_as_kube_apiserver_does(
 ) -> None:
     """For each scope's own entries."""
     found = the_registration(scope)
-    unselected = registration.unselected(found, labels, "shop", namespace_labels, own_namespace="own")
-    assert (unselected is None) is taken
+    assert (found.taking(labels, "shop", namespace_labels) is not None) is taken
 
 
 @pytest.mark.parametrize(
@@ -291,6 +376,24 @@ def test_kinds_are_spelled_as_for_kubectl(text: str, kind: str) -> None:
     assert workloads.kind_and_name(text)[0].name == kind
 
 
+def test_a_stateful_sets_pod_has_the_volumes_of_its_claims() -> None:
+    """As its controller makes them: its template mounts what it does not have. A volume of that name is replaced."""
+    template = {
+        "spec": {
+            "containers": [{"name": "app", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}],
+            "volumes": [{"name": "work", "emptyDir": {}}, {"name": "data", "emptyDir": {}}],
+        }
+    }
+    claims = [{"metadata": {"name": "data"}, "spec": {}}]
+    spec = {"template": template, "volumeClaimTemplates": claims, "ordinals": {"start": 3}}
+    kind, name = workloads.kind_and_name("sts/db")
+    pod = workloads.Workload(kind, "shop", name, {"metadata": {"name": name}, "spec": spec}).pod
+    assert pod["spec"]["volumes"] == [
+        {"name": "data", "persistentVolumeClaim": {"claimName": "data-db-3"}},
+        {"name": "work", "emptyDir": {}},
+    ]
+
+
 def test_wrong_usage_is_told_all_at_once(tmp_path: Path) -> None:
     """Exit code 2, a line for each mistake."""
     done = run("check", "-n", "A b", "--service-account", "..", "--workload", "service/web", "--own-namespace", "_")
@@ -332,7 +435,9 @@ INJECTED = {
     "AZURE_CLIENT_ID": CLIENT,
     "M365_TENANT_ID": "contoso.com",
     "AZURE_TENANT_ID": "contoso.com",
+    "M365_AUTH_METHOD": "workload_identity",
     "M365_CLOUD": "gcchigh",
+    "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.us/",
 }
 
 
@@ -341,7 +446,8 @@ def looked(
     annotations: Mapping[str, str] | None = None,
     annotated: str = EARLIER,
     scope: Scope = "pod-label",
-    own: Mapping[str, frozenset[str]] | None = None,
+    own: pods.Own | None = None,
+    new: Given | None = None,
 ) -> list[Finding]:
     """What is said of pods of shop/terraform."""
     given = {"azure.workload.identity/client-id": CLIENT} if annotations is None else annotations
@@ -352,14 +458,17 @@ def looked(
         namespace_labels={"m365.workload.identity/inject": "true"},
         policy=Policy(scope=scope),
         own=own,
+        new=new,
     )
     return [*pods.findings(running, expected, "X", None)]
 
 
 def test_pods_that_have_what_a_new_one_would_get_are_well() -> None:
-    """What the webhook's own settings fill in, tenant and cloud, is not known here and not compared."""
+    """What the webhook's own settings fill in, tenant and cloud, is not compared where no new pod shows it; said so."""
     (found,) = looked(the_pod(variables=INJECTED), the_pod("web-2", variables=INJECTED))
-    assert found == ok("pods", "2 pods of X, with what a new one would get.")
+    assert found == ok("pods", "2 pods of X, with all that the annotations decide.")
+    (found,) = looked(the_pod(variables=INJECTED), new=Given(INJECTED))
+    assert found == ok("pods", "1 pod of X, with what a new one would get.")
 
 
 @pytest.mark.parametrize(
@@ -386,10 +495,114 @@ def test_pods_older_than_an_annotation_are_told_by_the_variable(annotations: dic
     assert found.pods == ("web-1",)
 
 
+def with_token(pod: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """The pod with the volume and the mount that the webhook adds; changed: of its token."""
+    token = {
+        "audience": "api://AzureADTokenExchange",
+        "expirationSeconds": 3600,
+        "path": "azure-identity-token",
+        **changed,
+    }
+    volume = {"name": "azure-identity-token", "projected": {"sources": [{"serviceAccountToken": token}]}}
+    mount = {"name": "azure-identity-token", "mountPath": "/var/run/secrets/azure/tokens"}
+    (container,) = pod["spec"]["containers"]
+    container["volumeMounts"] = [mount]
+    return {**pod, "spec": {**pod["spec"], "volumes": [volume]}}
+
+
+NEW = Given(INJECTED, "api://AzureADTokenExchange")
+NOTHING = pods.Own({}, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("annotations", "changed", "new", "why"),
+    [
+        ({"m365.workload.identity/audience": "api://mine"}, {}, None, "is for api://AzureADTokenExchange and not for"),
+        ({}, {"audience": "api://mine"}, NEW, "their token is for api://mine and not for api://AzureADTokenExchange"),
+        ({"azure.workload.identity/service-account-token-expiration": "7200"}, {}, None, "lives 3600 s and not 7200 s"),
+        ({}, {"expirationSeconds": 7200}, None, "their token lives 7200 s and not 3600 s"),
+    ],
+    ids=["audience", "an audience that was taken away", "expiration", "an expiration that was taken away"],
+)
+def test_pods_older_than_an_annotation_are_told_by_the_token(
+    annotations: dict[str, str], changed: dict[str, Any], new: Given | None, why: str
+) -> None:
+    """What the annotations say of it is in the volume; where there is no template, somebody may have written it."""
+    given = {"azure.workload.identity/client-id": CLIENT, **annotations}
+    pod = with_token(the_pod(variables=INJECTED), **changed)
+    (found,) = looked(pod, annotations=given, own=NOTHING, new=new)
+    assert found.status is Status.FAIL
+    assert why in found.detail
+    assert "older than the annotation" in found.detail
+    (found,) = looked(pod, annotations=given, new=new)
+    assert found.status is Status.WARN
+    assert why in found.detail
+    assert "or it was set by hand" in found.detail
+    assert found.pods == ("web-1",)
+    written = pods.Own({}, frozenset({"azure-identity-token"}))
+    assert looked(pod, annotations=given, own=written, new=new)[0].status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("annotations", "variable"),
+    [
+        ({"azure.workload.identity/client-id": CLIENT, "m365.workload.identity/env": "azure"}, "M365_CLIENT_ID"),
+        ({"azure.workload.identity/client-id": CLIENT, "m365.workload.identity/env": "m365"}, "AZURE_CLIENT_ID"),
+        ({"azure.workload.identity/tenant-id": "contoso.com"}, "M365_CLIENT_ID"),
+    ],
+    ids=["only Azure's", "only Microsoft 365's", "no client id any more"],
+)
+def test_pods_older_than_an_annotation_are_told_by_what_is_too_much(annotations: dict[str, str], variable: str) -> None:
+    """A family that was taken out, or a client id; where there is no template, somebody may have written it."""
+    (found,) = looked(the_pod(variables=INJECTED), annotations=annotations, own=NOTHING)
+    assert found.status is Status.FAIL
+    assert f"{variable} is there and would not be now" in found.detail
+    (found,) = looked(the_pod(variables=INJECTED), annotations=annotations)
+    assert found.status is Status.WARN
+    assert "if nobody meant it: " in found.fix
+
+
+def test_pods_older_than_a_setting_of_the_webhook_are_told_by_a_new_pod() -> None:
+    """Tenant and cloud that no annotation says are compared with what was given just now."""
+    new = Given({**INJECTED, "M365_TENANT_ID": "fabrikam.com"})
+    (found,) = looked(the_pod(variables=INJECTED), own=NOTHING, new=new)
+    assert found.status is Status.FAIL
+    assert "M365_TENANT_ID is another than it would be now" in found.detail
+    assert "or a setting of the webhook" in found.detail
+
+
+def test_what_a_pod_says_itself_is_not_compared_with_a_new_one() -> None:
+    """Its own cloud and tenant are why it differs; of its families the new one may show nothing."""
+    annotations = {"m365.workload.identity/cloud": "dod", "m365.workload.identity/tenant-id": "fabrikam.com"}
+    pod = with_token(
+        the_pod(variables={**INJECTED, "M365_CLOUD": "dod", "M365_TENANT_ID": "fabrikam.com"}, annotations=annotations),
+        audience="api://AzureADTokenExchangeUSGov",
+    )
+    assert looked(pod, own=NOTHING, new=NEW)[0].status is Status.OK
+    only_azure = {name: value for name, value in INJECTED.items() if not name.startswith("M365_")}
+    both = the_pod(variables=INJECTED, annotations={"m365.workload.identity/env": "m365,azure"})
+    given = {"azure.workload.identity/client-id": CLIENT, "m365.workload.identity/env": "azure"}
+    assert looked(both, annotations=given, own=NOTHING, new=Given(only_azure))[0].status is Status.OK
+
+
+def test_every_variable_of_an_identity_is_compared() -> None:
+    """But the path of its token, which is the pod's own."""
+    values = {"auth-method": "oidc", "cloud": "dod", "tenant-id": "contoso.com"}
+    annotations = {f"m365.workload.identity/{key}": value for key, value in values.items()}
+    annotations |= {"azure.workload.identity/client-id": CLIENT, "azure.workload.identity/tenant-id": "contoso.com"}
+    request = Request(uid="", namespace="shop", pod=the_pod())
+    identity = read(request, Account("shop", "terraform", annotations), Policy()).identity
+    assert identity is not None
+    assert {each.name for each in missing(identity, {}, "/f").variables} == {
+        *pods.VARIABLES,
+        "AZURE_FEDERATED_TOKEN_FILE",
+    }
+
+
 def test_a_variable_of_the_users_own_is_no_sign_of_age() -> None:
     """It stands in the workload's template, or comes from a Secret."""
     mine = the_pod(variables={**INJECTED, "M365_CLIENT_ID": OTHER})
-    (found,) = looked(mine, own={"app": frozenset({"M365_CLIENT_ID"})})
+    (found,) = looked(mine, own=pods.Own({"app": frozenset({"M365_CLIENT_ID"})}, frozenset()))
     assert found.status is Status.OK
     by_secret = the_pod(variables=INJECTED)
     by_secret["spec"]["containers"][0]["env"][1] = {"name": "M365_CLIENT_ID", "valueFrom": {"secretKeyRef": {}}}

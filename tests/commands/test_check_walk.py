@@ -333,6 +333,74 @@ def test_pods_of_a_cron_job_are_found(control_plane: Cluster, namespace: str, li
     assert "kubectl get jobs" in found
 
 
+def test_a_stateful_set_with_claims_is_well(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+    """Its template alone is no pod that kube-apiserver takes: its volumes come from the claims."""
+    make_account(control_plane, namespace)
+    document = deployment(replicas=0)
+    pod = document["spec"]["template"]["spec"]
+    pod["containers"][0]["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    document["spec"] |= {
+        "serviceName": "web",
+        "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}],
+    }
+    control_plane.api.post(f"{APPS}/namespaces/{namespace}/statefulsets", document).expect()
+    with ours(control_plane, live_webhook):
+        done = check(control_plane, namespace, "--workload", "statefulset/web")
+    assert done.code == 0, done.out
+    assert "has pods that the webhook takes" in done.finding("workload", "ok")
+
+
+def test_an_installation_that_is_narrowed_on_purpose_is_well(
+    control_plane: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    """Its scope is what it was; a workload within is well, and one outside is told the label that it lacks."""
+    make_account(control_plane, namespace)
+    control_plane.kubectl("label", "namespace", namespace, f"only={namespace}")
+
+    def narrow(entry: dict[str, Any]) -> None:
+        entry["namespaceSelector"]["matchLabels"] = {"only": namespace}
+        entry["objectSelector"].setdefault("matchLabels", {})["app"] = "web"
+
+    deployments = f"{APPS}/namespaces/{namespace}/deployments"
+    control_plane.api.post(deployments, deployment(labels={}, replicas=0)).expect()
+    other = deployment(labels={"app": "other"}, metadata={"name": "other"}, replicas=0)
+    other["spec"]["selector"] = {"matchLabels": {"app": "other"}}
+    control_plane.api.post(deployments, other).expect()
+    with another_webhook(control_plane, tmp_path, "--scope", "cluster", scope="cluster", change=narrow):
+        inside = check(control_plane, namespace, "--workload", "deployment/web")
+        outside = check(control_plane, namespace, "--workload", "deployment/other")
+    assert inside.code == 0, inside.out
+    assert "scope cluster, only pods that have app=web, too" in inside.finding("configuration", "ok")
+    assert outside.code == 1, outside.out
+    assert "put app=web into spec.template.metadata.labels" in outside.finding("workload")
+
+
+def test_pods_older_than_an_audience_or_a_family_are_named(
+    control_plane: Cluster, namespace: str, live_webhook: Running
+) -> None:
+    """What a new pod is given is compared whole: the token, too, and what it would not have any more."""
+    make_account(control_plane, namespace)
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/terraform"
+
+    def now(**annotations: str | None) -> str:
+        changed = {f"m365.workload.identity/{key}": value for key, value in annotations.items()}
+        control_plane.api.patch(path, {"metadata": {"annotations": changed}}).expect()
+        return check(control_plane, namespace, "--workload", "deployment/web").finding("pods")
+
+    with ours(control_plane, live_webhook):
+        old = make_deployment(control_plane, namespace, deployment(replicas=1))
+        well = check(control_plane, namespace, "--workload", "deployment/web").finding("pods", "ok")
+        assert "with what a new one would get" in well
+        audience = now(audience="api://mine")
+        family = now(audience=None, env="azure")
+    assert "their token is for api://AzureADTokenExchange and not for api://mine" in audience
+    assert "M365_CLIENT_ID is there and would not be now" in family
+    for said in (audience, family):
+        assert f"pods: {old[0]}" in said
+        assert f"kubectl rollout restart deployment/web -n {namespace}" in said
+
+
 def test_a_workload_that_is_not_there_or_another_accounts(
     control_plane: Cluster, namespace: str, live_webhook: Running
 ) -> None:

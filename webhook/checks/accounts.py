@@ -13,7 +13,7 @@ from webhook.policy import Policy
 from webhook.review import Request
 
 _PREFIXES: Final = (names.AZURE_PREFIX, names.M365_PREFIX)
-_UNKNOWN: Final = re.compile(r"annotation (\S+) is unknown: is (\S+) meant\?")
+_UNKNOWN: Final = re.compile(r"annotation ((\S+/)\S+) may be meant: (\S+/)?(\S+) is unknown")
 _BARE: Final[Mapping[str, Any]] = {"metadata": {}, "spec": {"containers": []}}
 
 
@@ -78,7 +78,7 @@ def _what_it_says(account: Account, policy: Policy) -> Reading:
 def _fix(warning: str, command: str) -> str:
     unknown = _UNKNOWN.match(warning)
     if unknown:
-        return f"kubectl annotate {command} {unknown[2]}=VALUE {unknown[1]}-"
+        return f"kubectl annotate {command} {unknown[1]}=VALUE {unknown[3] or unknown[2]}{unknown[4]}-"
     if warning.startswith("no tenant id"):
         return f"kubectl annotate {command} {names.AZURE_TENANT_ID}=TENANT, or --tenant-id of the webhook for all"
     if warning.startswith("annotation "):

@@ -12,6 +12,7 @@ from webhook.checks.installation import Installation
 from webhook.checks.registration import Entry, Registration, trust_problem
 from webhook.findings import Finding, Status, fail, ok
 from webhook.kube import Kube
+from webhook.mutation import KINDS
 
 _SECONDS: Final = 10.0
 _CREATE_SECONDS: Final = 60.0  # kube-apiserver gives a webhook up to 30 s, and there may be several
@@ -20,10 +21,10 @@ _REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a pod. tenant: the one that it was given, "" when it was given none."""
+    """What came of a pod. made: as kube-apiserver would have stored it, None when it was refused."""
 
     findings: tuple[Finding, ...]
-    tenant: str = ""
+    made: Mapping[str, Any] | None = None
 
     @property
     def injected(self) -> bool:
@@ -43,55 +44,51 @@ class Prober:
 
     async def call(self, account: str, *, labels: Mapping[str, str]) -> Outcome:
         """What comes of a pod of `account` with `labels`. Raises Unavailable."""
-        made = await self.create(pod(account, labels))
-        if isinstance(made, Finding):
-            return Outcome((made,))
-        what = "A labelled pod" if labels else "A pod without the label"
-        entry = self._taking(labels)
-        environment = {each["name"]: each.get("value") for each in made["spec"]["containers"][0].get("env") or ()}
-        stands = await self._installation(entry)
-        if names.TOKEN_FILE_VARIABLE not in environment:
-            return Outcome((self._not_injected(what, entry, stands),))
-        said = ok("call", f"{what} that is created in namespace {self.namespace} by dry run is injected.")
-        ill = installation.some_ill(stands) if stands else None
-        tenant = environment.get("M365_TENANT_ID") or environment.get("AZURE_TENANT_ID") or ""
-        return Outcome((said, ill) if ill else (said,), str(tenant))
+        what = "A labelled pod" if names.USE_LABEL in labels else "A pod without the label"
+        return await self.create(pod(account, labels), what)
 
-    async def create(self, body: Mapping[str, Any]) -> dict[str, Any] | Finding:
-        """The pod as kube-apiserver would have stored it, or why it is refused. Raises Unavailable."""
+    async def create(self, body: Mapping[str, Any], what: str) -> Outcome:
+        """What comes of a pod. what: it is, as the beginning of a sentence. Raises Unavailable."""
         path = f"/api/v1/namespaces/{self.namespace}/pods?dryRun=All"
         reply = await self.kube.request("POST", path, body=body, seconds=_CREATE_SECONDS)
+        taking = self._taking((body.get("metadata") or {}).get("labels") or {})
         if reply.status == 201:
             made: dict[str, Any] = reply.json()
-            return made
+            stands = await self._installation(taking)
+            if not has_token(made):
+                return Outcome((self._not_injected(f"{what} is admitted without an identity", taking, stands),), made)
+            said = ok("call", f"{what} that is created in namespace {self.namespace} by dry run is injected.")
+            ill = installation.some_ill(stands) if stands else None
+            return Outcome((said, ill) if ill else (said,), made)
         refusal = refusals.classify(reply.status, asking.message(reply))
+        if refusal.kind is refusals.Kind.NOT_INJECTED:
+            if has_token(body):
+                return Outcome((_token_by_hand(what),))
+            refused = f"{what} is refused by the webhook's ValidatingAdmissionPolicy, since it was given no identity"
+            return Outcome((self._not_injected(refused, taking, await self._installation(taking)),))
         stands = await self._installation(self.found.entry(refusal.webhook) if self.found else None)
-        return refusals.explain(refusal, self.found, stands, namespace=self.namespace, now=self.now)
+        return Outcome((refusals.explain(refusal, self.found, stands, namespace=self.namespace, now=self.now),))
 
     def _taking(self, labels: Mapping[str, str]) -> Entry | None:
         """The entry that takes a pod with `labels`."""
-        for entry in self.found.entries if self.found else ():
-            if not entry.selects(labels, self.namespace, self.namespace_labels):
-                return entry
-        return None
+        return self.found.taking(labels, self.namespace, self.namespace_labels) if self.found else None
 
-    def _not_injected(self, what: str, entry: Entry | None, stands: Installation | None) -> Finding:
-        """The pod was admitted as it came."""
+    def _not_injected(self, said: str, entry: Entry | None, stands: Installation | None) -> Finding:
+        """The pod came as it went. said: what became of it, as the beginning of a sentence."""
         if entry and entry.ignores_failure:
             trust = trust_problem(entry, self.now)
             why = (stands.shortcomings() if stands else "") or (f"; {trust}" if trust else "")
             look = stands.look() if stands else "see whether the webhook runs"
             return fail(
                 "call",
-                f"{what} is admitted without an identity: failurePolicy of {entry.name} is Ignore, and the call to "
-                f"{entry.target} fails{why}.",
+                f"{said}: failurePolicy of {entry.name} is Ignore, and the call to {entry.target} fails{why}.",
                 fix=f"{look}; `webhook certs` shows whether it is trusted; with failurePolicy Fail, the chart's for "
                 "labelled pods, the reason is told",
             )
         return fail(
             "call",
-            f"{what} is admitted without an identity: the webhook was called and left it alone, or kube-apiserver has "
-            "not yet taken up the configuration.",
+            f"{said}: the webhook was called and left it alone, or kube-apiserver has not yet taken up the "
+            "configuration.",
             fix="try again; then compare --scope and --own-namespace of the webhook with the selectors of the "
             "configuration",
         )
@@ -132,6 +129,26 @@ class Prober:
         }
         reply = await self.kube.request("POST", _REVIEWS, body=body, seconds=_SECONDS)
         return bool((reply.json().get("status") or {}).get("allowed")) if reply.status == 201 else None
+
+
+def has_token(pod: Mapping[str, Any]) -> bool:
+    """Whether a container of a pod knows where its token is."""
+    return any(
+        entry.get("name") == names.TOKEN_FILE_VARIABLE
+        for kind in KINDS
+        for container in pod["spec"].get(kind) or ()
+        for entry in container.get("env") or ()
+    )
+
+
+def _token_by_hand(what: str) -> Finding:
+    """The webhook believes a container that says where its token is; the policy looks whether anything is there."""
+    return fail(
+        "call",
+        f"{what} is refused by the webhook's ValidatingAdmissionPolicy: it sets {names.TOKEN_FILE_VARIABLE} itself, "
+        "and no container has a volume where that points.",
+        fix=f"take {names.TOKEN_FILE_VARIABLE} out, and the webhook adds variable and volume; or mount a volume there",
+    )
 
 
 def pod(account: str, labels: Mapping[str, str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Final
 
 from webhook import names
 from webhook.checks.installation import Installation
-from webhook.checks.registration import Registration, trust_problem
+from webhook.checks.registration import Registration, restore, trust_problem
 from webhook.checks.words import line
 from webhook.findings import Finding, fail
 
@@ -39,6 +39,8 @@ class Kind(enum.Enum):
     FORBIDDEN = enum.auto()
     NO_ACCOUNT = enum.auto()
     NO_NAMESPACE = enum.auto()
+    NOT_INJECTED = enum.auto()
+    """By the chart's own validating policy: the webhook was not asked, or left the pod alone."""
     OTHER = enum.auto()
 
 
@@ -65,6 +67,8 @@ _CALLS: Final = (
 )
 _CALL: Final = re.compile(r'failed calling webhook "([^"]*)"')
 _DENIAL: Final = re.compile(r'admission webhook "([^"]*)" denied the request: ?(.*)', re.DOTALL)
+# The message of manifests/chart/templates/validatingadmissionpolicy.yaml, whatever the policy is called.
+_NOT_INJECTED: Final = re.compile(r"^.*ValidatingAdmissionPolicy '.*was given no token: the webhook", re.DOTALL)
 _ENDS: Final = re.compile(r"current time (\S+) is (after|before) (\S+)")
 
 
@@ -86,6 +90,8 @@ def classify(status: int, message: str) -> Refusal:
     denied = _DENIAL.search(message)
     if denied:
         return Refusal(Kind.DENIED, denied[1], denied[2])
+    if _NOT_INJECTED.match(message):
+        return Refusal(Kind.NOT_INJECTED, "", message)
     if status == 403 and "cannot create resource" in message:
         return Refusal(Kind.FORBIDDEN, "", message)
     if status == 403 and "error looking up service account" in message:
@@ -125,18 +131,18 @@ def explain(
         return fail(
             "call",
             f"The webhook may not read ServiceAccounts: RBAC forbids {stands.account()} to `get` serviceaccounts.",
-            fix="helm upgrade, or kubectl apply -f manifests/install.yaml, sets its ClusterRole and ClusterRoleBinding",
+            fix=f"{restore(found)}, sets its ClusterRole and ClusterRoleBinding",
         )
     sentences = {
         Kind.NO_SERVICE: (
             f"{target} does not exist, so kube-apiserver has nobody to call.",
-            "helm upgrade, or kubectl apply -f manifests/install.yaml, makes it again; after an uninstallation: "
+            f"{restore(found)}, makes it again; after an uninstallation: "
             f"kubectl delete mutatingwebhookconfiguration {found.name if found else 'NAME'}",
         ),
         Kind.NO_PORT: (
             f"{target} has no port {entry.service[2] if entry and entry.service else ''}, which the webhook "
             "configuration names.",
-            "helm upgrade sets both to the same port",
+            f"{restore(found)}, sets both to the same port",
         ),
         Kind.NO_ENDPOINTS: (
             f"{target} has no ready endpoints{stands.troubles()}.",
@@ -176,7 +182,8 @@ def explain(
         Kind.UNAVAILABLE: (
             f"{target} answers that it cannot decide (HTTP 503): it is not ready, or it cannot read "
             f"ServiceAccounts{stands.troubles()}.",
-            f"{look}; the lines of /readyz and the log say which; for its RBAC: kubectl auth can-i get "
+            f"{look}; the log says which, and so does curl localhost:8080/readyz beside kubectl port-forward "
+            f"-n {stands.namespace or 'NAMESPACE'} POD 8080; for its RBAC: kubectl auth can-i get "
             f"serviceaccounts -A --as={stands.account() or 'system:serviceaccount:NAMESPACE:NAME'}",
         ),
         Kind.INTERNAL: (
@@ -185,11 +192,11 @@ def explain(
         ),
         Kind.WRONG_PATH: (
             f"{target} does not know the path that it is called at (HTTP 404).",
-            "the path in the webhook configuration is /mutate; helm upgrade sets it",
+            f"the path in the webhook configuration is /mutate; {restore(found)}, sets it",
         ),
         Kind.NO_REVIEW: (
             f"What answers at {target} is not this webhook: {message}.",
-            "mend clientConfig of the webhook configuration: helm upgrade",
+            f"mend clientConfig of the webhook configuration: {restore(found)}, sets it",
         ),
         Kind.DENIED: (f"The webhook refuses the pod: {line(refusal.message)}.", "mend what it names"),
     }

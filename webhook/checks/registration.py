@@ -9,12 +9,14 @@ from typing import Any, Final
 
 from certs.pem import parse_bundle
 from webhook import names
-from webhook.checks.words import moment
+from webhook.checks.words import line, moment
 from webhook.findings import Finding, fail, ok, warn
-from webhook.policy import CLUSTER, NAMESPACE_LABEL, POD_LABEL
+from webhook.policy import CLUSTER, NAMESPACE_LABEL, POD_LABEL, SCOPES
 
+# By which the chart says the scope: selectors may be narrowed by its values, or changed by hand.
+SCOPE_ANNOTATION: Final = names.M365_PREFIX + "scope"
+_LABELS: Final = "its objectSelector leaves out the pod's labels"
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
-_UPGRADE: Final = "helm upgrade, or kubectl apply -f manifests/install.yaml"
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,17 @@ class Entry:
         if not selected(self.document.get("namespaceSelector"), {**namespace_labels, _NAME_LABEL: namespace}):
             return f"its namespaceSelector leaves out namespace {namespace}"
         if not selected(self.document.get("objectSelector"), labels):
-            return "its objectSelector leaves out the pod's labels"
+            return _LABELS
         return ""
+
+    def means(self, labels: Mapping[str, str]) -> bool:
+        """Whether it takes pods that have our label as `labels` have it, or have not."""
+        return selected(_about(self.document.get("objectSelector"), names.USE_LABEL), labels)
 
 
 @dataclass(frozen=True)
 class Registration:
-    """A configuration with at least one entry of ours. scope: what its selectors amount to, one of policy.SCOPES."""
+    """A configuration with at least one entry of ours. scope: the one that it was made for, one of policy.SCOPES."""
 
     name: str
     created: datetime | None
@@ -57,6 +63,37 @@ class Registration:
     def entry(self, name: str) -> Entry | None:
         """The entry of that name."""
         return next((entry for entry in self.entries if entry.name == name), None)
+
+    def taking(self, labels: Mapping[str, str], namespace: str, namespace_labels: Mapping[str, str]) -> Entry | None:
+        """The entry that takes new pods with `labels` in `namespace`."""
+        taking = (entry for entry in self.entries if not entry.selects(labels, namespace, namespace_labels))
+        return next(taking, None)
+
+    def narrowed(self, labels: Mapping[str, str], namespace: str, namespace_labels: Mapping[str, str]) -> Entry | None:
+        """The entry that would take new pods with `labels`, did its objectSelector not ask for more than our label."""
+        reasons = [(entry, entry.selects(labels, namespace, namespace_labels)) for entry in self.entries]
+        if not all(reason for _, reason in reasons):
+            return None
+        return next((entry for entry, reason in reasons if reason == _LABELS and entry.means(labels)), None)
+
+    def labelled(self) -> dict[str, str]:
+        """The labels of a pod that asks for an identity: ours, and what the platform engineer's own selector wants."""
+        ours = {names.USE_LABEL: "true"}
+        for entry in self.entries:
+            selector = entry.document.get("objectSelector")
+            labels = {**asked_for(selector), **ours}
+            if names.USE_LABEL in _keys(selector) and selected(selector, labels):
+                return labels
+        return ours
+
+    def unlabelled(self, namespace: str, namespace_labels: Mapping[str, str]) -> dict[str, str] | None:
+        """The labels, without ours, of a pod that is taken in `namespace` nevertheless; None where there is none."""
+        for entry in self.entries:
+            labels = asked_for(entry.document.get("objectSelector"))
+            labels.pop(names.USE_LABEL, None)
+            if not entry.selects(labels, namespace, namespace_labels):
+                return labels
+        return None
 
 
 def registrations(documents: Iterable[Mapping[str, Any]], *, service: str) -> list[Registration]:
@@ -71,7 +108,8 @@ def registrations(documents: Iterable[Mapping[str, Any]], *, service: str) -> li
         if entries:
             metadata = document.get("metadata") or {}
             name = str(metadata.get("name"))
-            found.append(Registration(name, moment(metadata.get("creationTimestamp")), entries, _scope(entries)))
+            scope = _scope(metadata.get("annotations") or {}, entries)
+            found.append(Registration(name, moment(metadata.get("creationTimestamp")), entries, scope))
     return found
 
 
@@ -82,15 +120,37 @@ def absent(*, name: str, service: str, others: Iterable[str]) -> Finding:
     return fail(
         "configuration",
         f"No MutatingWebhookConfiguration has an entry of the webhook{there}, so kube-apiserver sends it no pod.",
-        fix=f"{_UPGRADE} makes MutatingWebhookConfiguration {name}; with other names: --configuration and --service "
-        f"(now {service})",
+        fix=f"{restore(None)}, makes MutatingWebhookConfiguration {name}; with other names: --configuration and "
+        f"--service (now {service})",
     )
+
+
+def restore(found: Registration | None) -> str:
+    """What puts the chart's objects back as they were, as the beginning of a sentence that goes on behind a comma.
+
+    The manifests have the chart's defaults, so whoever applies them puts in what is their own; Helm 4 refuses to
+    overwrite what somebody else has changed unless it is told to.
+    """
+    manifests = manifest(found.scope) if found else f"{manifest(POD_LABEL)}, or that of your scope,"
+    return (
+        "helm upgrade with your values (and --force-conflicts, if somebody changed an object by hand), or kubectl "
+        f"apply -f {manifests} with your image in it"
+    )
+
+
+def manifest(scope: str) -> str:
+    """The file with the plain manifests of a scope."""
+    return "manifests/install.yaml" if scope == POD_LABEL else f"manifests/install-{scope}.yaml"
 
 
 def present(found: Registration) -> Finding:
     """There is one."""
     entries = ", ".join(entry.name for entry in found.entries)
-    return ok("configuration", f"MutatingWebhookConfiguration {found.name} has {entries}: scope {found.scope}.")
+    more = shown({key: value for key, value in found.labelled().items() if key != names.USE_LABEL})
+    narrowed = f", only pods that have {more}, too" if more else ""
+    return ok(
+        "configuration", f"MutatingWebhookConfiguration {found.name} has {entries}: scope {found.scope}{narrowed}."
+    )
 
 
 def twice(found: Iterable[Registration]) -> Finding:
@@ -104,28 +164,50 @@ def twice(found: Iterable[Registration]) -> Finding:
 
 
 def unselected(
-    found: Registration,
-    labels: Mapping[str, str],
-    namespace: str,
-    namespace_labels: Mapping[str, str],
-    *,
-    own_namespace: str,
+    found: Registration, namespace: str, namespace_labels: Mapping[str, str], *, own_namespace: str
 ) -> Finding | None:
-    """The finding when no entry takes new pods with `labels` in `namespace`. own_namespace: the webhook's."""
+    """The finding when no entry takes labelled pods in `namespace`. own_namespace: the webhook's."""
+    labels = found.labelled()
     reasons = [(entry, entry.selects(labels, namespace, namespace_labels)) for entry in found.entries]
     if any(not reason for _, reason in reasons):
         return None
     entry, reason = next((each for each in reasons if each[0].name == names.WEBHOOKS[0]), reasons[0])
-    if "namespaceSelector" in reason:
-        fix = (
-            "move the workload to another namespace: system namespaces and the webhook's own are left out on purpose"
-            if namespace in (*names.SYSTEM_NAMESPACES, own_namespace)
-            else f"kubectl get mutatingwebhookconfiguration {found.name} -o yaml, then mend the selector; {_UPGRADE} "
-            "sets the one of the scope"
-        )
+    if "namespaceSelector" not in reason:
+        fix = f"{restore(found)}, puts the rules and selectors of scope {found.scope} back"
+    elif namespace in (*names.SYSTEM_NAMESPACES, own_namespace):
+        fix = "move the workload to another namespace: system namespaces and the webhook's own are left out on purpose"
     else:
-        fix = f"{_UPGRADE} puts the rules and selectors of scope {found.scope} back"
+        fix = _let_in(entry, namespace, namespace_labels, found)
     return fail("selection", f"No entry takes labelled pods of namespace {namespace}: {entry.name}: {reason}.", fix=fix)
+
+
+def _let_in(entry: Entry, namespace: str, namespace_labels: Mapping[str, str], found: Registration) -> str:
+    """What has the namespaceSelector take a namespace that the platform engineer may have left out on purpose."""
+    asked = asked_for(entry.document.get("namespaceSelector"))
+    lacking = shown({key: value for key, value in asked.items() if namespace_labels.get(key) != value}, " ")
+    label = f"kubectl label --overwrite namespace {namespace} {lacking}; or " if lacking else ""
+    return (
+        f"if it is to be taken: {label}change webhook.namespaceSelector or webhook.excludedNamespaces of the chart's "
+        f"values; if somebody changed the selector by hand: {restore(found)}, sets the one of scope {found.scope}"
+    )
+
+
+def asked_for(selector: Any) -> dict[str, str]:
+    """Labels that a selector takes, as far as it asks for any."""
+    if not isinstance(selector, Mapping):
+        return {}
+    labels = {}
+    for each in selector.get("matchExpressions") or ():
+        if each.get("operator") == "In":
+            labels[str(each.get("key"))] = str(next(iter(each.get("values") or ()), ""))
+        elif each.get("operator") == "Exists":
+            labels[str(each.get("key"))] = "true"
+    return {**labels, **(selector.get("matchLabels") or {})}
+
+
+def shown(labels: Mapping[str, str], between: str = " and ") -> str:
+    """Labels in a sentence or a command."""
+    return between.join(f"{line(key)}={line(value)}" for key, value in labels.items())
 
 
 def trust_problem(entry: Entry, now: datetime) -> str:
@@ -193,10 +275,35 @@ def _has_pods(rule: Mapping[str, Any]) -> bool:
     )
 
 
-def _scope(entries: Iterable[Entry]) -> str:
-    """The widest of what the entries take of pods without our label."""
-    unlabelled = [entry for entry in entries if selected(entry.document.get("objectSelector"), {})]
+def _scope(annotations: Mapping[str, str], entries: Iterable[Entry]) -> str:
+    """What the chart says; else the widest of what the entries take, by our own labels and no others."""
+    said = annotations.get(SCOPE_ANNOTATION)
+    if said in SCOPES:
+        return said
+    unlabelled = [entry for entry in entries if _without_label(entry.document.get("objectSelector"))]
     if not unlabelled:
         return POD_LABEL
-    anywhere = any(selected(entry.document.get("namespaceSelector"), {_NAME_LABEL: "any"}) for entry in unlabelled)
+    selectors = (entry.document.get("namespaceSelector") for entry in unlabelled)
+    anywhere = any(selected(_about(selector, names.INJECT_LABEL), {}) for selector in selectors)
     return CLUSTER if anywhere else NAMESPACE_LABEL
+
+
+def _without_label(selector: Any) -> bool:
+    """Whether pods without our label are taken; one that does not speak of it tells so by what it takes."""
+    use = names.USE_LABEL
+    return selected(_about(selector, use), {}) if use in _keys(selector) else selected(selector, {})
+
+
+def _keys(selector: Any) -> set[str]:
+    """The labels that a selector speaks of."""
+    parts = selector if isinstance(selector, Mapping) else {}
+    return {*(parts.get("matchLabels") or {}), *(str(each.get("key")) for each in parts.get("matchExpressions") or ())}
+
+
+def _about(selector: Any, key: str) -> dict[str, Any]:
+    """What a selector asks of one label."""
+    parts = selector if isinstance(selector, Mapping) else {}
+    return {
+        "matchLabels": {name: value for name, value in (parts.get("matchLabels") or {}).items() if name == key},
+        "matchExpressions": [each for each in parts.get("matchExpressions") or () if each.get("key") == key],
+    }

@@ -10,6 +10,7 @@ from webhook import names
 from webhook.accounts import account_from
 from webhook.checks import accounts, asking, pods, registration, workloads
 from webhook.checks.asking import NotSeen, get, listed
+from webhook.checks.given import Given, given
 from webhook.checks.probe import Prober
 from webhook.checks.words import line
 from webhook.checks.workloads import Kind, Workload
@@ -41,7 +42,7 @@ class Walk:
         self._subject = subject
         self._policy = subject.policy
         self._prober = Prober(kube, subject.namespace, {}, None, now)
-        self._tenant = ""
+        self._new: Given | None = None  # what the labelled pod was given, once it was injected
 
     async def findings(self) -> AsyncIterator[Finding]:
         """Everything that there is to say. Raises nothing of the API server's: that it is away is a finding, too."""
@@ -71,8 +72,10 @@ class Walk:
                 workload = looked
                 account = account or workload.account
         if called:
-            outcome = await self._prober.call(account, labels=_LABELLED)
-            called, self._tenant = outcome.injected, outcome.tenant
+            found = self._prober.found
+            outcome = await self._prober.call(account, labels=found.labelled() if found else _LABELLED)
+            called = outcome.injected
+            self._new = given(outcome.made) if called and outcome.made else None
             for finding in outcome.findings:
                 yield finding
         else:
@@ -109,7 +112,7 @@ class Walk:
         if isinstance(namespace, NotSeen) and namespace.status == 404:
             return  # told when a pod is created there
         own = self._policy.own_namespace
-        unselected = registration.unselected(found, _LABELLED, subject.namespace, labels, own_namespace=own)
+        unselected = registration.unselected(found, subject.namespace, labels, own_namespace=own)
         if unselected:
             yield unselected
 
@@ -135,34 +138,39 @@ class Walk:
         document = await get(self._kube, f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")
         account = None if isinstance(document, NotSeen) else account_from(document)
         if not isinstance(document, NotSeen):
-            for finding in accounts.findings(document, self._policy, tenant=self._tenant):
+            for finding in accounts.findings(document, self._policy, tenant=self._new.tenant if self._new else ""):
                 yield finding
         elif document.status == 404:
             yield accounts.absent(namespace, name)
         else:
             yield asking.not_seen("account", "serviceaccounts", document)
-        if account and called and self._takes_unlabelled() and accounts.has_client_id(account, self._policy):
-            outcome = await self._prober.call(name, labels={})
+        labels, found, taken = self._prober.namespace_labels, self._prober.found, True
+        unlabelled = found.unlabelled(namespace, labels) if found and account and called else None
+        if account and unlabelled is not None and accounts.has_client_id(account, self._policy):
+            outcome = await self._prober.call(name, labels=unlabelled)
             if not outcome.injected:
                 yield outcome.findings[0]
-        labels, taken = self._prober.namespace_labels, True
         if workload:
-            for finding in workloads.findings(workload, account, labels, self._policy):
+            for finding in workloads.findings(workload, account, labels, self._policy, found):
                 taken = taken and finding.status is not Status.FAIL
                 yield finding
             if called and taken and workload.kind.steps:
-                made = await self._prober.create({"apiVersion": "v1", "kind": "Pod", **workload.pod})
-                if isinstance(made, Finding):
-                    yield replace(made, about="workload")
+                body = {"apiVersion": "v1", "kind": "Pod", **workload.pod}
+                outcome = await self._prober.create(body, f"A pod of {workload}")
+                decision = workloads.decided(workload.request, account, labels, self._policy)
+                expected_to_be = decision.reason in ("injected", "already-injected")
+                if outcome.made is None or (expected_to_be and not outcome.injected):
+                    yield replace(outcome.findings[0], about="workload")
         if account is None or isinstance(document, NotSeen) or not taken:
             return
         expected = pods.Expectation(
             account=account,
             annotated=pods.annotated_at(document),
-            found=self._prober.found,
+            found=found,
             namespace_labels=labels,
             policy=self._policy,
-            own=pods.own_variables(workload.pod) if workload and workload.kind.steps else None,
+            new=self._new,
+            own=pods.own(workload.pod) if workload and workload.kind.steps else None,
         )
         running = await self._pods(workload, name)
         if isinstance(running, NotSeen):
@@ -170,12 +178,6 @@ class Walk:
             return
         for finding in pods.findings(running, expected, str(workload or account), workload):
             yield finding
-
-    def _takes_unlabelled(self) -> bool:
-        """Whether an entry takes pods of the namespace that lack the label."""
-        prober = self._prober
-        entries = prober.found.entries if prober.found else ()
-        return any(not entry.selects({}, prober.namespace, prober.namespace_labels) for entry in entries)
 
     async def _pods(self, workload: Workload | None, account: str) -> list[Any] | NotSeen:
         """The pods of a workload, or else of a ServiceAccount."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from webhook import names
+from webhook.checks.registration import Registration, asked_for, shown
 from webhook.checks.words import line, sentence
 from webhook.decision import Decision, decide, decide_early
 from webhook.findings import Finding, fail, ok, warn
@@ -69,7 +70,20 @@ class Workload:
         metadata = {key: value for key, value in (template.get("metadata") or {}).items() if value is not None}
         if self.kind.steps:
             metadata["generateName"] = f"{self.name}-"
-        return {**template, "metadata": metadata}
+        return {**template, "metadata": metadata, "spec": self._with_claims(template["spec"])}
+
+    def _with_claims(self, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The spec with the volumes that a StatefulSet's controller makes of its claims; they come before its own."""
+        own = self.document.get("spec") or {}
+        claims = [str(each["metadata"]["name"]) for each in own.get("volumeClaimTemplates") or ()]
+        if not claims:
+            return spec
+        number = (own.get("ordinals") or {}).get("start") or 0
+        volumes = [
+            {"name": name, "persistentVolumeClaim": {"claimName": f"{name}-{self.name}-{number}"}} for name in claims
+        ]
+        kept = [each for each in spec.get("volumes") or () if each.get("name") not in claims]
+        return {**spec, "volumes": volumes + kept}
 
     @property
     def account(self) -> str:
@@ -117,12 +131,17 @@ def findings(
     account: Account | None,
     namespace_labels: Mapping[str, str],
     policy: Policy,
+    found: Registration | None,
 ) -> Iterator[Finding]:
-    """What there is to say of a workload before its pods are looked at."""
+    """What there is to say of a workload before its pods are looked at. found: None where it cannot be seen."""
     yield from _misplaced(workload)
     decision = decided(workload.request, account, namespace_labels, policy)
     if decision.reason in ("not-selected", "opted-out"):
         yield _not_taken(workload, policy)
+        return
+    left_out = _left_out(workload, namespace_labels, found) if found else None
+    if left_out:
+        yield left_out
         return
     if decision.outcome == "denied":
         yield fail("workload", f"The pods of {workload} are refused: {decision.message}.", fix="mend what it names")
@@ -185,6 +204,24 @@ def _not_taken(workload: Workload, policy: Policy) -> Finding:
     if policy.scope == NAMESPACE_LABEL:
         fix += f"; or for all pods: kubectl label namespace {workload.namespace} {names.INJECT_LABEL}=true"
     return fail("workload", said, fix=fix)
+
+
+def _left_out(workload: Workload, namespace_labels: Mapping[str, str], found: Registration) -> Finding | None:
+    """The finding when it is the platform engineer's own objectSelector that leaves its pods out."""
+    labels = workload.pod["metadata"].get("labels") or {}
+    entry = found.narrowed(labels, workload.namespace, namespace_labels)
+    if entry is None:
+        return None
+    asked = asked_for(entry.document.get("objectSelector"))
+    lacking = {key: value for key, value in asked.items() if labels.get(key) != value}
+    where = ".".join((*workload.kind.steps, "metadata", "labels"))
+    put = f"put {shown(lacking)} into {where}; or " if lacking else ""
+    return fail(
+        "workload",
+        f"{workload}: no entry of {found.name} takes its pods: the objectSelector of {entry.name} leaves out their "
+        "labels.",
+        fix=f"{put}change webhook.objectSelector of the chart's values",
+    )
 
 
 def _patch(workload: Workload) -> str:
