@@ -100,16 +100,16 @@ class SelfManagedSource:
 
     async def start(self) -> None:
         """The first round. For an API server that is away, `run` waits."""
-        await self._guarded_round()
+        await self._guarded(self.round)
 
     async def run(self) -> None:
         """Round after round, until cancelled."""
-        await self._clock.sleep(_GLANCE)  # the server begins to listen
-        await self._guarded(self._dial_if_due)
+        pause = _GLANCE  # by then the server listens
         while True:
-            await self._rest(self._pause())
-            await self._guarded_round()
+            await self._rest(pause)
+            await self._guarded(self.round)
             await self._guarded(self._dial_if_due)
+            pause = self._pause()
 
     def healthy(self) -> bool:
         """A leaf is served, every caBundle of ours vouches for it, and no fresh connection was turned away.
@@ -319,9 +319,6 @@ class SelfManagedSource:
             if abs(passed - seconds / glances) > _JUMP:
                 _log.debug("the clock went on by %.0f s within %.1f s", passed, seconds / glances)
                 return
-
-    async def _guarded_round(self) -> None:
-        await self._guarded(self.round)
 
     async def _guarded(self, part: Callable[[], Awaitable[None]]) -> None:
         """A bug in a round must not end the rounds: the next one may heal what this one could not."""

@@ -9,8 +9,9 @@ import pytest
 
 from tests.admission.conftest import is_injected
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.processes import wait_until
 from tests.cluster.registration import CONFIGURATIONS
-from tests.rotation.fleet import Fleet
+from tests.rotation.fleet import Fleet, Replica
 from tests.rotation.installation import SECRET, seconds
 from tests.rotation.watching import Watch, bundles, certificates, decoded
 
@@ -33,6 +34,8 @@ def test_five_replicas_publish_one_authority(
             installed.start(*seconds(interval=1, settle=2))
         installed.await_ready()
         first = installation.create_pod("first").expect(201)
+        wait_until(lambda: all(map(dialled, installed.alive)), "each replica connected to itself", seconds=10)
+    assert [replica.events()["dials_failed"] for replica in installed.alive] == [0] * REPLICAS
     assert is_injected(first.json)
     published = {each for change in configuration.history for each in bundles(change.document).values()} - {b""}
     authorities = {each for bundle in published for each in certificates(bundle)}
@@ -44,6 +47,11 @@ def test_five_replicas_publish_one_authority(
     assert len(writes(owned_control_plane, "mutatingwebhookconfigurations", "", installation.name)) == 1
     assert [message for replica in installed.replicas for message in replica.messages("error")] == []
     assert [message for replica in installed.replicas for message in replica.messages("warning")] == []
+
+
+def dialled(replica: Replica) -> bool:
+    """Whether it met itself with what was published, and says so."""
+    return "a fresh connection to itself: ok" in replica.readyz()[1]
 
 
 def writes(cluster: ControlPlane, resource: str, namespace: str, name: str) -> list[str]:

@@ -3,7 +3,8 @@
     python -m tests.rotation.timepiece FILE serve ...     is `python -m webhook serve ...` with the clocks of FILE
 
 What the webhook itself asks for the time is turned and nothing else: `certs.clock.SystemClock`, and how long a
-ServiceAccount is kept. TLS, sockets, gunicorn and kube-apiserver keep the machine's time.
+ServiceAccount is kept. TLS, sockets, gunicorn and kube-apiserver keep the machine's time. Where time goes faster for
+replicas, it goes so for the API server that they hear, too; a wall clock that is set is theirs alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from certs.clock import SystemClock
-from webhook import commands
+from webhook import commands, stores
 from webhook.accounts import CachedAccounts
 
 __all__ = ["Timepiece"]
@@ -43,6 +44,10 @@ class Hands:
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.ticks() + self.ahead, UTC)
+
+    def heard(self, said: datetime | None) -> datetime | None:
+        """What the API server's time `said` is to replicas."""
+        return said and said + timedelta(seconds=self.ticks() - time.time())
 
 
 class Timepiece:
@@ -104,6 +109,8 @@ def main(path: Path, arguments: list[str]) -> int:
     TurnedClock.path = path
     for name in ("now", "ticks", "sleep", "limit"):
         setattr(SystemClock, name, getattr(TurnedClock, name))
+    said = stores._date
+    stores._date = lambda text: read(path).heard(said(text))
     defaults = CachedAccounts.__init__.__kwdefaults__
     assert defaults is not None
     assert defaults["clock"] is time.monotonic
