@@ -38,7 +38,8 @@ _LONGEST_WARNING = 500  # characters
 class Decision:
     """What is to happen to a pod and why: the one thing that HTTP answer, offline command, log and metrics all print.
 
-    message: for the user, when denied. warnings: all of them, most important first, each one line of ASCII.
+    message: for the user, when denied. warnings: all of them, most important first, each one line of ASCII with the
+    names at its end, because kube-apiserver passes on the first 120 characters.
     operations: the JSON Patch. audit: short values for the audit log, without prefix.
     """
 
@@ -71,7 +72,7 @@ def decide(request: Request, account: Account | None, policy: Policy) -> Decisio
     """
     if account is None:
         name = f"{request.namespace}/{request.account_name}"
-        return _unchanged("account-not-found", [f"ServiceAccount {name} was not found: nothing was injected"])
+        return _unchanged("account-not-found", [f"nothing was injected: there is no ServiceAccount {name}"])
     reading = read(request, account, policy)
     if not reading.annotated and not labelled(request):
         # The pod asked for nothing, so only what hints at a mistake is worth its user's attention.
@@ -118,7 +119,7 @@ def _unknown_names(request: Request, skip: tuple[str, ...]) -> list[str]:
     spec = request.pod["spec"]
     existing = {container.get("name") for kind in KINDS for container in spec.get(kind) or ()}
     existing |= {PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER}  # named to leave them out
-    return [f"skip-containers names {name}, which is no container of this pod" for name in skip if name not in existing]
+    return [f"skip-containers names what is no container of this pod: {name}" for name in skip if name not in existing]
 
 
 def _lines(texts: list[str] | tuple[str, ...]) -> tuple[str, ...]:

@@ -291,13 +291,13 @@ def _warnings(
     policy: Policy,
 ) -> Iterator[str]:
     if client is None:
-        yield f"no client id: {on_account.owner} lacks the annotation {names.AZURE_CLIENT_ID}"
+        yield f"no client id: annotation {names.AZURE_CLIENT_ID} is missing on {on_account.owner}"
     elif client.text == _PLACEHOLDER:
         yield f"client id {_PLACEHOLDER} is a placeholder: put in the application's"
     yield from _near_misses(on_account, names.ACCOUNT_ANNOTATIONS)
     yield from _near_misses(on_pod, names.POD_ANNOTATIONS)
     if tenant is None and not policy.tenant_id:
-        yield f"no tenant id: {on_account.owner} lacks the annotation {names.AZURE_TENANT_ID}"
+        yield f"no tenant id: annotation {names.AZURE_TENANT_ID} is missing on {on_account.owner}"
     elif tenant is not None and tenant.text == _PLACEHOLDER:
         yield f"tenant id {_PLACEHOLDER} is a placeholder: put in your tenant's"
     if cloud == "gcc":
@@ -321,7 +321,8 @@ def _near_misses(annotations: _Annotations, known: frozenset[str]) -> Iterator[s
             compared += 1
             meant = _meant(key)
             if meant:
-                yield f"annotation {ascii(key)[1:-1]} is unknown: is {meant} meant?"
+                prefix = meant.partition("/")[0] + "/"
+                yield f"annotation {meant} may be meant: {ascii(key.removeprefix(prefix))[1:-1]} is unknown"
 
 
 def _meant(key: str) -> str:

@@ -75,7 +75,8 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
         if len(operations) > before:
             changed.append(name)
         if lacking.different:
-            warnings.append(f"container {name} sets {', '.join(lacking.different)} to something else, and that stays")
+            theirs = ", ".join(lacking.different)
+            warnings.append(f"set to something else, and that stays: {theirs} of container {name}")
     if placement.volume:
         operations.append(_appended("/spec/volumes", spec.get("volumes"), volume_entry(placement.volume, identity)))
     # Last, because from here on the paths of init containers are others.

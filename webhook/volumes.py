@@ -90,7 +90,7 @@ def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], iden
             if each.file != OUR_FILE and (path != directory or not (reusable or at_home)):
                 wanted = directory if reusable else MOUNT_PATH
                 foreign = wanted if each.occupies(wanted) else f"volume {VOLUME}"
-                warnings.append(f"container {each.name}: {foreign} is not ours; the token is in {path}")
+                warnings.append(f"the token is in {path}, because {foreign} is not ours: container {each.name}")
         accesses.append(access)
     return Placement(tuple(accesses), volume.name if homeless and not reusable else "", tuple(warnings))
 
@@ -174,20 +174,20 @@ def _own_file(
     place = f"container {container.name}"
     if file == "":
         if all("valueFrom" not in entry and not entry.get("value") for entry in container.entries):
-            warnings.append(f"{place}: {TOKEN_FILE_VARIABLE} is set to nothing, so it has no token")
+            warnings.append(f"{TOKEN_FILE_VARIABLE} is set to nothing, so there is no token: {place}")
         return Access("")
     inside = [(path, mount) for path, mount in container.mounts if _within(_plain(file), path)]
     if not inside:
         if file == OUR_FILE:
             return None
-        warnings.append(f"{place}: {TOKEN_FILE_VARIABLE} names a file in no volume, so no token was added")
+        warnings.append(f"{TOKEN_FILE_VARIABLE} names a file in no volume, so no token was added: {place}")
         return Access(file)
     _, innermost = max(inside, key=lambda each: len(each[0]))
     found = _audiences(volumes.get(str(innermost.get("name"))))
     if _is_part(innermost):
-        warnings.append(f"{place}: the token is mounted with subPath and will never be renewed")
+        warnings.append(f"the token is mounted with subPath and will never be renewed: {place}")
     elif found and identity.audience not in found:
-        warnings.append(f"{place}: its token is not for the audience {identity.audience}")
+        warnings.append(f"the token is not for the audience {identity.audience}: {place}")
     return Access(file)
 
 

@@ -115,10 +115,12 @@ def test_a_denied_pod_tells_its_user_what_to_mend(control_plane: Cluster, namesp
 
 
 def test_warnings_reach_the_user(control_plane: Cluster, namespace: str) -> None:
-    """A labelled pod whose ServiceAccount has no client id is created, with a warning."""
-    make_account(control_plane, namespace, annotations={})
-    answer = control_plane.api.post(f"/api/v1/namespaces/{namespace}/pods", a_pod()).expect()
-    assert any("no client id: ServiceAccount" in warning for warning in answer.warnings)
+    """A labelled pod whose ServiceAccount has no client id is created, with a warning that says what is missing."""
+    name = "terraform-of-the-production-payments-in-west-europe"
+    make_account(control_plane, namespace, name, annotations={})
+    answer = control_plane.api.post(f"/api/v1/namespaces/{namespace}/pods", a_pod(account=name)).expect()
+    expected = "no client id: annotation azure.workload.identity/client-id is missing on ServiceAccount"
+    assert any(expected in warning for warning in answer.warnings)
 
 
 def test_the_audit_log_says_who_the_pod_is(owned_control_plane: Any, namespace: str) -> None:

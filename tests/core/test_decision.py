@@ -8,6 +8,7 @@ from tests.core.cases import CLIENT, TENANT, USUAL_ANNOTATIONS
 from tests.core.support import account, container, pod, request
 from webhook import names
 from webhook.decision import Decision, decide, decide_early
+from webhook.identity import Account
 from webhook.policy import CLUSTER, NAMESPACE_LABEL, Policy
 
 POLICY = Policy()
@@ -87,7 +88,7 @@ def test_an_account_that_is_not_there_is_told() -> None:
     """The pod is let through as it is: the API server has the last word on it."""
     found = decide(request(pod()), None, POLICY)
     assert (found.outcome, found.reason) == ("unchanged", "account-not-found")
-    assert found.warnings == ("ServiceAccount shop/terraform was not found: nothing was injected",)
+    assert found.warnings == ("nothing was injected: there is no ServiceAccount shop/terraform",)
 
 
 def test_an_unlabelled_pod_hears_only_of_likely_mistakes() -> None:
@@ -95,15 +96,13 @@ def test_an_unlabelled_pod_hears_only_of_likely_mistakes() -> None:
     annotations = {"azure.workload.identity/client_id": CLIENT}
     found = decide(request(pod(labels={})), account(annotations), Policy(scope=CLUSTER))
     assert (found.outcome, found.reason) == ("unchanged", "not-annotated")
-    assert found.warnings == (
-        "annotation azure.workload.identity/client_id is unknown: is azure.workload.identity/client-id meant?",
-    )
+    assert found.warnings == ("annotation azure.workload.identity/client-id may be meant: client_id is unknown",)
 
 
 def test_warnings_come_with_an_injected_pod_that_lacks_nothing() -> None:
     """Each call is another user, who has not heard them yet."""
     first = decide(request(pod(annotations={names.SKIP_CONTAINERS: "typo"})), account(), POLICY)
-    assert first.warnings == ("skip-containers names typo, which is no container of this pod",)
+    assert first.warnings == ("skip-containers names what is no container of this pod: typo",)
 
 
 @pytest.mark.parametrize("name", ["bär", "a\nb", "a\x1b[31mb", "a\u2028b"])
@@ -118,6 +117,53 @@ def test_warnings_and_messages_are_one_line_of_ascii(name: str) -> None:
         assert text
         assert text.isascii()
         assert text.isprintable()
+
+
+LONG = "a" * 63
+EXPIRATION = names.TOKEN_EXPIRATION
+
+
+@pytest.mark.parametrize(
+    ("annotations", "spec", "expected"),
+    [
+        ({}, {}, f"no client id: annotation {names.AZURE_CLIENT_ID} is missing on "),
+        ({}, {}, f"no tenant id: annotation {names.AZURE_TENANT_ID} is missing on "),
+        ({EXPIRATION.replace("expiration", "expiraton"): "x"}, {}, f"annotation {EXPIRATION} may be meant: "),
+        (
+            {names.PREFLIGHT: "true"},
+            {},
+            f"annotation {names.PREFLIGHT} has no effect on a ServiceAccount: it belongs on",
+        ),
+        ({}, {"env": [{"name": "M365_CLOUD", "value": "x"}]}, "set to something else, and that stays: M365_CLOUD of "),
+        (
+            {},
+            {"env": [{"name": names.TOKEN_FILE_VARIABLE, "value": ""}]},
+            f"{names.TOKEN_FILE_VARIABLE} is set to nothing",
+        ),
+        ({}, {"env": [{"name": names.TOKEN_FILE_VARIABLE, "value": "/x"}]}, "so no token was added: "),
+        (
+            {},
+            {"volumeMounts": [{"name": "x", "mountPath": names.MOUNT_PATH}]},
+            f"the token is in {names.OTHER_MOUNT_PATH}, because {names.MOUNT_PATH} is not ours: ",
+        ),
+    ],
+)
+def test_a_warning_says_what_and_where_before_it_is_cut(
+    annotations: dict[str, str], spec: dict[str, Any], expected: str
+) -> None:
+    """Of 120 characters, however long the names are: they come last."""
+    sent = request(pod(container(LONG, **spec)))._replace(namespace=LONG)
+    decision = decide(sent, Account(LONG, LONG, annotations), POLICY)
+    assert any(expected in warning[:117] for warning in decision.warnings), decision.warnings
+
+
+def test_a_name_that_is_no_container_is_told_before_it_is_cut() -> None:
+    """The same of skip-containers, and of a ServiceAccount that is not there."""
+    sent = request(pod(annotations={names.SKIP_CONTAINERS: "x" * 500}))._replace(namespace=LONG)
+    (warning,) = decide(sent, account(), POLICY).warnings
+    assert warning.startswith("skip-containers names what is no container of this pod: ")
+    (warning,) = decide(sent, None, POLICY).warnings
+    assert warning.startswith("nothing was injected: there is no ServiceAccount ")
 
 
 def test_a_message_is_bounded() -> None:

@@ -290,7 +290,16 @@ def test_quotes_and_backslashes_in_a_value_are_escaped() -> None:
 def test_a_near_miss_is_warned_about(key: str, meant: str, where: str) -> None:
     """On the pod as well as on the ServiceAccount."""
     found = reading({key: "x"}) if where == "pod" else reading({}, {key: "x"})
-    assert f"annotation {key} is unknown: is {meant} meant?" in found.warnings
+    assert f"annotation {meant} may be meant: {key.partition('/')[2]} is unknown" in found.warnings
+
+
+def test_a_near_miss_of_the_other_prefix_is_shown_whole() -> None:
+    """Otherwise nobody would see what is wrong with it."""
+    found = reading({}, {"azure.workload.identity/auth-method": "oidc"})
+    expected = (
+        "annotation m365.workload.identity/auth-method may be meant: azure.workload.identity/auth-method is unknown"
+    )
+    assert expected in found.warnings
 
 
 @pytest.mark.parametrize("key", ["m365.workload.identity/colour", "m365.workload.identity/event"])

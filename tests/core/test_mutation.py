@@ -118,7 +118,7 @@ def test_the_pod_is_not_changed() -> None:
 def test_a_different_value_is_warned_about() -> None:
     """By container and variable."""
     found = mutated(pod(container(env=[{"name": "M365_CLOUD", "value": "dod"}])))
-    assert found.warnings == ("container app sets M365_CLOUD to something else, and that stays",)
+    assert found.warnings == ("set to something else, and that stays: M365_CLOUD of container app",)
 
 
 DOCUMENT: dict[str, Any] = {"spec": {"list": [{"a": [1]}, {"b": None}], "other": {"c": [2]}}}

@@ -95,7 +95,7 @@ def test_a_named_file_in_no_mount_is_kept_and_warned_about() -> None:
     found = placed(container(env=[file_variable("/entra/token")], volumeMounts=[mount("e", "/ent")]))
     assert found.accesses == (Access("/entra/token"),)
     assert found.warnings == (
-        "container app: AZURE_FEDERATED_TOKEN_FILE names a file in no volume, so no token was added",
+        "AZURE_FEDERATED_TOKEN_FILE names a file in no volume, so no token was added: container app",
     )
 
 
@@ -105,7 +105,7 @@ def test_a_named_file_behind_a_sub_path_is_kept_and_warned_about(field: str) -> 
     app = container(env=[file_variable("/e/token")], volumeMounts=[mount("e", "/e/token", **{field: "token"})])
     found = placed(app, volumes=[token_volume("e", path="token")])
     assert found.accesses == (Access("/e/token"),)
-    assert found.warnings == ("container app: the token is mounted with subPath and will never be renewed",)
+    assert found.warnings == ("the token is mounted with subPath and will never be renewed: container app",)
 
 
 def test_our_file_named_without_a_mount_is_provided() -> None:
@@ -215,7 +215,7 @@ def test_a_foreign_mount_on_our_path_stays(path: str) -> None:
     assert found.accesses == (MOVED, MOVED)
     assert found.volume == OTHER_VOLUME
     assert found.warnings[0] == (
-        "container app: /var/run/secrets/azure/tokens is not ours; the token is in /var/run/secrets/m365/tokens"
+        "the token is in /var/run/secrets/m365/tokens, because /var/run/secrets/azure/tokens is not ours: container app"
     )
 
 
@@ -287,8 +287,8 @@ def test_a_foreign_volume_of_our_name_stays() -> None:
     found = placed(container(), container("log"), volumes=[{"name": VOLUME, **EMPTY}])
     assert (found.accesses, found.volume) == ((MOVED, MOVED), OTHER_VOLUME)
     assert found.warnings == (
-        "container app: volume azure-identity-token is not ours; the token is in /var/run/secrets/m365/tokens",
-        "container log: volume azure-identity-token is not ours; the token is in /var/run/secrets/m365/tokens",
+        "the token is in /var/run/secrets/m365/tokens, because volume azure-identity-token is not ours: container app",
+        "the token is in /var/run/secrets/m365/tokens, because volume azure-identity-token is not ours: container log",
     )
 
 
@@ -337,7 +337,7 @@ def test_a_warning_names_the_path_that_is_taken() -> None:
     app = container(volumeMounts=[mount(AZURES, "/entra")])
     log = container("log", volumeMounts=[mount("cache", "/entra")])
     (warning,) = placed(app, log, volumes=[token_volume(AZURES), {"name": "cache", **EMPTY}]).warnings
-    assert warning.startswith("container log: /entra is not ours; ")
+    assert warning == f"the token is in {MOUNT_PATH}, because /entra is not ours: container log"
 
 
 def test_where_a_shared_tokens_place_is_taken_our_own_path_is_next() -> None:
