@@ -95,6 +95,7 @@ BOTH = (entry(CURRENT, NEXT),)
         ({"leaf": leaf(), "now": START + 3 * DAY}, Sign),
         ({"leaf": leaf(), "now": START + 3 * DAY, "entries": None}, Sign),
         ({"leaf": leaf(issued=START + 3 * HOUR)}, Sign),
+        ({"leaf": leaf(issued=START + 3 * HOUR), "ahead": 20 * DAY}, Rest),
         ({"leaf": leaf(issued=START + 2 * HOUR)}, Rest),
         ({"state": ASKED}, Sign),
         ({"state": ASKED, "leaf": leaf(asked_for=START - HOUR)}, Sign),
