@@ -273,8 +273,8 @@ def _sign(view: View, settings: Settings) -> Sign | None:
         allowed = True
         needed = (
             now >= leaf.renew_at
-            # The API server's clock was ahead. Where it and the one here disagree the leaf stays: of several API servers
-            # one may be wrong, and by its time another leaf would have expired to the others.
+            # The API server's clock was ahead. Where it and the one here disagree the leaf stays: of several API
+            # servers one may be wrong, and by its time another leaf would have expired to the others.
             or (not view.ahead and now < leaf.issued - settings.skew)
             or state.renew_leafs not in (None, leaf.asked_for)
         )
