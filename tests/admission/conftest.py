@@ -119,6 +119,22 @@ def environment(container: Mapping[str, Any]) -> dict[str, str | None]:
     return {entry["name"]: entry.get("value") for entry in container.get("env", ())}
 
 
+def is_untouched(pod: Mapping[str, Any]) -> bool:
+    """Whether nothing of an identity is in the pod: no variable, no mount, no token but what the API server adds."""
+    spec = pod["spec"]
+    volumes = spec.get("volumes", ())
+    containers = [*spec.get("initContainers", ()), *spec["containers"]]
+    return not (
+        any(name.startswith(("AZURE_", "M365_")) for container in containers for name in environment(container))
+        or any(
+            "/var/run/secrets/azure" in mount["mountPath"]
+            for each in containers
+            for mount in each.get("volumeMounts", ())
+        )
+        or any("projected" in volume and not volume["name"].startswith("kube-api-access-") for volume in volumes)
+    )
+
+
 def is_injected(pod: Mapping[str, Any]) -> bool:
     """Whether every container has the client id and the token's mount."""
     return all(

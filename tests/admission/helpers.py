@@ -77,16 +77,22 @@ _FAULTS: dict[str, Answer] = {
 class Relay:
     """Stands between the webhook and the API server, and does to requests what `behaviour` says.
 
-    asked: set at each request, so that a test can wait for the first one that went wrong.
+    asked: set at each request, so that a test can wait for the first one that went wrong. paths: of all requests since
+    it misbehaves.
     """
 
     behaviour: str = "pass"
+    paths: list[str] = field(default_factory=list)
     asked: threading.Event = field(default_factory=threading.Event)
     healed: threading.Event = field(default_factory=threading.Event)
 
     def misbehave(self, behaviour: str) -> None:
-        """From now on: `close`, `hang`, `rubbish`, `not-json`, `error` or `forbidden`."""
+        """From now on: `close`, `hold`, `hang`, `rubbish`, `not-json`, `error` or `forbidden`.
+
+        hold: until it heals, then pass it on. hang: until it heals, then cut it off.
+        """
         self.asked.clear()
+        self.paths.clear()
         self.healed.clear()
         self.behaviour = behaviour
 
@@ -95,11 +101,12 @@ class Relay:
         self.behaviour = "pass"
         self.healed.set()
 
-    def decide(self, _method: str, _path: str, _body: bytes) -> Cut | Answer | None:
+    def decide(self, _method: str, path: str, _body: bytes) -> Cut | Answer | None:
         """What becomes of a request: tests.cluster.relay.Hook."""
         behaviour = self.behaviour
+        self.paths.append(path)
         self.asked.set()
-        if behaviour == "hang":
+        if behaviour in ("hang", "hold"):
             self.healed.wait(30)
         return (lambda _moment, _status: True) if behaviour in ("close", "hang") else _FAULTS.get(behaviour)
 

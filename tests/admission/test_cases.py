@@ -1,5 +1,6 @@
 """Every case of tests/cases, through a real kube-apiserver: the pod that is stored is the one that the case expects."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,6 +14,22 @@ from webhook.response import shortened
 # Scopes and the namespaces that no scope reaches have tests of their own (test_scopes), with real selectors.
 CASES = [case for case in load() if case.account and not case.apiserver and case.namespace == NAMESPACE]
 USUAL = [case for case in CASES if case.policy == Policy() and not case.namespace_labels]
+
+
+def parts(pod: Mapping[str, Any]) -> dict[str, list[str]]:
+    """All that could be added to a pod, by name and in its order, but for what kube-apiserver adds to every pod."""
+    spec = pod["spec"]
+    found = {"volumes": [volume["name"] for volume in spec.get("volumes") or ()]}
+    for kind in ("initContainers", "containers"):
+        found[kind] = [container["name"] for container in spec.get(kind) or ()]
+        for container in spec.get(kind) or ():
+            found[f"{container['name']} variables"] = [entry["name"] for entry in container.get("env") or ()]
+            mounts = container.get("volumeMounts") or ()
+            found[f"{container['name']} mounts"] = [
+                mount["mountPath"] for mount in mounts if not mount["name"].startswith("kube-api-access-")
+            ]
+    found["volumes"] = [name for name in found["volumes"] if not name.startswith("kube-api-access-")]
+    return found
 
 
 def check(cluster: Cluster, case: Case) -> None:
@@ -34,10 +51,7 @@ def check(cluster: Cluster, case: Case) -> None:
         # What a create answers with is what was stored; a moment later a controller may have deleted it again.
         stored = answer.expect().json
         assert differences(case.expected_pod(), stored) == []
-        if case.expect.outcome == "unchanged":
-            volumes = {volume["name"] for volume in case.pod["spec"].get("volumes") or ()}
-            added = {volume["name"] for volume in stored["spec"].get("volumes", ())} - volumes
-            assert not {name for name in added if not name.startswith("kube-api-access")}
+        assert parts(stored) == parts(case.expected_pod()), "what the case does not have"
     expected = tuple(dict.fromkeys(case.expect.warnings))  # kube-apiserver says nothing twice
     if len(expected) <= 3 and all(len(text.exact or "") <= 120 for text in expected):
         assert len(ours) == len(expected), ours

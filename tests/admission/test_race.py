@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from demo.server import Running
-from tests.admission.conftest import a_pod, annotated, create, is_injected, make_account
+from tests.admission.conftest import a_pod, annotated, create, environment, is_injected, make_account
 from tests.cluster.cluster import Cluster
 
 TIMES = 200
@@ -27,7 +27,11 @@ def test_an_annotation_that_comes_after_a_first_pod_is_seen_by_the_next(
 ) -> None:
     """That the ServiceAccount had no client id is never remembered."""
     make_account(control_plane, namespace, annotations={})
-    assert not is_injected(create(control_plane, namespace, a_pod("before")))
+    before = create(control_plane, namespace, a_pod("before"))
+    assert "M365_CLIENT_ID" not in environment(before["spec"]["containers"][0])
+    assert environment(before["spec"]["containers"][0])["M365_CLOUD"] == "public", (
+        "it is labelled, so the rest is there"
+    )
     control_plane.api.patch(
         f"/api/v1/namespaces/{namespace}/serviceaccounts/terraform", {"metadata": {"annotations": annotated()}}
     ).expect()

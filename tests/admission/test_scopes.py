@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from demo.server import Running
-from tests.admission.conftest import LABELLED, a_pod, create, is_injected, make_account
+from tests.admission.conftest import LABELLED, a_pod, create, is_injected, is_untouched, make_account
 from tests.cluster.cluster import Cluster
 from tests.cluster.registration import OWN_NAMESPACE
 
@@ -15,9 +15,11 @@ OPTED_OUT = {"azure.workload.identity/use": "false"}
 
 
 def injected(cluster: Cluster, namespace: str, labels: dict[str, str], *, account: str = "terraform") -> bool:
-    """Whether a pod with these labels is given its identity."""
+    """Whether a pod with these labels is given its identity; if not, it must have nothing of one."""
     name = "-".join(["pod", *(value for value in labels.values())])
-    return is_injected(create(cluster, namespace, a_pod(name, account=account, labels=labels)))
+    pod = create(cluster, namespace, a_pod(name, account=account, labels=labels))
+    assert is_injected(pod) != is_untouched(pod), pod
+    return is_injected(pod)
 
 
 def test_by_default_only_labelled_pods_are_asked_about(
@@ -71,7 +73,7 @@ def test_system_namespaces_are_left_alone(control_plane: Cluster, another_webhoo
     try:
         path = f"/api/v1/namespaces/{namespace_name}/pods"
         answer = control_plane.api.post(path, a_pod(), params={"dryRun": "All"}).expect()
-        assert not is_injected(answer.json)
+        assert is_untouched(answer.json)
     finally:
         control_plane.api.delete(f"/api/v1/namespaces/{namespace_name}/serviceaccounts/terraform").expect()
 
@@ -84,7 +86,7 @@ def test_a_mirror_pod_is_left_alone(control_plane: Cluster, another_webhook: Sta
     pod["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "0123456789abcdef"}
     pod["spec"]["nodeName"] = "node"
     stored = create(control_plane, namespace, pod)
-    assert "env" not in stored["spec"]["containers"][0]
+    assert is_untouched(stored)
     assert not stored["spec"].get("volumes")
 
 
