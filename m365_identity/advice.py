@@ -1,5 +1,6 @@
 """What a failure means, what it is likely to come from, and what mends it, with the values of the one who reads it."""
 
+import hashlib
 import json
 import re
 import shlex
@@ -7,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from m365_identity.advice_table import GENERAL, ROWS, STATUSES
+from m365_identity.advice_general import general
+from m365_identity.advice_table import ROWS
 from m365_identity.assertion import Assertion
 from m365_identity.errors import Advice
 from m365_identity.failures import Failure
@@ -16,17 +18,20 @@ from m365_identity.words import stamp, visible
 
 __all__ = ["Situation", "advise", "federated_credential", "federated_credential_command"]
 
-_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
+_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
+_LONGEST_NAME: Final = 120  # characters
 
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
     """Who tried to sign in, with what, and when.
 
-    assertion: what the token says about itself, None where it could not be read. now: seconds since the epoch.
+    tenant_id: the one that was asked for. assertion: what the token says about itself, None where it could not be
+    read. now: seconds since the epoch.
     """
 
     settings: Settings
+    tenant_id: str
     scope: str
     assertion: Assertion | None
     now: float
@@ -34,11 +39,9 @@ class Situation:
 
 def advise(failure: Failure, situation: Situation) -> Advice:
     """The advice for a failed exchange: by its AADSTS code, else by how it failed."""
-    row = next((ROWS[code] for code in failure.codes if code in ROWS), None)
-    if row is None:
-        row = STATUSES.get(failure.http_status) or GENERAL[failure.kind]
+    row = next((ROWS[code] for code in failure.codes if code in ROWS), None) or general(failure)
     values = _values(situation) | {"failure": failure.description, "status": str(failure.http_status)}
-    seen = tuple(_observations(situation)) if row.about_the_token else ()
+    seen = (*_asked(situation), *(_observations(situation) if row.about_the_token else ()))
     # A guess may be what was seen: it is told once.
     causes = dict.fromkeys((*seen, *(cause.format_map(values) for cause in row.causes)))
     # Whoever made the token chose some of the words.
@@ -51,15 +54,24 @@ def advise(failure: Failure, situation: Situation) -> Advice:
 
 def federated_credential(assertion: Assertion | None) -> dict[str, object]:
     """The federated identity credential that lets `assertion` in, as Graph and `az` take it."""
-    name = "kubernetes"
-    if assertion and assertion.account:
-        name = _NAME.sub("-", "-".join(assertion.account))[:120]
     return {
-        "name": name,
+        "name": _name(assertion),
         "issuer": assertion.issuer if assertion else "<issuer>",
         "subject": assertion.subject if assertion else "<subject>",
         "audiences": [assertion.audience if assertion else "<audience>"],
     }
+
+
+def _name(assertion: Assertion | None) -> str:
+    """Readable, and another one for each ServiceAccount of each cluster: an application has each name once.
+
+    It is the one that `python -m webhook fic` gives, so that the same credential is not made twice.
+    """
+    if assertion is None:
+        return "kubernetes"
+    account = assertion.account or ("kubernetes",)
+    mark = hashlib.sha256(f"{assertion.issuer}\n{assertion.subject}".encode()).hexdigest()[:8]
+    return f"{_NAME.sub('-', '-'.join(account))[: _LONGEST_NAME - 9]}-{mark}"
 
 
 def federated_credential_command(client_id: str, assertion: Assertion | None) -> str:
@@ -74,11 +86,12 @@ def _values(situation: Situation) -> dict[str, str]:
     settings, assertion = situation.settings, situation.assertion
     unknown = "(not known: the token could not be read)"
     client = shlex.quote(settings.client_id)
-    parameters = shlex.quote(json.dumps(federated_credential(assertion)))
+    # Without the name, which cannot be changed.
+    changed = {name: value for name, value in federated_credential(assertion).items() if name != "name"}
     account = assertion.account if assertion else None
     return {
         "client": settings.client_id,
-        "tenant": settings.tenant_id,
+        "tenant": situation.tenant_id,
         "cloud": settings.cloud.name,
         "expected": settings.cloud.audience,
         "login": settings.authority,
@@ -86,6 +99,7 @@ def _values(situation: Situation) -> dict[str, str]:
         "file": str(settings.token_file),
         "scope": situation.scope,
         "issuer": assertion.issuer if assertion else unknown,
+        "discovery": f"{assertion.issuer.rstrip('/') if assertion else unknown}/.well-known/openid-configuration",
         "subject": assertion.subject if assertion else unknown,
         "audience": assertion.audience if assertion else unknown,
         "account": "/".join(account) if account else "of the pod",
@@ -95,8 +109,15 @@ def _values(situation: Situation) -> dict[str, str]:
         "create": federated_credential_command(settings.client_id, assertion),
         "list": f"az ad app federated-credential list --id {client}",
         "update": f"az ad app federated-credential update --id {client} --federated-credential-id ITS_NAME "
-        f"--parameters {parameters}",
+        f"--parameters {shlex.quote(json.dumps(changed))}",
     }
+
+
+def _asked(situation: Situation) -> Iterator[str]:
+    """What the caller asked for and the settings do not say."""
+    own = situation.settings.tenant_id
+    if situation.tenant_id.lower() != own.lower():
+        yield f"this call asked for tenant {situation.tenant_id}, and the settings have {own}"
 
 
 def _observations(situation: Situation) -> Iterator[str]:

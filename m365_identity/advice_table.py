@@ -1,4 +1,4 @@
-"""The table of advice: Entra's codes that a client with a federated token meets, and the failures that have no code.
+"""The table of advice: Entra's codes that a client with a federated token meets.
 
 Text in braces is filled in with the reader's own values: see `m365_identity.advice`. The codes explain, and decide
 which failures may heal (`m365_identity.retry`); Microsoft may change them, so a code that is not here is no error.
@@ -6,9 +6,7 @@ which failures may heal (`m365_identity.retry`); Microsoft may change them, so a
 
 from typing import Final, NamedTuple
 
-from m365_identity.failures import Kind
-
-__all__ = ["GENERAL", "ROWS", "STATUSES", "Row"]
+__all__ = ["ROWS", "Row"]
 
 _PROPAGATION: Final = "the credential was made in the last minutes: Entra's servers learn of it one by one"
 _OTHER_APP: Final = "the credential is on another application than {client}"
@@ -19,7 +17,7 @@ _ROTATED: Final = (
 _SETTINGS: Final = "client id {client} or tenant id {tenant} is wrong: see the annotations of ServiceAccount {account}"
 _CLOUD: Final = "the application is in another cloud than {cloud} ({login})"
 _ISSUER: Final = (
-    "make {issuer}/.well-known/openid-configuration and its jwks_uri readable from the internet, without a login "
+    "make {discovery} and its jwks_uri readable from the internet, without a login "
     "(`python -m webhook issuer` checks both)"
 )
 _ADMIN: Final = (
@@ -193,7 +191,7 @@ ROWS: Final[dict[int, Row]] = {
             "the JWKS has more than 100 keys, of which Entra keeps the first 100",
             "the token is not from this issuer",
         ),
-        fix="see that the jwks_uri of {issuer}/.well-known/openid-configuration has the key that signs "
+        fix="see that the jwks_uri of {discovery} has the key that signs "
         "(`python -m webhook issuer` compares), then wait up to an hour, since Entra remembers keys",
         about_the_token=True,
     ),
@@ -323,55 +321,3 @@ ROWS: Final[dict[int, Row]] = {
         fix="try again later; if it stays, see https://status.cloud.microsoft with the correlation id",
     ),
 }
-
-STATUSES: Final[dict[int, Row]] = {
-    429: Row(*ROWS[50196]),
-    **dict.fromkeys((408, 500, 502, 503, 504), Row(*ROWS[90033])),
-    **dict.fromkeys(
-        (403, 407),
-        Row(
-            "somebody before Entra refused the request, HTTP {status}",
-            ("a proxy or firewall does not let {login} pass", "HTTPS_PROXY names the wrong proxy, or lacks a password"),
-            "let {login} pass, or correct HTTPS_PROXY",
-        ),
-    ),
-}
-"""Where the answer has no code that is known."""
-
-GENERAL: Final[dict[Kind, Row]] = {
-    Kind.REFUSED: Row(
-        "Entra refused: {failure}",
-        ("its code is not in this version's table",),
-        "https://login.microsoftonline.com/error explains codes; `m365-identity doctor` shows every link",
-        about_the_token=True,
-    ),
-    Kind.STRANGE: Row(
-        "what answered at {login} is not Entra, or was changed on the way",
-        ("a proxy, firewall or captive portal answers in its place", "AZURE_AUTHORITY_HOST names another server"),
-        "let {login} pass unchanged; unset AZURE_AUTHORITY_HOST if nobody meant it",
-    ),
-    Kind.UNREACHABLE: Row(
-        "there is no way from here to the login host",
-        (
-            "a NetworkPolicy or firewall does not let the pod out to port 443",
-            "the cluster has no DNS for the name",
-            "a proxy is needed, and HTTPS_PROXY is not set or wrong; or NO_PROXY has this host",
-        ),
-        "from the pod's network: curl -v {login}",
-    ),
-    Kind.UNTRUSTED: Row(
-        "what answers as {login} cannot show that it is Entra, so no token was sent",
-        (
-            "a proxy or firewall decrypts TLS, and its certificate authority is not known here",
-            "SSL_CERT_FILE or REQUESTS_CA_BUNDLE names a file without the authority that is needed",
-            "the image has no certificate authorities, or old ones",
-        ),
-        "put the authority's PEM into a file that also has the public ones, and name it in SSL_CERT_FILE",
-    ),
-    Kind.NO_ANSWER: Row(
-        "the login host was reached, and no whole answer came back",
-        ("a proxy or firewall cuts or delays the connection", "Entra had a passing problem"),
-        "try again later; from the pod's network: curl -v {login}",
-    ),
-}
-"""Where there is neither code nor status that is known."""

@@ -159,7 +159,7 @@ class WorkloadIdentityCredential(Credential):
                 return token
             # Out of the `except`, so that what is raised from here has no context.
             try:
-                pause = self._wait(signing, failure, series, key.scopes)
+                pause = self._wait(signing, failure, series, key)
             except M365IdentityError as error:
                 self._memory.fail(key, claims, error)
                 raise

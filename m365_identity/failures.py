@@ -26,6 +26,7 @@ _TOKEN: Final = re.compile(
 )
 _CODE: Final = re.compile(r"AADSTS([0-9]{4,9})")
 _JSON: Final = re.compile(r"(application|text)/([0-9a-z+.-]+\+)?json")
+_TUNNEL: Final = re.compile(r"Tunnel connection failed: ([0-9]{3})\b")  # http.client's words
 _CUT: Final = "it cut the connection before it had answered"
 _TRAILER: Final = re.compile(r"\s*Trace ID: .*", re.DOTALL)
 
@@ -39,6 +40,8 @@ class Kind(enum.Enum):
     """There was an answer that no token endpoint gives."""
     UNREACHABLE = "unreachable"
     """There was no connection."""
+    PROXY = "proxy"
+    """A proxy was there, and answered that it makes no connection; `http_status` is its own."""
     UNTRUSTED = "untrusted"
     """There was a connection, to somebody whose certificate is not trusted."""
     NO_ANSWER = "no answer"
@@ -115,9 +118,10 @@ def of_exception(error: BaseException) -> Failure:
         words = next((plain(each.verify_message) for each in untrusted if hasattr(each, "verify_message")), "")
         return Failure(kind=Kind.UNTRUSTED, description=f"its certificate is not trusted{words and ': '}{words}")
     if "ProxyError" in names or "ClientHttpProxyError" in names or "ClientProxyConnectionError" in names:
-        status = next((found for each in chain if (found := re.search(r"\b[45][0-9]{2}\b", str(each)))), None)
-        said = f" answered {status[0]}" if status else " cannot be reached"
-        return Failure(kind=Kind.UNREACHABLE, description=f"the proxy{said}")
+        status = next(filter(None, map(_proxy_status, chain)), 0)
+        if status:
+            return Failure(kind=Kind.PROXY, description=f"the proxy answered {status}", http_status=status)
+        return Failure(kind=Kind.UNREACHABLE, description="the proxy cannot be reached")
     for each in chain:
         if isinstance(each, socket.gaierror):
             return Failure(kind=Kind.UNREACHABLE, description=f"its name cannot be resolved ({each.strerror})")
@@ -152,6 +156,14 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 def plain(text: object) -> str:
     """Text from outside as one printable line without anything that looks like a token, cut where it is too long."""
     return cut(_TOKEN.sub("<token>", line(text)), _LONGEST_TEXT)
+
+
+def _proxy_status(error: BaseException) -> int:
+    """What a proxy answered to CONNECT, 0 where this exception does not say: other numbers in it may be a port."""
+    if type(error).__name__ == "ClientHttpProxyError":
+        return int(getattr(error, "status", 0))
+    found = _TUNNEL.search(str(error)) if isinstance(error, OSError) else None
+    return int(found[1]) if found else 0
 
 
 def _document(body: bytes) -> dict[str, Any] | None:

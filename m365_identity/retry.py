@@ -6,9 +6,10 @@
     501661)
     passing problems (90033, 90006, 90024, 90012, 50033), 5xx, 408   again until the bound
     throttling (429, 50196, 90055)                                   again until the bound, not before Retry-After
-    no connection, silence, a cut                                    again until the bound
+    no connection, silence, a cut, a proxy that answers 5xx or 408   again until the bound
     token out of its time (700024)                                   the file is read again, once and at once
-    everything else, an untrusted certificate too                    fails at once
+    everything else, an untrusted certificate and a proxy that       fails at once
+    refuses (403, 407) too
 
 A wait that Retry-After makes longer than the bound is not begun. The last attempt is made when the bound is reached;
 while an attempt is under way, each silence of the server is limited to what is left, at least a second.

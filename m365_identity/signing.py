@@ -115,7 +115,7 @@ class Memory:
         self._failures.pop(key, None)
 
     def fail(self, key: Key, claims: str | None, error: M365IdentityError) -> None:
-        """None was got. A copy is kept: the traceback of what is raised holds the frames of callers, and what is theirs."""
+        """None was got. A copy is kept, since the traceback of what is raised holds the frames of callers."""
         self.turn = next(self._turns)
         self._failures[key] = _Failed(copy.copy(error), self.turn, claims)
 
@@ -170,15 +170,19 @@ class Signing:
             return None
         return failures.of_exception(error)
 
-    def error(self, failure: Failure, series: Series, scopes: Sequence[str]) -> M365IdentityError:
+    def error(self, failure: Failure, series: Series, key: Key) -> M365IdentityError:
         """The exception for the caller, to be raised outside of any `except`: no cause of it may hold a request."""
         situation = Situation(
-            settings=self.settings, scope=" ".join(scopes), assertion=self._assertion, now=self._clock.wall()
+            settings=self.settings,
+            tenant_id=key.tenant_id or self.settings.tenant_id,
+            scope=" ".join(key.scopes),
+            assertion=self._assertion,
+            now=self._clock.wall(),
         )
         advice = advise(failure, situation)
         attempts = "" if series.attempts == 1 else f", after {series.attempts} attempts"
         host = self.settings.authority
-        if failure.kind in (Kind.UNREACHABLE, Kind.UNTRUSTED):
+        if failure.kind in (Kind.UNREACHABLE, Kind.PROXY, Kind.UNTRUSTED):
             return UnreachableError(
                 f"no connection to {host} ({failure}){attempts}",
                 host=host,
@@ -285,9 +289,9 @@ class Credential:
             raise NotConfiguredError(self._problems)
         return Signing(self._settings, self._clock)
 
-    def _wait(self, signing: Signing, failure: Failure, series: Series, scopes: Sequence[str]) -> float:
+    def _wait(self, signing: Signing, failure: Failure, series: Series, key: Key) -> float:
         """Seconds to wait before the next attempt. Raises the exception for the caller if there is none."""
-        error = signing.error(failure, series, scopes)
+        error = signing.error(failure, series, key)
         pause = series.pause(failure)
         if pause is None:
             raise error

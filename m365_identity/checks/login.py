@@ -32,9 +32,14 @@ def discovery(found: Found) -> Iterator[Finding]:
     if failure is None:
         yield ok(f"tenant {settings.tenant_id} is known at {settings.authority}")
         return
-    advice = advise(
-        failure, Situation(settings=settings, scope=settings.scope, assertion=found.assertion, now=found.now)
+    situation = Situation(
+        settings=settings,
+        tenant_id=settings.tenant_id,
+        scope=settings.scope,
+        assertion=found.assertion,
+        now=found.now,
     )
+    advice = advise(failure, situation)
     yield advised(f"{failure}: {advice.meaning}", advice)
 
 

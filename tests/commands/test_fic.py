@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from m365_identity.advice import federated_credential
+from m365_identity.assertion import Assertion
 from tests.admission.conftest import annotated, make_account
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ISSUER
@@ -76,6 +78,22 @@ def test_names_differ_where_an_application_would_get_two_of_them() -> None:
     }
     assert len(named) == 3
     assert made().name == made().name
+
+
+@pytest.mark.parametrize(("namespace", "name"), [("shop", "terraform"), ("a" * 63, "b.c." * 60 + "d"), ("0", "1.2")])
+@pytest.mark.parametrize("issuer", [AKS, "https://issuer.example"])
+def test_the_helper_gives_the_same_credential(namespace: str, name: str, issuer: str) -> None:
+    """`m365-identity` advises it where it is lacking: under another name, the second one would be refused."""
+    account = Account(namespace, name, {"azure.workload.identity/client-id": CLIENT})
+    ours = credential(account, issuer=issuer, policy=Policy()).document()
+    token = Assertion(
+        issuer=issuer,
+        subject=f"system:serviceaccount:{namespace}:{name}",
+        audiences=("api://AzureADTokenExchange",),
+        issued=None,
+        expires=None,
+    )
+    assert federated_credential(token) == {name: ours[name] for name in ours if name != "description"}
 
 
 def test_two_applications_are_two_commands() -> None:

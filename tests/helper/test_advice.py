@@ -1,6 +1,7 @@
 """Advice: every code that the emulator knows is provoked, and what is said of it is read from the exception."""
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +14,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from m365_identity import ExchangeError, ThrottledError, aio
 from m365_identity.advice import Situation, advise, federated_credential, federated_credential_command
-from m365_identity.advice_table import GENERAL, ROWS, STATUSES
-from m365_identity.assertion import Assertion
+from m365_identity.advice_general import GENERAL, STATUSES
+from m365_identity.advice_table import ROWS
+from m365_identity.assertion import Assertion, decode
 from m365_identity.clouds import CLOUDS
 from m365_identity.failures import Failure, Kind
 from m365_identity.settings import Settings
 from tests.entra import Entra, running
 from tests.entra.aadsts import CODES
+from tests.helper.rows import WORDS, fits
 from tests.helper.support import SUBJECT, Pod
 from tests.helper.support import Kind as Flavour
 
@@ -74,7 +77,7 @@ def situation(token: Assertion | None, *, cloud: str = "public", now: float = 20
         authority=CLOUDS[cloud].authority,
         graph=CLOUDS[cloud].graph,
     )
-    return Situation(settings=settings, scope=settings.scope, assertion=token, now=now)
+    return Situation(settings=settings, tenant_id=settings.tenant_id, scope=settings.scope, assertion=token, now=now)
 
 
 def refused(code: int) -> Failure:
@@ -101,14 +104,24 @@ def test_every_row_is_told_by_the_exception(pod: Pod, entra: Entra, kind: Flavou
     assert error.correlation_id == asked.correlation_id
     assert isinstance(error, ThrottledError) is (code in (50196, 90055))
     assert error.advice is not None
+    told = error.advice
+    token = decode(pod.token_file.read_text())
+    assert fits(code, pod.settings, token, meaning=told.meaning, causes=told.causes, fix=told.fix), told
+    meaning, cause, fix = next(words for codes, words in WORDS.items() if code in codes)
+    assert (meaning in told.meaning, cause in told.causes[0], fix in told.fix) == (True, True, True)
     text = str(error)
-    assert text.startswith(f"AADSTS{code} ({error.error}, HTTP {error.http_status})")
-    assert error.advice.meaning in text
-    assert f"Fix: {error.advice.fix}" in text
-    assert all(cause in text for cause in error.advice.causes)
-    assert error.advice.causes
-    assert "{" not in error.advice.meaning
-    assert f"Correlation id: {error.correlation_id}" in text
+    # Out of its time, the token is read and sent once more.
+    attempts = ", after 2 attempts" if code == 700024 else ""
+    assert error.summary == f"AADSTS{code} ({error.error}, HTTP {error.http_status}){attempts}: {told.meaning}"
+    assert text.startswith(f"{error.summary}\nLikely causes:\n")
+    assert [line[5:] for line in text.splitlines() if re.match("  [0-9][.] ", line)] == list(told.causes)
+    assert f"\nFix: {told.fix}\n" in text
+    assert text.endswith(f"\nCorrelation id: {error.correlation_id}")
+
+
+def test_every_row_has_its_words() -> None:
+    """Each code once."""
+    assert sorted(code for codes in WORDS for code in codes) == sorted(ROWS)
 
 
 @pytest.mark.parametrize("code", [70021, 700211, 700213, 7002138, 70025])
@@ -122,7 +135,7 @@ def test_the_fix_makes_the_credential_that_lets_this_token_in(pod: Pod, entra: E
     assert words[:6] == ["az", "ad", "app", "federated-credential", "create", "--id"]
     assert words[6:8] == [pod.application.client_id, "--parameters"]
     parameters = json.loads(words[8])
-    assert parameters["name"] == "shop-terraform"
+    assert parameters["name"].startswith("shop-terraform-")
     (audience,) = parameters["audiences"]
     pod.application.federate(issuer=parameters["issuer"], subject=parameters["subject"], audience=audience)
     with pod.credential("sync") as get:
@@ -201,28 +214,69 @@ def test_a_code_that_nobody_knows_is_told_with_entras_own_words() -> None:
 def test_every_kind_of_failure_has_its_advice(kind: Kind) -> None:
     """Where there is no code."""
     advice = advise(Failure(kind=kind, description="said"), situation(None))
-    assert advice.meaning == GENERAL[kind].meaning.format(failure="said", login="https://login.microsoftonline.com/")
+    known = {"failure": "said", "login": "https://login.microsoftonline.com/", "status": "0"}
+    row = GENERAL[kind]
+    assert advice.meaning == row.meaning.format_map(known)
+    assert advice.causes == tuple(cause.format_map(known) for cause in row.causes)
+    assert advice.fix == row.fix.format_map(known)
 
 
 @pytest.mark.parametrize("status", sorted(STATUSES))
 def test_a_status_without_a_code_has_its_advice(status: int) -> None:
     """As a proxy in between answers."""
     advice = advise(Failure(kind=Kind.STRANGE, description="said", http_status=status), situation(None))
-    assert advice.meaning == STATUSES[status].meaning.format(status=status)
+    known = {"login": "https://login.microsoftonline.com/", "status": str(status)}
+    row = STATUSES[status]
+    assert advice.meaning == row.meaning.format_map(known)
+    assert advice.causes == tuple(cause.format_map(known) for cause in row.causes)
+    assert advice.fix == row.fix.format_map(known)
 
 
 @pytest.mark.parametrize(
     ("subject", "name"),
     [
-        ("system:serviceaccount:shop:terraform", "shop-terraform"),
-        ("system:serviceaccount:a:b.c", "a-b-c"),
-        (f"system:serviceaccount:{'n' * 63}:{'s' * 253}", ("n" * 63 + "-" + "s" * 253)[:120]),
-        ("someone else", "kubernetes"),
+        ("system:serviceaccount:shop:terraform", "shop-terraform-"),
+        ("system:serviceaccount:a:b.c", "a-b-c-"),
+        (f"system:serviceaccount:{'n' * 63}:{'s' * 253}", ("n" * 63 + "-" + "s" * 253)[:111] + "-"),
+        ("someone else", "kubernetes-"),
     ],
 )
 def test_the_credentials_name_is_one_that_entra_takes(subject: str, name: str) -> None:
-    """3 to 120 characters of letters, digits, hyphen and underscore."""
-    assert federated_credential(assertion(subject=subject))["name"] == name
+    """3 to 120 characters of letters, digits, hyphen and underscore, the last eight from issuer and subject."""
+    told = str(federated_credential(assertion(subject=subject))["name"])
+    assert re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{2,119}", told)
+    assert told[:-8] == name
+
+
+def test_a_rebuilt_cluster_gets_a_name_of_its_own() -> None:
+    """An application has each name once, and the credential that was made before it was rebuilt has the old one."""
+    names = {
+        federated_credential(assertion(issuer=issuer, subject=subject))["name"]
+        for issuer in ("https://a.example", "https://b.example")
+        for subject in ("system:serviceaccount:a-b:c", "system:serviceaccount:a:b-c")
+    }
+    assert len(names) == 4
+
+
+def test_an_update_leaves_the_name_alone() -> None:
+    """Entra does not let it be changed."""
+    fix = advise(refused(700212), situation(assertion(audiences=("api://other",)))).fix
+    line = fix.partition("az ad app federated-credential update ")[2].partition("; or, for")[0]
+    words = shlex.split(line)
+    assert words[:4] == ["--id", CLIENT, "--federated-credential-id", "ITS_NAME"]
+    assert json.loads(words[5]) == {
+        "issuer": "https://issuer.example",
+        "subject": SUBJECT,
+        "audiences": ["api://other"],
+    }
+
+
+@pytest.mark.parametrize("issuer", ["https://aks.example/x/", "https://aks.example/x"])
+@pytest.mark.parametrize("code", [50013, 90061])
+def test_the_documents_of_an_issuer_have_one_slash(code: int, issuer: str) -> None:
+    """A slash at its end, as AKS has it, is no further part of the address."""
+    fix = advise(refused(code), situation(assertion(issuer=issuer))).fix
+    assert " https://aks.example/x/.well-known/openid-configuration " in fix
 
 
 def test_a_hostile_token_adds_nothing_to_the_command() -> None:

@@ -115,6 +115,22 @@ def test_another_tenant_must_be_allowed(pod: Pod, entra: Entra, kind: Kind) -> N
     assert [asked.tenant for asked in entra.exchanges] == [pod.application.tenant_id, other]
 
 
+def test_another_tenant_that_is_none_is_the_one_that_is_told(pod: Pod, kind: Kind) -> None:
+    """And that the call asked for it, which no annotation can mend."""
+    other = "22222222-2222-4333-8444-555555555555"
+    with (
+        pod.credential(kind, additionally_allowed_tenants=["*"]) as get,
+        pytest.raises(ExchangeError, match=f"Tenant '{other}' not found") as caught,
+    ):
+        get(SCOPE, options={"tenant_id": other})
+    advice = caught.value.advice
+    assert advice is not None
+    assert advice.meaning == f"there is no tenant {other} at {pod.settings.authority}"
+    own = pod.application.tenant_id
+    assert advice.causes[0] == f"this call asked for tenant {other}, and the settings have {own}"
+    assert pod.fails(kind).advice != advice
+
+
 def test_a_call_without_scope_is_the_callers_mistake(pod: Pod, kind: Kind) -> None:
     """And says what is usual."""
     with pod.credential(kind) as get, pytest.raises(ValueError, match="graph_scope"):

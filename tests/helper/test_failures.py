@@ -225,7 +225,11 @@ def request_error(cause: Exception) -> ServiceRequestError:
             Kind.UNREACHABLE,
             "its name cannot be resolved (Name or service not known)",
         ),
-        (request_error(ProxyError("Tunnel failed: 407 Proxy")), Kind.UNREACHABLE, "the proxy answered 407"),
+        (
+            request_error(ProxyError("host='login.microsoftonline.com', port=443")),
+            Kind.UNREACHABLE,
+            "the proxy cannot be reached",
+        ),
         (request_error(ProxyError("x")), Kind.UNREACHABLE, "the proxy cannot be reached"),
         (request_error(ssl.SSLError(1, "wrong version")), Kind.UNREACHABLE, "it does not speak TLS as expected"),
         (request_error(TimeoutError()), Kind.UNREACHABLE, "the connection timed out"),
@@ -242,6 +246,14 @@ def request_error(cause: Exception) -> ServiceRequestError:
 def test_an_exception_is_told_by_what_it_came_from(error: Exception, kind: Kind, text: str) -> None:
     """In words of ours, since those of the libraries differ and may hold anything."""
     assert of_exception(error) == Failure(kind=kind, description=text)
+
+
+def test_a_proxys_answer_has_its_status() -> None:
+    """Its own, and no other number of the text."""
+    tunnel = ProxyError("port=443", OSError("Tunnel connection failed: 407 Proxy Authentication Required"))
+    assert of_exception(request_error(tunnel)) == Failure(
+        kind=Kind.PROXY, description="the proxy answered 407", http_status=407
+    )
 
 
 def test_exceptions_that_come_from_each_other_end() -> None:

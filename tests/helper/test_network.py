@@ -105,17 +105,41 @@ def test_a_host_in_no_proxy_is_called_directly(pod: Pod, kind: Kind, monkeypatch
     assert not proxy.connections
 
 
-@pytest.mark.parametrize("status", [403, 407, 503])
-def test_a_proxy_that_refuses_is_told_from_entra(
-    pod: Pod, kind: Kind, monkeypatch: pytest.MonkeyPatch, status: int
-) -> None:
-    """With its status."""
+@pytest.mark.parametrize("status", [401, 403, 405, 407])
+def test_a_proxy_that_refuses_is_asked_once(pod: Pod, kind: Kind, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """No waiting gives it a password or another policy. It is told from Entra, by its own status and advice."""
+    environ = {name: value for name, value in pod.environ.items() if name != "AZURE_AUTHORITY_HOST"}
     with proxying() as proxy:
         proxy.refuse_with = status
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        error = pod.fails(kind)
+        error = pod.fails(kind, environ=environ, bound=30)
     assert isinstance(error, UnreachableError)
-    assert f"the proxy answered {status}" in str(error)
+    assert (error.may_heal, error.attempts, pod.time.pauses) == (False, 1, [])
+    assert [tunnel.host for tunnel in proxy.tunnels] == ["login.microsoftonline.com"]
+    assert f"(the proxy answered {status})" in error.summary
+    assert error.advice is not None
+    assert f"HTTP {status}" in error.advice.meaning
+    assert "HTTPS_PROXY names the wrong proxy" in error.advice.causes[1]
+    assert ("lacks a password" in error.advice.causes[1]) is (status in (403, 407))
+    assert "correct HTTPS_PROXY" in error.advice.fix
+
+
+@pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
+def test_a_proxy_with_troubles_of_its_own_is_asked_again(
+    pod: Pod, kind: Kind, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """It may be better in a moment; nothing is said of Entra."""
+    with proxying() as proxy:
+        proxy.refuse_with = status
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        error = pod.fails(kind, bound=3)
+    assert isinstance(error, UnreachableError)
+    assert error.may_heal
+    assert error.attempts == len(proxy.tunnels) > 1
+    assert f"(the proxy answered {status})" in error.summary
+    assert error.advice is not None
+    assert f"the proxy makes no connection to the login host, HTTP {status}" in error.summary
+    assert "the proxy cannot reach" in error.advice.causes[0]
 
 
 def test_a_proxy_that_is_not_there_is_told(pod: Pod, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,7 @@ def test_a_credential_that_may_be_fresh_heals(code: int, status: int) -> None:
         *(failure(Kind.STRANGE, status) for status in (429, 503)),
         failure(Kind.UNREACHABLE),
         failure(Kind.NO_ANSWER),
+        *(failure(Kind.PROXY, status) for status in (408, 429, 502, 503, 504)),
     ],
     ids=str,
 )
@@ -50,6 +51,7 @@ def test_what_passes_by_itself_heals(waiting: Failure) -> None:
         *(refused(status=status) for status in (400, 401, 403)),
         *(failure(Kind.STRANGE, status) for status in (200, 302, 403, 407)),
         failure(Kind.UNTRUSTED),
+        *(failure(Kind.PROXY, status) for status in (301, 401, 403, 405, 407)),
     ],
     ids=str,
 )

@@ -111,8 +111,8 @@ def test_causes_fix_and_the_first_to_mend(commands: Commands) -> None:
     assert lines[end + 2].strip() == lines[place].partition("exchange")[2].strip()
     assert lines[end + 3].startswith(fix)
     credential = json.loads(lines[end + 3].partition("--parameters ")[2].strip("'"))
+    assert re.fullmatch("shop-terraform-[0-9a-f]{8}", credential.pop("name"))
     assert credential == {
-        "name": "shop-terraform",
         "issuer": commands.pod.entra.issuer.url,
         "subject": SUBJECT,
         "audiences": ["api://AzureADTokenExchange"],
