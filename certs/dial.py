@@ -39,8 +39,6 @@ class Dialler:
                 _, writer = await asyncio.open_connection(self._host, self._port, ssl=context, server_hostname=name)
         except ssl.SSLCertVerificationError as error:
             raise RefusedDial(f"the certificate was refused: {error.verify_message}") from None
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):  # too many connections, or a server that ends
-            raise DialError("the connection was closed in the TLS handshake") from None
         except ssl.SSLError as error:
             raise RefusedDial(f"the TLS handshake failed: {error.reason or 'unknown reason'}") from None
         except TimeoutError:

@@ -1,11 +1,12 @@
 """A machine that is suspended: its replica wakes up long after its leaf has expired, and mends that at once.
 
-Frozen for more than 15 s by SIGSTOP, which stops no monotonic clock as a suspend does, the worker is replaced by its
-parent instead; so the leaf lives for less.
+Frozen for more than 15 s by SIGSTOP, which stops no monotonic clock as a suspend does, the worker may be taken for
+stuck and replaced by its parent; so the leaf lives for less, but in the test of just that.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import ssl
 import tempfile
@@ -20,6 +21,7 @@ from certs.pem import parse_bundle
 from tests.cluster.processes import wait_until
 from tests.rotation.fleet import Fleet, Replica
 from tests.rotation.installation import OURS, seconds
+from tests.rotation.measure import worker_of
 
 LEAF = 7.5
 WOKEN_SECONDS = 5.0
@@ -43,6 +45,23 @@ def test_a_replica_that_was_suspended_past_its_leaf_renews_at_once(installed: Fl
     wait_until(lambda: serves_new_leaf(installed, suspended), "a new leaf", seconds=30, alive=[suspended.process])
     assert time.monotonic() - woken < WOKEN_SECONDS
     installed.await_healed()
+
+
+def test_a_worker_that_is_taken_for_stuck_comes_back_with_a_leaf(installed: Fleet) -> None:
+    """Frozen alone for longer than its parent's patience: it is ended, and the next one signs by the same CA."""
+    for _ in range(2):
+        installed.start(*seconds(interval=0.5, settle=1))
+    installed.await_ready()
+    frozen, awake = installed.alive
+    bundle = installed.installation.bundles()[OURS[0]]
+    before = frozen.leaf(bundle)
+    os.kill(worker_of(frozen), signal.SIGSTOP)
+    wait_until(lambda: set(installed.balancer.targets) == {awake.port}, "out of the balancer", seconds=10)
+    starts = len(frozen.messages("info"))
+    wait_until(lambda: len(frozen.messages("info")) > starts, "another worker", seconds=45, alive=[frozen.process])
+    installed.await_healed()
+    assert frozen.leaf(bundle) != before
+    assert installed.installation.bundles()[OURS[0]] == bundle
 
 
 def serves_new_leaf(fleet: Fleet, replica: Replica) -> bool:
