@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -14,6 +15,7 @@ from tests.chart.objects import Object, installed
 from tests.cluster.api import Response
 from tests.cluster.cluster import Cluster
 from tests.cluster.processes import wait_until
+from tests.commands.live import Change, another_webhook, check, registered
 
 POLICIES: Final = "/apis/admissionregistration.k8s.io/v1"
 PATH: Final = "/var/run/secrets/azure/tokens"
@@ -69,20 +71,44 @@ def pod(
     return made
 
 
-GIVEN: Final = {"env": [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": FILE}]}
+BY_HAND: Final = {"env": [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": FILE}]}
+MOUNTED: Final = {"volumeMounts": [{"name": "token", "mountPath": PATH}]}
+GIVEN: Final = {**BY_HAND, **MOUNTED}
+TOKEN: Final = {"serviceAccountToken": {"path": "azure-identity-token", "audience": "api://AzureADTokenExchange"}}
+VOLUMES: Final[Mapping[str, Any]] = {"volumes": [{"name": "token", "projected": {"sources": [TOKEN]}}]}
+ELSEWHERE: Final[Mapping[str, Any]] = {
+    "env": [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/spiffe/token"}],
+    "volumeMounts": [{"name": "token", "mountPath": "/spiffe"}],
+}
+BY_REFERENCE: Final[Mapping[str, Any]] = {
+    "env": [
+        {
+            "name": "AZURE_FEDERATED_TOKEN_FILE",
+            "valueFrom": {"configMapKeyRef": {"name": "files", "key": "token"}},
+        }
+    ]
+}
 
 # A pod, and whether the validating policy lets it be.
 PODS: Final[Mapping[str, tuple[dict[str, Any], bool]]] = {
     "without its token": (pod(), False),
-    "with its token": (pod(GIVEN), True),
-    "with a container that another webhook added last": (pod({}, GIVEN), True),
+    "with its token": (pod(GIVEN, **VOLUMES), True),
+    "with the variable alone, by hand": (pod(BY_HAND), False),
+    "with the variable by hand, where something else is mounted": (
+        pod({**BY_HAND, "volumeMounts": [{"name": "token", "mountPath": "/work"}]}, **VOLUMES),
+        False,
+    ),
+    "with the variable set to nothing": (pod({"env": [{"name": "AZURE_FEDERATED_TOKEN_FILE"}]}), False),
+    "with a file of its author's": (pod(ELSEWHERE, volumes=[{"name": "token", "emptyDir": {}}]), True),
+    "with a path that only the cluster knows": (pod(BY_REFERENCE), True),
+    "with a container that another webhook added last": (pod({}, GIVEN, **VOLUMES), True),
     "with other variables": (pod({"env": [{"name": "A", "value": "b"}]}), False),
     "unlabelled": (pod(labels={}), True),
     "opted out": (pod(labels={"azure.workload.identity/use": "false"}), True),
     "with all its containers skipped": (pod({}, {}, annotations={SKIP: "app; log"}), True),
     "with all its containers skipped, by commas": (pod({}, {}, annotations={SKIP: "log,app"}), True),
     "with one of two skipped": (pod({}, {}, annotations={SKIP: "app"}), False),
-    "with its token where it is skipped only": (pod(GIVEN, {}, annotations={SKIP: "app"}), False),
+    "with its token where it is skipped only": (pod(GIVEN, {}, annotations={SKIP: "app"}, **VOLUMES), False),
     "a mirror of a static one": (pod(annotations={"kubernetes.io/config.mirror": "0123456789abcdef"}), True),
 }
 
@@ -108,6 +134,46 @@ def test_labelled_pods_without_a_token_are_stopped(
         answer = tried(control_plane, namespace, pod())
         assert answer.status == (403 if refused else 201)
         assert "Create the pod again" in said(pod())
+
+
+def test_check_knows_the_policys_words_and_goes_on_to_the_cause(control_plane: Cluster, namespace: str) -> None:
+    """With failurePolicy Ignore the policy is who refuses, and why the webhook was not asked is behind it."""
+    make_account(control_plane, namespace)
+    ignore: Change = lambda entry: entry.update(failurePolicy="Ignore")  # noqa: E731
+    values = {"validatingAdmissionPolicy": {"enabled": True}}
+    with in_force(control_plane, "ValidatingAdmissionPolicy", namespace, values):
+        with registered(control_plane.api, "https://127.0.0.1:1/mutate", change=ignore):
+            refused = lambda: "was given no token" in tried(control_plane, namespace, pod()).message  # noqa: E731
+            wait_until(refused, "the policy in force", seconds=30)
+            done = check(control_plane, namespace, "--service-account", "terraform")
+    assert done.code == 1
+    found = done.finding("call")
+    assert "A labelled pod is refused by the webhook's ValidatingAdmissionPolicy" in found
+    assert "failurePolicy of labelled.m365.workload.identity is Ignore, and the call to https://127.0.0.1:1" in found
+    assert "its caBundle is empty" in found
+    assert "another namespace" not in found
+
+
+def test_check_tells_of_a_variable_that_the_policy_does_not_believe(
+    control_plane: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    """The webhook leaves such a container alone, so it is the workload that has to change."""
+    make_account(control_plane, namespace)
+    of = pod({"env": ELSEWHERE["env"]})
+    template = {"metadata": {"labels": {**LABELLED, "app": "web"}}, "spec": of["spec"]}
+    spec = {"replicas": 0, "selector": {"matchLabels": {"app": "web"}}, "template": template}
+    deployments = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+    control_plane.api.post(deployments, {"metadata": {"name": "web"}, "spec": spec}).expect()
+    values = {"validatingAdmissionPolicy": {"enabled": True}}
+    with in_force(control_plane, "ValidatingAdmissionPolicy", namespace, values):
+        with another_webhook(control_plane, tmp_path):
+            refused = lambda: "was given no token" in tried(control_plane, namespace, of).message  # noqa: E731
+            wait_until(refused, "the policy in force", seconds=30)
+            done = check(control_plane, namespace, "--workload", "deployment/web")
+    assert "is injected" in done.finding("call", "ok")
+    found = done.finding("workload")
+    assert f"A pod of Deployment {namespace}/web is refused by the webhook's ValidatingAdmissionPolicy" in found
+    assert "sets AZURE_FEDERATED_TOKEN_FILE itself, and no container has a volume where that points" in found
 
 
 @pytest.fixture
@@ -247,6 +313,18 @@ def test_the_policy_leaves_others_alone(
         assert (volumes(answer.json), environment(answer.json["spec"]["containers"][0])) == ([], {})
     else:
         assert "mirror pod" in answer.message  # by kube-apiserver, which wants it bound to a node
+
+
+@pytest.mark.since("1.36")
+def test_the_policy_takes_any_audience(control_plane: Cluster, namespace: str) -> None:
+    """It stands in a text of an expression, whose quotes and backslashes it must not end."""
+    make_account(control_plane, namespace)
+    audience = "api://it's\\" + '"mine"'
+    values = {"mutatingAdmissionPolicy": {"enabled": True}, "audience": audience}
+    with in_force(control_plane, "MutatingAdmissionPolicy", namespace, values):
+        probe = lambda: bool(volumes(given(control_plane, namespace, pod())))  # noqa: E731
+        wait_until(probe, "the policy in force", seconds=30)
+        assert [each["audience"] for each in volumes(given(control_plane, namespace, pod()))] == [audience]
 
 
 def test_with_the_policy_there_is_no_webhook() -> None:
