@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import pytest
 
-from tests.chart.helm import CHART, NAME, NAMESPACE
+from tests.chart.helm import CHART, NAME, NAMESPACE, render
 from tests.chart.objects import container, installed, one, some
+from webhook.checks.registration import SCOPE_ANNOTATION
 from webhook.metrics import OUTCOMES, Metrics
 
 DOCS: Final = CHART.parents[1] / "docs"
-# AKS otherwise takes the selectors over, and the next server-side apply is a conflict.
-AKS: Final = {"admissions.enforcer/disabled": "true"}
+# AKS otherwise takes the selectors over, and the next server-side apply is a conflict. `check` reads the scope.
+USUAL: Final = {"admissions.enforcer/disabled": "true", SCOPE_ANNOTATION: "pod-label"}
 
 
 def kinds(values: dict[str, Any] | None = None) -> set[str]:
@@ -98,7 +99,7 @@ def test_cert_manager_issues_from_an_authority_that_outlives_its_leafs() -> None
     assert spec["volumes"][0]["secret"]["secretName"] == leaf["secretName"]
     configuration = one(objects, "MutatingWebhookConfiguration")
     annotations = configuration["metadata"]["annotations"]
-    assert annotations == {**AKS, "cert-manager.io/inject-ca-from": f"{NAMESPACE}/{NAME}"}
+    assert annotations == {**USUAL, "cert-manager.io/inject-ca-from": f"{NAMESPACE}/{NAME}"}
     assert "caBundle" not in configuration["webhooks"][0]["clientConfig"]
 
 
@@ -121,7 +122,7 @@ def test_a_bundle_is_written_only_where_nobody_else_would() -> None:
         "MutatingWebhookConfiguration",
     )
     assert [each["clientConfig"]["caBundle"] for each in configuration["webhooks"]] == ["cGVt", "cGVt"]
-    assert configuration["metadata"]["annotations"] == {**AKS, **inject}
+    assert configuration["metadata"]["annotations"] == {**USUAL, SCOPE_ANNOTATION: "cluster", **inject}
     for mode in ("self-managed", "files"):
         for each in one(
             installed({"certificates": {"mode": mode, "secretName": "pair"}}), "MutatingWebhookConfiguration"
@@ -137,6 +138,17 @@ def test_metrics_are_scraped_where_they_are() -> None:
     assert monitor["spec"]["selector"] == one(objects, "Deployment")["spec"]["selector"]
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     assert endpoint == {"port": "operations", "path": "/metrics", "interval": "15s"}
+
+
+def test_labels_for_prometheus_take_the_place_of_the_common_ones() -> None:
+    """One key, one value: kube-apiserver would take the last of two, and strict tools neither."""
+    labels = {"labels": {"team": "monitoring"}, "enabled": True}
+    values = {"commonLabels": {"team": "platform"}, "podMonitor": labels, "prometheusRule": labels}
+    for kind in ("PodMonitor", "PrometheusRule"):
+        found = one(installed(values), kind)["metadata"]["labels"]
+        assert (found["team"], found["app.kubernetes.io/name"]) == ("monitoring", NAME)
+    assert render(values).count("team: monitoring") == 2
+    assert render(values, more=("--show-only", "templates/monitoring.yaml")).count("team:") == 2
 
 
 def alerts() -> list[dict[str, Any]]:

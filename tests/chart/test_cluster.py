@@ -10,12 +10,13 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from tests.chart.helm import CHART, helm, render
+from tests.chart.helm import CHART, Refused, helm, render
 from tests.chart.manifests import PLAIN
 from tests.chart.objects import installed, one, some
 from tests.cluster.api import Api
 from tests.cluster.cluster import Cluster
 from tests.cluster.pki import Authority
+from webhook.checks.registration import restore
 
 CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 MERGE: Final = {"Content-Type": "application/strategic-merge-patch+json"}
@@ -49,7 +50,6 @@ def only_in(namespace: str) -> dict[str, Any]:
     """Values that keep an installation out of every other test's way."""
     return {
         "name": namespace,
-        "test": {"namespace": namespace},
         "webhook": {"namespaceSelector": {"matchLabels": {"only": namespace}}},
     }
 
@@ -129,6 +129,25 @@ def test_helm_installs_upgrades_and_takes_everything_away(control_plane: Cluster
     assert "--cloud=gcchigh" in deployment["template"]["spec"]["containers"][0]["args"]
     helm("uninstall", release, "--namespace", release, kubeconfig=kubeconfig)
     assert left(control_plane, release) == []
+
+
+def test_what_check_says_puts_a_selector_back_that_somebody_changed(control_plane: Cluster, release: str) -> None:
+    """Server-side apply refuses to overwrite it until it is told to; then it does, and leaves the authority alone."""
+    api, kubeconfig = control_plane.api, control_plane.kubeconfig
+    where = (release, str(CHART), "--namespace", release)
+    helm("install", *where, values=only_in(release), kubeconfig=kubeconfig)
+    there = fill(api, release)
+    (before,) = api.get(f"{CONFIGURATIONS}/{release}").expect().json["webhooks"]
+    selector = {"matchLabels": {"inject": "yes", "azure.workload.identity/use": None}}
+    change = [{"name": before["name"], "objectSelector": selector}]
+    api.patch(f"{CONFIGURATIONS}/{release}", {"webhooks": change}, headers=MERGE).expect()
+    with pytest.raises(Refused, match="conflict"):
+        helm("upgrade", *where, values=only_in(release), kubeconfig=kubeconfig)
+    assert "--force-conflicts" in restore(None)
+    helm("upgrade", *where, "--force-conflicts", values=only_in(release), kubeconfig=kubeconfig)
+    (after,) = api.get(f"{CONFIGURATIONS}/{release}").expect().json["webhooks"]
+    assert after["objectSelector"] == before["objectSelector"]
+    assert filled(api, release) == there
 
 
 def left(cluster: Cluster, name: str) -> list[str]:

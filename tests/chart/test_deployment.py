@@ -142,6 +142,12 @@ def test_a_roll_out_never_takes_a_replica_away_first() -> None:
     assert spec["minReadySeconds"] > 0
 
 
+def test_on_the_nodes_network_an_old_replica_makes_room_first() -> None:
+    """Its ports are the node's, so with as many replicas as nodes a new one would wait for ever."""
+    spec = one(installed({"hostNetwork": True}), "Deployment")["spec"]
+    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+
+
 @pytest.mark.parametrize("pause", [0, 5, 60])
 def test_there_is_time_to_drain(pause: int) -> None:
     """The kubelet kills only after the pause, everything that the server may take, and ten seconds."""
@@ -212,6 +218,12 @@ def test_it_makes_do_with_nothing() -> None:
     assert (spec["enableServiceLinks"], spec["automountServiceAccountToken"]) == (False, True)
     assert found["resources"] == {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}}
     assert {"name": "MALLOC_MMAP_THRESHOLD_", "value": "65536"} in found["env"]
+
+
+def test_a_variable_of_ones_own_takes_the_place_of_the_charts() -> None:
+    """Once: of two kube-apiserver takes the last, with a warning."""
+    mine = {"name": "MALLOC_MMAP_THRESHOLD_", "value": "131072"}
+    assert container(installed({"extraEnv": [mine]}))["env"] == [mine]
 
 
 def test_what_is_overridden_replaces_the_charts_own() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +21,7 @@ from tests.cluster import kubeconfig
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.pki import Authority
 from tests.cluster.registration import webhook_registration
+from webhook.checks.registration import selected
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,18 @@ class Job:
 @pytest.fixture
 def job(owned_control_plane: ControlPlane, namespace: str, tmp_path: Path) -> Job:
     """The pod of `helm test` with its ServiceAccount, Role and RoleBinding, in a namespace of its own."""
-    values = {"name": namespace, "test": {"namespace": namespace}}
-    hooks = [each for each in template(values, namespace=namespace) if HOOK in each["metadata"].get("annotations", {})]
+    return made(owned_control_plane, namespace, tmp_path)
+
+
+def made(owned_control_plane: ControlPlane, namespace: str, tmp_path: Path, **webhook: Any) -> Job:
+    """The same, with values about what kube-apiserver is told."""
+    values = {"name": namespace, "test": {"namespace": namespace}, "webhook": webhook}
+    objects = template(values)  # of a release elsewhere: pods in its own namespace are left alone
+    hooks = [each for each in objects if HOOK in each["metadata"].get("annotations", {})]
+    for each in hooks:
+        each["metadata"]["namespace"] = namespace
+    for subject in one(hooks, "RoleBinding")["subjects"]:
+        subject["namespace"] = namespace
     rights = yaml.safe_dump_all([each for each in hooks if each["kind"] != "Pod"])
     owned_control_plane.kubectl("apply", "-f", "-", input=rights)
     pod = one(hooks, "Pod")["spec"]
@@ -64,6 +77,31 @@ def test_it_succeeds_when_pods_are_injected(job: Job, owned_control_plane: Contr
     assert (done.returncode, done.stdout) == (0, "ok: a labelled pod is given its token\n"), done.stderr
     place = job.environment["TEST_NAMESPACE"]
     assert owned_control_plane.api.get(f"/api/v1/namespaces/{place}/pods").expect().json["items"] == []
+
+
+def test_its_pod_has_the_labels_that_the_selector_wants(
+    owned_control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """Else it would never succeed where webhook.objectSelector is set."""
+    expressions = [
+        {"key": "stage", "operator": "In", "values": ["test", "beta"]},
+        {"key": "owner", "operator": "Exists"},
+        {"key": "legacy", "operator": "DoesNotExist"},
+    ]
+    selector = {"matchLabels": {"team": "shop"}, "matchExpressions": expressions}
+    job = made(owned_control_plane, namespace, tmp_path, objectSelector=selector)
+    labels = {"azure.workload.identity/use": "true", "team": "shop", "stage": "test", "owner": "true"}
+    assert json.loads(job.environment["TEST_LABELS"]) == labels
+    assert selected(selector, labels)
+
+
+def test_a_selector_of_namespaces_is_told_when_nobody_is_asked(
+    owned_control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    """The chart does not know the labels of the namespace, so it cannot refuse it before."""
+    job = made(owned_control_plane, namespace, tmp_path, namespaceSelector={"matchLabels": {"stage": "test"}})
+    said = f"the webhook was not asked (webhook.namespaceSelector has to take the namespace {namespace}"
+    assert said in job.run().stdout
 
 
 def test_it_fails_when_nobody_is_asked(job: Job) -> None:

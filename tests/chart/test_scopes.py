@@ -8,6 +8,7 @@ import pytest
 
 from tests.chart.helm import NAME, NAMESPACE
 from tests.chart.objects import container, installed, one
+from webhook.checks.registration import SCOPE_ANNOTATION, registrations
 from webhook.names import WEBHOOKS
 from webhook.policy import SCOPES
 
@@ -117,6 +118,16 @@ def test_selectors_of_ones_own_narrow_every_entry_and_widen_none(scope: str) -> 
             "matchLabels": {"app": "shop", **pods.get("matchLabels", {})},
             "matchExpressions": [*pods.get("matchExpressions", []), *mine["matchExpressions"]],
         }
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_check_reads_the_scope_that_the_chart_was_given(scope: str) -> None:
+    """Whatever the selectors are narrowed to; nobody's own annotations hide it."""
+    narrow = {"matchLabels": {"stage": "test"}}
+    webhook = {"namespaceSelector": narrow, "objectSelector": narrow, "annotations": {SCOPE_ANNOTATION: "other"}}
+    document = one(installed({"scope": scope, "webhook": webhook}), "MutatingWebhookConfiguration")
+    (found,) = registrations([document], service=f"{NAMESPACE}/{NAME}")
+    assert (document["metadata"]["annotations"][SCOPE_ANNOTATION], found.scope) == (scope, scope)
 
 
 def test_nobody_takes_a_rule_of_ours_away() -> None:

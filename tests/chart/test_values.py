@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.chart.helm import CHART, Refused, helm, template
+from tests.chart.objects import one, some
 from webhook import __version__
 from webhook.clouds import CLOUDS
 from webhook.policy import SCOPES
@@ -53,6 +54,19 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
         {"certificates": {"certManager": {"issuerRef": {"name": "corp"}}}},
         "certificates.certManager.issuerRef is set, but certificates.mode is self-managed",
     ),
+    "a tag in the repository": ({"image": {"repository": "registry.example.com/m365:1"}}, "at '/image/repository'"),
+    "an issuer without a name": (
+        {"certificates": {"mode": "cert-manager", "certManager": {"issuerRef": {"kind": "ClusterIssuer"}}}},
+        "at '/certificates/certManager/issuerRef': properties 'name' required, if 'kind' exists",
+    ),
+    "an address that is a word": ({"listenAddress": "abcd"}, "at '/listenAddress'"),
+    "an address that cannot be": ({"listenAddress": "10.0.0.256"}, "at '/listenAddress'"),
+    "a name that is no text": ({"name": "true"}, "name is true, which YAML takes for something else than a text"),
+    "a label by which replicas are found": (
+        {"podLabels": {"app.kubernetes.io/name": "x"}, "commonLabels": {"app.kubernetes.io/instance": "y"}},
+        "commonLabels has app.kubernetes.io/instance, which the chart sets: leave it out",
+    ),
+    "a variable twice": ({"extraEnv": [{"name": "A"}, {"name": "A", "value": "1"}]}, "extraEnv has A twice"),
     "one port for both": ({"operationsPort": 9443}, "port and operationsPort are both 9443"),
     "fewer at most than at least": (
         {"autoscaling": {"enabled": True, "minReplicas": 7}},
@@ -96,6 +110,54 @@ def test_a_mistake_is_refused_with_a_sentence(values: dict[str, Any], said: str)
     with pytest.raises(Refused) as refused:
         template(values)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.255.0.1", "::", "::1", "fd00:10:244::a"])
+@pytest.mark.parametrize(
+    "repository", ["m365", "registry.example.com/a/m365", "localhost:5000/m365", "10.0.0.1:5000/a/b_c.d-e"]
+)
+def test_addresses_and_repositories_are_taken(address: str, repository: str) -> None:
+    """Of either family; with a port of the registry, which is no tag."""
+    assert template({"listenAddress": address, "image": {"repository": repository}})
+
+
+def test_names_that_yaml_would_take_for_something_else_stay_texts() -> None:
+    """Namespaces and Secrets may be called so, and kube-apiserver takes no number for a name."""
+    odd = {
+        "webhook": {"excludedNamespaces": ["123", "on"]},
+        "certificates": {"mode": "cert-manager", "secretName": "0x1f"},
+        "test": {"namespace": "456"},
+        "priorityClassName": "1e3",
+        "resourceQuota": {"enabled": True},
+    }
+    objects = template(odd)
+    entry = one(objects, "MutatingWebhookConfiguration")["webhooks"][0]
+    assert entry["namespaceSelector"]["matchExpressions"][0]["values"][-2:] == ["123", "on"]
+    pod = one(objects, "Deployment")["spec"]["template"]["spec"]
+    assert (pod["priorityClassName"], pod["volumes"][0]["secret"]["secretName"]) == ("1e3", "0x1f")
+    assert "0x1f" in [each["spec"]["secretName"] for each in some(objects, "Certificate")]
+    quota = one(objects, "ResourceQuota")["spec"]["scopeSelector"]["matchExpressions"][0]
+    assert quota["values"] == ["1e3"]
+    (test,) = one(objects, "Pod")["spec"]["containers"]
+    assert {"name": "TEST_NAMESPACE", "value": "456"} in test["env"]
+    roles = [each for each in objects if each["kind"] in ("Role", "RoleBinding")]
+    assert [each["metadata"]["namespace"] for each in roles] == ["456", "456"]
+
+
+def test_a_namespace_that_yaml_would_take_for_something_else_is_refused() -> None:
+    """For the webhook itself, whose namespace stands in every manifest; the release's name does, too."""
+    odd: tuple[dict[str, Any], ...] = ({"namespace": "123"}, {"name": "on"})
+    for where in odd:
+        with pytest.raises(Refused, match="which YAML takes for something else than a text: choose another"):
+            template(**where)
+
+
+def test_the_webhooks_own_namespace_is_no_place_for_the_test() -> None:
+    """Nobody asks about its pods, so the test would always fail; a policy has no test."""
+    with pytest.raises(Refused, match=r"test\.namespace is default, whose pods are left alone: name another"):
+        template(namespace="default")
+    assert template({"test": {"namespace": "shop"}}, namespace="default")
+    assert template({"mutatingAdmissionPolicy": {"enabled": True}}, namespace="default")
 
 
 def test_all_mistakes_are_told_at_once() -> None:

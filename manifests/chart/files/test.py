@@ -17,7 +17,7 @@ POD = {
     "kind": "Pod",
     "metadata": {
         "generateName": "m365-workload-identity-test-",
-        "labels": {"azure.workload.identity/use": "true"},
+        "labels": json.loads(os.environ["TEST_LABELS"]),
     },
     # Of a ServiceAccount without an annotation: it is given everything but a client id.
     "spec": {
@@ -64,7 +64,8 @@ def what_is_wrong() -> str:
         return str(answer.get("message", "the API server's answer is no pod"))
     variables = {entry["name"] for entry in answer["spec"]["containers"][0].get("env", [])}
     if "AZURE_FEDERATED_TOKEN_FILE" not in variables:
-        return "the pod was admitted without a token: the webhook was not asked"
+        hint = os.environ.get("TEST_HINT", "")
+        return "the pod was admitted without a token: the webhook was not asked" + (f" ({hint})" if hint else "")
     return ""
 
 

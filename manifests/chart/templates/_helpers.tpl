@@ -40,7 +40,7 @@ matchExpressions:
     operator: NotIn
     values:
       {{- range concat (list .root.Release.Namespace "kube-system" "kube-node-lease") .root.Values.webhook.excludedNamespaces | uniq }}
-      - {{ . }}
+      - {{ . | quote }}
       {{- end }}
   {{- with $extra.matchExpressions }}
   {{- toYaml . | nindent 2 }}
@@ -59,6 +59,22 @@ matchLabels:
 matchExpressions:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/* The labels of the pod of `helm test`, as JSON: ours, and what the selector above asks for. */}}
+{{- define "m365.testLabels" -}}
+{{- $labels := dict -}}
+{{- with .Values.webhook.objectSelector -}}
+{{- range .matchExpressions -}}
+{{- if eq .operator "In" -}}
+{{- $_ := set $labels .key (first .values) -}}
+{{- else if eq .operator "Exists" -}}
+{{- $_ := set $labels .key "true" -}}
+{{- end -}}
+{{- end -}}
+{{- $labels = merge (dict) (.matchLabels | default dict) $labels -}}
+{{- end -}}
+{{- merge (dict "azure.workload.identity/use" "true") $labels | toJson -}}
 {{- end }}
 
 {{- define "m365.unlabelledPods" -}}
@@ -108,8 +124,28 @@ matchLabels:
 {{- if and (has "Deny" $actions) (has "Warn" $actions) -}}
 {{- $wrong = append $wrong "validatingAdmissionPolicy.actions has Deny and Warn: Kubernetes takes one of them" -}}
 {{- end -}}
-{{- if has .Values.test.namespace (concat (list "kube-system" "kube-node-lease") .Values.webhook.excludedNamespaces) -}}
+{{- if and (include "m365.server" .) (has .Values.test.namespace (concat (list .Release.Namespace "kube-system" "kube-node-lease") .Values.webhook.excludedNamespaces)) -}}
 {{- $wrong = append $wrong (printf "test.namespace is %s, whose pods are left alone: name another" .Values.test.namespace) -}}
+{{- end -}}
+{{/* Names go into the manifests as they are, and YAML must not take them for something else. */}}
+{{- range $what, $name := dict "the namespace" .Release.Namespace "the release" .Release.Name "name" .Values.name -}}
+{{- if not (kindIs "string" (get (printf "is: %s" $name | fromYaml) "is")) -}}
+{{- $wrong = append $wrong (printf "%s is %s, which YAML takes for something else than a text: choose another" $what $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "helm.sh/chart" -}}
+{{- range $what := list "commonLabels" "podLabels" -}}
+{{- if hasKey (get $.Values $what) $key -}}
+{{- $wrong = append $wrong (printf "%s has %s, which the chart sets: leave it out" $what $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $variables := list -}}
+{{- range .Values.extraEnv -}}
+{{- if has .name $variables -}}
+{{- $wrong = append $wrong (printf "extraEnv has %s twice: leave one" .name) -}}
+{{- end -}}
+{{- $variables = append $variables .name -}}
 {{- end -}}
 {{- if and .Values.resourceQuota.enabled (not .Values.priorityClassName) -}}
 {{- $wrong = append $wrong "resourceQuota.enabled needs a priorityClassName" -}}
