@@ -55,5 +55,10 @@ def only_what_was_added(pod: Mapping[str, Any], stored: Mapping[str, Any]) -> di
 
 def _as_written(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """`after` without Kubernetes' own token, with the entries of `before` in their author's order of keys."""
-    written = {each["name"]: each for each in before}
-    return [written.get(each["name"], each) for each in after if not each["name"].startswith("kube-api")]
+    written = {_key(each): each for each in before}
+    return [written.get(_key(each), each) for each in after if not each["name"].startswith("kube-api")]
+
+
+def _key(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """What tells a volume, or a mount, from the others: a volume may be mounted more than once."""
+    return entry["name"], entry.get("mountPath", "")
