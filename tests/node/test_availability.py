@@ -143,8 +143,8 @@ def answers_alone(node: AnyNode, image: str) -> None:
     kube-apiserver keeps its connections: only when one ends does what was connected to it go elsewhere.
     """
     before = ready(node)
-    for name in [name for other, found in before.items() if other != image for name in found]:
-        node.kubectl("-n", NAMESPACE, "delete", f"pod/{name}")
+    others = [f"pod/{name}" for other, found in before.items() if other != image for name in found]
+    node.kubectl("-n", NAMESPACE, "delete", "--wait=false", *others)  # all at once, else one takes over from the other
     wait_until(lambda: any(reviews(node, name) for name in before[image]), f"a review by {image}", seconds=60)
     wait_until(lambda: ready(node).keys() == before.keys(), "replicas of both", seconds=60)
 
