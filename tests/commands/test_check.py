@@ -1,5 +1,6 @@
 """What `check` makes of what it finds: pure, with kube-apiserver's own words as they were recorded."""
 
+import argparse
 import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from webhook.checks.given import Given
 from webhook.checks.installation import Installation, Replica
 from webhook.checks.refusals import Kind, classify
 from webhook.checks.registration import Registration, registrations, selected
-from webhook.commands import reports
+from webhook.commands import check, fic, issuer, reports
 from webhook.findings import Finding, Status, fail, ok, skip, warn
 from webhook.identity import Account, read
 from webhook.policy import SCOPES, Policy
@@ -239,6 +240,14 @@ def test_a_workload_that_a_selector_leaves_out_is_told_the_label(labels: dict[st
     assert said.status is (Status.FAIL if put else Status.OK)
 
 
+def test_a_service_account_that_is_absent_is_told_where_it_is_looked_at() -> None:
+    """And not a second time, of the workload."""
+    kind, name = workloads.kind_and_name("pod/web")
+    pod = {**the_pod(name), "spec": {"containers": [{"name": "app"}]}}
+    workload = workloads.Workload(kind, "shop", name, pod)
+    assert [*workloads.findings(workload, None, {}, Policy(), the_registration())] == []
+
+
 @pytest.mark.parametrize("scope", SCOPES)
 def test_what_puts_things_back_is_of_the_scope(scope: Scope) -> None:
     """The manifests of another one would change it, and those of any scope have another image."""
@@ -398,13 +407,21 @@ def test_wrong_usage_is_told_all_at_once(tmp_path: Path) -> None:
     """Exit code 2, a line for each mistake."""
     done = run("check", "-n", "A b", "--service-account", "..", "--workload", "service/web", "--own-namespace", "_")
     assert done.code == 2
-    assert len(done.err.splitlines()) == 3
+    assert len(done.err.splitlines()) == 4
     config = tmp_path / "config"
     config.write_text("{}")
     done = run("check", "--workload", "web", environ={"KUBECONFIG": str(config)})
     assert "expected KIND/NAME, KIND one of deployment" in done.err
     assert "give --kubeconfig PATH" in run("check").err
     assert str(config) in run("check", "--kubeconfig", str(config)).err
+
+
+@pytest.mark.parametrize("command", [check, fic, issuer])
+def test_the_help_says_which_cluster_it_is(command: Any) -> None:
+    """It is found as kubectl finds it, and not as `serve` does."""
+    parser = argparse.ArgumentParser(prog="x")
+    command.add_arguments(parser)
+    assert "$KUBECONFIG, else ~/.kube/config" in " ".join(parser.format_help().split())
 
 
 def the_pod(

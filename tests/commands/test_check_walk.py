@@ -25,8 +25,14 @@ APPS = "/apis/apps/v1"
         (
             {"annotations": {**annotated(), "azure.workload.identity/client_id": "x"}},
             "warn",
-            "is azure.workload.identity/client-id meant?\n",
+            "azure.workload.identity/client-id may be meant: client_id is unknown.\n",
             "azure.workload.identity/client-id=VALUE azure.workload.identity/client_id-",
+        ),
+        (
+            {"annotations": {**annotated(), "azure.workload.identity/clouds": "dod"}},
+            "warn",
+            "m365.workload.identity/cloud may be meant: azure.workload.identity/clouds is unknown.\n",
+            "m365.workload.identity/cloud=VALUE azure.workload.identity/clouds-",
         ),
         (
             {"annotations": {"azure.workload.identity/client-id": "contoso-app"}},

@@ -2,8 +2,10 @@
 
 import base64
 import json
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from tests.admission.conftest import annotated, make_account
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ISSUER
 from tests.commands.live import Ran, run
-from webhook.federation import Credential, NoCredential, az, credential, graph, terraform
+from webhook.federation import FORMATS, Credential, NoCredential, az, credential, graph, terraform
 from webhook.identity import Account
 from webhook.policy import Policy
 
@@ -185,17 +187,33 @@ def test_a_live_clusters_credential_matches_its_tokens(control_plane: Cluster, n
 def test_an_issuer_that_entra_cannot_use_is_told_beside_the_credential(control_plane: Cluster, namespace: str) -> None:
     """It is printed all the same, for an emulator or an issuer that is about to change; the exit code is 1."""
     make_account(control_plane, namespace)
-    done = fic(control_plane, namespace)
-    assert done.code == 1
-    assert ISSUER in done.out
-    assert "which Entra can never reach" in done.err
-    assert "--service-account-issuer" in done.err
+    for output in FORMATS:
+        done = fic(control_plane, namespace, "-o", output)
+        assert done.code == 1
+        assert ISSUER in done.out
+        assert "which Entra can never reach" in done.err
+        assert "--service-account-issuer" in done.err
+
+
+def test_a_shell_behind_it_does_not_create_a_credential_that_is_good_for_nothing(
+    control_plane: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    """A pipe knows no exit code of its first command; nothing is left for the shell to do."""
+    make_account(control_plane, namespace)
+    called = tmp_path / "called"
+    (tmp_path / "az").write_text(f"#!/bin/sh\ntouch {called}\n")
+    (tmp_path / "az").chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.defpath}"}
+    subprocess.run(["sh"], input=fic(control_plane, namespace).out, env=path, text=True, check=True, timeout=30)
+    assert not called.exists()
+    subprocess.run(["sh"], input=az(made()), env=path, text=True, check=True, timeout=30)
+    assert called.exists()
 
 
 def test_warnings_about_the_annotations_are_told(control_plane: Cluster, namespace: str) -> None:
     """A near miss beside a good client id."""
     make_account(control_plane, namespace, annotations={**annotated(), "azure.workload.identity/tenantid": "x"})
-    assert "is azure.workload.identity/tenant-id meant?" in fic(control_plane, namespace).err
+    assert "annotation azure.workload.identity/tenant-id may be meant" in fic(control_plane, namespace).err
 
 
 def test_a_service_account_that_is_not_there_is_told_with_the_command(control_plane: Cluster, namespace: str) -> None:

@@ -225,6 +225,15 @@ def issuer(cluster: Cluster, *arguments: str, trust: Path | None = None) -> Ran:
     return run("issuer", *arguments, environ=environ)
 
 
+def test_an_export_that_names_an_unusable_issuer_is_told(control_plane: Cluster, tmp_path: Path) -> None:
+    """The documents have the issuer of that moment in them, so kube-apiserver has to be told first."""
+    done = issuer(control_plane, "--export", str(tmp_path))
+    assert done.code == 1
+    found = done.finding("export")
+    assert "they name an issuer that Entra cannot use" in found
+    assert "--service-account-issuer, and export again" in found
+
+
 def test_an_issuer_of_the_clusters_own_is_told_and_not_asked(control_plane: Cluster) -> None:
     """What kubeadm and kind give a cluster: Entra can never reach it, so nothing is fetched."""
     done = issuer(control_plane, "-o", "json")

@@ -149,7 +149,7 @@ def findings(
     for warning in decision.warnings:
         # Those about the ServiceAccount are told where it is looked at.
         if (
-            not warning.startswith(("no ", "ServiceAccount ", "client id ", "tenant id "))
+            not warning.startswith(("no ", "nothing was injected", "client id ", "tenant id "))
             and "annotation" not in warning
         ):
             yield warn(

@@ -9,21 +9,16 @@ Nothing is changed: the one pod that is created is created by dry run.
 
 import argparse
 import asyncio
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
 
 from webhook.checks.walk import Subject, Walk
-from webhook.checks.workloads import kind_and_name
-from webhook.commands import reports
+from webhook.checks.workloads import Kind, kind_and_name
+from webhook.commands import clusters, reports
 from webhook.findings import Finding, Status, broken
-from webhook.kube import Kube, kubeconfig_path
-from webhook.settings import Settings, SettingsError, add_flags, read_settings
-
-_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_NAME: Final = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
+from webhook.kube import Kube
+from webhook.settings import SettingsError, add_flags
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,24 +27,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service-account", metavar="NAME", default="", help="walk along this one and its pods, too")
     parser.add_argument("--workload", metavar="KIND/NAME", default="", help="walk along this one and its pods, too")
     parser.add_argument("-o", "--output", choices=reports.FORMATS, default="text", help="how to show it (text)")
-    add_flags(parser, only=("kubeconfig", "own_namespace", "configuration", "service"))
+    clusters.add_kubeconfig(parser)
+    add_flags(parser, only=("own_namespace", "configuration", "service"))
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Looks and tells. Raises SettingsError for wrong usage."""
     problems = [*_problems(flags)]
-    settings, kubeconfig, workload = Settings(), None, None
+    workload: tuple[Kind, str] | None = None
     try:
-        settings = read_settings(flags, environ)
-        kubeconfig = kubeconfig_path(settings.kubeconfig, environ)
         workload = kind_and_name(flags.workload) if flags.workload else None
-    except SettingsError as error:
-        problems += error.problems
     except ValueError as error:
-        text = str(error)
-        problems.append(f'--workload is "{flags.workload}", expected {text}' if text.startswith("KIND/") else text)
-    if problems:
-        raise SettingsError(problems)
+        problems.append(f'--workload is "{flags.workload}", expected {error}')
+    chosen = clusters.choose(flags, environ, problems)
+    settings = chosen.settings
     subject = Subject(
         namespace=flags.namespace,
         account=flags.service_account,
@@ -60,7 +51,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         policy=replace(settings.policy, helper_image="unknown"),
     )
     try:
-        findings = asyncio.run(_looked(Kube(kubeconfig), subject))
+        findings = asyncio.run(_looked(Kube(chosen.kubeconfig), subject))
     except ValueError as error:  # the kubeconfig
         raise SettingsError([str(error)]) from None
     restart = sorted({pod for finding in findings if finding.status is Status.FAIL for pod in finding.pods})
@@ -70,9 +61,9 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _problems(flags: argparse.Namespace) -> Iterator[str]:
-    if not _NAMESPACE.fullmatch(flags.namespace):
+    if not clusters.NAMESPACE.fullmatch(flags.namespace):
         yield f'-n is "{flags.namespace}", expected a namespace\'s name'
-    if flags.service_account and not _NAME.fullmatch(flags.service_account):
+    if flags.service_account and not clusters.NAME.fullmatch(flags.service_account):
         yield f'--service-account is "{flags.service_account}", expected a ServiceAccount\'s name'
 
 

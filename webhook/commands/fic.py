@@ -1,7 +1,8 @@
 """`python -m webhook fic`: the federated identity credential that Entra needs for a ServiceAccount.
 
     exit 0   printed
-    exit 1   printed, but Entra cannot use the cluster's issuer; or nothing is printed, since there is none to be made
+    exit 1   printed, but Entra cannot use the cluster's issuer: the commands of `-o az` are then comments, for they may
+             be on their way into a shell; or nothing is printed, since there is none to be made
     exit 2   wrong usage
 
 The credential goes to standard output; problems and warnings, each with its fix, to standard error.
@@ -9,22 +10,20 @@ The credential goes to standard output; problems and warnings, each with its fix
 
 import argparse
 import asyncio
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from webhook.accounts import account_from
+from webhook.commands import clusters
 from webhook.federation import FORMATS, NoCredential, credential
 from webhook.findings import Finding, Status
 from webhook.identity import Account, is_guid
 from webhook.issuers import DISCOVERY, NoDocument, address, no_document, read_discovery, unreadable
-from webhook.kube import Kube, Unavailable, kubeconfig_path
-from webhook.settings import Settings, SettingsError, add_flags, read_settings
+from webhook.kube import Kube, Unavailable
+from webhook.settings import Settings, SettingsError, add_flags
 
 _SECONDS: Final = 10.0
-_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_NAME: Final = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,33 +34,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--client-id", metavar="GUID", default="", help="of the application (what the ServiceAccount says)"
     )
-    add_flags(parser, only=("kubeconfig", "cloud", "audience"))
+    clusters.add_kubeconfig(parser)
+    add_flags(parser, only=("cloud", "audience"))
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Prints the credential. Raises SettingsError for wrong usage."""
-    problems = [*_problems(flags)]
-    settings = Settings()
-    kubeconfig = None
+    chosen = clusters.choose(flags, environ, _problems(flags))
     try:
-        settings = read_settings(flags, environ)
-        kubeconfig = kubeconfig_path(settings.kubeconfig, environ)
-    except SettingsError as error:
-        problems += error.problems
-    except ValueError as error:
-        problems.append(str(error))
-    if problems:
-        raise SettingsError(problems)
-    try:
-        return asyncio.run(_printed(flags, settings, Kube(kubeconfig)))
+        return asyncio.run(_printed(flags, chosen.settings, Kube(chosen.kubeconfig)))
     except ValueError as error:  # the kubeconfig
         raise SettingsError([str(error)]) from None
 
 
 def _problems(flags: argparse.Namespace) -> Iterator[str]:
     for flag, value, pattern in (
-        ("-n", flags.namespace, _NAMESPACE),
-        ("--service-account", flags.service_account, _NAME),
+        ("-n", flags.namespace, clusters.NAMESPACE),
+        ("--service-account", flags.service_account, clusters.NAME),
     ):
         what = "the ServiceAccount's namespace" if flag == "-n" else "the ServiceAccount's name"
         if not value:
@@ -93,11 +82,17 @@ async def _printed(flags: argparse.Namespace, settings: Settings, kube: Kube) ->
         return _refused(error.problems)
     for warning in wanted.warnings:
         _tell(f"warning: {warning}")
-    print(FORMATS[flags.output](wanted), end="")
-    if finding.status is Status.FAIL:
+    unusable = finding.status is Status.FAIL
+    text = FORMATS[flags.output](wanted)
+    print(_commented(text) if unusable and flags.output == "az" else text, end="")
+    if unusable:
         _tell(_told(finding))
-        return 1
-    return 0
+    return int(unusable)
+
+
+def _commented(commands: str) -> str:
+    """What a shell reads and does not do: the credential would take one of Entra's twenty places for nothing."""
+    return "".join(f"# {line}\n" for line in ("Entra cannot use this issuer:", *commands.splitlines()))
 
 
 async def _account(kube: Kube, namespace: str, name: str) -> Account | str:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from webhook import issuers
-from webhook.commands import reports
+from webhook.commands import clusters, reports
 from webhook.findings import Finding, Status, broken, fail
 from webhook.issuers import DISCOVERY, KEYS, NoDocument
-from webhook.kube import Kube, Unavailable, kubeconfig_path
+from webhook.kube import Kube, Unavailable
 from webhook.published import addresses, fetch
-from webhook.settings import SettingsError, add_flags, read_settings
+from webhook.settings import SettingsError
 
 _SECONDS: Final = 10.0
 _ACCEPTED: Final = "application/json, application/jwk-set+json"  # kube-apiserver gives keys as the latter alone
@@ -27,26 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--from-url", metavar="URL", help="where to look for the public documents (at the issuer)")
     where.add_argument("--export", metavar="DIR", type=Path, help="write the two documents there, to be published")
     parser.add_argument("-o", "--output", choices=reports.FORMATS, default="text", help="how to show it (text)")
-    add_flags(parser, only=("kubeconfig",))
+    clusters.add_kubeconfig(parser)
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Shows what there is, or writes it. Raises SettingsError for wrong usage."""
     problems = []
-    settings = read_settings(flags, environ)
-    kubeconfig = None
-    try:
-        kubeconfig = kubeconfig_path(settings.kubeconfig, environ)
-    except ValueError as error:
-        problems.append(str(error))
     if flags.from_url is not None and not (flags.from_url.startswith("https://") and issuers.host(flags.from_url)):
         problems.append(f'--from-url is "{flags.from_url}", expected an https URL')
     if flags.export and flags.export.exists() and not flags.export.is_dir():
         problems.append(f'--export is "{flags.export}", expected a folder')
-    if problems:
-        raise SettingsError(problems)
+    chosen = clusters.choose(flags, environ, problems)
     try:
-        issuer, findings = asyncio.run(_looked(Kube(kubeconfig), flags.from_url, flags.export))
+        issuer, findings = asyncio.run(_looked(Kube(chosen.kubeconfig), flags.from_url, flags.export))
     except ValueError as error:  # the kubeconfig
         raise SettingsError([str(error)]) from None
     as_json = flags.output == "json"
@@ -74,7 +67,8 @@ async def _looked(kube: Kube, from_url: str | None, folder: Path | None) -> tupl
     issuer = str(document["issuer"])
     findings = [issuers.address(issuer), *issuers.keys(found, "The cluster's key set")]
     if folder:
-        findings.append(_written(folder, issuers.documents(issuer, document, found), issuer))
+        usable = findings[0].status is Status.OK
+        findings.append(_written(folder, issuers.documents(issuer, document, found), issuer, usable=usable))
     else:
         findings += await _public(issuer, found, from_url, reachable=findings[0].status is Status.OK)
     return issuer, findings
@@ -122,7 +116,7 @@ async def _public(
     return [*findings, *issuers.keys(published, where), *issuers.same_keys(own_keys, published, where)]
 
 
-def _written(folder: Path, documents: Mapping[str, str], issuer: str) -> Finding:
+def _written(folder: Path, documents: Mapping[str, str], issuer: str, *, usable: bool) -> Finding:
     try:
         for path, content in documents.items():
             file = folder / path
@@ -130,6 +124,12 @@ def _written(folder: Path, documents: Mapping[str, str], issuer: str) -> Finding
             file.write_text(content, encoding="utf-8")
     except OSError as error:
         raise SettingsError([f'--export is "{folder}", which cannot be written: {error.strerror}']) from None
+    if not usable:
+        return fail(
+            "export",
+            f"Written to {folder}: {' and '.join(documents)}; but they name an issuer that Entra cannot use.",
+            fix="start kube-apiserver with the address of their place, --service-account-issuer, and export again",
+        )
     return Finding(
         Status.OK,
         "export",
