@@ -256,7 +256,7 @@ def _mode(found: Mapping[str, Any], environ: Mapping[str, str]) -> str:
 
 def _idle(name: str, certificates: str) -> bool:
     """Whether the setting has no effect on certificates of that mode."""
-    if name == "extra_names" and certificates == DEVELOPMENT:
+    if (name, certificates) in (("extra_names", DEVELOPMENT), ("service", FILES)):  # in a pod a pair is for the Service
         return False
     return name in _ROTATION and certificates in (FILES, DEVELOPMENT)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from certs.description import Source
 from certs.pem import Pair, bundle_pem, fingerprint, parse_bundle, private_pem
 from certs.sources import DevelopmentSource, FilesSource
 from tests.certs.fakes import NAME, NAMES, START, FakeClock, World
+from tests.certs.mount import Mount
 
 DAY = timedelta(days=1)
 AUTHORITY = make_authority(now=START, lifetime=365 * DAY)
@@ -27,29 +27,6 @@ def clock() -> FakeClock:
 
 def leaf(lifetime: timedelta = 14 * DAY, now: timedelta = timedelta(0)) -> Pair:
     return make_leaf(AUTHORITY, names=NAMES, now=START + now, lifetime=lifetime)
-
-
-class Mount:
-    """A Secret as the kubelet mounts it: `tls.crt` and `tls.key` are links into a folder that is swapped as a whole."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.number = folder, 0
-        self.certificate, self.key = folder / "tls.crt", folder / "tls.key"
-
-    def put(self, certificate: bytes, key: bytes) -> None:
-        self.number += 1
-        data = self.folder / f"..{self.number}"
-        data.mkdir()
-        (data / "tls.crt").write_bytes(certificate)
-        (data / "tls.key").write_bytes(key)
-        (self.folder / "..new").symlink_to(data.name)
-        os.replace(self.folder / "..new", self.folder / "..data")  # noqa: PTH105 - what the kubelet does, rename(2)
-        for path in (self.certificate, self.key):
-            if not path.is_symlink():
-                path.symlink_to(Path("..data") / path.name)
-
-    def put_pair(self, pair: Pair) -> None:
-        self.put(bundle_pem([pair.certificate]), private_pem(pair.key))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.chart.helm import CHART, NAME
-from tests.chart.objects import installed, one, some
+from tests.chart.objects import container, installed, one, some
 from tests.cluster.api import Api, Response
 from tests.cluster.cluster import Cluster
 from tests.cluster.pki import Authority
@@ -62,6 +62,13 @@ def test_with_certificates_of_others_only_accounts_are_read(mode: str) -> None:
     objects = installed({"certificates": {"mode": mode, "secretName": "pair"}})
     assert one(objects, "ClusterRole")["rules"] == [READ_ACCOUNTS]
     assert some(objects, "Role") == some(objects, "Secret") == []
+
+
+@pytest.mark.parametrize("mode", ["self-managed", "cert-manager", "files"])
+def test_the_webhook_knows_the_service_that_its_certificate_is_for(mode: str) -> None:
+    """Whatever it is called: a pair of others that is not for it is refused."""
+    objects = installed({"name": "another", "certificates": {"mode": mode, "secretName": "pair"}})
+    assert f"--service={one(objects, 'Service')['metadata']['name']}" in container(objects)["args"]
 
 
 def test_the_bindings_bind_the_webhook_and_nobody_else() -> None:

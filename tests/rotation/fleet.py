@@ -144,11 +144,11 @@ class Fleet:
             "serve",
             *("--listen", f"127.0.0.1:{port}", "--ops-listen", f"127.0.0.1:{ops_port}"),
             *("--kubeconfig", str(kubeconfig or installation.kubeconfig), "--own-namespace", installation.own),
-            *("--configuration", installation.name, "--extra-names", "127.0.0.1"),
             *arguments,
         ]
         if "--certificates" not in command:
             command += ["--certificates", "self-managed"]
+            command += ["--configuration", installation.name, "--extra-names", "127.0.0.1"]
         with self._lock:
             self._number += 1
             process = self._workshop.start(f"replica-{self._number}", command)

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs.authority import Authority, make_authority, make_leaf
 from certs.pem import Pair, private_pem
+from tests.certs.mount import Mount
 from tests.cluster.cluster import Cluster
 from tests.cluster.processes import wait_until
 from tests.cluster.registration import settle
@@ -20,32 +21,9 @@ RATE = 5.0  # of the replica's clocks: it reads again every 10 s
 RE_READ_SECONDS = 10.0 / RATE
 
 
-class Mount:
-    """A Secret as the kubelet mounts it: DIRECTORY/tls.crt -> ..data/tls.crt, and ..data -> a directory of its own."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self._number = 0
-
-    def write(self, certificate: bytes, key: bytes) -> None:
-        """All at once, by renaming a symbolic link over `..data`."""
-        self._number += 1
-        content = self.directory / f"..version-{self._number}"
-        content.mkdir()
-        for name, text in (("tls.crt", certificate), ("tls.key", key)):
-            (content / name).touch(mode=0o600)
-            (content / name).write_bytes(text)
-        fresh = self.directory / "..data_tmp"
-        fresh.symlink_to(content.name)
-        fresh.replace(self.directory / "..data")
-        if self._number == 1:
-            for name in ("tls.crt", "tls.key"):
-                (self.directory / name).symlink_to(f"..data/{name}")
-
-    def flags(self) -> list[str]:
-        """Of a webhook that serves from here."""
-        there = self.directory
-        return ["--certificates", "files", "--tls-cert", str(there / "tls.crt"), "--tls-key", str(there / "tls.key")]
+def flags(mount: Mount) -> list[str]:
+    """Of a webhook that serves from there."""
+    return ["--certificates", "files", "--tls-cert", str(mount.certificate), "--tls-key", str(mount.key)]
 
 
 def signed(authority: Authority, fleet: Fleet) -> Pair:
@@ -70,17 +48,17 @@ def test_a_swapped_pair_is_served_and_no_create_fails(control_plane: Cluster, ba
     first, second = (signed(authority, bare) for authority in authorities)
     bundle = "".join(authority.pem for authority in authorities).encode()
     mount = Mount(tmp_path)
-    mount.write(certificate(first), private_pem(first.key))
+    mount.put(certificate(first), private_pem(first.key))
     installation.grant_accounts()
     timepiece = Timepiece(tmp_path / "clock")
     timepiece.run(RATE)
-    replica = bare.start(*mount.flags(), timepiece=timepiece)
+    replica = bare.start(*flags(mount), timepiece=timepiece)
     bare.await_ready()
     installation.register(bundle)
     settle(api)
     with KeptOpen(bare, bundle) as kept, Creating(installation) as creating, Repeated(kept.once, pause=0.2) as asking:
         wait_until(lambda: creating.done > 0, "pods created", seconds=10)
-        mount.write(certificate(second), private_pem(first.key))
+        mount.put(certificate(second), private_pem(first.key))
         told = "the private key is not that of the certificate"
         wait_until(
             lambda: any(told in message for message in replica.messages("error")),
@@ -90,7 +68,7 @@ def test_a_swapped_pair_is_served_and_no_create_fails(control_plane: Cluster, ba
         )
         assert serves(replica, bundle, first)
         assert replica.is_ready()
-        mount.write(certificate(second), private_pem(second.key))
+        mount.put(certificate(second), private_pem(second.key))
         wait_until(
             lambda: serves(replica, bundle, second),
             "the new pair",
