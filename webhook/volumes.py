@@ -66,7 +66,7 @@ def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], iden
 
     homeless = [each for each, access in zip(seen, settled, strict=True) if access is None]
     # A container that names our own file needs one of that name there; any other is content with any name.
-    bound = any(each.file == OUR_FILE for each in homeless)
+    bound = any(each.ours for each in homeless)
     reusable = next(
         (
             TokenVolume(name, file)
@@ -87,7 +87,7 @@ def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], iden
         if access is None:
             access = _new_access(each, volume, directory)
             path = access.mount.path if access.mount else directory
-            if each.file != OUR_FILE and (path != directory or not (reusable or at_home)):
+            if not each.ours and (path != directory or not (reusable or at_home)):
                 wanted = directory if reusable else MOUNT_PATH
                 foreign = wanted if each.occupies(wanted) else f"volume {VOLUME}"
                 warnings.append(f"the token is in {path}, because {foreign} is not ours: container {each.name}")
@@ -140,18 +140,23 @@ def _holds_nothing_else(volume: Mapping[str, Any], audience: str) -> bool:
 class _Seen(NamedTuple):
     """What matters of a container.
 
-    file: the value of AZURE_FEDERATED_TOKEN_FILE: None when not set, "" when not plain; the last entry counts. mounts:
-    each with its path.
+    file: the value of AZURE_FEDERATED_TOKEN_FILE: None when not set, "" when not plain; the last entry counts. ours:
+    whether that is our own file. mounts: each with its path. taken: more paths where nothing can be mounted: those of
+    devices, and those of mounts that Windows spells, as Linux does.
     """
 
     name: Any
     file: str | None
+    ours: bool
     entries: Sequence[Mapping[str, Any]]
     mounts: Sequence[tuple[str, Mapping[str, Any]]]
+    taken: Sequence[str]
 
     def occupies(self, directory: str) -> bool:
-        """Whether there is a mount on `directory` or inside it."""
-        return any(_within(path, directory) for path, _ in self.mounts)
+        """Whether there is something on `directory` or inside it."""
+        if any(_within(path, directory) for path, _ in self.mounts):
+            return True
+        return bool(self.taken) and any(_within(path, directory) for path in self.taken)
 
 
 def _seen(container: Mapping[str, Any]) -> _Seen:
@@ -161,7 +166,19 @@ def _seen(container: Mapping[str, Any]) -> _Seen:
         value = entry.get("value")
         file = value if isinstance(value, str) and "valueFrom" not in entry and "$(" not in value else ""
     mounts = [(_path(mount), mount) for mount in container.get("volumeMounts") or ()]
-    return _Seen(container.get("name"), file, entries, mounts)
+    taken = [_of_linux(path) for path, _ in mounts if path and path[0] != "/"]
+    if "volumeDevices" in container:
+        taken += _devices(container["volumeDevices"])
+    ours = file == OUR_FILE or (file not in (None, "") and _of_linux(_plain(str(file))) == OUR_FILE)
+    return _Seen(container.get("name"), file, ours, entries, mounts, taken)
+
+
+def _devices(entries: Any) -> list[str]:
+    """Where a container has its devices; whatever has another shape is none, as its form is checked by nobody else."""
+    if not isinstance(entries, list):
+        return []
+    paths = [entry.get("devicePath") for entry in entries if isinstance(entry, dict)]
+    return [_plain(path) for path in paths if isinstance(path, str) and path]
 
 
 def _own_file(
@@ -176,9 +193,10 @@ def _own_file(
         if all("valueFrom" not in entry and not entry.get("value") for entry in container.entries):
             warnings.append(f"{TOKEN_FILE_VARIABLE} is set to nothing, so there is no token: {place}")
         return Access("")
-    inside = [(path, mount) for path, mount in container.mounts if _within(_plain(file), path)]
+    place_of_file = _of_linux(_plain(file))
+    inside = [(path, mount) for path, mount in container.mounts if _within(place_of_file, _of_linux(path))]
     if not inside:
-        if file == OUR_FILE:
+        if container.ours and not any(_within(OUR_FILE, path) for path in container.taken):
             return None
         warnings.append(f"{TOKEN_FILE_VARIABLE} names a file in no volume, so no token was added: {place}")
         return Access(file)
@@ -225,10 +243,12 @@ def _new_access(container: _Seen, volume: TokenVolume, directory: str) -> Access
     """Rules 3 and 4."""
     shared = directory not in (MOUNT_PATH, OTHER_MOUNT_PATH)
     free = not container.occupies(directory)
-    if container.file == OUR_FILE or (shared and not free and not container.occupies(MOUNT_PATH)):
+    if container.ours:
+        return Access(str(container.file), Mount(volume.name, MOUNT_PATH))
+    if shared and not free and not container.occupies(MOUNT_PATH):
         directory = MOUNT_PATH
     elif not free:
-        paths = {path for path, _ in container.mounts}
+        paths = {path for path, _ in container.mounts} | set(container.taken)
         # A mount inside one of ours would need a directory in a volume that nobody can write to.
         paths |= {"/".join(path.split("/", _DEPTH)[:_DEPTH]) for path in paths}
         directory = _free(OTHER_MOUNT_PATH, paths)
@@ -252,6 +272,14 @@ def _path(mount: Mapping[str, Any]) -> str:
     """Where a mount is, spelled so that two spellings of one directory compare equal; "" when it does not say."""
     path = mount.get("mountPath")
     return _plain(path) if isinstance(path, str) and path else ""
+
+
+def _of_linux(path: str) -> str:
+    """How Linux spells the place that Windows calls `path`: the kubelet puts what has no drive on C. For comparison."""
+    if path[:1] in ("/", ""):
+        return path
+    spelled = path.replace("\\", "/").lower().removeprefix("c:")
+    return _plain(spelled) if spelled.startswith("/") else spelled
 
 
 def _plain(path: str) -> str:

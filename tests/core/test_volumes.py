@@ -173,6 +173,67 @@ def test_a_path_of_windows_stays_as_it_is() -> None:
     assert placed(named, volumes=[token_volume("e", path="token")]).warnings == ()
 
 
+WINDOWS = "C:\\var\\run\\secrets\\azure\\tokens"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [WINDOWS, f"{WINDOWS}\\", f"{WINDOWS}\\inside", WINDOWS.lower(), WINDOWS[2:], "c:/var/run/secrets/azure/./tokens"],
+)
+def test_a_foreign_mount_on_our_path_as_windows_spells_it_stays(path: str) -> None:
+    """The kubelet puts /var on drive C, so both are one place."""
+    found = placed(container(volumeMounts=[mount("mine", path)]), volumes=[{"name": "mine", **EMPTY}])
+    assert (found.accesses, found.volume) == ((MOVED,), OTHER_VOLUME)
+
+
+@pytest.mark.parametrize("path", ["D:\\var\\run\\secrets\\azure\\tokens", "C:\\var\\run\\secrets\\azure\\tokens2"])
+def test_another_drive_and_another_folder_are_another_place(path: str) -> None:
+    """Our token is at home there."""
+    found = placed(container(volumeMounts=[mount("mine", path)]), volumes=[{"name": "mine", **EMPTY}])
+    assert found.accesses == (OURS,)
+
+
+def test_a_file_that_windows_spells_is_found_in_its_mount_and_is_ours_where_ours_would_be() -> None:
+    """Nobody is warned of a file in no volume, and what the container says itself stays."""
+    file = f"{WINDOWS}\\{TOKEN_FILE}"
+    here = container(env=[file_variable(file)], volumeMounts=[mount("e", MOUNT_PATH)])
+    assert placed(here, volumes=[token_volume("e")]) == Placement((Access(file),), "", ())
+    nowhere = container(env=[file_variable(file)])
+    assert placed(nowhere) == Placement((Access(file, OURS.mount),), VOLUME, ())
+
+
+@pytest.mark.parametrize("path", [MOUNT_PATH, f"{MOUNT_PATH}/disk"])
+def test_a_device_on_our_path_stays(path: str) -> None:
+    """kube-apiserver refuses a pod with a mount and a device in one place."""
+    app = container(volumeDevices=[{"name": "disk", "devicePath": path}])
+    found = placed(app, container("log"), volumes=[{"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}}])
+    assert (found.accesses, found.volume) == ((MOVED, MOVED), OTHER_VOLUME)
+    assert found.warnings[0].endswith(f"because {MOUNT_PATH} is not ours: container app")
+
+
+def test_a_device_on_the_other_path_too_stays() -> None:
+    """The first number that makes it free."""
+    devices = [{"name": "disk", "devicePath": path} for path in (MOUNT_PATH, OTHER_MOUNT_PATH)]
+    found = placed(container(volumeDevices=devices))
+    assert found.accesses[0].mount == Mount(OTHER_VOLUME, f"{OTHER_MOUNT_PATH}-2")
+
+
+def test_a_token_named_inside_a_device_is_in_no_volume() -> None:
+    """A mount there would be refused, so the user is told."""
+    app = container(env=[file_variable(OUR_FILE)], volumeDevices=[{"name": "disk", "devicePath": MOUNT_PATH}])
+    found = placed(app)
+    assert (found.accesses, found.volume) == ((Access(OUR_FILE),), "")
+    assert found.warnings == (
+        "AZURE_FEDERATED_TOKEN_FILE names a file in no volume, so no token was added: container app",
+    )
+
+
+@pytest.mark.parametrize("devices", [5, {"a": 1}, [5], [{"devicePath": 5}], [{}], None])
+def test_devices_of_no_shape_are_passed_over(devices: Any) -> None:
+    """kube-apiserver has refused them; whoever else calls learns nothing from it."""
+    assert placed(container(volumeDevices=devices)).accesses == (OURS,)
+
+
 def test_an_empty_sub_path_is_none() -> None:
     """Some tools write it out."""
     app = container(volumeMounts=[mount("e", "/e", subPath="", subPathExpr=None)])
