@@ -175,6 +175,18 @@ def test_every_alert_has_its_section_in_the_runbook() -> None:
     assert {heading for heading in headings if heading.startswith("m365wi")} == named
 
 
+@pytest.mark.parametrize(
+    ("duration", "seconds"), [("2160h", 259200), ("24h", 14400), ("1h30m", 900), ("36h0m30s", 21605)]
+)
+def test_a_short_certificate_does_not_alert_all_its_life(duration: str, seconds: int) -> None:
+    """cert-manager renews when a third of its life is left: half of that is too late, or three days."""
+    certificates = {"mode": "cert-manager", "certManager": {"duration": duration}}
+    for values, left in (({"certificates": certificates}, seconds), ({}, 259200)):
+        (group,) = one(installed({**values, "prometheusRule": {"enabled": True}}), "PrometheusRule")["spec"]["groups"]
+        (rule,) = (each for each in group["rules"] if each["alert"] == "M365WICertificateExpires")
+        assert rule["expr"] == f"min(m365wi_serving_certificate_not_after_seconds) - time() < {left}"
+
+
 def test_every_alert_is_about_metrics_that_exist() -> None:
     """With labels and values that they have: a misspelt one would never fire."""
     metrics = Metrics(version="0")

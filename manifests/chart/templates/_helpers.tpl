@@ -98,6 +98,16 @@ matchLabels:
   expression: "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)"
 {{- end }}
 
+{{/* A duration such as 2h30m in seconds. */}}
+{{- define "m365.seconds" -}}
+{{- $seconds := 0 -}}
+{{- range regexFindAll "[0-9]+[hms]" . -1 -}}
+{{- $number := trimSuffix (regexFind "[hms]" .) . | atoi -}}
+{{- $seconds = add $seconds (mul $number (get (dict "h" 3600 "m" 60 "s" 1) (regexFind "[hms]" .))) -}}
+{{- end -}}
+{{- $seconds -}}
+{{- end }}
+
 {{/* What the schema cannot say: values that do not go together. All of them at once. */}}
 {{- define "m365.validate" -}}
 {{- $wrong := list -}}
