@@ -10,7 +10,8 @@ is imported when the first token is asked for, since that takes longer than ever
 
 Layers, innermost first; each imports only what stands before it (checked by import-linter):
 
-    clouds, jwt, words                     constants, decoding, text for people
+    clouds, jwt, words, connections        constants, decoding, text for people, sockets
+    transport                              requests with these connections
     errors, failures, access_token         what can go wrong, what a token says
     settings, trust                        the environment
     advice                                 what a failure means and how it is mended

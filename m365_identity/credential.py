@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 from azure.core.exceptions import AzureError
 
+from m365_identity import trust
 from m365_identity.errors import M365IdentityError
 from m365_identity.retry import Clock, Retry, Series
 from m365_identity.settings import Settings
@@ -170,8 +171,13 @@ class WorkloadIdentityCredential(Credential):
             if self._made is None:
                 from azure.identity import ClientAssertionCredential
 
+                from m365_identity.transport import transport
+
                 signing = self._signing()
-                options = signing.options(self._environ, self._transport, self._allowed_tenants)
+                wires = self._transport
+                if wires is None:
+                    wires = transport(verify=trust.authorities(self._environ))
+                options = signing.options(wires, self._allowed_tenants)
                 # Entered here, where one thread is: azure-core opens its session at the first request otherwise.
                 self._made = signing, ClientAssertionCredential(**options).__enter__()
             return self._made

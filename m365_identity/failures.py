@@ -127,6 +127,8 @@ def of_exception(error: BaseException) -> Failure:
             return Failure(kind=Kind.UNREACHABLE, description=f"its name cannot be resolved ({each.strerror})")
     if any(isinstance(each, ConnectionRefusedError) for each in chain):
         return Failure(kind=Kind.UNREACHABLE, description="it refused the connection")
+    if "ConnectionTimeoutError" in names:  # aiohttp's, which older releases of azure-core take for a late answer
+        return Failure(kind=Kind.UNREACHABLE, description="the connection timed out")
     # azure-core takes some of what aiohttp says of answers for failed requests. Before the request it is a "connector".
     cut = names & {"ServerDisconnectedError", "ClientPayloadError", "ConnectionResetError"}
     if "ServiceRequestError" in names and (not cut or "ClientConnectorError" in names):

@@ -42,10 +42,12 @@ def get(
     from azure.core.pipeline.policies import BearerTokenCredentialPolicy, UserAgentPolicy
     from azure.core.rest import HttpRequest
 
+    from m365_identity.transport import transport
+
     policies = [UserAgentPolicy("m365-identity"), BearerTokenCredentialPolicy(credential, settings.scope)]
     series = Series(retry, clock)
-    verify = trust.authorities(environ)
-    with PipelineClient[Any, Any](settings.graph, policies=policies, connection_verify=verify) as client:
+    wires = transport(verify=trust.authorities(environ))
+    with PipelineClient[Any, Any](settings.graph, policies=policies, transport=wires) as client:
         while True:
             silence = series.silence()
             outcome: dict[str, Any] | tuple[Failure, GraphError | None]

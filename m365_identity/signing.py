@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from azure.core.exceptions import ClientAuthenticationError
 
-from m365_identity import assertion, failures, token_file, trust
+from m365_identity import assertion, failures, token_file
 from m365_identity.advice import Situation, advise
 from m365_identity.errors import (
     ExchangeError,
@@ -132,12 +132,12 @@ class Signing:
         self._clock = clock
         self._assertion: assertion.Assertion | None = None
 
-    def options(self, environ: Mapping[str, str], transport: Any, allowed_tenants: Sequence[str]) -> dict[str, Any]:
+    def options(self, transport: Any, allowed_tenants: Sequence[str]) -> dict[str, Any]:
         """What azure-identity's credential is made with.
 
         It makes one request for an attempt, since the attempts are counted here, and logs no bodies, which hold tokens.
         """
-        options: dict[str, Any] = {
+        return {
             "tenant_id": self.settings.tenant_id,
             "client_id": self.settings.client_id,
             "func": self.assertion,
@@ -147,10 +147,8 @@ class Signing:
             "logging_enable": False,
             "raw_request_hook": self._before,
             "raw_response_hook": self._after,
+            "transport": transport,
         }
-        if transport is not None:
-            return options | {"transport": transport}
-        return options | {"connection_verify": trust.authorities(environ)}
 
     def assertion(self) -> str:
         """The token in the file as it is now. Raises TokenFileError."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 from azure.core.exceptions import AzureError
 
+from m365_identity import trust
 from m365_identity.errors import M365IdentityError
 from m365_identity.retry import Clock, Retry, Series
 from m365_identity.settings import Settings
@@ -150,6 +151,14 @@ class WorkloadIdentityCredential(Credential):
             from azure.identity.aio import ClientAssertionCredential
 
             signing = self._signing()
-            options = signing.options(self._environ, self._transport, self._allowed_tenants)
+            wires = self._transport if self._transport is not None else self._usual_transport()
+            options = signing.options(wires, self._allowed_tenants)
             self._made = signing, ClientAssertionCredential(**options)
         return self._made
+
+    def _usual_transport(self) -> AsyncHttpTransport[Any, Any]:
+        verify = trust.authorities(self._environ)
+        # Here, since aiohttp need not be there where another transport is given.
+        from m365_identity.aio.transport import transport
+
+        return transport(verify=verify)

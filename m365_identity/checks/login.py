@@ -69,8 +69,10 @@ def _get(url: str, found: Found) -> Any:
     from azure.core.pipeline.policies import UserAgentPolicy
     from azure.core.rest import HttpRequest
 
+    from m365_identity.transport import transport
+
     policies = [UserAgentPolicy("m365-identity")]
-    with PipelineClient[Any, Any](url, policies=policies, connection_verify=found.verify) as client:
+    with PipelineClient[Any, Any](url, policies=policies, transport=transport(verify=found.verify)) as client:
         before = found.clock.wall()
         try:
             answer = client.send_request(

@@ -14,6 +14,7 @@ from m365_identity.checks.certificates import Certificate, from_der, is_foreign,
 from m365_identity.checks.found import Found, Site
 from m365_identity.checks.proxies import excluded, proxy_for
 from m365_identity.checks.result import Finding, fail, ok, warn
+from m365_identity.connections import connect
 from m365_identity.words import listed, printable
 
 __all__ = ["Links", "links"]
@@ -149,9 +150,8 @@ def _tls(found: Found, *, name: str) -> Iterator[Finding]:
 def _connect(site: Site, silence: float) -> socket.socket:
     """A TCP connection to the server, through the proxy if there is one. Raises OSError."""
     proxy = site.proxy
-    connection = socket.create_connection(
-        (proxy.host, proxy.port) if proxy else (site.host, site.port), timeout=silence
-    )
+    host, port = (proxy.host, proxy.port) if proxy else (site.host, site.port)
+    connection = connect(host, port, silence)
     try:
         if proxy:
             host = f"[{site.host}]" if ":" in site.host else site.host

@@ -5,6 +5,7 @@ import datetime as dt
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,12 @@ import pytest
 
 from certs.authority import make_authority, make_leaf
 from certs.pem import bundle_pem
+from m365_identity.checks.found import Found, Site
+from m365_identity.checks.network import links
 from tests.entra import running
 from tests.entra.proxy import Proxy, proxying
-from tests.helper_commands.doctor_support import authority, doctor, well
+from tests.helper.addresses import named, swallowing
+from tests.helper_commands.doctor_support import authority, doctor, one, well
 from tests.helper_commands.processes import Pod
 
 
@@ -162,6 +166,21 @@ def test_a_port_that_is_closed(trusted: Pod) -> None:
     assert report.failed() == {"login-tcp"}
     assert "Connection refused" in report.detail("login-tcp")
     assert "NetworkPolicy" in report.worst("login-tcp")["causes"][0]
+
+
+def test_many_addresses_that_swallow_packets_take_no_longer_than_one() -> None:
+    """--timeout is that of the connection, and not of each address."""
+
+    def taken(count: int) -> float:
+        with swallowing(count) as (addresses, port), named("login.example", addresses):
+            known = Found(environ={}, silence=0.5)
+            known.sites = {"login": Site(f"https://login.example:{port}")}
+            before = time.monotonic()
+            finding = one(links("login").connection, known)
+            assert "it timed out" in finding.detail
+            return time.monotonic() - before
+
+    assert taken(8) < 3 * taken(1)
 
 
 def test_what_does_not_speak_tls(trusted: Pod) -> None:
