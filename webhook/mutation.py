@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypedDict
 
 from webhook.helpers import lacking_helpers
 from webhook.identity import Identity
-from webhook.variables import EnvVar, missing
+from webhook.variables import EnvVar, missing, of_helper
 from webhook.volumes import mount_entry, place, volume_entry
 
 KINDS = ("initContainers", "containers")
@@ -82,7 +82,7 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
     # Last, because from here on the paths of init containers are others.
     entries = []
     for helper, access in zip(helpers, placement.accesses, strict=False):
-        environment = [variable.entry() for variable in missing(identity, helper, access.file).variables]
+        environment = [variable.entry() for variable in of_helper(identity, access.file)]
         mounts = [mount_entry(access.mount)] if access.mount else []
         entries.append({**helper, "env": environment, "volumeMounts": mounts})
         changed.append(helper["name"])

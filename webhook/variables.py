@@ -32,11 +32,12 @@ class EnvVar(NamedTuple):
         return {"name": self.name, "value": self.value}
 
 
+_CLOUD: Final = "M365_CLOUD"
 _NAMES: Final = frozenset(
     {
         TOKEN_FILE_VARIABLE,
         OIDC_TOKEN_FILE_VARIABLE,
-        *("M365_CLIENT_ID", "M365_TENANT_ID", "M365_AUTH_METHOD", "M365_CLOUD"),
+        *("M365_CLIENT_ID", "M365_TENANT_ID", "M365_AUTH_METHOD", _CLOUD),
         *("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"),
         IDENTITY_ENDPOINT_VARIABLE,
         IDENTITY_HEADER_VARIABLE,
@@ -82,6 +83,17 @@ def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -
     return Missing(tuple(lacking), tuple(different))
 
 
+def of_helper(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
+    """The variables of a container of ours, which has none of its own.
+
+    Those of its pod, since it stands in for the pod's other containers, and the cloud by name, whichever families these
+    are to have: two clouds share a login host, and AZURE_AUTHORITY_HOST does not tell which Graph is meant.
+    """
+    known = missing(identity, {}, token_file).variables
+    cloud = EnvVar(_CLOUD, identity.cloud.name)
+    return known if cloud in known else (*known, cloud)
+
+
 def _environment(identity: Identity, token_file: str) -> Iterator[EnvVar]:
     """All that is known of the identity. A variable without a value would hide the user's own from envFrom."""
     values = {TOKEN_FILE_VARIABLE: token_file}
@@ -90,7 +102,7 @@ def _environment(identity: Identity, token_file: str) -> Iterator[EnvVar]:
             "M365_CLIENT_ID": identity.client_id,
             "M365_TENANT_ID": identity.tenant_id,
             "M365_AUTH_METHOD": identity.auth_method,
-            "M365_CLOUD": identity.cloud.name,
+            _CLOUD: identity.cloud.name,
         }
         if identity.auth_method == "oidc":
             values[OIDC_TOKEN_FILE_VARIABLE] = token_file

@@ -6,12 +6,15 @@ from typing import Any
 import jsonpatch
 import pytest
 
-from tests.core.cases import USUAL_ENV, USUAL_MOUNT
+from m365_identity.settings import settings
+from tests.core.cases import CLIENT, USUAL_ENV, USUAL_MOUNT
 from tests.core.support import container, identity, mount, pod
 from webhook import mutation, variables
+from webhook.clouds import CLOUDS
 from webhook.mutation import Mutation, Operation, UnsoundPatch, apply, mutate, receiving
 from webhook.volumes import Access, Mount, Placement
 
+OTHER = "99999999-2222-4333-8444-555555555555"
 USUAL_ENTRIES = [{"name": name, "value": value} for name, value in USUAL_ENV.items()]
 MOUNT_ENTRY = {**USUAL_MOUNT, "readOnly": True}
 
@@ -42,6 +45,31 @@ def test_to_lists_that_are_there_entries_are_added() -> None:
     assert after["containers"][0]["env"] == [*USUAL_ENTRIES, {"name": "A", "value": "1"}]
     assert after["containers"][0]["volumeMounts"] == [mount("v", "/v"), MOUNT_ENTRY]
     assert [volume["name"] for volume in after["volumes"]] == ["v", "azure-identity-token"]
+
+
+@pytest.mark.parametrize("families", [("m365", "azure"), ("m365",), ("azure",)])
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_helper_signs_in_to_the_pods_cloud_whatever_variables_the_pod_gets(
+    cloud: str, families: tuple[str, ...]
+) -> None:
+    """As the helper itself reads them. The application is that of the pod's own containers."""
+    asked = identity(
+        cloud=CLOUDS[cloud],
+        families=families,
+        client_id=CLIENT,
+        azure_client_id=OTHER,
+        helpers=("m365-preflight", "m365-token-endpoint"),
+        helper_image="m365-identity:1",
+    )
+    after = apply(pod(), mutate(pod(), asked, ()).operations)["spec"]
+    for helper in after["initContainers"]:
+        environ = {entry["name"]: entry.get("value", "") for entry in helper["env"]}
+        assert len(environ) == len(helper["env"])
+        read = settings(environ=environ)
+        assert (read.cloud.name, read.graph) == (cloud, CLOUDS[cloud].graph)
+        assert read.client_id == (CLIENT if "m365" in families else OTHER)
+    (app,) = after["containers"]
+    assert ("M365_CLOUD" in [entry["name"] for entry in app["env"]]) is ("m365" in families)
 
 
 def test_null_lists_are_replaced_and_empty_ones_filled() -> None:
