@@ -16,6 +16,7 @@ from tests.chart.objects import installed, one, some
 from tests.cluster.api import Api
 from tests.cluster.cluster import Cluster
 from tests.cluster.pki import Authority
+from tests.cluster.processes import wait_until
 from webhook.checks.registration import restore
 
 CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -148,6 +149,24 @@ def test_what_check_says_puts_a_selector_back_that_somebody_changed(control_plan
     (after,) = api.get(f"{CONFIGURATIONS}/{release}").expect().json["webhooks"]
     assert after["objectSelector"] == before["objectSelector"]
     assert filled(api, release) == there
+
+
+@pytest.mark.parametrize("how", ["--server-side=true", "--server-side=false"], ids=["as Helm 4", "as Helm 3"])
+def test_autoscaling_enabled_later_begins_with_one_replica(control_plane: Cluster, release: str, how: str) -> None:
+    """As docs/install.md warns: nobody says the number any more, and kube-apiserver's own is one."""
+    if not control_plane.has_controllers:
+        pytest.skip("nobody scales a Deployment here")
+    where = (release, str(CHART), "--namespace", release, how)
+    helm("install", *where, values={**only_in(release), "replicas": 3}, kubeconfig=control_plane.kubeconfig)
+    autoscaling = {**only_in(release), "autoscaling": {"enabled": True}}
+    helm("upgrade", *where, values=autoscaling, kubeconfig=control_plane.kubeconfig)
+
+    def scaled(end: str) -> bool:
+        events = control_plane.api.get(f"/api/v1/namespaces/{release}/events").expect().json["items"]
+        return any(each["reason"] == "ScalingReplicaSet" and each["message"].endswith(end) for each in events)
+
+    wait_until(lambda: scaled("from 3 to 1"), "two replicas away", seconds=30)
+    wait_until(lambda: scaled("from 1 to 2"), "the autoscaler", seconds=60)
 
 
 def left(cluster: Cluster, name: str) -> list[str]:
