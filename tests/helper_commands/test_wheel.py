@@ -15,6 +15,7 @@ from tests.helper_commands.processes import Commands
 ROOT = Path(__file__).parents[2]
 UV = str(Path(sys.executable).with_name("uv"))
 MOST_BYTES = 150_000
+PAGE = ROOT / "docs" / "helper.md"
 
 pytestmark = pytest.mark.xdist_group("wheel")
 
@@ -57,9 +58,36 @@ def test_it_holds_the_helper_and_nothing_else(wheel: Path) -> None:
     assert wheel.name == f"m365_workload_identity-{__version__}-py3-none-any.whl"
 
 
-def test_it_is_small(wheel: Path) -> None:
+def test_it_has_its_licence(wheel: Path) -> None:
+    """Whoever installs it has it."""
+    assert any(name.endswith("licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
+
+
+def test_it_says_what_it_needs(wheel: Path) -> None:
+    """azure-identity and azure-core with the oldest version that has what is used; aiohttp for asyncio only."""
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = next(name for name in archive.namelist() if name.endswith("METADATA"))
+        entries = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
+        lines = archive.read(metadata).decode().splitlines()
+        scripts = archive.read(entries).decode()
+    assert sorted(line for line in lines if line.startswith("Requires-Dist: ")) == [
+        "Requires-Dist: aiohttp>=3.10; extra == 'aio'",
+        "Requires-Dist: azure-core>=1.31",
+        "Requires-Dist: azure-identity>=1.26",
+        "Requires-Dist: cryptography>=3.1",
+        "Requires-Dist: requests>=2.21",
+    ]
+    assert f"Version: {__version__}" in lines
+    assert "m365-identity = m365_identity.__main__:main" in scripts
+
+
+def test_it_is_as_small_as_the_page_says(wheel: Path) -> None:
     """What a pod fetches for it, besides azure-identity."""
-    assert wheel.stat().st_size < MOST_BYTES
+    size = wheel.stat().st_size
+    assert size < MOST_BYTES
+    said = re.search(r"The wheel has (\d+) KB", PAGE.read_text())
+    assert said
+    assert size / 1000 == pytest.approx(int(said[1]), abs=15)
 
 
 def test_its_commands_work_from_an_empty_environment(scripts: Path, commands: Commands, tmp_path: Path) -> None:
