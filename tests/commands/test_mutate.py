@@ -135,6 +135,7 @@ def test_a_case_ends_as_it_does_in_a_cluster(case: cases.Case, mutate: Mutate) -
     assert decided == title + ("injected" if injected else f"unchanged: {case.expect.reason}")
     assert ran.documents[-1] == case.expected_pod()
     if case.expect.reason != "account-not-found":
+        warnings = [line for line in warnings if not line.startswith(title + "hint: ")]
         texts = [warning.removeprefix(title + "warning: ") for warning in warnings]
         assert len(texts) == len(case.expect.warnings)
         assert all(text.fits(warning) for text, warning in zip(case.expect.warnings, texts, strict=True))
@@ -371,10 +372,14 @@ def test_one_refusal_leaves_standard_output_empty(mutate: Mutate) -> None:
             "ServiceAccount shop/*: refused: all.yaml:1:1: expected a ServiceAccount with metadata.name",
         ),
         ("kind: Pod\nmetadata: {name: p}\n", "Pod shop/p: refused: all.yaml:1:1: spec: expected an object"),
+        (
+            "kind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: app\n    env: {A: b}\n",
+            "Pod shop/p: refused: all.yaml:7:10: spec.containers[0].env: expected a list",
+        ),
         ("kind: PodTemplate\nmetadata: {name: p}\n", "PodTemplate shop/p: refused: all.yaml:1:1: template is missing"),
         (
             "kind: PodTemplate\ntemplate:\n  spec: {containers: [{env: [{name: [x]}]}]}\n",
-            "PodTemplate shop/*: refused: all.yaml:4:3: template.spec.containers[0].env[0].name: expected a string",
+            "PodTemplate shop/*: refused: all.yaml:4:37: template.spec.containers[0].env[0].name: expected a string",
         ),
     ],
 )
@@ -382,6 +387,141 @@ def test_what_kube_apiserver_would_not_take_is_refused_with_its_place(text: str,
     """A webhook is never asked about these, so the command has to know them itself."""
     ran = mutate("-n", "shop", all="apiVersion: v1\n" + text)
     assert (ran.code, ran.out, ran.err[0]) == (1, "", refusal)
+
+
+def test_a_serviceaccount_whose_name_is_made_up_passes_through(mutate: Mutate) -> None:
+    """kube-apiserver takes it, and no pod can mean it before it has a name."""
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"generateName": "made-up-", "namespace": "shop"},
+    }
+    ran = mutate(all=[account, ACCOUNT, pod()])
+    assert (ran.code, ran.documents[0]) == (0, account)
+    assert ran.err == ["Pod shop/p: injected"]
+
+
+@pytest.mark.parametrize("output", ["yaml", "json", "diff"])
+def test_a_patch_that_others_read_otherwise_is_our_bug(
+    output: str, mutate: Mutate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is printed is what jsonpatch makes of it, or nothing is."""
+    monkeypatch.setattr("webhook.offline.outputs.apply", lambda document, operations: {**document, "kind": "Mouse"})
+    ran = mutate("-o", output, all=[ACCOUNT, pod()])
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err[-1].startswith(
+        "python -m webhook mutate: a bug of this program, so nothing is printed; please report it: "
+    )
+    assert "all.yaml" in ran.err[-1]
+
+
+def test_a_full_disk_is_told_in_a_line() -> None:
+    """/dev/full is one; what was decided has been told before."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "webhook", "mutate", "-f", str(EXAMPLES)],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last == "python -m webhook mutate: standard output cannot be written: No space left on device"
+    assert "Traceback" not in done.stderr
+
+
+def hinted(ran: Ran) -> list[str]:
+    """The hints of one run that ended well."""
+    assert ran.code == 0
+    return [line.partition(": hint: ")[2] for line in ran.err if ": hint: " in line]
+
+
+DEPLOYMENT = f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+  namespace: shop
+  labels: {{{USE}: "true"}}
+spec:
+  template:
+    metadata:
+      labels: {{app: web}}
+    spec:
+      serviceAccountName: terraform
+      containers: [{{name: app, image: busybox}}]
+"""
+
+
+def test_a_label_beside_the_template_does_not_reach_its_pods(mutate: Mutate) -> None:
+    """The commonest mistake: nothing is injected, and why is said with its place."""
+    ran = mutate(accounts=ACCOUNT, web=DEPLOYMENT)
+    assert ran.out.count("M365_CLIENT_ID") == 0
+    assert "Deployment shop/web: unchanged: not-selected" in ran.err
+    assert hinted(ran) == [
+        f"web.yaml:6:41: label {USE} does not reach the pods there: put it in spec.template.metadata.labels"
+    ]
+
+
+def test_a_label_between_a_cronjob_and_its_template_does_not_reach_its_pods(mutate: Mutate) -> None:
+    """Three places have labels there."""
+    job = workload("batch/v1", "CronJob", "spec", "jobTemplate", "spec", "template")
+    job["spec"]["jobTemplate"]["metadata"] = {"labels": {USE: "true"}}
+    job["spec"]["jobTemplate"]["spec"] = {"template": {**TEMPLATE, "metadata": {}}}
+    (hint,) = hinted(mutate(all=[ACCOUNT, job]))
+    assert hint.endswith(
+        f"label {USE} does not reach the pods there: put it in spec.jobTemplate.spec.template.metadata.labels"
+    )
+
+
+def test_a_label_on_both_is_as_it_should_be(mutate: Mutate) -> None:
+    """Charts give all labels to both."""
+    given = workload("apps/v1", "Deployment", "spec", "template")
+    given["metadata"]["labels"] = {USE: "true"}
+    assert hinted(mutate(all=[ACCOUNT, given])) == []
+
+
+@pytest.mark.parametrize("scope", ["pod-label", "cluster"])
+@pytest.mark.parametrize("value", ["True", "yes", "FALSE", ""])
+def test_a_label_that_is_neither_true_nor_false_is_told(scope: str, value: str, mutate: Mutate) -> None:
+    """In a wider scope somebody may have meant to opt out."""
+    (hint,) = hinted(mutate("--scope", scope, all=[ACCOUNT, pod(labels={USE: value})]))
+    assert hint.endswith(f'label {USE} is "{value}", expected "true" or "false"')
+
+
+def test_a_label_that_is_an_annotation_is_told(mutate: Mutate) -> None:
+    """On the workload, on its template, and on a pod."""
+    given = workload("apps/v1", "Deployment", "spec", "template")
+    given["metadata"]["annotations"] = {USE: "true"}
+    given["spec"] = {"template": {**TEMPLATE, "metadata": {"annotations": {USE: "true"}}}}
+    hints = hinted(mutate(all=[ACCOUNT, given, pod(labels={}, annotations={USE: "true"})]))
+    ends = ["spec.template.metadata.labels", "spec.template.metadata.labels", "metadata.labels"]
+    assert [hint.partition(": ")[2] for hint in hints] == [
+        f"annotation {USE} has no effect: it is a label, put it in {end}" for end in ends
+    ]
+
+
+def test_what_the_webhook_warns_of_itself_is_no_hint_too(mutate: Mutate) -> None:
+    """Where the pod is selected all the same."""
+    ran = mutate(all=[ACCOUNT, pod(annotations={USE: "true"})])
+    assert len([line for line in ran.err if USE in line]) == 1
+    assert hinted(ran) == []
+
+
+@pytest.mark.parametrize("labels", [{}, None])
+def test_a_pod_without_label_of_an_annotated_serviceaccount_is_told(labels: Any, mutate: Mutate) -> None:
+    """In a scope that wants the label; nobody who opts out is bothered, nor who has no client id."""
+    (hint,) = hinted(mutate(all=[ACCOUNT, pod(labels=labels)]))
+    assert hint.startswith("all.yaml:")
+    assert " ServiceAccount shop/terraform has a client id, but the pod is not selected: " in hint
+    assert hint.endswith(f'put {USE}: "true" in metadata.labels')
+    plain = {**ACCOUNT, "metadata": {"name": "terraform", "namespace": "shop"}}
+    assert hinted(mutate(all=[plain, pod(labels=labels)])) == []
+    assert hinted(mutate(all=[ACCOUNT, pod(labels={USE: "false"})])) == []
+    assert hinted(mutate("--scope", "cluster", all=[ACCOUNT, pod(labels=labels)])) == []
+    assert hinted(mutate("--own-namespace", "shop", all=[ACCOUNT, pod(labels=labels)])) == [], "it would not help"
 
 
 def test_null_in_labels_and_annotations_is_empty_text(mutate: Mutate) -> None:

@@ -2,7 +2,8 @@
 
     exit 0   printed: what is injected, and everything else as it came
     exit 1   refused: kube-apiserver would not take one of the objects, so nothing is printed
-    exit 2   wrong usage: a flag, a file, or what is in it; each mistake is listed
+    exit 2   wrong usage: a flag, a file, or what is in it; each mistake is listed. Also when nothing can be written
+    exit 3   our bug: a patch that must not be sent, which the webhook would answer with HTTP 500; nothing is printed
 
 The result goes to standard output; what was decided of each object, and what looks like a mistake, to standard error.
 """
@@ -14,8 +15,9 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from webhook.mutation import UnsoundPatch
 from webhook.offline.diffs import coloured
-from webhook.offline.manifests import STANDARD_INPUT, read
+from webhook.offline.manifests import STANDARD_INPUT, Reading, read
 from webhook.offline.outputs import FORMATS
 from webhook.offline.workloads import Result, decide_all
 from webhook.policy import Policy
@@ -56,6 +58,14 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if problems:
         raise SettingsError(problems)
     _tell(reading.warnings)
+    try:
+        return _mutated(flags, policy, reading, environ)
+    except UnsoundPatch as error:
+        _tell([f"python -m webhook mutate: a bug of this program, so nothing is printed; please report it: {error}"])
+        return 3
+
+
+def _mutated(flags: argparse.Namespace, policy: Policy, reading: Reading, environ: Mapping[str, str]) -> int:
     results = decide_all(reading.manifests, policy, flags.namespace)
     for result in results:
         _tell(_account(result))
@@ -82,7 +92,7 @@ def _problems(flags: argparse.Namespace) -> Iterator[str]:
 
 
 def _account(result: Result) -> Sequence[str]:
-    """What was decided of an object, and each warning in a line of its own."""
+    """What was decided of an object, and each warning and each hint in a line of its own."""
     decision = result.decision
     if result.refused:
         decided = f"refused: {decision.message}"
@@ -90,7 +100,8 @@ def _account(result: Result) -> Sequence[str]:
         decided = "injected"
     else:
         decided = f"{decision.outcome}: {decision.reason}"
-    return [f"{result.title}: {decided}", *(f"{result.title}: warning: {warning}" for warning in decision.warnings)]
+    warnings = (f"{result.title}: warning: {warning}" for warning in decision.warnings)
+    return [f"{result.title}: {decided}", *warnings, *(f"{result.title}: hint: {hint}" for hint in result.hints)]
 
 
 def _tell(lines: Iterable[str]) -> None:
@@ -110,6 +121,8 @@ def _print(text: str) -> int:
     try:
         sys.stdout.buffer.write(text.encode("utf-8", "replace"))
         sys.stdout.flush()
-    except BrokenPipeError:  # `| head`; Python would complain once more when it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain once more when it ends
+        if not isinstance(error, BrokenPipeError):  # `| head` has all that it wants
+            raise SettingsError([f"standard output cannot be written: {error.strerror}"]) from None
     return 0

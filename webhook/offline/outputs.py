@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.mutation import apply
+import jsonpatch
+
+from webhook.mutation import Operation, UnsoundPatch, apply
 from webhook.offline import blocks
 from webhook.offline.diffs import Edit, edited, unified
 from webhook.offline.manifests import Source, items
@@ -79,7 +81,11 @@ FORMATS: Final[Mapping[str, Callable[[Sequence[Source], Sequence[Result]], Outpu
 
 
 def _patched(source: Source, results: Sequence[Result]) -> list[Any]:
-    """The values of a source's documents after all their patches; an unchanged one is the document's own value."""
+    """The values of a source's documents after all their patches; an unchanged one is the document's own value.
+
+    What is printed shares all that was not touched with the original, by which its place in the text is found; and it
+    is what jsonpatch makes of the same patch. Raises UnsoundPatch when it is not.
+    """
     values = []
     for index, document in enumerate(source.documents):
         operations = [
@@ -88,8 +94,16 @@ def _patched(source: Source, results: Sequence[Result]) -> list[Any]:
             if result.manifest.source is source and result.manifest.document == index
             for operation in result.operations
         ]
-        values.append(apply(document.value, operations) if operations else document.value)
+        value = apply(document.value, operations) if operations else document.value
+        if operations and json.dumps(value) != json.dumps(_by_jsonpatch(document.value, operations)):
+            raise UnsoundPatch(f"{source.name}: the patch means something else to jsonpatch than to us")
+        values.append(value)
     return values
+
+
+def _by_jsonpatch(value: Any, operations: Sequence[Operation]) -> Any:
+    """By way of JSON, as kube-apiserver gets it: there, what two YAML aliases share is two things."""
+    return jsonpatch.apply_patch(json.loads(json.dumps(value)), operations, in_place=True)
 
 
 def _edits(source: Source, results: Sequence[Result], warnings: list[str]) -> list[Edit]:

@@ -12,6 +12,7 @@ A template is decided as the pod that its controller would make of it, after wha
 before it asks a webhook. What the files do not hold (a ServiceAccount, a namespace) is not known, which is said.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -21,8 +22,9 @@ from webhook.accounts import account_from
 from webhook.decision import Decision, decide, decide_early
 from webhook.identity import Account
 from webhook.mutation import Operation
+from webhook.offline.hints import hints
 from webhook.offline.manifests import Manifest
-from webhook.policy import Policy
+from webhook.policy import POD_LABEL, Policy
 from webhook.review import Request, pod_problem
 from webhook.selection import passed_over
 
@@ -49,6 +51,7 @@ class Result:
     namespace: str
     decision: Decision
     operations: tuple[Operation, ...] = ()
+    hints: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -103,6 +106,8 @@ class _Cluster:
             labels = metadata.get("labels")
             self.labels[manifest.name] = labels if isinstance(labels, dict) else {}
             return None
+        if not metadata.get("name") and metadata.get("generateName"):
+            return None  # kube-apiserver makes its name up, so no pod here can mean it
         document = {"metadata": {**metadata, "namespace": manifest.namespace(namespace)}}
         try:
             account = account_from(document, place=manifest.place("metadata"))
@@ -122,13 +127,18 @@ class _Cluster:
             pod = _pod(template, manifest) if isinstance(template, dict) else template
             problem = pod_problem(pod)
             if problem:
-                problems.append(f"{manifest.place(*steps)}: {(('.'.join(steps)) + problem).lstrip('. ')}")
+                place = manifest.place(*steps, *_path(problem))
+                problems.append(f"{place}: {(('.'.join(steps)) + problem).lstrip('. ')}")
         if problems:
             return Result(manifest, namespace, _refusal(problems))
-        decision = self._decision(Request(uid="", namespace=namespace, pod=pod))
+        request = Request(uid="", namespace=namespace, pod=pod)
+        decision = self._decision(request)
+        account = self.accounts.get((namespace, request.account_name))
         prefix = "".join(f"/{step}" for step in steps)
         operations = tuple(moved(operation, prefix) for operation in decision.operations)
-        return Result(manifest, namespace, decision, operations)
+        label_decides = self.policy.scope == POD_LABEL and _selected(request, self.policy, label="true")
+        told = hints(manifest, steps, decision, account, label_decides=label_decides)
+        return Result(manifest, namespace, decision, operations, tuple(told))
 
     def _decision(self, request: Request) -> Decision:
         labels = self.labels.get(request.namespace)
@@ -208,6 +218,19 @@ def _not_text(manifest: Manifest, steps: tuple[str, ...]) -> Iterator[str]:
             mend = f': put it in quotes, "{shown}"' if what in ("boolean", "number") else ""
             place = manifest.place(*steps, kind, key)
             yield f"{place}: {kind[:-1]} {ascii(key)[1:-1]} is the {what} {shown}, and has to be text{mend}"
+
+
+def _selected(request: Request, policy: Policy, *, label: str) -> bool:
+    """Whether the pod would be, with this label."""
+    metadata = request.pod["metadata"]
+    labels = {**(metadata.get("labels") or {}), names.USE_LABEL: label}
+    return not passed_over(request._replace(pod={**request.pod, "metadata": {**metadata, "labels": labels}}), policy)
+
+
+def _path(problem: str) -> list[str | int]:
+    """The steps to what a problem of `pod_problem` is about: `.spec.containers[0].env: …`."""
+    steps = re.findall(r"\.(\w+)|\[(\d+)\]", problem.partition(":")[0])
+    return [name or int(index) for name, index in steps]
 
 
 def _refusal(problems: Sequence[str]) -> Decision:
