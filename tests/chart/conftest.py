@@ -1,4 +1,4 @@
-"""Builds Helm before the first test that needs it: a test's time limit is no compiler's."""
+"""Builds Helm and fetches others' kinds before the first test that needs them: a test's time limit is no compiler's."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart import helm
+from tests.chart import helm, kinds
 from tests.cluster.build import BuildError
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Builds Helm when a test of this folder was chosen and the cache lacks it."""
+    """Does so when a test of this folder was chosen and the cache lacks one."""
     chosen = any(Path(__file__).parent in item.path.parents for item in session.items)
-    if session.config.option.collectonly or not chosen or helm.place().exists():
+    there = helm.place().exists() and kinds.place().exists()
+    if session.config.option.collectonly or not chosen or there:
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         try:
             helm.binary()
+            kinds.definitions()
         except BuildError:
-            return  # the first test builds again and says what is wrong
+            return  # the first test does so again and says what is wrong

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from tests.chart import kinds
 from tests.chart.helm import CHART, Refused, helm, render
 from tests.chart.manifests import PLAIN
 from tests.chart.objects import installed, one, some
@@ -65,6 +66,58 @@ def test_every_object_is_valid(control_plane: Cluster, namespace: str, values: d
     done = control_plane.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", input=text)
     assert len(done.stdout.splitlines()) == len(objects)
     assert "arning" not in done.stderr
+
+
+# Objects of kinds that others bring.
+FOREIGN: Final[dict[str, dict[str, Any]]] = {
+    "an authority of the chart's own": {"certificates": {"mode": "cert-manager"}},
+    "an issuer of one's own": {
+        "certificates": {
+            "mode": "cert-manager",
+            "certManager": {
+                "issuerRef": {"name": "corporate", "kind": "ClusterIssuer", "group": "cert-manager.io"},
+                "duration": "24h",
+            },
+        }
+    },
+    "an issuer of the namespace": {
+        "certificates": {"mode": "cert-manager", "certManager": {"issuerRef": {"name": "corporate"}}}
+    },
+    "monitoring": {
+        "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def foreign_kinds(control_plane: Cluster) -> Iterator[Cluster]:
+    """The cluster with the kinds of cert-manager and the Prometheus operator, and nobody who acts on them."""
+    folder = str(kinds.definitions())
+    control_plane.kubectl("apply", "--server-side", "-f", folder)
+    try:
+        established = [f"crd/{name}" for name in kinds.NAMES]
+        control_plane.kubectl("wait", *established, "--for=condition=Established", "--timeout=30s")
+        yield control_plane
+    finally:
+        control_plane.kubectl("delete", "--ignore-not-found", "--timeout=60s", "-f", folder)
+
+
+@pytest.mark.parametrize("values", FOREIGN.values(), ids=FOREIGN.keys())
+def test_every_object_of_others_kinds_is_valid(foreign_kinds: Cluster, namespace: str, values: dict[str, Any]) -> None:
+    """By the definitions that cert-manager and the Prometheus operator publish, strictly."""
+    rendered = yaml.safe_load_all(render({**values, "name": namespace}, namespace=namespace))
+    groups = ("cert-manager.io/v1", "monitoring.coreos.com/v1")
+    objects = [each for each in rendered if each and each["apiVersion"] in groups]
+    assert objects
+    text = yaml.safe_dump_all(objects)
+    done = foreign_kinds.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", input=text)
+    assert len(done.stdout.splitlines()) == len(objects)
+    assert "arning" not in done.stderr
+    objects[-1]["spec"]["misspelt"] = True
+    text = yaml.safe_dump_all(objects)
+    done = foreign_kinds.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", input=text, check=False)
+    assert 'unknown field "spec.misspelt"' in done.stderr
 
 
 def test_the_default_passes_pod_security_restricted(control_plane: Cluster) -> None:

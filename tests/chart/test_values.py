@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.helm import CHART, Refused, helm, template
+from tests.chart.helm import CHART, NAMESPACE, Refused, helm, template
 from tests.chart.objects import one, some
 from webhook import __version__
 from webhook.clouds import CLOUDS
@@ -182,9 +182,17 @@ def test_a_cluster_that_is_too_old_is_refused() -> None:
 
 
 def test_the_chart_passes_lint() -> None:
-    """Strictly, and with the most of it enabled."""
-    for values in ({}, {"certificates": {"mode": "cert-manager"}, "prometheusRule": {"enabled": True}}):
-        assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), values=values)
+    """Strictly, with everything that can be enabled, each once."""
+    enabled = {"enabled": True}
+    optional = ("prometheusRule", "podMonitor", "networkPolicy", "resourceQuota", "autoscaling")
+    for values in (
+        {},
+        {"certificates": {"mode": "cert-manager"}, **dict.fromkeys(optional, enabled), "scope": "namespace-label"},
+        {"certificates": {"mode": "files", "secretName": "pair"}, "hostNetwork": True, "scope": "cluster"},
+        {"mutatingAdmissionPolicy": enabled, "validatingAdmissionPolicy": enabled},
+    ):
+        where = ("--kube-version", "1.37.0", "--namespace", NAMESPACE, str(CHART))
+        assert "0 chart(s) failed" in helm("lint", "--strict", *where, values=values)
 
 
 def test_every_value_is_documented_and_has_a_default() -> None:

@@ -1,0 +1,104 @@
+"""The kinds of cert-manager and of the Prometheus operator, by the definitions that their Go modules carry.
+
+Kept in the cache of `tests.cluster.build`; Go is needed only to fetch them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.cluster import build, toolchain
+from tests.cluster.build import BuildError, Report, to_stderr
+
+__all__ = ["NAMES", "definitions", "place"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Go module, with the hash that Go's checksum database has of it, and the files in it that define kinds."""
+
+    module: str
+    version: str
+    sum: str
+    files: tuple[str, ...]
+
+
+SOURCES: Final = (
+    Source(
+        "github.com/cert-manager/cert-manager",
+        "v1.21.2",
+        "h1:UWgoYM+KLNtRlqmoWOKjKBOBUPVHeepQ6/ac3ERJW68=",
+        ("deploy/crds/cert-manager.io_certificates.yaml", "deploy/crds/cert-manager.io_issuers.yaml"),
+    ),
+    Source(
+        "github.com/prometheus-operator/prometheus-operator",
+        "v0.85.0",
+        "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+        (
+            "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
+            "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+        ),
+    ),
+)
+# Of the definitions, as kube-apiserver knows them.
+NAMES: Final = (
+    "certificates.cert-manager.io",
+    "issuers.cert-manager.io",
+    "podmonitors.monitoring.coreos.com",
+    "prometheusrules.monitoring.coreos.com",
+)
+SECONDS: Final = 300
+
+
+def place() -> Path:
+    """The folder in which the cache keeps them, fetched or not."""
+    return build.cache_root() / f"kinds-{hashlib.sha256(repr(SOURCES).encode()).hexdigest()[:12]}"
+
+
+def definitions(*, report: Report = to_stderr) -> Path:
+    """The folder with one file for each definition, fetched first when the cache lacks it. Raises BuildError."""
+    where = place()
+    if where.exists():
+        return where
+    where.parent.mkdir(parents=True, exist_ok=True)
+    with build.one_at_a_time(build.cache_root() / "build.lock", report=report):
+        if not where.exists():  # another process may have fetched them while this one waited
+            fetch(where, report=report)
+    return where
+
+
+def fetch(where: Path, *, report: Report) -> None:
+    """Fills a neighbour of `where` and renames it there, so that half a folder never has the name."""
+    go = toolchain.find_go(at_least=(1, 21), cache=build.cache_root(), report=report)
+    staging = where.with_name(f".{where.name}")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    for source in SOURCES:
+        report(f"{source.module} {source.version}: fetching the definitions of its kinds")
+        folder = downloaded(go, source)
+        for name in source.files:
+            shutil.copyfile(folder / name, staging / Path(name).name)
+    staging.rename(where)
+
+
+def downloaded(go: Path, source: Source) -> Path:
+    """The folder of a module in Go's own cache. Raises BuildError when it is not the one that is pinned."""
+    command = [str(go), "mod", "download", "-json", f"{source.module}@{source.version}"]
+    environment = toolchain.environment(go)
+    done = subprocess.run(
+        command, env=environment, cwd="/", capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        found = {}
+    if found.get("Sum") != source.sum:
+        wrong = found.get("Error") or done.stderr.strip() or f"its hash is {found.get('Sum')}, expected {source.sum}"
+        raise BuildError(f"{source.module}@{source.version}: {wrong}. To mend it: let Go reach the module proxy.")
+    return Path(found["Dir"])
