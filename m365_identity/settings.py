@@ -39,7 +39,7 @@ _VARIABLES: Final = {
     "graph": ("M365_GRAPH_HOST",),
 }
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_TENANT: Final = re.compile(r"[0-9a-zA-Z.-]{1,255}")
+_TENANT: Final = re.compile(r"(?=.{1,255}$)[0-9a-zA-Z-]*[0-9a-zA-Z](\.[0-9a-zA-Z-]*[0-9a-zA-Z])*")
 _SHARED_TENANTS: Final = ("common", "organizations", "consumers")
 _LONGEST_SHOWN: Final = 80  # characters of a value in a message
 

@@ -88,7 +88,9 @@ class WorkloadIdentityCredential(Credential):
         """As `get_token`, with the token's type and the time from which it is to be renewed.
 
         Raises NotConfiguredError, TokenFileError, ExchangeError and NetworkError, all of them M365IdentityError and
-        azure-core's ClientAuthenticationError.
+        azure-core's ClientAuthenticationError; SettingsError for certificates that cannot be read. The caller's own
+        mistakes are azure-identity's: ClientAuthenticationError for a tenant that is not allowed, ValueError without a
+        scope and after `close`.
         """
         options = options or {}
         key, claims = key_of(scopes, options), options.get("claims")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from m365_identity.clouds import CLOUDS, cloud_of
 from m365_identity.words import printable
@@ -53,7 +54,8 @@ def is_foreign(url: str, certificate: Certificate) -> bool:
 
     Nothing is known of the isolated clouds, nor of servers that are not Microsoft's.
     """
-    cloud = cloud_of(url) or next((cloud for cloud in CLOUDS.values() if cloud.graph == url.rstrip("/")), None)
+    host = urlsplit(url).hostname
+    cloud = cloud_of(url) or next((cloud for cloud in CLOUDS.values() if urlsplit(cloud.graph).hostname == host), None)
     if cloud is None or cloud in _ISOLATED:
         return False
     return not certificate.organization.startswith(_MICROSOFT)

@@ -247,7 +247,7 @@ def _refused_by_proxy(site: Site, status: int, consequence: str) -> Finding:
     return fail(
         f"the proxy {proxy} {said} to CONNECT {site.host}:{site.port}{consequence}",
         causes.get(status, "it is no proxy for HTTPS"),
-        fix=f"name user and password in {variable}: http://USER:PASSWORD@{proxy.host}:{proxy.port}"
+        fix=f"name user and password in {variable}: http://USER:PASSWORD@{proxy.address}"
         if status == 407 and proxy
         else f"have {site.host}:{site.port} allowed there, or correct {variable} and NO_PROXY",
     )

@@ -20,6 +20,7 @@ from azure.core.credentials import AccessToken
 from m365_identity.commands.managed_identity import RefusedError, granted, refusal, wanted
 from m365_identity.errors import M365IdentityError
 from m365_identity.failures import plain
+from m365_identity.words import visible
 
 __all__ = ["ADDRESS", "HEALTH", "Endpoint"]
 
@@ -101,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(RefusedError(HTTPStatus.NOT_FOUND, f"tokens are at {self.server.path or '/'}"))
 
     def _give_token(self, query: str) -> None:
-        began, resource = time.monotonic(), "-"
+        began, resource, reason = time.monotonic(), "-", ""
         answer: Mapping[str, object] | RefusedError
         try:
             asked = wanted(query, self.headers, header=self.server.header, client_id=self.server.client_id)
@@ -109,13 +110,17 @@ class _Handler(BaseHTTPRequestHandler):
             token = self.server.get_token(asked.scope)
             answer = granted(asked, token=token.token, expires_on=token.expires_on, client_id=self.server.client_id)
         except RefusedError as error:
-            answer = error
+            answer, reason = error, str(error)
         except M365IdentityError as error:
-            answer = refusal(error)
+            answer, reason = refusal(error), error.summary
+            if error.advice:
+                reason += f"; fix: {error.advice.fix}"
         except Exception as error:  # noqa: BLE001  # the client is to have an answer, and the text may hold anything
-            answer = RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__} in the endpoint")
-        status, reason = (answer.status, f": {answer}") if isinstance(answer, RefusedError) else (HTTPStatus.OK, "")
-        self.server.log(f"{status:d} {resource} {(time.monotonic() - began) * 1000:.0f} ms{reason}")
+            reason = f"{type(error).__name__} in the endpoint"
+            answer = RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, reason)
+        status = answer.status if isinstance(answer, RefusedError) else HTTPStatus.OK
+        said = f": {visible(reason)}" if reason else ""
+        self.server.log(f"{status:d} {resource} {(time.monotonic() - began) * 1000:.0f} ms{said}")
         if isinstance(answer, RefusedError):
             self._refuse(answer)
         else:

@@ -1,7 +1,8 @@
 """`m365-identity exec -- CMD`: waits until signing in works, and then becomes CMD.
 
 Becomes, by execve: the process stays, with its id, so every signal is CMD's and so is the exit code. Nothing of this
-program remains in it, and its environment, descriptors and signals are those that this program was started with.
+program remains in it, and its environment, descriptors and signals are those that this program was started with; but
+SIGPIPE and SIGXFSZ end it as usual, since nobody can tell any more whether they were ignored before Python did so.
 """
 
 import argparse

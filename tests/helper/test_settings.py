@@ -96,6 +96,11 @@ def test_what_is_only_missing_is_told_apart() -> None:
         ("M365_CLIENT_ID", "a'; rm -rf /", "--display-name 'a'\"'\"'; rm -rf /'"),
         ("M365_TENANT_ID", "common", "expected the tenant's GUID or domain"),
         ("M365_TENANT_ID", "a b", 'M365_TENANT_ID is "a b"'),
+        *(
+            ("M365_TENANT_ID", each, "the tenant's GUID or domain")
+            for each in ("..", ".", "-", "a..b", "a.", ".a", "a/b")
+        ),
+        ("M365_TENANT_ID", f"{'a.' * 127}aa", "the tenant's GUID or domain"),
         ("M365_CLOUD", "Public", "expected one of public, gcc, gcchigh, dod, china, ex, rx"),
         ("AZURE_CLOUD", "AzureCloud", 'AZURE_CLOUD is "AzureCloud"'),
         ("AZURE_AUTHORITY_HOST", "http://login.microsoftonline.com/", "expected the login host"),

@@ -181,6 +181,15 @@ def test_a_token_is_expired_by_the_login_hosts_clock(pod: Pod) -> None:
     assert "expired at" in report.detail("lifetime")
 
 
+def test_the_clock_is_looked_at_without_an_application(pod: Pod) -> None:
+    """The token's times are judged by the login host's clock then, too."""
+    pod.entra.behaviour.date_skew = 3600
+    report = doctor(pod.environ | {"M365_CLIENT_ID": "contoso-app"})
+    assert report.status("discovery") == "skip"
+    assert report.status("clock") == "fail"
+    assert "60 min behind that of the login host" in report.detail("clock")
+
+
 def test_without_a_date_the_clock_is_not_judged(pod: Pod) -> None:
     """A proxy may take it off, or write nonsense."""
     pod.federate()

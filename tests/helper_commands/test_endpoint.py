@@ -287,7 +287,10 @@ def throttled(retry_after: float | None) -> ThrottledError:
 def test_how_a_failed_sign_in_is_told(
     served: Served, error: M365IdentityError, status: int, retry_after: str | None
 ) -> None:
-    """400 for what stays, which no client repeats; 503 and 429 for what may heal. With the fix, here and in the log."""
+    """400 for what stays, which no client repeats; 503 and 429 for what may heal. With the fix, here and in the log.
+
+    The log has a line for each request; the causes are in the client's message.
+    """
 
     def fail() -> None:
         raise error
@@ -299,7 +302,9 @@ def test_how_a_failed_sign_in_is_told(
     assert "Fix: what to do" in document["message"]
     assert headers.get("Retry-After") == retry_after
     assert served.log[0].startswith(f"{status} {GRAPH} ")
-    assert "Fix: what to do" in served.log[0]
+    (line,) = served.log
+    assert line.endswith(f"{error.summary}; fix: what to do")
+    assert "\n" not in line
 
 
 def test_what_nobody_thought_of_is_500_and_says_nothing(served: Served) -> None:

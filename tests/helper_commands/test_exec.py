@@ -45,6 +45,18 @@ def test_nothing_is_added_to_the_process(commands: Commands) -> None:
     assert with_exec == without
 
 
+def test_no_token_is_among_the_arguments_of_any_process(commands: Commands) -> None:
+    """Everybody on the node can read them: those of `exec` before and after it has become the command, and children."""
+    commands.pod.federate()
+    script = "cat /proc/$$/cmdline /proc/$PPID/cmdline; tr '\\0' ' ' < /proc/self/environ"
+    done = commands.run("exec", "--", "sh", "-c", script)
+    assert done.code == 0, done.err
+    assert done.out.startswith(f"sh\0-c\0{script}\0")
+    for part in commands.pod.token_file.read_text().split("."):
+        assert part not in done.out
+    assert "eyJ" not in done.out
+
+
 @pytest.mark.parametrize("variables", [{}, {"LC_CTYPE": "C.UTF-8"}, {"LC_ALL": "C"}])
 def test_python_s_own_variable_is_not_passed_on(commands: Commands, variables: Mapping[str, str]) -> None:
     """In the C locale Python sets LC_CTYPE for itself and its children (PEP 538); one that the user set stays."""

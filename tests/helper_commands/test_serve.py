@@ -83,6 +83,17 @@ def identity(workload: Serving) -> Iterator[ManagedIdentityCredential]:
         yield credential
 
 
+def test_no_token_is_among_its_arguments(serving: Serving, commands: Commands) -> None:
+    """Everybody on the node can read them, also once it has given a token."""
+    commands.pod.federate()
+    parameters = {"api-version": "2019-08-01", "resource": "https://graph.microsoft.com"}
+    answer = requests.get(serving.url, parameters, headers={"X-IDENTITY-HEADER": HEADER}, timeout=30)
+    said = Path(f"/proc/{serving.process.pid}/cmdline").read_bytes().decode()
+    assert "m365_identity" in said
+    for token in (answer.json()["access_token"], commands.pod.token_file.read_text()):
+        assert not any(part in said for part in token.split("."))
+
+
 def test_azure_identity_gets_a_token(commands: Commands, identity: ManagedIdentityCredential) -> None:
     """As `ManagedIdentityCredential` does in App Service, and keeps it until its end."""
     commands.pod.federate()
