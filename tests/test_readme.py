@@ -57,6 +57,13 @@ def test_the_demo_runs_and_shows_what_the_readme_promises() -> None:
         assert text in done.stdout
 
 
+def test_every_module_of_the_webhook_is_on_the_map() -> None:
+    """In CONTRIBUTING, by its name."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    modules = [path.name + "/" * path.is_dir() for path in sorted((ROOT / "webhook").iterdir()) if path.name[0] != "_"]
+    assert [name for name in modules if f"{name}`" not in text] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_every_link_leads_to_a_file(page: Path) -> None:
     """Those into the repository; others are not ours to check."""

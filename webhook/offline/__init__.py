@@ -7,6 +7,7 @@
     splice      additions put into a text of which nothing else changes
     manifests   files and folders: their objects, and what is wrong with them
     workloads   where each kind keeps its pod template, and what the webhook would do with it
+    hints       what looks like an opt-in and is none
     outputs     the result as YAML, JSON, patch or diff
 
 No parser's round trip is trusted with the user's text: it stays as it is, byte by byte, and gets what the patch adds.
