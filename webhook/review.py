@@ -13,6 +13,9 @@ import orjson
 from webhook.names import MAXIMUM_CONTAINERS, MAXIMUM_NAME, MAXIMUM_PATH
 
 
+_POD = {"group": "", "version": "v1", "kind": "Pod"}
+
+
 class BadReview(Exception):
     """Whoever called sent no AdmissionReview v1 about the creation of a pod. HTTP 400, so failurePolicy decides.
 
@@ -66,7 +69,8 @@ def parse(body: bytes | bytearray) -> Request:
         raise BadReview(f"request.uid: expected at most {MAXIMUM_NAME} characters")
     if request.get("operation") != "CREATE":
         raise BadReview(f"request.operation is {_shown(request.get('operation'))}, expected CREATE")
-    if request.get("kind") != {"group": "", "version": "v1", "kind": "Pod"}:
+    kind = request.get("kind")
+    if kind != _POD and not (isinstance(kind, dict) and kind.items() >= _POD.items()):
         raise BadReview(f"request.kind is {_shown(request.get('kind'))}, expected v1 Pod")
     if request.get("subResource"):
         raise BadReview(f"request.subResource is {_shown(request['subResource'])}, expected none")

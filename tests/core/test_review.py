@@ -137,6 +137,10 @@ def test_another_envelope_is_refused(changed: dict[str, Any], message: str) -> N
         ),
         ({"kind": "Pod"}, "request.kind is Pod, expected v1 Pod"),
         ({"kind": ...}, "request.kind is None, expected v1 Pod"),
+        (
+            {"kind": {"version": "v1", "kind": "Pod"}},
+            "request.kind is {'version': 'v1', 'kind': 'Pod'}, expected v1 Pod",
+        ),
         ({"subResource": "binding"}, "request.subResource is binding, expected none"),
         ({"namespace": ...}, "request.namespace is missing"),
         ({"namespace": ""}, "request.namespace is missing"),
@@ -149,6 +153,12 @@ def test_another_envelope_is_refused(changed: dict[str, Any], message: str) -> N
 def test_another_request_is_refused(changed: dict[str, Any], message: str) -> None:
     """Only the creation of a pod is ours; the message names the field and what is expected."""
     assert refusal(body(pod(), **changed)) == message
+
+
+def test_a_kind_may_say_more_than_we_know() -> None:
+    """As every object of a later Kubernetes may, even what is unhashable."""
+    kind = {"group": "", "version": "v1", "kind": "Pod", "panda": ["bamboo"]}
+    assert parse(body(pod(), kind=kind)).namespace == "shop"
 
 
 @pytest.mark.parametrize(
