@@ -12,7 +12,6 @@ import orjson
 
 from webhook.names import MAXIMUM_CONTAINERS, MAXIMUM_NAME, MAXIMUM_PATH
 
-
 _POD = {"group": "", "version": "v1", "kind": "Pod"}
 
 
