@@ -154,9 +154,10 @@ class _Seen(NamedTuple):
 
     def occupies(self, directory: str) -> bool:
         """Whether there is something on `directory` or inside it."""
-        if any(_within(path, directory) for path, _ in self.mounts):
-            return True
-        return bool(self.taken) and any(_within(path, directory) for path in self.taken)
+        for path, _ in self.mounts:
+            if _within(path, directory):
+                return True
+        return any(_within(path, directory) for path in self.taken) if self.taken else False
 
 
 def _seen(container: Mapping[str, Any]) -> _Seen:
@@ -165,11 +166,16 @@ def _seen(container: Mapping[str, Any]) -> _Seen:
     for entry in entries:
         value = entry.get("value")
         file = value if isinstance(value, str) and "valueFrom" not in entry and "$(" not in value else ""
-    mounts = [(_path(mount), mount) for mount in container.get("volumeMounts") or ()]
-    taken = [_of_linux(path) for path, _ in mounts if path and path[0] != "/"]
+    mounts = []
+    taken: list[str] = []
+    for mount in container.get("volumeMounts") or ():
+        path = _path(mount)
+        mounts.append((path, mount))
+        if path[:1] != "/":
+            taken.append(_of_linux(path))
     if "volumeDevices" in container:
         taken += _devices(container["volumeDevices"])
-    ours = file == OUR_FILE or (file not in (None, "") and _of_linux(_plain(str(file))) == OUR_FILE)
+    ours = file is not None and (file == OUR_FILE or (file != "" and _of_linux(_plain(file)) == OUR_FILE))
     return _Seen(container.get("name"), file, ours, entries, mounts, taken)
 
 
@@ -284,8 +290,8 @@ def _of_linux(path: str) -> str:
 
 def _plain(path: str) -> str:
     """The absolute path that the kubelet makes of `path`; Windows' own stay as they are."""
-    if ":" in path or "\\" in path:
-        return path
     if path[0] == "/" and path[-1] != "/" and "//" not in path and "/." not in path:
         return path  # as nearly every path is written
+    if ":" in path or "\\" in path:
+        return path
     return "/" + posixpath.normpath(path).lstrip("/")
