@@ -24,7 +24,7 @@ REPLICAS = 500
 @pytest.fixture
 def throttled(webhook: AnyNode) -> Iterator[AnyNode]:
     """Each replica limited to 100m, which the kernel enforces."""
-    webhook.kubectl("-n", NAMESPACE, "set", "resources", DEPLOYMENT, "--limits=cpu=100m,memory=256Mi")
+    webhook.kubectl("-n", NAMESPACE, "set", "resources", DEPLOYMENT, "--limits=cpu=100m,memory=384Mi")
     rolled_out(webhook)
     yield webhook
     webhook.kubectl("-n", NAMESPACE, "rollout", "undo", DEPLOYMENT)
