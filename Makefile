@@ -2,15 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
+COMMANDS := $(VENV)/commands
 SET_UP := $(VENV)/set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-node test-kind check manifests bench format lock clean
+.PHONY: help venv demo test test-quick test-node test-kind check manifests bench format lock clean
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo: $(SET_UP) ## the guide's pod before and after, and what wrong set-ups are told (CLUSTER=1: on a real control plane)
+venv: $(COMMANDS) ## .venv with what the commands of this repository need; the other targets add what they need
+
+demo: $(if $(CLUSTER),$(SET_UP),$(COMMANDS)) ## the guide's pod before and after, and what wrong set-ups are told (CLUSTER=1: on a real control plane)
 	@$(BIN)/python -m demo $(if $(CLUSTER),--cluster)
 
 test: $(SET_UP) ## all tests; builds a Kubernetes control plane on first use
@@ -53,9 +57,14 @@ lock: $(SET_UP) ## resolves the dependencies anew
 clean: ## removes what the targets made here, but not the cache of test binaries
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 
-$(SET_UP): requirements-dev.txt
+$(COMMANDS): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}: make PYTHON=python3.13 …")'
 	@echo "Setting up $(VENV) (once) …"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(INSTALL) requirements.txt
+	@touch $@
+
+$(SET_UP): requirements-dev.txt $(COMMANDS)
+	@echo "Adding what developing needs (once) …"
+	@$(INSTALL) requirements-dev.txt
 	@touch $@
