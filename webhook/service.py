@@ -25,15 +25,15 @@ from webhook.worker import Service
 _log = logging.getLogger("webhook")
 
 
-def service(settings: Settings, mode: str, files: FileAccounts | None, log: Log) -> Service:
-    """Everything that a worker serves. mode: where its certificate comes from, one of webhook.settings.CERTIFICATES."""
+def service(settings: Settings, files: FileAccounts | None, log: Log) -> Service:
+    """Everything that a worker serves."""
     metrics, state = Metrics(version=__version__), State()
     kube = Kube(settings.kubeconfig)
     services: list[AbstractAsyncContextManager[object]] = []
     checks: dict[str, Check] = {}
-    if files is None or mode == SELF_MANAGED:
+    if files is None or settings.certificates == SELF_MANAGED:
         services.append(kube)
-    certificates = _certificates(settings, mode, kube)
+    certificates = _certificates(settings, kube)
     services.append(_certificate_task(certificates))
     checks["certificate"] = lambda: _certificate(certificates)
     source: AccountSource
@@ -61,8 +61,8 @@ def service(settings: Settings, mode: str, files: FileAccounts | None, log: Log)
     )
 
 
-def _certificates(settings: Settings, mode: str, kube: Kube) -> Source:
-    if mode == SELF_MANAGED:
+def _certificates(settings: Settings, kube: Kube) -> Source:
+    if settings.certificates == SELF_MANAGED:
         namespace, rotation = settings.policy.own_namespace, settings.rotation
         host = settings.listen.host
         return SelfManagedSource(

@@ -35,7 +35,7 @@ def write(path: Path, lifetime: timedelta) -> float:
 def service(source: object, monkeypatch: pytest.MonkeyPatch) -> Service:
     """What `serve` serves with this source of certificates."""
     monkeypatch.setattr(webhook.service, "_certificates", lambda *_: source)
-    return webhook.service.service(Settings(), FILES, FileAccounts({}), Log(write=lambda _: None))
+    return webhook.service.service(Settings(certificates=FILES), FileAccounts({}), Log(write=lambda _: None))
 
 
 async def asked(service: Service, path: str) -> tuple[int, str]:
@@ -129,8 +129,8 @@ async def test_a_pair_in_a_pod_is_for_the_name_that_kube_apiserver_asks_for(
     """One that is not never replaces one that is. Elsewhere people call it what they like."""
     pair = make_leaf(make_authority(now=NOW, lifetime=9 * DAY), names=names, now=NOW, lifetime=DAY)
     (tmp_path / "pair.pem").write_bytes(pair.private_pem())
-    made = Settings(tls_cert=tmp_path / "pair.pem", **settings)
-    answered = webhook.service.service(made, FILES, FileAccounts({}), Log(write=lambda _: None))
+    made = Settings(certificates=FILES, tls_cert=tmp_path / "pair.pem", **settings)
+    answered = webhook.service.service(made, FileAccounts({}), Log(write=lambda _: None))
     receiving: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     receiving.put_nowait({"type": "lifespan.startup"})
     sent: asyncio.Queue[Any] = asyncio.Queue()

@@ -30,11 +30,11 @@ from tests.cluster.build import cache_root, one_at_a_time, to_stderr
 from tests.cluster.processes import ClusterError
 from tests.helper_commands.doctor_support import authority
 from tests.node import packages, previous
+from tests.node.previous import CHECKOUT
 from webhook import __version__
 
-__all__ = ["BUSYBOX", "PREVIOUS", "TESTS", "WEBHOOK", "Buildah", "Builder", "Image", "build_all"]
+__all__ = ["BUSYBOX", "CHECKOUT", "PREVIOUS", "TESTS", "WEBHOOK", "Buildah", "Builder", "Image", "build_all"]
 
-CHECKOUT = Path(__file__).parents[2]
 WEBHOOK = "localhost/m365-workload-identity:test"
 PREVIOUS = "localhost/m365-workload-identity:previous"
 TESTS = "localhost/m365wi-tests:test"

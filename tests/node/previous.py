@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.cluster.build import to_stderr
 from tests.cluster.processes import ClusterError
 
-__all__ = ["extract", "text"]
+__all__ = ["CHECKOUT", "extract", "text"]
 
 CHECKOUT = Path(__file__).parents[2]
 

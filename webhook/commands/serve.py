@@ -36,7 +36,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         # Imported in the worker alone: its parent only watches it, and would hold 30 MB more for nothing.
         from webhook.service import service
 
-        return service(settings, settings.certificates, files, log)
+        return service(settings, files, log)
 
     run_worker(make_service, listen=str(settings.listen), ops_listen=str(settings.ops_listen))
     return 0
