@@ -23,18 +23,15 @@ chunks of one byte, fed at once, costs a second of this process, fed in slices 2
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import math
-import socket
-import ssl
 from collections.abc import Awaitable, Callable
-from functools import partial
+from dataclasses import dataclass
 from typing import Any, Final
 
 from gunicorn_h1c import H1CProtocol, LimitRequestHeaders, LimitRequestLine
 
 from webhook.exchange import Exchange, refusal
+from webhook.ledger import Group, Ledger
 from webhook.limits import Limits
 from webhook.metrics import Metrics
 from webhook.server import Receive, Scope, Send, State
@@ -45,101 +42,33 @@ _MAX_FIELD: Final = 8190
 _MAX_HEAD: Final = 32 * 1024
 _MAX_AHEAD: Final = 64 * 1024
 _SLICE: Final = 16 * 1024
-_SHUTDOWN_SECONDS: Final = 2.0  # for a client to take the rest of an answer and to say good-bye in TLS
-_ACCEPTED_AT_ONCE: Final = 64
-_RECEIVE_BUFFER: Final = 32 * 1024
-_BREATHER_SECONDS: Final = 0.1
-_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger("webhook")
 
 
-class Group:
-    """The connections in one state, with the time since when; the one that has been there longest comes first.
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What the connections of a listener have in common."""
 
-    seconds: how long one may be in it; then it is taken out, and `overdue` is called with it. One timer serves them
-    all, so that a request costs none.
-    """
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        seconds: float = math.inf,
-        overdue: Callable[[Connection], None] = lambda connection: None,
-    ) -> None:
-        self._loop = loop
-        self._seconds = seconds
-        self._overdue = overdue
-        self._timer: asyncio.TimerHandle | None = None
-        self.since: dict[Connection, float] = {}
-
-    def add(self, connection: Connection) -> None:
-        """`connection` is in this state from now on."""
-        now = self._loop.time()
-        self.since[connection] = now
-        if self._timer is None and self._seconds < math.inf:
-            self._timer = self._loop.call_at(now + self._seconds, self._sweep)
-
-    def _sweep(self) -> None:
-        self._timer = None
-        for connection, since in list(self.since.items()):
-            if since + self._seconds > self._loop.time():
-                self._timer = self._loop.call_at(since + self._seconds, self._sweep)
-                return
-            del self.since[connection]
-            connection.group = None
-            self._overdue(connection)
-
-
-class Ledger:
-    """All connections of a listener, by what they do."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
-        self._limit = limits.connections
-        self.opening = Group(loop)
-        """In the TLS handshake, which has its own limit of time."""
-        self.receiving = Group(loop, limits.request, Connection.too_slow)
-        """No whole request yet: silent, or on the way."""
-        self.busy = Group(loop)
-        """At work on a request that is all there."""
-        self.idle = Group(loop, limits.keep_alive, Connection.close)
-        """Between two requests."""
-        self.closing = Group(loop, _SHUTDOWN_SECONDS, Connection.abort)
-        """The last answer has been given."""
-        self.groups = (self.opening, self.receiving, self.busy, self.idle, self.closing)
-
-    def make_room(self) -> bool:
-        """Whether one more connection may come; one that waits may have had to go for it."""
-        if sum(len(group.since) for group in self.groups) < self._limit:
-            return True
-        waiting = self.opening.since | self.receiving.since
-        if waiting:
-            min(waiting, key=waiting.__getitem__).end()
-            return True
-        for group in (self.closing, self.idle):
-            if group.since:
-                next(iter(group.since)).end()
-                return True
-        return False
-
-    def end(self) -> None:
-        """Every connection, wherever it is."""
-        for group in self.groups:
-            for connection in list(group.since):
-                connection.end()
+    loop: asyncio.AbstractEventLoop
+    application: Application
+    state: State
+    metrics: Metrics
+    limits: Limits
+    ledger: Ledger
 
 
 class Connection(asyncio.Protocol):
     """One connection, and the HTTP on it."""
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, terms: Terms) -> None:
         self.opening: asyncio.Task[None] | None = None
         self.group: Group | None = None
         self.transport: Any = None
-        self._listener = listener
-        self._ledger = listener.ledger
+        self._terms = terms
+        self._ledger = terms.ledger
         self._parser: Any = H1CProtocol(
             on_headers_complete=self._begin,
             on_body=self._body,
@@ -203,9 +132,9 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client does not read."""
         if self._unread is None:
-            loop = self._listener.loop
+            loop = self._terms.loop
             self._drained = loop.create_future()
-            self._unread = loop.call_later(self._listener.limits.request, self._never_read)
+            self._unread = loop.call_later(self._terms.limits.request, self._never_read)
 
     def resume_writing(self) -> None:
         """It does again, or has gone."""
@@ -222,7 +151,7 @@ class Connection(asyncio.Protocol):
         """The head of a request is there."""
         self._head_bytes = 0
         exchange = self._exchange = Exchange(self, self._parser, self._addresses)
-        self._task = self._listener.loop.create_task(self._serve(exchange))
+        self._task = self._terms.loop.create_task(self._serve(exchange))
         return False
 
     def _body(self, piece: bytes) -> None:
@@ -279,7 +208,7 @@ class Connection(asyncio.Protocol):
 
     async def _serve(self, exchange: Exchange) -> None:
         try:
-            await self._listener.application(exchange.scope, exchange.receive, exchange.send)
+            await self._terms.application(exchange.scope, exchange.receive, exchange.send)
         except Exception:  # noqa: BLE001 - whatever it is, the client is not to wait for it
             _log.exception("the application failed")
             if exchange is self._exchange and not self._closed:
@@ -290,7 +219,7 @@ class Connection(asyncio.Protocol):
     @property
     def ending(self) -> bool:
         """Whether the answer under way is the last."""
-        return self._last or self._listener.state.draining
+        return self._last or self._terms.state.draining
 
     def write(self, data: bytes) -> None:
         """Send `data`; nothing happens once the connection has gone."""
@@ -329,20 +258,20 @@ class Connection(asyncio.Protocol):
         """A request, or the first byte of one, has not come in time."""
         exchange = self._exchange
         if exchange.begun if exchange is not None else not self._head_bytes:
-            self._listener.metrics.refused("timeout")
+            self._terms.metrics.refused("timeout")
             self.close()
         else:
             self._refuse(408, "the request took too long to arrive", "timeout")
 
     def _never_read(self) -> None:
         self._unread = None
-        self._listener.metrics.refused("timeout")
+        self._terms.metrics.refused("timeout")
         self.abort()
 
     def _refuse(self, status: int, text: str, cause: str = "") -> None:
         """Answer in the application's place, and close; the application sees its client leave."""
         if cause:
-            self._listener.metrics.refused(cause)
+            self._terms.metrics.refused(cause)
         if self._exchange is None or not self._exchange.begun:
             self.write(refusal(status, text))
         self.close()
@@ -375,91 +304,3 @@ class Connection(asyncio.Protocol):
             self.close()
         else:
             self.abort()
-
-
-class Listener:
-    """Accepts the connections of one socket and sees them through their handshake.
-
-    It accepts by itself and not through loop.create_server(), because only so it can count, limit and end connections
-    that are still in the handshake, and learn why a handshake failed.
-    """
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        *,
-        loop: asyncio.AbstractEventLoop,
-        application: Application,
-        state: State,
-        metrics: Metrics,
-        limits: Limits,
-        context: ssl.SSLContext | None,
-    ) -> None:
-        self.loop = loop
-        self.application = application
-        self.state = state
-        self.metrics = metrics
-        self.limits = limits
-        self.ledger = Ledger(loop, limits)
-        self._socket = sock
-        self._context = context
-        self._breather: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        """Accept from now on."""
-        self._breather = None
-        # What connections are accepted with. Left alone, the kernel keeps up to 6 MB for each, and uvloop reads up to
-        # 256 KiB at once into memory that the connection then has: 500 that sent 200 KiB held 150 MB, now 75 MB.
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        self.loop.add_reader(self._socket.fileno(), self._accept)
-
-    def stop(self) -> None:
-        """Accept no more, and close the socket. Open connections stay open."""
-        if self._breather is not None:
-            self._breather.cancel()
-        self.loop.remove_reader(self._socket.fileno())
-        self._socket.close()
-
-    def _accept(self) -> None:
-        for _ in range(_ACCEPTED_AT_ONCE):
-            try:
-                sock, _ = self._socket.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except ConnectionError:
-                continue
-            except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
-                # The socket stays readable, so without a pause this would spin; whoever waits is accepted then.
-                _log.warning("no connection can be accepted just now: %s", error.strerror)
-                self.loop.remove_reader(self._socket.fileno())
-                self._breather = self.loop.call_later(_BREATHER_SECONDS, self.start)
-                return
-            if not self.ledger.make_room():
-                self.metrics.refused("connections")
-                sock.close()
-                continue
-            sock.setblocking(False)
-            connection = Connection(self)
-            connection.move(self.ledger.opening)
-            connection.opening = self.loop.create_task(self._open(sock, connection))
-            # Not in _open(), because a task that is ended before its first step never takes any.
-            connection.opening.add_done_callback(partial(self._opened, sock, connection))
-
-    async def _open(self, sock: socket.socket, connection: Connection) -> None:
-        tls: dict[str, Any] = {}
-        if self._context is not None:
-            tls = {"ssl_handshake_timeout": self.limits.handshake, "ssl_shutdown_timeout": _SHUTDOWN_SECONDS}
-        try:
-            await self.loop.connect_accepted_socket(lambda: connection, sock, ssl=self._context, **tls)
-        except OSError as error:  # ssl.SSLError is one too
-            slow = isinstance(error, (TimeoutError, ConnectionAbortedError))
-            self.metrics.refused("handshake-timeout" if slow else "handshake")
-            _log.debug("handshake: %s", error)
-
-    def _opened(self, sock: socket.socket, connection: Connection, _: asyncio.Task[None]) -> None:
-        connection.opening = None
-        if connection.transport is None:
-            connection.move(None)
-            sock.close()

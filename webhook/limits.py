@@ -11,4 +11,6 @@ class Limits:
     request: float = 10.0
     # Above the 90 s after which Go closes an idle connection itself: the race over one is then never ours to lose.
     keep_alive: float = 120.0
+    # For a client to take the rest of the last answer, and to say good-bye in TLS.
+    shutdown: float = 2.0
     connections: int = 512

@@ -302,7 +302,7 @@ def _is_json(content_type: bytes) -> bool:
 async def _refuse(send: Send, status: int, text: bytes, headers: Headers = ()) -> None:
     """Answer without having read the body, and end the connection.
 
-    What the client still sends is read and thrown away by the closing TLS layer, for `webhook.connection`'s seconds:
+    What the client still sends is read and thrown away by the closing TLS layer, for `Limits.shutdown` seconds:
     closing on it at once would reset the connection, and the reset can overtake the answer.
     """
     await _send(send, status, text, (*headers, CLOSE))

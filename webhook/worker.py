@@ -39,7 +39,7 @@ from gunicorn.workers.gasgi import ASGIWorker
 from webhook.limits import Limits
 
 if TYPE_CHECKING:  # in the parent; the worker loads them when it has parted
-    from webhook.connection import Listener
+    from webhook.listener import Listener
     from webhook.metrics import Metrics
     from webhook.server import Receive, Scope, Send, State
 
@@ -284,7 +284,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
         return context
 
     def _listener(self, number: int, application: Any, context: ssl.SSLContext | None) -> Listener:
-        from webhook.connection import Listener
+        from webhook.listener import Listener
 
         limits = self.app.limits
         if context is None:

@@ -4,7 +4,6 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,8 +12,10 @@ import pytest
 from gunicorn.asgi.lifespan import LifespanManager
 from gunicorn.workers.gasgi import ASGIWorker
 
-from webhook.connection import Connection, Ledger, Listener
+from webhook.connection import Connection, Terms
+from webhook.ledger import Ledger
 from webhook.limits import Limits
+from webhook.listener import Listener
 from webhook.metrics import Metrics
 from webhook.server import State
 from webhook.worker import Drain, Worker, _Gunicorn
@@ -87,24 +88,21 @@ class StuckTransport:
 
 
 @pytest.fixture
-async def listener() -> AsyncIterator[Listener]:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        yield Listener(
-            sock,
-            loop=asyncio.get_running_loop(),
-            application=None,  # type: ignore[arg-type]
-            state=State(),
-            metrics=Metrics(version="1"),
-            limits=Limits(),
-            context=None,
-        )
+async def terms() -> Terms:
+    loop, limits = asyncio.get_running_loop(), Limits(shutdown=0.01)
+    return Terms(
+        loop=loop,
+        application=None,  # type: ignore[arg-type]
+        state=State(),
+        metrics=Metrics(version="1"),
+        limits=limits,
+        ledger=Ledger(loop, limits),
+    )
 
 
-async def test_a_connection_that_cannot_close_is_aborted(listener: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_that_cannot_close_is_aborted(terms: Terms) -> None:
     """What a client leaves unread when its connection is closed is not kept for it for ever."""
-    monkeypatch.setattr("webhook.connection._SHUTDOWN_SECONDS", 0.01)
-    listener.ledger = Ledger(listener.loop, listener.limits)
-    connection, transport = Connection(listener), StuckTransport()
+    connection, transport = Connection(terms), StuckTransport()
     connection.connection_made(transport)
     connection.close()
     assert transport.calls == ["close"]
@@ -135,8 +133,18 @@ def test_gunicorn_is_configured_from_nowhere_else(monkeypatch: pytest.MonkeyPatc
     assert (cfg.asgi_loop, cfg.forwarded_allow_ips) == ("uvloop", [])
 
 
-async def test_a_connection_is_accepted_with_a_small_buffer(listener: Listener) -> None:
+async def test_a_connection_is_accepted_with_a_small_buffer(terms: Terms) -> None:
     """It is inherited from the listening socket, and bounds what the kernel and uvloop hold for a client."""
-    listener.start()
-    assert listener._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * 32 * 1024
-    listener.stop()
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        listener = Listener(
+            sock,
+            loop=terms.loop,
+            application=terms.application,
+            state=terms.state,
+            metrics=terms.metrics,
+            limits=terms.limits,
+            context=None,
+        )
+        listener.start()
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * 32 * 1024
+        listener.stop()
