@@ -16,7 +16,7 @@ from m365_identity import trust
 from m365_identity.errors import M365IdentityError
 from m365_identity.retry import Clock, Retry, Series
 from m365_identity.settings import Settings
-from m365_identity.signing import Credential, Key, OnRetry, Signing, key_of
+from m365_identity.signing import Credential, Key, OnRetry, Signing, key_of, options_of
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import HttpTransport
@@ -84,11 +84,7 @@ class WorkloadIdentityCredential(Credential):
         **_: Any,
     ) -> AccessToken:
         """An access token for `scopes`. claims: of a claims challenge, for which no kept token is used."""
-        options: TokenRequestOptions = {"enable_cae": enable_cae}
-        if claims:
-            options["claims"] = claims
-        if tenant_id:
-            options["tenant_id"] = tenant_id
+        options = options_of(claims=claims, tenant_id=tenant_id, enable_cae=enable_cae)
         token = self.get_token_info(*scopes, options=options)
         return AccessToken(token.token, token.expires_on)
 

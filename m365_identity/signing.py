@@ -55,6 +55,16 @@ class Key(NamedTuple):
     enable_cae: bool
 
 
+def options_of(*, claims: str | None, tenant_id: str | None, enable_cae: bool) -> TokenRequestOptions:
+    """What `get_token_info` takes for the arguments of `get_token`."""
+    options: TokenRequestOptions = {"enable_cae": enable_cae}
+    if claims:
+        options["claims"] = claims
+    if tenant_id:
+        options["tenant_id"] = tenant_id
+    return options
+
+
 def key_of(scopes: Sequence[str], options: TokenRequestOptions) -> Key:
     """Raises ValueError where no scope is given."""
     if not scopes:

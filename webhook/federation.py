@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from webhook import names
-from webhook.identity import Account, Identity, is_guid, read
+from webhook.identity import Account, Identity, by_itself, is_guid
 from webhook.policy import Policy
-from webhook.review import Request
 
 _LONGEST_NAME: Final = 120  # characters
-_BARE: Final[Mapping[str, object]] = {"metadata": {}, "spec": {"containers": []}}
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def credential(account: Account, *, issuer: str, policy: Policy, client_id: str 
     A ServiceAccount may name two applications, one for Microsoft 365 and one for Azure; both need the credential.
     Raises NoCredential.
     """
-    reading = read(Request(uid="", namespace=account.namespace, pod=_BARE), account, policy)
+    reading = by_itself(account, policy)
     if reading.identity is None:
         raise NoCredential(reading.problems)
     applications = (client_id,) if client_id else _applications(reading.identity)

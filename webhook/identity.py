@@ -143,12 +143,12 @@ def read(request: Request, account: Account, policy: Policy) -> Reading:
     return reading
 
 
-def by_itself(account: Account) -> Reading:
-    """What the annotations of `account` say of a pod that says nothing, under the default policy.
+def by_itself(account: Account, policy: Policy = _DEFAULT_POLICY) -> Reading:
+    """What the annotations of `account` say of a pod that says nothing.
 
     No policy mends or makes a mistake in them, so whether there is an identity does not depend on it.
     """
-    return read(_SILENT, account, _DEFAULT_POLICY)
+    return read(_SILENT, account, policy)
 
 
 def _read(request: Request, account: Account, policy: Policy) -> Reading:

@@ -8,13 +8,11 @@ from webhook import names
 from webhook.accounts import account_from
 from webhook.checks.words import line, sentence
 from webhook.findings import Finding, fail, ok, warn
-from webhook.identity import Account, Reading, read
+from webhook.identity import Account, by_itself
 from webhook.policy import Policy
-from webhook.review import Request
 
 _PREFIXES: Final = (names.AZURE_PREFIX, names.M365_PREFIX)
 _UNKNOWN: Final = re.compile(r"annotation ((\S+/)\S+) may be meant: (\S+/)?(\S+) is unknown")
-_BARE: Final[Mapping[str, Any]] = {"metadata": {}, "spec": {"containers": []}}
 
 
 def absent(namespace: str, name: str) -> Finding:
@@ -32,7 +30,7 @@ def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str) -> Ite
     tenant: the one that the webhook gives to ServiceAccounts that name none, "" when it is not known.
     """
     account = account_from(document)
-    reading = _what_it_says(account, policy)
+    reading = by_itself(account, policy)
     command = f"serviceaccount {account.name} -n {account.namespace}"
     for problem in reading.problems:
         yield fail("account", sentence(line(problem)), fix=f"kubectl annotate --overwrite {command} KEY=VALUE")
@@ -66,13 +64,8 @@ def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str) -> Ite
 
 def has_client_id(account: Account, policy: Policy) -> bool:
     """Whether pods get an identity without asking for one, where the scope allows that."""
-    reading = _what_it_says(account, policy)
+    reading = by_itself(account, policy)
     return reading.annotated and reading.identity is not None
-
-
-def _what_it_says(account: Account, policy: Policy) -> Reading:
-    """What a ServiceAccount says on its own, without a pod."""
-    return read(Request(uid="", namespace=account.namespace, pod=_BARE), account, policy)
 
 
 def _fix(warning: str, command: str) -> str:
