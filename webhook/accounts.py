@@ -9,7 +9,7 @@ question, but nobody accepts a negative answer to a question that was asked befo
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -132,19 +132,28 @@ class _Loader(yaml.CSafeLoader):
     }
 
 
+class BadFiles(Exception):
+    """Files that hold no ServiceAccounts, or wrong ones; `problems` has a line for each mistake."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
 class FileAccounts:
     """ServiceAccounts from YAML files, for machines without a cluster. Read once; all mistakes are told at once."""
 
-    def __init__(self, accounts: Mapping[tuple[str, str], Account]) -> None:
+    def __init__(self, path: Path, accounts: Mapping[tuple[str, str], Account]) -> None:
+        self._path = path
         self._accounts = accounts
 
     @classmethod
     def read(cls, path: Path) -> "FileAccounts":
-        """The ServiceAccounts in a file, or in all *.yaml, *.yml and *.json of a folder. Raises ValueError."""
+        """The ServiceAccounts in a file, or in all *.yaml, *.yml and *.json of a folder. Raises BadFiles."""
         try:
             inside = sorted(path.iterdir()) if path.is_dir() else None
         except OSError as error:
-            raise ValueError(f"{path}: {error.strerror}") from None
+            raise BadFiles([f"{path}: {error.strerror}"]) from None
         files = [path] if inside is None else [file for file in inside if file.suffix in (".yaml", ".yml", ".json")]
         accounts: dict[tuple[str, str], Account] = {}
         problems: list[str] = []
@@ -163,8 +172,11 @@ class FileAccounts:
         if not problems and not accounts:
             problems.append(f"{path}: there is no ServiceAccount in it")
         if problems:
-            raise ValueError("; ".join(problems))
-        return cls(accounts)
+            raise BadFiles(problems)
+        return cls(path, accounts)
+
+    def __str__(self) -> str:
+        return str(self._path)
 
     def __len__(self) -> int:
         return len(self._accounts)

@@ -11,7 +11,7 @@ from certs.dial import Dialler
 from certs.managed import SelfManagedSource
 from certs.sources import DevelopmentSource, FilesSource
 from webhook import __version__
-from webhook.accounts import AccountSource, CachedAccounts, FileAccounts
+from webhook.accounts import AccountSource, CachedAccounts
 from webhook.kube import ClusterAccounts, Kube
 from webhook.logs import Log
 from webhook.metrics import Metrics
@@ -25,20 +25,20 @@ from webhook.worker import Service
 _log = logging.getLogger("webhook")
 
 
-def service(settings: Settings, files: FileAccounts | None, log: Log) -> Service:
+def service(settings: Settings, log: Log) -> Service:
     """Everything that a worker serves."""
     metrics, state = Metrics(version=__version__), State()
     kube = Kube(settings.kubeconfig)
     services: list[AbstractAsyncContextManager[object]] = []
     checks: dict[str, Check] = {}
-    if files is None or settings.certificates == SELF_MANAGED:
+    if settings.accounts is None or settings.certificates == SELF_MANAGED:
         services.append(kube)
     certificates = _certificates(settings, kube)
     services.append(_certificate_task(certificates))
     checks["certificate"] = lambda: _certificate(certificates)
     source: AccountSource
-    if files:
-        source = files
+    if settings.accounts is not None:
+        source = files = settings.accounts
         checks["accounts"] = lambda: (True, f"{len(files)} from files")
     else:
         source = cluster = ClusterAccounts(kube)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from certs.names import service_names
 from certs.settings import Settings as CertsSettings
 from webhook import kubeconfig, names, values
+from webhook.accounts import BadFiles, FileAccounts
 from webhook.clouds import CLOUDS
 from webhook.policy import SCOPES, Policy
 
@@ -77,7 +78,7 @@ class Settings:
 
     listen: values.Address = _LISTEN
     ops_listen: values.Address = _OPS_LISTEN
-    accounts: Path | None = None
+    accounts: FileAccounts | None = None
     kubeconfig: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -125,13 +126,20 @@ def _kubeconfig(text: str) -> Path:
     return path
 
 
+def _accounts(text: str) -> FileAccounts:
+    try:
+        return FileAccounts.read(values.path(text))
+    except BadFiles as error:
+        raise SettingsError(error.problems) from None
+
+
 _OPTIONS: Final = (
     _Option("listen", "ADDRESS:PORT", "where kube-apiserver calls, with TLS (0.0.0.0:9443)", values.address),
     _Option(
         "ops_listen", "ADDRESS:PORT", "where probes and metrics are read, without TLS (0.0.0.0:8080)", values.address
     ),
     _Option(
-        "accounts", "PATH", "ServiceAccounts from a YAML file or a folder of them, instead of a cluster", values.path
+        "accounts", "PATH", "ServiceAccounts from a YAML file or a folder of them, instead of a cluster", _accounts
     ),
     _Option("kubeconfig", "PATH", "the cluster to ask for ServiceAccounts (the one this pod runs in)", _kubeconfig),
     _Option("tls_cert", "PATH", "certificate chain to serve (one of its own, for development)", values.path),

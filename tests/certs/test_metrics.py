@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,10 +15,12 @@ from certs.description import Description
 from certs.serving import Serving
 from certs.sources import FilesSource
 from webhook.accounts import FileAccounts
+from webhook.kube import Kube
 from webhook.logs import Log
 from webhook.settings import FILES, Settings
 from webhook.worker import Service
 
+ACCOUNTS = FileAccounts(Path("accounts.yaml"), {})
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
 GAUGE = "m365wi_serving_certificate_not_after_seconds"
@@ -35,7 +36,7 @@ def write(path: Path, lifetime: timedelta) -> float:
 def service(source: object, monkeypatch: pytest.MonkeyPatch) -> Service:
     """What `serve` serves with this source of certificates."""
     monkeypatch.setattr(webhook.service, "_certificates", lambda *_: source)
-    return webhook.service.service(Settings(certificates=FILES), FileAccounts({}), Log(write=lambda _: None))
+    return webhook.service.service(Settings(certificates=FILES, accounts=ACCOUNTS), Log(write=lambda _: None))
 
 
 async def asked(service: Service, path: str) -> tuple[int, str]:
@@ -120,25 +121,19 @@ OURS = "m365-workload-identity.m365-workload-identity-system.svc"
         ([OURS], {}, True),
         ([f"*{OURS[len('m365-workload-identity') :]}"], {}, True),
         (["other.other.svc"], {"kubeconfig": Path("config")}, True),
-        (["other.other.svc"], {"accounts": Path("accounts")}, True),
+        (["other.other.svc"], {"accounts": ACCOUNTS}, True),
     ],
 )
 async def test_a_pair_in_a_pod_is_for_the_name_that_kube_apiserver_asks_for(
-    tmp_path: Path, names: list[str], settings: dict[str, Any], served: bool
+    tmp_path: Path, names: list[str], settings: dict[str, Any], served: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that is not never replaces one that is. Elsewhere people call it what they like."""
     pair = make_leaf(make_authority(now=NOW, lifetime=9 * DAY), names=names, now=NOW, lifetime=DAY)
     (tmp_path / "pair.pem").write_bytes(pair.private_pem())
     made = Settings(certificates=FILES, tls_cert=tmp_path / "pair.pem", **settings)
-    answered = webhook.service.service(made, FileAccounts({}), Log(write=lambda _: None))
-    receiving: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    receiving.put_nowait({"type": "lifespan.startup"})
-    sent: asyncio.Queue[Any] = asyncio.Queue()
-    life = asyncio.ensure_future(answered.reviews({"type": "lifespan"}, receiving.get, sent.put))
-    await sent.get()
-    _, text = await asked(answered, "/readyz")
-    receiving.put_nowait({"type": "lifespan.shutdown"})
-    await life
+    source = webhook.service._certificates(made, Kube(None))
+    await source.start()
+    _, text = await asked(service(source, monkeypatch), "/readyz")
     assert ("[+] certificate" in text) is served, text
     assert ("is not for" in text) is not served
 

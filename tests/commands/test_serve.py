@@ -242,10 +242,10 @@ def test_every_wrong_setting_is_told_at_once(tmp_path: Path) -> None:
     assert len(lines) == 7
 
 
-def test_a_setting_that_cannot_be_read_contradicts_nothing(tmp_path: Path) -> None:
+def test_a_setting_that_cannot_be_read_contradicts_nothing(accounts: Path) -> None:
     """A leaf of 900 days is too long for the default authority, and may be right for the one that was meant."""
     (line,) = serve(
-        *("--ca-lifetime", "3y", "--leaf-lifetime", "900d", "--accounts", str(tmp_path)),
+        *("--ca-lifetime", "3y", "--leaf-lifetime", "900d", "--accounts", str(accounts)),
         *("--certificates", "self-managed"),
     ).stderr.splitlines()
     assert '--ca-lifetime is "3y"' in line
@@ -339,13 +339,17 @@ def test_without_a_cluster_and_without_files_it_says_what_to_give() -> None:
 
 
 def test_files_that_hold_no_service_account_are_refused_all_at_once(tmp_path: Path) -> None:
-    """Each file with its mistake."""
+    """Each file with its mistake, beside those of other settings."""
     (tmp_path / "one.yaml").write_text("kind: [")
     (tmp_path / "two.yaml").write_text(ACCOUNTS.replace("11111111-2222-3333-4444-555555555555", "42"))
-    done = serve("--accounts", str(tmp_path))
+    done = serve("--accounts", str(tmp_path), "--cloud", "nebula")
     assert done.returncode == 2
-    assert "one.yaml: no YAML" in done.stderr
-    assert "two.yaml: annotation azure.workload.identity/client-id is 42, expected a string" in done.stderr
+    assert '--cloud is "nebula"' in done.stderr
+    assert f"--accounts: {tmp_path / 'one.yaml'}: no YAML" in done.stderr
+    assert (
+        f"--accounts: {tmp_path / 'two.yaml'}: annotation azure.workload.identity/client-id is 42, expected a string"
+        in done.stderr
+    )
 
 
 def test_without_a_certificate_it_makes_one_for_development(accounts: Path) -> None:

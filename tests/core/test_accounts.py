@@ -12,7 +12,7 @@ import pytest
 from tests.core.cases import CLIENT, USUAL_ANNOTATIONS
 from tests.core.support import account
 from webhook import names
-from webhook.accounts import CachedAccounts, FileAccounts, LookupFailed, account_from
+from webhook.accounts import BadFiles, CachedAccounts, FileAccounts, LookupFailed, account_from
 from webhook.identity import Account
 
 FOUND = account()
@@ -455,7 +455,7 @@ def test_all_mistakes_of_files_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("kind: ServiceAccount\nmetadata: {}\n")
     (tmp_path / "c.yaml").write_text(ACCOUNT + "    azure.workload.identity/tenant-id: 7\n")
     (tmp_path / "d.yaml").write_bytes(b"\xff")
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(BadFiles) as caught:
         FileAccounts.read(tmp_path)
     found = str(caught.value)
     assert [found.count(f"{name}.yaml: ") for name in "abcd"] == [1, 1, 1, 1]
@@ -479,9 +479,9 @@ def test_text_that_is_not_what_its_tag_says_is_told_with_its_file(tmp_path: Path
     """And hides nothing of the next file."""
     (tmp_path / "a.yaml").write_text("number: !!int many")
     (tmp_path / "b.yaml").write_text("kind: [")
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(BadFiles) as caught:
         FileAccounts.read(tmp_path)
-    assert [line.split(": ")[:2] for line in str(caught.value).split("; ")] == [
+    assert [line.split(": ")[:2] for line in caught.value.problems] == [
         [f"{tmp_path / 'a.yaml'}", "no YAML"],
         [f"{tmp_path / 'b.yaml'}", "no YAML"],
     ]
@@ -489,7 +489,7 @@ def test_text_that_is_not_what_its_tag_says_is_told_with_its_file(tmp_path: Path
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     """By its name and the system's reason."""
-    with pytest.raises(ValueError, match=r"none\.yaml: No such file or directory"):
+    with pytest.raises(BadFiles, match=r"none\.yaml: No such file or directory"):
         FileAccounts.read(tmp_path / "none.yaml")
 
 
@@ -509,14 +509,14 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pyte
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "iterdir", refuse)  # root may read everything
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(BadFiles) as error:
         FileAccounts.read(tmp_path)
     assert str(error.value) == f"{tmp_path}: Permission denied"
 
 
 def test_a_folder_without_accounts_is_a_mistake(tmp_path: Path) -> None:
     """Whoever gives a path expects something in it."""
-    with pytest.raises(ValueError, match="there is no ServiceAccount in it"):
+    with pytest.raises(BadFiles, match="there is no ServiceAccount in it"):
         FileAccounts.read(tmp_path)
 
 

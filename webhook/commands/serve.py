@@ -5,9 +5,8 @@ import resource
 from collections.abc import Mapping
 
 from webhook import __version__
-from webhook.accounts import FileAccounts
 from webhook.logs import configure
-from webhook.settings import SettingsError, add_flags, read_settings, unknown_variables
+from webhook.settings import add_flags, read_settings, unknown_variables
 from webhook.worker import Service
 from webhook.worker import run as run_worker
 
@@ -18,14 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Serves until SIGTERM. Raises SettingsError, with the mistakes in the files of `--accounts` too."""
+    """Serves until SIGTERM. Raises SettingsError."""
     settings = read_settings(flags, environ)
-    files = None
-    if settings.accounts:
-        try:
-            files = FileAccounts.read(settings.accounts)
-        except ValueError as error:
-            raise SettingsError(str(error).split("; ")) from None
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the private key that is served
     log = configure(level=settings.log_level)
     log.line("info", "starting", version=__version__, settings=settings.effective())
@@ -36,7 +29,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         # Imported in the worker alone: its parent only watches it, and would hold 30 MB more for nothing.
         from webhook.service import service
 
-        return service(settings, files, log)
+        return service(settings, log)
 
     run_worker(make_service, listen=str(settings.listen), ops_listen=str(settings.ops_listen))
     return 0
