@@ -59,11 +59,12 @@ def run(*arguments: str, environ: Mapping[str, str] | None = None) -> Ran:
         for key, value in os.environ.items()
         if not key.startswith(("M365WI_", "KUBE", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
     }
-    out, err = io.StringIO(), io.StringIO()
+    out, err = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline=""), io.StringIO()
     with mock.patch.dict(os.environ, {**clean, "HOME": "/nonexistent", **(environ or {})}, clear=True):
         with redirect_stdout(out), redirect_stderr(err):
             code = main(arguments)
-    return Ran(code, out.getvalue(), err.getvalue())
+    out.flush()
+    return Ran(code, out.buffer.getvalue().decode(), err.getvalue())
 
 
 def authority(*, days_ago: int = 0, days_left: int = 10) -> Authority:

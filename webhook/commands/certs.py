@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from cryptography import x509
 
@@ -25,11 +24,13 @@ from certs.rotation import View, phase
 from certs.settings import Settings as CertsSettings
 from certs.store import State, Stored, read
 from certs.trust import Published, published
-from webhook.kube import Kube, kubeconfig_path
-from webhook.settings import SettingsError, add_flags, read_settings
+from webhook.commands import clusters
+from webhook.commands.printed import put
+from webhook.kube import Kube
+from webhook.settings import SettingsError, add_flags
 from webhook.stores import KubeConfiguration, KubeSecret
 
-_FLAGS = ("kubeconfig", "own_namespace", "secret", "service", "configuration", "ca_lifetime", "leaf_lifetime")
+_FLAGS = ("own_namespace", "secret", "service", "configuration", "ca_lifetime", "leaf_lifetime")
 _DIAL_SECONDS = 5.0
 
 
@@ -62,24 +63,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca", action="store_true", help="rotate: the CA too, not only each replica's certificate")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to show (table)")
     parser.add_argument("--connect", metavar="ADDRESS:PORT", help="also show the certificate that is served there")
+    clusters.add_kubeconfig(parser)
     add_flags(parser, only=_FLAGS)
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Shows or rotates. Raises SettingsError."""
-    settings = read_settings(flags, environ)
     problems = []
     if flags.ca and flags.action != "rotate":
         problems.append("--ca goes with `certs rotate`")
     if flags.connect and not flags.connect.rpartition(":")[2].isdigit():
         problems.append(f'--connect is "{flags.connect}", expected ADDRESS:PORT')
-    kubeconfig: Path | None = None
-    try:
-        kubeconfig = kubeconfig_path(settings.kubeconfig, environ)
-    except ValueError as error:
-        problems.append(str(error))
-    if problems:
-        raise SettingsError(problems)
+    chosen = clusters.choose(flags, environ, problems)
+    kubeconfig, settings = chosen.kubeconfig, chosen.settings
     rotation = settings.rotation.certs(settings.policy.own_namespace)
     try:
         if flags.action == "rotate":
@@ -87,7 +83,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         report = asyncio.run(_look(Kube(kubeconfig), rotation, flags.connect))
     except ValueError as error:  # the kubeconfig
         raise SettingsError([str(error)]) from None
-    print(json.dumps(asdict(report), indent=2) if flags.output == "json" else _table(report))
+    put(json.dumps(asdict(report), indent=2) + "\n" if flags.output == "json" else _table(report))
     return 1 if report.problems else 0
 
 
@@ -104,9 +100,9 @@ async def _rotate(kube: Kube, settings: CertsSettings, *, authority: bool) -> in
             print(f"Nothing was rotated: {error}", file=sys.stderr)
             return 1
     if authority:
-        print("The next CA is stored. The replicas publish it, use it and drop the old one in due time: see `certs`.")
+        put("The next CA is stored. The replicas publish it, use it and drop the old one in due time: see `certs`.\n")
     else:
-        print("Every replica replaces its certificate at its next look at the Secret.")
+        put("Every replica replaces its certificate at its next look at the Secret.\n")
     return 0
 
 
@@ -245,4 +241,4 @@ def _table(report: Report) -> str:
     lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
     if report.problems:
         lines += ["", *(f"! {problem}" for problem in report.problems)]
-    return "\n".join(lines)
+    return "".join(f"{line}\n" for line in lines)

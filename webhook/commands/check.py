@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from webhook.checks.walk import Subject, Walk
 from webhook.checks.workloads import Kind, kind_and_name
 from webhook.commands import clusters, reports
+from webhook.commands.printed import put
 from webhook.findings import Finding, Status, broken
 from webhook.kube import Kube
 from webhook.settings import SettingsError, add_flags
@@ -56,7 +57,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise SettingsError([str(error)]) from None
     restart = sorted({pod for finding in findings if finding.status is Status.FAIL for pod in finding.pods})
     as_json = flags.output == "json"
-    print(reports.document(findings, restart=restart) if as_json else reports.text(findings))
+    put(reports.document(findings, restart=restart) if as_json else reports.text(findings))
     return 1 if broken(findings) else 0
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 from webhook.accounts import account_from
 from webhook.commands import clusters
+from webhook.commands.printed import put
 from webhook.federation import FORMATS, NoCredential, credential
 from webhook.findings import Finding, Status
 from webhook.identity import Account, is_guid
@@ -84,7 +85,7 @@ async def _printed(flags: argparse.Namespace, settings: Settings, kube: Kube) ->
         _tell(f"warning: {warning}")
     unusable = finding.status is Status.FAIL
     text = FORMATS[flags.output](wanted)
-    print(_commented(text) if unusable and flags.output == "az" else text, end="")
+    put(_commented(text) if unusable and flags.output == "az" else text)
     if unusable:
         _tell(_told(finding))
     return int(unusable)

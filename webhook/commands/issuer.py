@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from webhook import issuers
 from webhook.commands import clusters, reports
+from webhook.commands.printed import put
 from webhook.findings import Finding, Status, broken, fail
 from webhook.issuers import DISCOVERY, KEYS, NoDocument
 from webhook.kube import Kube, Unavailable
@@ -43,7 +44,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     except ValueError as error:  # the kubeconfig
         raise SettingsError([str(error)]) from None
     as_json = flags.output == "json"
-    print(reports.document(findings, issuer=issuer) if as_json else reports.text(findings))
+    put(reports.document(findings, issuer=issuer) if as_json else reports.text(findings))
     return 1 if broken(findings) else 0
 
 

@@ -9,12 +9,12 @@ The result goes to standard output; what was decided of each object, and what lo
 """
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from webhook.commands.printed import put
 from webhook.mutation import UnsoundPatch
 from webhook.offline.diffs import coloured
 from webhook.offline.manifests import STANDARD_INPUT, Reading, read
@@ -77,7 +77,8 @@ def _mutated(flags: argparse.Namespace, policy: Policy, reading: Reading, enviro
     output = FORMATS[flags.output](reading.sources, results)
     _tell(f"warning: {warning}" for warning in output.warnings)
     in_colour = flags.output == "diff" and _in_colour(flags.color, environ)
-    return _print(coloured(output.text) if in_colour else output.text)
+    put(coloured(output.text) if in_colour else output.text)
+    return 0
 
 
 def _problems(flags: argparse.Namespace) -> Iterator[str]:
@@ -114,15 +115,3 @@ def _in_colour(when: str, environ: Mapping[str, str]) -> bool:
     if when == "auto":
         return sys.stdout.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
     return when == "always"
-
-
-def _print(text: str) -> int:
-    # Bytes: line breaks are the input's own, and the encoding is UTF-8 wherever this runs.
-    try:
-        sys.stdout.buffer.write(text.encode("utf-8", "replace"))
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain once more when it ends
-        if not isinstance(error, BrokenPipeError):  # `| head` has all that it wants
-            raise SettingsError([f"standard output cannot be written: {error.strerror}"]) from None
-    return 0

@@ -31,14 +31,13 @@ def text(findings: Sequence[Finding]) -> str:
         if finding.fix:
             lines.append(_line(f"      fix: {finding.fix}"))
     lines += ["", _SUMMARIES[worst(findings)]]
-    return "\n".join(lines)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def document(findings: Sequence[Finding], **more: Any) -> str:
     """The same as JSON: `status`, `findings`, and whatever else is given before them."""
-    return json.dumps(
-        {"status": worst(findings), **more, "findings": [asdict(finding) for finding in findings]}, indent=2
-    )
+    found = {"status": worst(findings), **more, "findings": [asdict(finding) for finding in findings]}
+    return json.dumps(found, indent=2) + "\n"
 
 
 def _line(line: str) -> str:

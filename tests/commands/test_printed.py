@@ -1,0 +1,78 @@
+"""What a command prints is printed whole, or the reason why not is."""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.commands.live import authority, endpoint, pair
+
+ROOT = Path(__file__).parents[2]
+ANSWERS = {
+    "/api/v1/namespaces/shop/serviceaccounts/terraform": {
+        "metadata": {
+            "namespace": "shop",
+            "name": "terraform",
+            "annotations": {"azure.workload.identity/client-id": "11111111-2222-3333-4444-555555555555"},
+        }
+    },
+    "/.well-known/openid-configuration": {
+        "issuer": "https://issuer.example.com",
+        "jwks_uri": "https://issuer.example.com/keys",
+    },
+}
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> Iterator[Path]:
+    """Of an API server that has one ServiceAccount, an issuer, and nothing else."""
+
+    def answer(path: str) -> tuple[int, bytes, dict[str, str]]:
+        found = ANSWERS.get(path)
+        return (200 if found else 404), json.dumps(found or {}).encode(), {"Content-Type": "application/json"}
+
+    signer = authority()
+    trust = base64.b64encode(signer.pem.encode()).decode()
+    with endpoint(pair(signer), answer) as port:
+        cluster = {"server": f"https://127.0.0.1:{port}", "certificate-authority-data": trust}
+        document = {
+            "current-context": "a",
+            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+            "clusters": [{"name": "a", "cluster": cluster}],
+            "users": [{"name": "a", "user": {"token": "a"}}],
+        }
+        path = tmp_path / "kubeconfig"
+        path.write_text(json.dumps(document))
+        yield path
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "mutate -f manifests/examples",
+        "fic -n shop --service-account terraform --kubeconfig KUBECONFIG",
+        "issuer --kubeconfig KUBECONFIG",
+        "check --kubeconfig KUBECONFIG",
+        "certs --kubeconfig KUBECONFIG",
+    ],
+)
+def test_a_full_disk_is_told_in_a_line(command: str, kubeconfig: Path) -> None:
+    """/dev/full is one. Half of a result never looks like a whole one."""
+    arguments = command.replace("KUBECONFIG", str(kubeconfig)).split()
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "webhook", *arguments],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last == f"python -m webhook {arguments[0]}: standard output cannot be written: No space left on device"
+    assert "Traceback" not in done.stderr
