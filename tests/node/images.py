@@ -2,6 +2,7 @@
 
     webhook    the Dockerfile at the top
     previous   the same of the release before this one
+    again      the webhook's, built a second time without a step of the first
     tests      the webhook's image, and what `tests.entra` is made of: the emulator, and helpers that trust it
     busybox    a shell to look into pods with; it also holds a pod's namespaces, as what others call pause
 
@@ -33,10 +34,23 @@ from tests.node import packages, previous
 from tests.node.previous import CHECKOUT
 from webhook import __version__
 
-__all__ = ["BUSYBOX", "CHECKOUT", "PREVIOUS", "TESTS", "WEBHOOK", "Buildah", "Builder", "Image", "build_all"]
+__all__ = [
+    "AGAIN",
+    "BUSYBOX",
+    "CHECKOUT",
+    "PREVIOUS",
+    "TESTS",
+    "WEBHOOK",
+    "Buildah",
+    "Builder",
+    "Image",
+    "build_again",
+    "build_all",
+]
 
 WEBHOOK = "localhost/m365-workload-identity:test"
 PREVIOUS = "localhost/m365-workload-identity:previous"
+AGAIN = "localhost/m365-workload-identity:again"
 TESTS = "localhost/m365wi-tests:test"
 BUSYBOX = "localhost/m365wi-busybox:test"
 # The emulator's certificate in the tests' image is good for these; pods have them as aliases of its Service.
@@ -72,8 +86,8 @@ class Image:
 class Builder(Protocol):
     """What builds images: buildah here, Docker elsewhere."""
 
-    def build(self, name: str, context: Path, arguments: Mapping[str, str]) -> None:
-        """Builds `context` with its Dockerfile, and names the result."""
+    def build(self, name: str, context: Path, arguments: Mapping[str, str], *, afresh: bool = False) -> None:
+        """Builds `context` with its Dockerfile, and names the result. afresh: no step that was kept is used."""
 
     def save(self, name: str) -> Image:
         """Writes the image into a file."""
@@ -84,8 +98,7 @@ class Builder(Protocol):
 
 def build_all(builder: Builder) -> dict[str, Image]:
     """Every image by name, built where anything changed, one build at a time. Raises ClusterError."""
-    cache_root().mkdir(parents=True, exist_ok=True)
-    with one_at_a_time(cache_root() / "images.lock", report=to_stderr):
+    with alone():
         with empty_folder() as context:
             builder.busybox(context)
         builder.build(WEBHOOK, CHECKOUT, {"VERSION": f"{__version__}-test"})
@@ -98,21 +111,29 @@ def build_all(builder: Builder) -> dict[str, Image]:
         return {name: builder.save(name) for name in (BUSYBOX, WEBHOOK, PREVIOUS, TESTS)}
 
 
+def build_again(builder: Builder) -> Image:
+    """The webhook's image once more, from the beginning. Raises ClusterError."""
+    with alone():
+        builder.build(AGAIN, CHECKOUT, {"VERSION": f"{__version__}-test"}, afresh=True)
+        return builder.save(AGAIN)
+
+
 class Buildah:
     """Debian's buildah, with a store of its own in the cache; needs root."""
 
     def __init__(self) -> None:
         self._home = cache_root() / "buildah"
 
-    def build(self, name: str, context: Path, arguments: Mapping[str, str]) -> None:
-        """Builds with each step kept. A step that installs trusts what the machine does and uses its network."""
+    def build(self, name: str, context: Path, arguments: Mapping[str, str], *, afresh: bool = False) -> None:
+        """Builds and keeps each step. One that installs trusts what the machine does, and uses its network."""
         self._ensure_base()
         secrets = ["--secret", f"id=ca,src={AUTHORITIES}"] if AUTHORITIES.exists() else []
         if pip := os.environ.get("PIP_CONFIG_FILE"):
             secrets += ["--secret", f"id=pip,src={pip}"]
         told = {"BASE": self._base(), **arguments}
         variables = [part for key, value in told.items() for part in ("--build-arg", f"{key}={value}")]
-        options = ["--layers", "--network=host", "--timestamp=0", *secrets, *variables]
+        kept = ["--no-cache"] if afresh else []
+        options = ["--layers", *kept, "--network=host", "--timestamp=0", *secrets, *variables]
         self._run("build", *options, "--tag", name, str(context))
         if len(self._run("images", "--filter", "dangling=true", "--quiet").split()) > STEPS_KEPT:
             self._run("rmi", "--prune", "--force")
@@ -216,6 +237,14 @@ def checked(command: Sequence[str], **variables: str) -> str:
         said = f"{done.stdout}\n{done.stderr}".strip()[-3000:]
         raise ClusterError(f"{' '.join(command)}: exit status {done.returncode}, ending with\n{said}")
     return done.stdout
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Nobody else of this machine builds images meanwhile."""
+    cache_root().mkdir(parents=True, exist_ok=True)
+    with one_at_a_time(cache_root() / "images.lock", report=to_stderr):
+        yield
 
 
 @contextmanager

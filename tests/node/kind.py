@@ -55,10 +55,11 @@ class KindNode(Cluster):
 class Docker:
     """Docker builds the images, on the base that the Dockerfile names."""
 
-    def build(self, name: str, context: Path, arguments: Mapping[str, str]) -> None:
-        """Builds `context` with its Dockerfile, and names the result."""
+    def build(self, name: str, context: Path, arguments: Mapping[str, str], *, afresh: bool = False) -> None:
+        """Builds `context` with its Dockerfile, and names the result. afresh: no step that was kept is used."""
+        kept = ["--no-cache"] if afresh else []
         variables = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
-        checked("docker", "build", "--quiet", *variables, "--tag", name, str(context))
+        checked("docker", "build", "--quiet", *kept, *variables, "--tag", name, str(context))
 
     def save(self, name: str) -> Image:
         """Writes the image into a file."""

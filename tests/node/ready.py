@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager
 
 from tests.cluster import build
 from tests.node import kind, packages
-from tests.node.images import Buildah, Image, build_all
+from tests.node.images import Buildah, Builder, Image, build_all
 from tests.node.node import Node
 from tests.node.pods import AnyNode
 
-__all__ = ["made_ready", "on_kind", "opened"]
+__all__ = ["builder", "made_ready", "on_kind", "opened"]
 
 
 def on_kind() -> bool:
@@ -19,15 +19,19 @@ def on_kind() -> bool:
     return os.environ.get("M365WI_TEST_CLUSTER") == "kind"
 
 
+def builder() -> Builder:
+    """What builds images for it."""
+    return kind.Docker() if on_kind() else Buildah()
+
+
 def made_ready() -> dict[str, Image]:
     """Programs installed and built, images built; gives the images by name. Raises BuildError or ClusterError."""
-    if on_kind():
-        return build_all(kind.Docker())
-    packages.install()
-    build.binaries(build.MINORS[0])
-    for tool in build.NODE:
-        build.binary(tool)
-    return build_all(Buildah())
+    if not on_kind():
+        packages.install()
+        build.binaries(build.MINORS[0])
+        for tool in build.NODE:
+            build.binary(tool)
+    return build_all(builder())
 
 
 def opened() -> AbstractContextManager[AnyNode]:

@@ -88,6 +88,18 @@ def test_scope_namespace_label(release: Release, namespace: str) -> None:
     assert tenant(node, namespace, "plain", {}) == ""
 
 
+def test_on_the_nodes_network(release: Release, namespace: str) -> None:
+    """As docs/install.md says: the namespace lets it, a node has one replica, and a roll-out finds the ports free."""
+    node = release.node
+    node.kubectl("label", "--overwrite", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=privileged")
+    make_account(node, namespace, tenant_id="")
+    release.install(hostNetwork=True, replicas=1, tenantId="contoso.onmicrosoft.com")
+    assert [pod["status"]["podIP"] for pod in replicas(node)] == [pod["status"]["hostIP"] for pod in replicas(node)]
+    assert tenant(node, namespace, "early", LABELLED) == "contoso.onmicrosoft.com"
+    release.upgrade(tenantId="fabrikam.onmicrosoft.com")
+    assert tenant(node, namespace, "later", LABELLED) == "fabrikam.onmicrosoft.com"
+
+
 def test_scope_cluster(release: Release, namespace: str) -> None:
     """Every pod of an annotated ServiceAccount, unless it opts out."""
     node = release.node

@@ -11,6 +11,7 @@ import pytest
 from tests.node import images
 from tests.node.images import Image
 from tests.node.pods import RESTRICTED_CONTAINER, AnyNode, a_pod, run_to_end
+from tests.node.ready import builder
 from webhook import __version__
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
@@ -67,6 +68,12 @@ def test_the_image_says_how_it_is_run_and_what_it_is(built: dict[str, Image]) ->
     assert labels["version"] == f"{__version__}-test"
     assert len(found["rootfs"]["diff_ids"]) == 2
     assert built[images.WEBHOOK].archive.stat().st_size < LARGEST
+
+
+def test_built_again_the_layers_are_the_same(built: dict[str, Image]) -> None:
+    """Byte by byte: who builds a release from its sources can compare. Nothing of the first build is used."""
+    again = configuration(images.build_again(builder()))
+    assert again["rootfs"]["diff_ids"] == configuration(built[images.WEBHOOK])["rootfs"]["diff_ids"]
 
 
 def test_the_image_holds_what_runs_and_nothing_that_installs(node: AnyNode, namespace: str) -> None:

@@ -86,3 +86,11 @@ def test_docker_builds_what_buildah_builds(calls: Calls) -> None:
     assert f"IMAGE={images.WEBHOOK}" in tests
     saved = [call[-1] for call in calls() if call[:2] == ["docker", "save"]]
     assert saved == list(built)
+
+
+def test_docker_builds_again_from_the_beginning(calls: Calls) -> None:
+    """Else a second build would be the first one, and always the same."""
+    assert images.build_again(kind.Docker()).name == images.AGAIN
+    (build,) = (call for call in calls() if call[:2] == ["docker", "build"])
+    assert "--no-cache" in build
+    assert build[-3:] == ["--tag", images.AGAIN, str(images.CHECKOUT)]
