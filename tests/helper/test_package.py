@@ -1,5 +1,6 @@
 """The package as it is imported; as it is installed, it is looked at in tests/helper_commands/test_wheel.py."""
 
+import math
 import os
 import subprocess
 import sys
@@ -46,25 +47,27 @@ def test_nothing_slow_is_imported_before_it_is_needed(statement: str, allowed: t
 
 
 def processor_seconds(statement: str) -> float:
-    """What a process takes of the processor, Python's own start included: the least of some, on a busy machine."""
-    taken = []
-    for _ in range(5):
-        process = subprocess.Popen([sys.executable, "-c", statement], cwd=ROOT)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-        taken.append(usage.ru_utime + usage.ru_stime)
-    return min(taken)
+    """What a process takes of the processor, Python's own start included."""
+    process = subprocess.Popen([sys.executable, "-c", statement], cwd=ROOT)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_utime + usage.ru_stime
 
 
 def test_the_import_is_little_more_than_that_of_azure_core() -> None:
     """Each exception is one of azure-core's too, so that much is needed; docs/helper.md has both in milliseconds.
 
-    As ratios: 400 ms are some thirty starts of an interpreter.
+    As ratios: 400 ms are some thirty starts of an interpreter. Each is the least of some, taken in turns, since another
+    process only ever adds to it; a busy machine takes more of them.
     """
-    start = processor_seconds("pass")
-    theirs = processor_seconds("import azure.core.credentials, azure.core.exceptions") - start
-    ours = processor_seconds("import m365_identity") - start
+    statements = ("pass", "import azure.core.credentials, azure.core.exceptions", "import m365_identity")
+    least = [math.inf] * len(statements)
+    for taken in range(20):
+        least = [min(known, processor_seconds(each)) for known, each in zip(least, statements, strict=True)]
+        start, theirs, ours = least[0], least[1] - least[0], least[2] - least[0]
+        if taken >= 4 and ours < 1.5 * theirs and ours < 20 * start:
+            break
     assert ours < 1.5 * theirs
     assert ours < 20 * start
 
