@@ -1,4 +1,4 @@
-"""The commands of `python -m webhook`. Exit codes: 0 done, 1 refused, 2 wrong usage."""
+"""The commands of `python -m webhook`. Exit codes: 0 done, 1 refused, 2 wrong usage, or nowhere to write."""
 
 import argparse
 import importlib
