@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tests.cluster.build import cache_root
 from tests.cluster.processes import ClusterError, Workshop, wait_until
@@ -74,19 +75,25 @@ NODE = Names()
 
 
 class House:
-    """Open from `open` until `close`, which comes after the workshop's. One of a name at a time: others wait."""
+    """Open from `open` until `close`, which comes after the workshop's. One of a name at a time."""
 
-    def __init__(self, workshop: Workshop, names: Names = NODE) -> None:
+    def __init__(self, workshop: Workshop, names: Names = NODE, *, patience: float = 60.0) -> None:
         self._names = names
         self._workshop = workshop
+        self._patience = patience
         self._pid = 0
         self._lock = contextlib.ExitStack()
 
     def open(self) -> None:
-        """Makes the namespaces, a link between host and node, and the cgroup that pods will be in."""
+        """Makes the namespaces, a link between host and node, and the cgroup that pods will be in.
+
+        Raises ClusterError, too where another run has them after `patience` seconds.
+        """
         cache_root().mkdir(parents=True, exist_ok=True)
         lock = self._lock.enter_context((cache_root() / f"{self._names.link}.lock").open("a"))
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        wait_until(
+            lambda: is_ours(lock), f"another run has {lock.name}, and one can be at a time", seconds=self._patience
+        )
         self._lock.callback(sweep, self._names)
         sweep(self._names)
         for program in ("unshare", "nsenter", "ip"):
@@ -173,6 +180,15 @@ def sweep(names: Names = NODE) -> None:
         for path in sorted((*tree.rglob("*/"), tree), key=lambda path: len(path.parts), reverse=True):
             with contextlib.suppress(OSError):  # in use, or gone
                 path.rmdir()
+
+
+def is_ours(lock: IO[str]) -> bool:
+    """Whether this process now holds the lock; the kernel lets go of it when its holder ends, however that is."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def leftovers(names: Names = NODE) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.processes import wait_until
-from tests.node.house import Names, leftovers, sweep
+from tests.cluster.processes import ClusterError, Workshop, wait_until
+from tests.node.house import House, Names, leftovers, sweep
 from tests.node.images import CHECKOUT
 from tests.node.ready import on_kind
 
@@ -66,6 +67,9 @@ def test_what_a_node_made_is_gone_with_its_run(how: signal.Signals) -> None:
             assert directory.is_dir(), "the house did not open"
             wait_until(lambda: len(sleepers()) == 2, "two processes in the house", seconds=10)
             assert len(leftovers(OWN)) > 1
+            with closing(Workshop("m365wi-other-")) as workshop, closing(House(workshop, OWN, patience=0.2)) as other:
+                with pytest.raises(ClusterError, match="another run has"):
+                    other.open()
             assert str(directory) not in Path("/proc/self/mounts").read_text()
             run.send_signal(how)
             run.wait(20)
