@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
 import os
 import re
@@ -20,10 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from certs.authority import make_authority, make_leaf
 from tests.server.client import Client, Response
 
 ENTRY = Path(__file__).with_name("entry.py")
@@ -148,27 +145,12 @@ class Server:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ca.pem, pair-first.pem and pair-second.pem, good for an hour."""
     folder = tmp_path_factory.mktemp("certificates")
-    now = datetime.now(UTC)
-    authority_key = ec.generate_private_key(ec.SECP256R1())
-    authority = x509.Name.from_rfc4514_string("CN=test authority")
-
-    def signed(subject: x509.Name, key: ec.EllipticCurvePrivateKey, *extensions: x509.ExtensionType) -> bytes:
-        builder = x509.CertificateBuilder(authority, subject, key.public_key(), x509.random_serial_number())
-        builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(hours=1))
-        for extension in extensions:
-            builder = builder.add_extension(extension, critical=True)
-        return builder.sign(authority_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-
-    ca = signed(authority, authority_key, x509.BasicConstraints(ca=True, path_length=0))
-    (folder / "ca.pem").write_bytes(ca)
-    names = x509.SubjectAlternativeName([x509.DNSName("webhook"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    authority = make_authority(now=now, lifetime=hour)
+    (folder / "ca.pem").write_text(authority.pem)
     for name in ("first", "second"):
-        key = ec.generate_private_key(ec.SECP256R1())
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        leaf = signed(x509.Name.from_rfc4514_string(f"CN={name}"), key, names)
-        (folder / f"pair-{name}.pem").write_bytes(private + leaf)
+        pair = make_leaf(authority, names=["webhook", "127.0.0.1"], now=now, lifetime=hour)
+        (folder / f"pair-{name}.pem").write_bytes(pair.private_pem())
     return folder
 
 
