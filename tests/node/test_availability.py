@@ -14,6 +14,7 @@ from tests.node import images
 from tests.node.installed import (
     DEPLOYMENT,
     apply_plain,
+    install,
     install_previous,
     metric,
     replicas,
@@ -117,35 +118,55 @@ def was_cut(problem: str) -> bool:
     return "connection reset by peer" in problem or problem.endswith("EOF")
 
 
-def test_an_upgrade_from_the_release_before_that_stops_half_way(webhook: AnyNode, namespace: str) -> None:
-    """Replicas of two releases answer side by side, with one authority; then the upgrade goes on. No create fails."""
-    make_account(webhook, namespace)
+@pytest.fixture
+def previous(webhook: AnyNode) -> Iterator[AnyNode]:
+    """The release before this one, installed; this one again afterwards, wherever an upgrade stopped."""
     install_previous(webhook)
-    with Creates(webhook, namespace, "terraform") as creates:
+    yield webhook
+    resume(webhook)
+    install(webhook)
+
+
+def resume(node: AnyNode) -> None:
+    """A roll-out that was paused goes on."""
+    node.kubectl("-n", NAMESPACE, "patch", DEPLOYMENT, "--patch", '{"spec": {"paused": false}}')
+
+
+def test_an_upgrade_from_the_release_before_that_stops_half_way(previous: AnyNode, namespace: str) -> None:
+    """Replicas of two releases answer side by side, with one authority; then the upgrade goes on. No create fails."""
+    make_account(previous, namespace)
+    with Creates(previous, namespace, "terraform") as creates:
         creates.await_more(50)
-        apply_plain(webhook)
-        wait_until(lambda: images.WEBHOOK in ready(webhook), "a replica of this release", seconds=60)
-        webhook.kubectl("-n", NAMESPACE, "rollout", "pause", DEPLOYMENT)
-        assert ready(webhook).keys() == {images.PREVIOUS, images.WEBHOOK}
+        apply_plain(previous)
+        wait_until(lambda: images.WEBHOOK in ready(previous), "a replica of this release", seconds=60)
+        previous.kubectl("-n", NAMESPACE, "rollout", "pause", DEPLOYMENT)
+        assert ready(previous).keys() == {images.PREVIOUS, images.WEBHOOK}
         for image in (images.WEBHOOK, images.PREVIOUS):
-            answers_alone(webhook, image)
+            answers_alone(previous, image)
             creates.await_more(50)
-        webhook.kubectl("-n", NAMESPACE, "rollout", "resume", DEPLOYMENT)
-        rolled_out(webhook)
+        resume(previous)
+        rolled_out(previous)
         creates.await_more(50)
     assert not creates.failed
-    assert ready(webhook).keys() == {images.WEBHOOK}
+    assert ready(previous).keys() == {images.WEBHOOK}
 
 
 def answers_alone(node: AnyNode, image: str) -> None:
-    """The replicas of other images are replaced, and one of this image takes over what they did.
+    """The replicas of other images are taken away, and one of this image takes over what they did.
 
-    kube-apiserver keeps its connections: only when one ends does what was connected to it go elsewhere.
+    kube-apiserver keeps its connections: only when one ends does what was connected to it go elsewhere, by chance to
+    any replica that is ready. So none may start meanwhile.
     """
     before = ready(node)
     others = [f"pod/{name}" for other, found in before.items() if other != image for name in found]
-    node.kubectl("-n", NAMESPACE, "delete", "--wait=false", *others)  # all at once, else one takes over from the other
-    wait_until(lambda: any(reviews(node, name) for name in before[image]), f"a review by {image}", seconds=60)
+    host = replicas(node)[0]["spec"]["nodeName"]
+    node.kubectl("cordon", host)
+    try:
+        node.kubectl("-n", NAMESPACE, "delete", "--wait=false", *others)
+        wait_until(lambda: any(reviews(node, name) for name in before[image]), f"a review by {image}", seconds=60)
+        assert ready(node).keys() == {image}
+    finally:
+        node.kubectl("uncordon", host)
     wait_until(lambda: ready(node).keys() == before.keys(), "replicas of both", seconds=60)
 
 
