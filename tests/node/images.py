@@ -6,9 +6,10 @@
     tests      the webhook's image, and what `tests.entra` is made of: the emulator, and helpers that trust it
     busybox    a shell to look into pods with; it also holds a pod's namespaces, as what others call pause
 
-Debian's buildah makes them, without a registry: on a base of Debian's Python and a compiler, which debootstrap makes
-once. Images and each step of them are kept in the cache (`tests.cluster.build.cache_root`) until what they depend on
-changes. Docker makes the same on machines that have it (kind.py), on the base that the Dockerfile names.
+Debian's buildah makes them, without a registry, on a base that debootstrap makes once: of the release of Debian, and so
+of the minor version of Python, that the Dockerfile's own base has. Images and each step of them are kept in the cache
+(`tests.cluster.build.cache_root`) until what they depend on changes. Docker makes the same on machines that have it
+(kind.py), on the base that the Dockerfile names.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ TESTS = "localhost/m365wi-tests:test"
 BUSYBOX = "localhost/m365wi-busybox:test"
 # The emulator's certificate in the tests' image is good for these; pods have them as aliases of its Service.
 LOGIN, GRAPH = "login.microsoftonline.com", "graph.microsoft.com"
+SUITE = "trixie"
 BASE_PACKAGES = ("ca-certificates", "gcc", "libc6-dev", "python3", "python3-dev", "python3-pip", "python3-venv")
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 STEPS_KEPT = 12
@@ -152,13 +154,13 @@ class Buildah:
         self.build(BUSYBOX, context, {})
 
     def _base(self) -> str:
-        key = hashlib.sha256(" ".join((suite(), *BASE_PACKAGES)).encode()).hexdigest()[:12]
+        key = hashlib.sha256(" ".join((SUITE, *BASE_PACKAGES)).encode()).hexdigest()[:12]
         return f"localhost/m365wi-base:{key}"
 
     def _ensure_base(self) -> None:
         if self._run("images", "--quiet", "--filter", f"reference={self._base()}").strip():
             return
-        to_stderr(f"image: making a base of {suite()} with debootstrap, once; that takes two minutes")
+        to_stderr(f"image: making a base of {SUITE} with debootstrap, once; that takes two minutes")
         try:
             self._make_base()
         except ClusterError as error:
@@ -172,7 +174,7 @@ class Buildah:
                     "debootstrap",
                     "--variant=minbase",
                     f"--include={','.join(BASE_PACKAGES)}",
-                    suite(),
+                    SUITE,
                     str(root),
                     mirror(),
                 ]
@@ -210,16 +212,16 @@ def suite() -> str:
     for line in Path("/etc/os-release").read_text().splitlines():
         if line.startswith("VERSION_CODENAME="):
             return line.partition("=")[2].strip('"')
-    raise ClusterError("/etc/os-release has no VERSION_CODENAME: which release of Debian would the base be?")
+    raise ClusterError("/etc/os-release has no VERSION_CODENAME: which release of Debian is this?")
 
 
 def mirror() -> str:
-    """Where this machine's apt has that release from."""
-    form = "$(REPO_URI) $(RELEASE)"
+    """Where this machine's apt has its Debian from, which has the other releases too."""
+    own, form = suite(), "$(REPO_URI) $(RELEASE)"
     said = checked(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
-    found = [line.split()[0] for line in said.splitlines() if line.split()[1:] == [suite()]]
+    found = [line.split()[0] for line in said.splitlines() if line.split()[1:] == [own]]
     if not found:
-        raise ClusterError(f"apt knows no source of {suite()}: apt-get update")
+        raise ClusterError(f"apt knows no source of {own}: apt-get update")
     return found[0]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from typing import Any
 
 import pytest
 
 from tests.node import images
-from tests.node.images import Image
+from tests.node.images import CHECKOUT, Image
 from tests.node.pods import RESTRICTED_CONTAINER, AnyNode, a_pod, run_to_end
 from tests.node.ready import builder
 from webhook import __version__
@@ -36,6 +37,7 @@ print(json.dumps({
     "user": [os.getuid(), os.getgid()],
     "programs": [name for name in PROGRAMS if shutil.which(name, path=FOLDERS)],
     "modules": [name for name in MODULES if importlib.util.find_spec(name)],
+    "python": "%d.%d" % sys.version_info[:2],
     "versions": [version("m365-webhook"), version("m365-identity")],
     "writable": [folder for folder in ("/", "/tmp", "/opt/m365wi") if writable(folder)],
     "uncompiled": [str(path) for path in modules if not os.path.exists(importlib.util.cache_from_source(path))],
@@ -78,6 +80,7 @@ def test_built_again_the_layers_are_the_same(built: dict[str, Image]) -> None:
 
 def test_the_image_holds_what_runs_and_nothing_that_installs(node: AnyNode, namespace: str) -> None:
     """As user 65532 with a read-only root: no shell, no package manager, no compiler; every module byte-compiled."""
+    (python,) = re.findall(r"^ARG BASE=python:([0-9.]+)-slim$", (CHECKOUT / "Dockerfile").read_text(), re.MULTILINE)
     pod = a_pod("look", ["python", "-c", LOOK], image=images.WEBHOOK, labels={})
     security = {**RESTRICTED_CONTAINER, "readOnlyRootFilesystem": True, "runAsNonRoot": True}
     pod["spec"]["containers"][0]["securityContext"] = security
@@ -85,6 +88,7 @@ def test_the_image_holds_what_runs_and_nothing_that_installs(node: AnyNode, name
         "user": [65532, 65532],
         "programs": [],
         "modules": [],
+        "python": python,
         "versions": [__version__, __version__],
         "writable": [],
         "uncompiled": [],
