@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import os
-import ssl
 import sys
 import sysconfig
 import time
@@ -17,7 +16,7 @@ from bench import pods
 from bench.generator import BenchError
 from bench.machine import Usage, on_core, usage_of
 from bench.programs import REFERENCE, binary
-from tests.cluster.pki import Authority
+from tests.cluster.pki import Authority, trusting
 from tests.cluster.processes import Process, Workshop, free_ports
 
 __all__ = ["Files", "Webhook", "ours", "reference", "write_files"]
@@ -59,7 +58,7 @@ class Webhook:
 
     def check(self, files: Files) -> int:
         """Raises WrongAnswer unless it mutates the pod rightly; returns the length of its answer."""
-        context = ssl.create_default_context(cadata=files.authority.decode())
+        context = trusting(files.authority)
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=context)
         body = files.review.read_bytes()
         with contextlib.closing(connection):

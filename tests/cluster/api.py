@@ -20,6 +20,7 @@ from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
 
 from tests.cluster import kubeconfig
+from tests.cluster.pki import trusting
 from tests.cluster.processes import ClusterError
 
 __all__ = ["Api", "Response"]
@@ -78,7 +79,7 @@ class Api:
         """The client that the current context of a kubeconfig describes. Raises as `kubeconfig.read` does."""
         access = kubeconfig.read(path)
         authority = access.authority
-        context = ssl.create_default_context(cadata=authority.decode() if authority else None)
+        context = trusting(authority)
         if access.pair is not None:
             with tempfile.NamedTemporaryFile() as both:  # OpenSSL reads files only
                 both.write(access.pair.certificate + b"\n" + access.pair.key)

@@ -1,0 +1,56 @@
+"""The connection to an API server."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from certs.pem import Pair
+from tests.cluster.pki import Authority
+from tests.commands.live import endpoint
+from webhook.kube import Kube
+
+
+@pytest.fixture
+def strict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Python does since 3.13."""
+    usual = ssl.create_default_context
+
+    def hardened(*arguments: Any, **options: Any) -> ssl.SSLContext:
+        context = usual(*arguments, **options)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", hardened)
+
+
+@pytest.mark.usefixtures("strict")
+async def test_a_cluster_with_the_bare_certificates_of_eks_is_trusted(tmp_path: Path) -> None:
+    """Without key identifiers and key usage, which OpenSSL's strict mode wants and kubectl does not."""
+    signer = Authority()
+    made = signer.server(["127.0.0.1"], [])
+    key = serialization.load_pem_private_key(made.key, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    leaf = Pair(certificate=x509.load_pem_x509_certificate(made.certificate), key=key)
+    with endpoint(leaf, lambda _: (200, b'{"major": "1"}', {})) as port:
+        cluster = {
+            "server": f"https://127.0.0.1:{port}",
+            "certificate-authority-data": base64.b64encode(signer.certificate).decode(),
+        }
+        document = {
+            "current-context": "a",
+            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+            "clusters": [{"name": "a", "cluster": cluster}],
+            "users": [{"name": "a", "user": {"token": "a"}}],
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(document))
+        async with Kube(tmp_path / "kubeconfig") as kube:
+            assert (await kube.request("GET", "/version", seconds=5)).json() == {"major": "1"}
