@@ -1,7 +1,9 @@
 """Gives the tests of every folder the cluster's fixtures, and every process that they start the usual signals."""
 
 import signal
+import ssl
 from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -37,6 +39,19 @@ def _pass_over(number: int, frame: FrameType | None) -> None:
 for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _pass_over)
+
+
+@pytest.fixture
+def strict_tls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients verify certificates as Python does since 3.13, with OpenSSL's strict mode."""
+    usual = ssl.create_default_context
+
+    def hardened(*arguments: Any, **options: Any) -> ssl.SSLContext:
+        context = usual(*arguments, **options)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", hardened)
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

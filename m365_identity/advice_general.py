@@ -58,6 +58,7 @@ GENERAL: Final[dict[Kind, Row]] = {
             "a proxy or firewall decrypts TLS, and its certificate authority is not known here",
             "SSL_CERT_FILE or REQUESTS_CA_BUNDLE names a file without the authority that is needed",
             "the image has no certificate authorities, or old ones",
+            "such a proxy's certificates have no key identifiers or key usage, which Python wants since 3.13",
         ),
         "put the authority's PEM into a file that also has the public ones, and name it in SSL_CERT_FILE",
     ),

@@ -22,6 +22,7 @@ __all__ = ["Links", "links"]
 _LARGEST_HEAD: Final = 16 * 1024  # bytes of a proxy's answer
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
 _EXPIRED, _NOT_YET, _NAME = 10, 9, (62, 64)  # X509_V_ERR_* of OpenSSL
+_STRICT: Final = range(80, 95)  # those of its strict mode, which Python uses since 3.13
 _STATE_LOSS: Final = (
     "; the login host can be reached, and Terraform's provider may take a Graph that cannot for resources that are "
     "gone, and drop them from its state"
@@ -223,6 +224,13 @@ def _untrusted(
             detail,
             "DNS, a proxy or hostAliases lead to another server",
             fix=f"see where {site.host} leads to; from the pod's network: curl -v {site.url}",
+        )
+    if error.verify_code in _STRICT:
+        return fail(
+            detail,
+            "a proxy or firewall that decrypts TLS has certificates without key identifiers or key usage, which Python "
+            "refuses since 3.13 and Go does not",
+            fix="have its certificate authority made anew, with them; until then use an image with Python 3.12",
         )
     return fail(
         detail,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -19,20 +17,7 @@ from tests.commands.live import endpoint
 from webhook.kube import Kube
 
 
-@pytest.fixture
-def strict(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What Python does since 3.13."""
-    usual = ssl.create_default_context
-
-    def hardened(*arguments: Any, **options: Any) -> ssl.SSLContext:
-        context = usual(*arguments, **options)
-        context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
-        return context
-
-    monkeypatch.setattr(ssl, "create_default_context", hardened)
-
-
-@pytest.mark.usefixtures("strict")
+@pytest.mark.usefixtures("strict_tls")
 async def test_a_cluster_with_the_bare_certificates_of_eks_is_trusted(tmp_path: Path) -> None:
     """Without key identifiers and key usage, which OpenSSL's strict mode wants and kubectl does not."""
     signer = Authority()

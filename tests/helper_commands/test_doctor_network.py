@@ -15,6 +15,8 @@ from certs.authority import make_authority, make_leaf
 from certs.pem import bundle_pem
 from m365_identity.checks.found import Found, Site
 from m365_identity.checks.network import links
+from m365_identity.checks.result import Status
+from tests.cluster.pki import Authority
 from tests.entra import running
 from tests.entra.proxy import Proxy, proxying
 from tests.helper.addresses import named, swallowing
@@ -257,6 +259,27 @@ def test_a_certificate_that_does_not_fit(tmp_path: Path, names: list[str], days:
     assert says.lower() in report.detail("login-tls").lower()
     assert "issued by CN=Contoso CA, O=Contoso" in report.detail("login-tls")
     assert any(cause in each for each in report.worst("login-tls")["causes"])
+
+
+@pytest.mark.usefixtures("strict_tls")
+def test_certificates_that_only_python_refuses(tmp_path: Path) -> None:
+    """As many a proxy's they lack what OpenSSL's strict mode wants: Terraform gets through, and a script does not."""
+    signer = Authority()
+    pair = signer.server(["127.0.0.1"], ["localhost"])
+    files = {"ca.pem": signer.certificate, "tls.crt": pair.certificate, "tls.key": pair.key}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with running(tls=(tmp_path / "tls.crt", tmp_path / "tls.key")) as entra:
+        known = Found(
+            environ={},
+            silence=5,
+            verify=str(tmp_path / "ca.pem"),
+            sites={"login": Site(entra.login)},
+        )
+        finding = one(links("login").tls, known)
+    assert finding.status is Status.FAIL
+    assert "missing authority key identifier" in finding.detail.lower()
+    assert any("since 3.13" in cause for cause in finding.causes)
 
 
 def test_a_file_of_authorities_that_is_not_there(trusted: Pod) -> None:
