@@ -90,6 +90,17 @@ def authority(*, organization: str, common_name: str) -> Authority:
         ]
     )
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    signs_certificates = x509.KeyUsage(
+        key_cert_sign=True,
+        crl_sign=True,
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -99,6 +110,7 @@ def authority(*, organization: str, common_name: str) -> Authority:
         .not_valid_before(now - dt.timedelta(hours=1))
         .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(signs_certificates, critical=True)
         .add_extension(identifier, critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -1,7 +1,8 @@
 """The release before this one, whose replicas this one meets in an upgrade: its source and its manifests, out of git.
 
-That is the newest tag `v…` below this commit; before there is one, the commit that brought the Dockerfile. Where git
-has neither, as in a shallow clone, this commit stands in for it, and that is said.
+That is the newest tag `v…` below this commit; before there is one, the commit that brought `SINCE`: on the image's
+Python, older ones do not trust the bare certificates of the test cluster (tests/cluster/pki.py). Where git has neither,
+as in a shallow clone, this commit stands in for it, and that is said.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tests.cluster.processes import ClusterError
 __all__ = ["CHECKOUT", "extract", "text"]
 
 CHECKOUT = Path(__file__).parents[2]
+SINCE = "tests/core/test_kube.py"
 
 
 def extract(folder: Path) -> None:
@@ -34,7 +36,7 @@ def commit() -> str:
     """Which one it is. Raises ClusterError without git."""
     head = git("rev-parse", "HEAD").decode().strip()
     tags = git("tag", "--list", "v*", "--merged", "HEAD", "--no-contains", "HEAD", "--sort=-version:refname")
-    brought = git("log", "--diff-filter=A", "--format=%H", "--", "Dockerfile")
+    brought = git("log", "--diff-filter=A", "--format=%H", "--", SINCE)
     found = tags.decode().split()[:1] or brought.decode().split()[-1:] or [head]
     if found == [head]:
         to_stderr(
