@@ -11,6 +11,7 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ISSUER, ControlPlane
+from tests.cluster.kubeconfig import Access, render
 from tests.commands.live import Ran, authority, endpoint, pair, run, write_authority
 from webhook import issuers
 from webhook.findings import Status, worst
@@ -204,16 +205,7 @@ def test_wrong_usage_is_told_all_at_once(tmp_path: Path) -> None:
 def test_a_cluster_that_is_away_is_told(tmp_path: Path) -> None:
     """One sentence and the exit code 1."""
     kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(
-        json.dumps(
-            {
-                "current-context": "a",
-                "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
-                "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
-                "users": [{"name": "a", "user": {"token": "a"}}],
-            }
-        )
-    )
+    kubeconfig.write_text(render(Access("https://127.0.0.1:1", None, token="a")))
     done = run("issuer", "--kubeconfig", str(kubeconfig))
     assert done.code == 1
     assert "The API server cannot be reached" in done.finding("cluster")

@@ -1,6 +1,5 @@
 """What a command prints is printed whole, or the reason why not is."""
 
-import base64
 import json
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.kubeconfig import Access, render
 from tests.commands.live import authority, endpoint, pair
 
 ROOT = Path(__file__).parents[2]
@@ -36,17 +36,9 @@ def kubeconfig(tmp_path: Path) -> Iterator[Path]:
         return (200 if found else 404), json.dumps(found or {}).encode(), {"Content-Type": "application/json"}
 
     signer = authority()
-    trust = base64.b64encode(signer.pem.encode()).decode()
     with endpoint(pair(signer), answer) as port:
-        cluster = {"server": f"https://127.0.0.1:{port}", "certificate-authority-data": trust}
-        document = {
-            "current-context": "a",
-            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
-            "clusters": [{"name": "a", "cluster": cluster}],
-            "users": [{"name": "a", "user": {"token": "a"}}],
-        }
         path = tmp_path / "kubeconfig"
-        path.write_text(json.dumps(document))
+        path.write_text(render(Access(f"https://127.0.0.1:{port}", signer.pem.encode(), token="a")))
         yield path
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from certs.pem import Pair
+from tests.cluster.kubeconfig import Access, render
 from tests.cluster.pki import Authority
 from tests.commands.live import endpoint
 from webhook.kube import Kube
@@ -26,16 +25,7 @@ async def test_a_cluster_with_the_bare_certificates_of_eks_is_trusted(tmp_path: 
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     leaf = Pair(certificate=x509.load_pem_x509_certificate(made.certificate), key=key)
     with endpoint(leaf, lambda _: (200, b'{"major": "1"}', {})) as port:
-        cluster = {
-            "server": f"https://127.0.0.1:{port}",
-            "certificate-authority-data": base64.b64encode(signer.certificate).decode(),
-        }
-        document = {
-            "current-context": "a",
-            "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
-            "clusters": [{"name": "a", "cluster": cluster}],
-            "users": [{"name": "a", "user": {"token": "a"}}],
-        }
-        (tmp_path / "kubeconfig").write_text(json.dumps(document))
+        access = Access(f"https://127.0.0.1:{port}", signer.certificate, token="a")
+        (tmp_path / "kubeconfig").write_text(render(access))
         async with Kube(tmp_path / "kubeconfig") as kube:
             assert (await kube.request("GET", "/version", seconds=5)).json() == {"major": "1"}
