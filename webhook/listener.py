@@ -46,9 +46,6 @@ class Listener:
         self._terms = Terms(
             loop=loop, application=application, state=state, metrics=metrics, limits=limits, ledger=self.ledger
         )
-        self._loop = loop
-        self._metrics = metrics
-        self._limits = limits
         self._socket = sock
         self._context = context
         self._breather: asyncio.TimerHandle | None = None
@@ -59,13 +56,13 @@ class Listener:
         # What connections are accepted with. Left alone, the kernel keeps up to 6 MB for each, and uvloop reads up to
         # 256 KiB at once into memory that the connection then has: 500 that sent 200 KiB held 150 MB, now 75 MB.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        self._loop.add_reader(self._socket.fileno(), self._accept)
+        self._terms.loop.add_reader(self._socket.fileno(), self._accept)
 
     def stop(self) -> None:
         """Accept no more, and close the socket. Open connections stay open."""
         if self._breather is not None:
             self._breather.cancel()
-        self._loop.remove_reader(self._socket.fileno())
+        self._terms.loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
     def _accept(self) -> None:
@@ -81,29 +78,30 @@ class Listener:
                     raise
                 # The socket stays readable, so without a pause this would spin; whoever waits is accepted then.
                 _log.warning("no connection can be accepted just now: %s", error.strerror)
-                self._loop.remove_reader(self._socket.fileno())
-                self._breather = self._loop.call_later(_BREATHER_SECONDS, self.start)
+                self._terms.loop.remove_reader(self._socket.fileno())
+                self._breather = self._terms.loop.call_later(_BREATHER_SECONDS, self.start)
                 return
             if not self.ledger.make_room():
-                self._metrics.refused("connections")
+                self._terms.metrics.refused("connections")
                 sock.close()
                 continue
             sock.setblocking(False)
             connection = Connection(self._terms)
             connection.move(self.ledger.opening)
-            connection.opening = self._loop.create_task(self._open(sock, connection))
+            connection.opening = self._terms.loop.create_task(self._open(sock, connection))
             # Not in _open(), because a task that is ended before its first step never takes any.
             connection.opening.add_done_callback(partial(self._opened, sock, connection))
 
     async def _open(self, sock: socket.socket, connection: Connection) -> None:
         tls: dict[str, Any] = {}
         if self._context is not None:
-            tls = {"ssl_handshake_timeout": self._limits.handshake, "ssl_shutdown_timeout": self._limits.shutdown}
+            limits = self._terms.limits
+            tls = {"ssl_handshake_timeout": limits.handshake, "ssl_shutdown_timeout": limits.shutdown}
         try:
-            await self._loop.connect_accepted_socket(lambda: connection, sock, ssl=self._context, **tls)
+            await self._terms.loop.connect_accepted_socket(lambda: connection, sock, ssl=self._context, **tls)
         except OSError as error:  # ssl.SSLError is one too
             slow = isinstance(error, (TimeoutError, ConnectionAbortedError))
-            self._metrics.refused("handshake-timeout" if slow else "handshake")
+            self._terms.metrics.refused("handshake-timeout" if slow else "handshake")
             _log.debug("handshake: %s", error)
 
     def _opened(self, sock: socket.socket, connection: Connection, _: asyncio.Task[None]) -> None:

@@ -9,13 +9,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from certs.authority import Authority, make_authority, make_leaf
 from certs.dial import Dialler
 from certs.errors import DialError, RefusedDial
+from certs.pem import parse_pair
 from certs.serving import Serving
 from tests.certs.fakes import NAME, NAMES, FakeClock, Replica, World
 from tests.cluster import pki
@@ -74,10 +73,12 @@ async def test_a_good_certificate_is_accepted(serving: Serving) -> None:
 async def test_an_authority_that_go_takes_is_accepted() -> None:
     """One that somebody made without key usage and key identifier, and put into the Secret."""
     bare = pki.Authority()
-    certificate, key = x509.load_pem_x509_certificate(bare.certificate), load_pem_private_key(bare.key, None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    pair = parse_pair(bare.certificate, bare.key)
+    assert isinstance(pair.key, ec.EllipticCurvePrivateKey)
     serving = Serving()
-    serving.replace(make_leaf(Authority(certificate=certificate, key=key), names=NAMES, now=NOW, lifetime=DAY))
+    serving.replace(
+        make_leaf(Authority(certificate=pair.certificate, key=pair.key), names=NAMES, now=NOW, lifetime=DAY)
+    )
     async with server(serving) as port:
         await Dialler("127.0.0.1", port)(bundle=bare.certificate, name=NAME)
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from certs.pem import Pair
+from certs.pem import parse_pair
 from tests.cluster.kubeconfig import Access, render
 from tests.cluster.pki import Authority
 from tests.commands.live import endpoint
@@ -21,10 +18,7 @@ async def test_a_cluster_with_the_bare_certificates_of_eks_is_trusted(tmp_path: 
     """Without key identifiers and key usage, which OpenSSL's strict mode wants and kubectl does not."""
     signer = Authority()
     made = signer.server(["127.0.0.1"], [])
-    key = serialization.load_pem_private_key(made.key, None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    leaf = Pair(certificate=x509.load_pem_x509_certificate(made.certificate), key=key)
-    with endpoint(leaf, lambda _: (200, b'{"major": "1"}', {})) as port:
+    with endpoint(parse_pair(made.certificate, made.key), lambda _: (200, b'{"major": "1"}', {})) as port:
         access = Access(f"https://127.0.0.1:{port}", signer.certificate, token="a")
         (tmp_path / "kubeconfig").write_text(render(access))
         async with Kube(tmp_path / "kubeconfig") as kube:

@@ -56,6 +56,7 @@ TESTS = "localhost/m365wi-tests:test"
 BUSYBOX = "localhost/m365wi-busybox:test"
 # The emulator's certificate in the tests' image is good for these; pods have them as aliases of its Service.
 LOGIN, GRAPH = "login.microsoftonline.com", "graph.microsoft.com"
+ARGUMENTS = {"VERSION": f"{__version__}-test"}
 SUITE = "trixie"
 BASE_PACKAGES = ("ca-certificates", "gcc", "libc6-dev", "python3", "python3-dev", "python3-pip", "python3-venv")
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -103,7 +104,7 @@ def build_all(builder: Builder) -> dict[str, Image]:
     with alone():
         with empty_folder() as context:
             builder.busybox(context)
-        builder.build(WEBHOOK, CHECKOUT, {"VERSION": f"{__version__}-test"})
+        builder.build(WEBHOOK, CHECKOUT, ARGUMENTS)
         with empty_folder() as context:
             previous.extract(context)
             builder.build(PREVIOUS, context, {})
@@ -116,7 +117,7 @@ def build_all(builder: Builder) -> dict[str, Image]:
 def build_again(builder: Builder) -> Image:
     """The webhook's image once more, from the beginning. Raises ClusterError."""
     with alone():
-        builder.build(AGAIN, CHECKOUT, {"VERSION": f"{__version__}-test"}, afresh=True)
+        builder.build(AGAIN, CHECKOUT, ARGUMENTS, afresh=True)
         return builder.save(AGAIN)
 
 
