@@ -52,7 +52,7 @@ _T = TypeVar("_T")
 _STEPS = 16  # in one round: a first start needs 4, a rotation 6, the rest is for conflicts
 _PATIENCE = 3  # rounds for which the API server may be away before a line is logged
 _GLANCE = 1.0  # seconds: how soon a wall clock that jumped is noticed
-_JUMP = 5.0  # seconds more or fewer than were waited for: the clock was set, or the machine suspended
+_JUMP = 5.0  # seconds by which the wall clock was set, or that passed beyond those waited for: the machine slept
 
 
 class SelfManagedSource:
@@ -83,6 +83,7 @@ class SelfManagedSource:
             counts=self._counts,
         )
         self._jitter = self._chance.random()
+        self._offset = self._wall_offset()
         self._leaf: Leaf | None = None
         self._read: tuple[str, State] | None = None
         self._view: View | None = None
@@ -171,7 +172,7 @@ class SelfManagedSource:
         self._conclude(look.view, problems)
 
     async def _look(self, problems: dict[str, Problem]) -> Look:
-        settings, asked = self._settings, self._clock.ticks()
+        settings, asked, self._offset = self._settings, self._clock.ticks(), self._wall_offset()
         configuration, stored, state = None, None, None
         try:
             configuration = await self._limited(self._trust.get())
@@ -310,15 +311,23 @@ class SelfManagedSource:
         return interval * (1 - chance / 5)
 
     async def _rest(self, seconds: float) -> None:
-        """Wait, but not on when the wall clock shows another time than it should: then a round is due at once."""
+        """Wait, but not on where the wall clock was set since the last look, or time was slept through: see `_JUMP`.
+
+        Since the look, not since the wait began: the clock may be set in the middle of a round.
+        """
         glances = math.ceil(seconds / _GLANCE)
         for _ in range(glances):
-            before = self._wall.now()
+            before = self._clock.ticks()
             await self._clock.sleep(seconds / glances)
-            passed = (self._wall.now() - before).total_seconds()
-            if abs(passed - seconds / glances) > _JUMP:
-                _log.debug("the clock went on by %.0f s within %.1f s", passed, seconds / glances)
+            late = self._clock.ticks() - before - seconds / glances
+            moved = self._wall_offset() - self._offset
+            if late > _JUMP or abs(moved) > _JUMP:
+                _log.debug("the wall clock moved by %.0f s, a wait ended %.1f s late", moved, late)
                 return
+
+    def _wall_offset(self) -> float:
+        """Seconds between the wall clock and `ticks`: the same until the wall clock is set."""
+        return self._wall.now().timestamp() - self._wall.ticks()
 
     async def _guarded(self, part: Callable[[], Awaitable[None]]) -> None:
         """A bug in a round must not end the rounds: the next one may heal what this one could not."""

@@ -183,9 +183,15 @@ async def test_the_wait_for_kube_apiservers_is_of_time_that_has_passed(world: Wo
     assert first not in (replica.authority, other.authority)
 
 
-@pytest.mark.parametrize("jump", [timedelta(minutes=1), -timedelta(minutes=1)])
-async def test_a_clock_that_jumps_is_noticed_within_a_second(world: World, replica: Replica, jump: timedelta) -> None:
-    """No pause is slept to its end by a clock that is not right any more."""
+@pytest.mark.parametrize(
+    ("jump", "slept"),
+    [(MINUTE, 0 * SECOND), (-MINUTE, 0 * SECOND), (0 * SECOND, MINUTE)],
+    ids=["on", "back", "suspend"],
+)
+async def test_a_clock_that_jumps_is_noticed_within_a_second(
+    world: World, replica: Replica, jump: timedelta, slept: timedelta
+) -> None:
+    """No pause is slept to its end by a clock that is not right any more, or by a machine that was suspended."""
     before = len(world.slept)
     await replica.source._rest(30)
     assert sum(world.slept[before:]) == pytest.approx(30)
@@ -195,12 +201,30 @@ async def test_a_clock_that_jumps_is_noticed_within_a_second(world: World, repli
         nonlocal rounds
         assert seconds <= 1
         rounds += 1
-        replica.clock.ahead += jump if rounds == 3 else timedelta(0)
+        if rounds == 3:
+            replica.clock.ahead += jump
+            world.time += slept
         world.time += timedelta(seconds=seconds)
 
     replica.clock.sleep = sleep  # type: ignore[method-assign]
     await replica.source._rest(30)
     assert rounds == 3
+
+
+@pytest.mark.parametrize("jump", [30 * DAY, -30 * DAY])
+async def test_a_clock_set_in_the_middle_of_a_round_is_noticed_too(world: World, jump: timedelta) -> None:
+    """The dial ends a round, after the look that would have shown it."""
+
+    async def dial(**_: object) -> None:
+        replica.clock.ahead = jump
+
+    replica = Replica(world, dial=dial)
+    await replica.round()
+    await replica.source._dial_if_due()
+    before = len(world.slept)
+    await replica.source._rest(30)
+    assert replica.clock.ahead == jump
+    assert len(world.slept) == before + 1
 
 
 async def test_a_clock_that_goes_back_changes_nothing_for_half_an_hour(world: World, replica: Replica) -> None:
