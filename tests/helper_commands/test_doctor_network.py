@@ -175,7 +175,7 @@ def test_many_addresses_that_swallow_packets_take_no_longer_than_one() -> None:
 
     def taken(count: int) -> float:
         with swallowing(count) as (addresses, port), named("login.example", addresses):
-            known = Found(environ={}, silence=0.5)
+            known = Found(environ={}, silence=1)
             known.sites = {"login": Site(f"https://login.example:{port}")}
             before = time.monotonic()
             finding = one(links("login").connection, known)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +36,8 @@ def test_the_lifespan_manager_is_called_as_ever() -> None:
     assert LifespanManager.__init__.__code__.co_varnames[:4] == ("self", "app", "logger", "state")
 
 
+CHUNKED = b"POST /mutate HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+TINY_CHUNKS = b"1\r\nx\r\n" * 40_000
 PARSED = ("method", "path", "http_version", "asgi_headers", "is_chunked", "should_keep_alive")
 
 
@@ -52,19 +55,35 @@ def test_whatever_the_parser_raises_is_a_value_error(error: type[Exception]) -> 
         gunicorn_h1c.H1CProtocol().feed(b"no method\r\n\r\n")
 
 
+def tiny_chunks(parser: gunicorn_h1c.H1CProtocol, *, step: int) -> float:
+    """Seconds for 240 KB of chunks of one byte, fed in pieces of `step` bytes."""
+    parser.feed(CHUNKED)
+    start = time.perf_counter()
+    for position in range(0, len(TINY_CHUNKS), step):
+        parser.feed(TINY_CHUNKS[position : position + step])
+    return time.perf_counter() - start
+
+
 def test_slices_are_still_what_makes_tiny_chunks_cheap() -> None:
     """When this fails, gunicorn_h1c no longer moves its buffer for each chunk, and the slices can go."""
-    body = b"1\r\nx\r\n" * 40_000
+    whole, sliced = (tiny_chunks(gunicorn_h1c.H1CProtocol(), step=step) for step in (len(TINY_CHUNKS), 16 * 1024))
+    assert whole > 3 * sliced
 
-    def seconds(step: int) -> float:
-        parser = gunicorn_h1c.H1CProtocol()
-        parser.feed(b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
-        start = time.perf_counter()
-        for position in range(0, len(body), step):
-            parser.feed(body[position : position + step])
-        return time.perf_counter() - start
 
-    assert seconds(len(body)) > 3 * seconds(16 * 1024)
+async def test_a_connection_takes_tiny_chunks_in_slices(terms: Terms) -> None:
+    """A review that comes meanwhile waits for as long as that takes."""
+
+    async def application(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    connection = Connection(replace(terms, application=application))
+    connection.connection_made(StuckTransport())
+    connection.data_received(CHUNKED)
+    start = time.perf_counter()
+    connection.data_received(TINY_CHUNKS)
+    taken = time.perf_counter() - start
+    assert taken < tiny_chunks(gunicorn_h1c.H1CProtocol(), step=len(TINY_CHUNKS)) / 2
+    connection.connection_lost(None)
 
 
 class StuckTransport:
