@@ -22,7 +22,7 @@ test: $(SET_UP) ## all tests; builds a Kubernetes control plane on first use
 	$(BIN)/python -m pytest -n 2
 
 test-quick: $(SET_UP) ## the tests that need no cluster and no process of their own: under a minute
-	$(BIN)/python -m pytest -n auto -m "not cluster and not slow"
+	$(BIN)/python -m pytest -n auto -m "not cluster and not slow" --hypothesis-profile=quick
 
 test-node: $(SET_UP) ## the tests that need a node: containerd, kubelet, our image; as root, on Debian
 	$(BIN)/python -m tests.node

@@ -6,8 +6,22 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.cluster.fixtures"]
+
+# How many examples a property test tries: the same ones each time, so that a failure is everybody's, however long one
+# takes. `thorough` looks further, elsewhere each time: pytest --hypothesis-profile=thorough
+for _profile, _examples in (("quick", 25), ("usual", 100), ("thorough", 20_000)):
+    settings.register_profile(
+        _profile,
+        max_examples=_examples,
+        derandomize=_profile != "thorough",
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+settings.load_profile("usual")
 
 # What starts a process for each test, or waits in real time: two thirds of the time of all that needs no cluster.
 _SLOW = (

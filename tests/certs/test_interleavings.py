@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,8 +28,8 @@ from tests.certs.fakes import NAME, SERVICE, Replica, World, settings
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
 SETTINGS = settings()
-EXAMPLES = int(os.environ.get("CERTS_EXAMPLES", "40"))
-"""Of each test; a few thousand take some minutes and are worth it after a change to `certs.rotation`."""
+FEWER = hypothesis_settings(max_examples=hypothesis_settings().max_examples * 2 // 5)
+"""Each is a whole story. After a change to `certs.rotation` `--hypothesis-profile=thorough` is worth its time."""
 LAG = SETTINGS.settle - timedelta(seconds=1)
 """For so long a kube-apiserver may go on with a bundle that was replaced."""
 ALIVE = 2 * MINUTE
@@ -231,7 +230,7 @@ def cast(world: World, clocks: list[timedelta], lives: list[timedelta]) -> list[
 def test_every_leaf_verifies_against_every_bundle(webhooks: int) -> None:
     """In any order, with replicas killed, frozen, cut off, answers lost, clocks an hour apart; and it ends well."""
 
-    @hypothesis_settings(deadline=None, max_examples=EXAMPLES)
+    @FEWER
     @given(moves=st.lists(MOVES, max_size=30), clocks=CLOCKS, lives=LIVES, tells_time=st.booleans())
     @in_a_loop
     async def run(
@@ -258,7 +257,7 @@ def test_every_leaf_verifies_against_every_bundle(webhooks: int) -> None:
     run()
 
 
-@hypothesis_settings(deadline=None, max_examples=EXAMPLES)
+@FEWER
 @given(order=st.lists(st.integers(0, 4), min_size=20, max_size=60), empty=st.booleans())
 @in_a_loop
 async def test_five_first_starts_publish_one_authority(order: list[int], empty: bool) -> None:
@@ -295,7 +294,7 @@ DAMAGE = st.sampled_from(
 MEDDLING = st.sampled_from(["bundle emptied", "bundle rubbish", "old bundle back", "webhook added", "order turned"])
 
 
-@hypothesis_settings(deadline=None, max_examples=EXAMPLES)
+@FEWER
 @given(
     before=st.lists(MOVES, max_size=8),
     damage=st.lists(st.one_of(DAMAGE, MEDDLING), min_size=1, max_size=4),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jsonpatch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.commands.test_mutate_text import mutated
@@ -167,7 +167,6 @@ def random_object(chance: random.Random) -> dict[str, Any]:
 
 
 @given(st.integers(0, 2**32), st.sampled_from(["\n", "\r\n"]))
-@settings(max_examples=200, deadline=None)
 def test_a_file_says_what_the_patches_say_and_keeps_its_comments(seed: int, newline: str) -> None:
     """Whatever the style: the values are jsonpatch's, the comments in their order, unchanged documents untouched."""
     chance = random.Random(seed)

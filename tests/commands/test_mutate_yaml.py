@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from webhook.offline import blocks
@@ -156,7 +156,6 @@ def test_no_yaml_is_told_with_line_and_column(text: str, message: str) -> None:
     st.booleans(),
 )
 @example(value=["\x1b\n0"], offset=0, literal=True)
-@settings(max_examples=300, deadline=None)
 def test_what_is_written_is_read_again(value: Any, offset: int, literal: bool) -> None:
     """Any value of JSON survives being written as YAML, in lines or in one line."""
     text = "\n".join(blocks.block(value, offset=offset, literal=literal)) + "\n"

@@ -1,7 +1,6 @@
 """What holds for every pod and every body, not only for those that somebody thought of."""
 
 import copy
-import os
 import posixpath
 import re
 from collections import Counter
@@ -9,7 +8,7 @@ from typing import Any
 
 import jsonpatch
 import orjson
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.cases import USUAL_ANNOTATIONS
@@ -25,15 +24,6 @@ from webhook.reviewer import Reviewer
 
 Json = dict[str, Any]
 
-# The same examples each time, so that a failure is everybody's; M365WI_TEST_EXAMPLES=20000 looks further.
-EXAMPLES = int(os.environ.get("M365WI_TEST_EXAMPLES", "0"))
-thorough = settings(
-    max_examples=EXAMPLES or 100,
-    derandomize=not EXAMPLES,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 POLICY = Policy(tenant_id="contoso.com")
 ALLOWED = [
     re.compile(pattern)
@@ -79,7 +69,6 @@ def assert_kept(before: Any, after: Any, path: str = "") -> None:
         assert before == after, path
 
 
-@thorough
 @decided_pods
 def test_only_additions_at_known_places(pod: Json, annotations: dict[str, str]) -> None:
     """No operation but `add`, and none whose path holds a word of the user's."""
@@ -89,7 +78,6 @@ def test_only_additions_at_known_places(pod: Json, annotations: dict[str, str]) 
         assert any(pattern.fullmatch(operation["path"]) for pattern in ALLOWED), operation["path"]
 
 
-@thorough
 @decided_pods
 def test_every_value_of_the_pod_is_where_it_was(pod: Json, annotations: dict[str, str]) -> None:
     """Known to this version or not; only a null may have become a list."""
@@ -99,7 +87,6 @@ def test_every_value_of_the_pod_is_where_it_was(pod: Json, annotations: dict[str
     assert_kept(before, after)
 
 
-@thorough
 @decided_pods
 def test_what_is_added_is_ours(pod: Json, annotations: dict[str, str]) -> None:
     """Nothing grows but variables, mounts and volumes, by nothing but what is documented."""
@@ -121,7 +108,6 @@ def test_what_is_added_is_ours(pod: Json, annotations: dict[str, str]) -> None:
     }
 
 
-@thorough
 @decided_pods
 def test_a_second_run_adds_nothing(pod: Json, annotations: dict[str, str]) -> None:
     """And says so."""
@@ -131,7 +117,6 @@ def test_a_second_run_adds_nothing(pod: Json, annotations: dict[str, str]) -> No
     assert second.reason == ("already-injected" if first.outcome == "injected" else first.reason)
 
 
-@thorough
 @decided_pods
 def test_names_and_paths_stay_unique(pod: Json, annotations: dict[str, str]) -> None:
     """Volumes by name, mounts by path however it is spelt, our variables by name unless the user repeats them."""
@@ -146,7 +131,6 @@ def test_names_and_paths_stay_unique(pod: Json, annotations: dict[str, str]) -> 
             assert count == max(before[name], 1)
 
 
-@thorough
 @decided_pods
 def test_a_container_finds_its_token_where_it_is_told(pod: Json, annotations: dict[str, str]) -> None:
     """The file that we named is in a mount, as a whole, of a volume with a token of the right audience."""
@@ -175,7 +159,6 @@ def _holds(directory: str, file: str) -> bool:
     return file.startswith(posixpath.normpath(directory) + "/")
 
 
-@thorough
 @decided_pods
 def test_the_same_question_has_the_same_answer(pod: Json, annotations: dict[str, str]) -> None:
     """Byte for byte, also when the pod has been through JSON in between."""
@@ -184,7 +167,6 @@ def test_the_same_question_has_the_same_answer(pod: Json, annotations: dict[str,
     assert respond("u", decided(again, dict(reversed(annotations.items())))) == first
 
 
-@thorough
 @decided_pods
 def test_our_way_to_apply_a_patch_is_jsonpatchs(pod: Json, annotations: dict[str, str]) -> None:
     """Each patch is checked with ours before it is sent, so ours must be right."""
@@ -202,7 +184,6 @@ HELPERS = {
 }
 
 
-@thorough
 @given(pods(), st.sets(st.sampled_from(sorted(HELPERS)), min_size=1))
 def test_helpers_come_first_once_and_change_nothing_else(pod: Json, asked: set[str]) -> None:
     """Whatever the pod looks like: its own containers are all there, in their order, with their own values."""
@@ -244,7 +225,6 @@ ANY_ANNOTATIONS = st.dictionaries(
 )
 
 
-@thorough
 @given(pods(), ANY_ANNOTATIONS)
 def test_any_annotation_gives_an_injection_or_a_reason(pod: Json, annotations: dict[str, str]) -> None:
     """Whatever somebody writes, he gets his pod or is told why not, in one line of ASCII."""
@@ -268,21 +248,18 @@ async def answered(text: bytes) -> int:
     return (await Reviewer(source, Policy(scope=CLUSTER)).review(text, timeout=1)).status
 
 
-@thorough
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused(text: bytes) -> None:
     """With BadReview and nothing else."""
     assert isinstance(parsed(text), BadReview)
 
 
-@thorough
 @given(VALUES)
 def test_any_json_is_refused(value: Any) -> None:
     """By chance nobody writes an AdmissionReview."""
     assert isinstance(parsed(orjson.dumps(value)), BadReview)
 
 
-@thorough
 @given(st.binary(max_size=4), st.integers(0, 700), st.integers(0, 3))
 def test_a_review_that_was_cut_or_changed_on_its_way_is_read_or_refused(put_in: bytes, at: int, left_out: int) -> None:
     """A flipped, lost or doubled byte is no reason for anything else."""
@@ -290,14 +267,12 @@ def test_a_review_that_was_cut_or_changed_on_its_way_is_read_or_refused(put_in: 
     parsed(text[:at] + put_in + text[at + left_out :])
 
 
-@thorough
 @given(damaged(pods().map(review), under=("request", "object")))
 async def test_a_pod_of_any_shape_is_answered_or_refused(damage: Any) -> None:
     """200 or 400: a 500 would be our bug, and an exception the end of the connection."""
     assert await answered(orjson.dumps(damage)) in (200, 400)
 
 
-@thorough
 @given(damaged(st.just(review(pod()))))
 def test_a_request_has_what_the_core_relies_on(damage: Any) -> None:
     """What parse lets through has a uid, a namespace and a pod with containers."""
