@@ -25,7 +25,8 @@ FIRST = ("create", "publish")
 STEPS = (*FIRST, "stage", "publish more", "promote", "date", "retire", "publish less")
 REPLICAS = 3
 CREATORS = 2
-FLAGS = seconds(interval=0.25, settle=1, leaf=7.5, authority=15, skew=2)
+# An authority is staged, published and promoted in its last third: ten seconds, in which up to six replicas die.
+FLAGS = seconds(interval=0.25, settle=1, leaf=15, authority=30, skew=2)
 # What kube-apiserver says of a call under way when the process that is called dies: nothing about certificates.
 CUT_OFF = ("EOF", "connection reset by peer", "connection refused", "broken pipe")
 

@@ -28,7 +28,7 @@ def test_no_create_fails_in_five_rotations(
     """Three replicas, old keep-alive connections, fresh ones too: every one of them succeeds, all the time."""
     installation = installed.installation
     for _ in range(REPLICAS):
-        installed.start(*seconds(interval=0.25, settle=1.5, leaf=7.5, authority=15, skew=2))
+        installed.start(*seconds(interval=0.25, settle=1.5, leaf=10, authority=20, skew=2))
     installed.await_ready()
     with ExitStack() as stack:
         configuration = stack.enter_context(Watch(control_plane.api, CONFIGURATIONS, installation.name))
