@@ -68,6 +68,7 @@ VERIFY = "tls: failed to verify certificate: x509: "
         (POST + "net/http: request canceled (Client.Timeout exceeded while awaiting headers)", Kind.TIMEOUT),
         (POST + "EOF", Kind.CUT_OFF),
         (POST + "read tcp 10.0.0.1:1->10.0.0.2:2: read: connection reset by peer", Kind.CUT_OFF),
+        (POST + "use of closed network connection", Kind.CUT_OFF),
         (CALLED + "the server is currently unable to handle the request", Kind.UNAVAILABLE),
         (CALLED + 'an error on the server ("internal error") has prevented the request from succeeding', Kind.INTERNAL),
         (CALLED + "the server could not find the requested resource", Kind.WRONG_PATH),

@@ -23,6 +23,7 @@ from tests.node.installed import (
 )
 from tests.node.pods import AnyNode, a_pod, apply, kill, make_account, run_to_end, waited
 from tests.node.traffic import CLIENTS, Creates, a_deployment, is_injected, listed
+from webhook.checks.refusals import Kind, classify
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
@@ -115,7 +116,7 @@ def test_a_killed_worker_takes_with_it_what_it_was_answering_and_nothing_else(we
 
 def was_cut(problem: str) -> bool:
     """Whether a create failed since the process that was answering it died."""
-    return "connection reset by peer" in problem or problem.endswith("EOF")
+    return classify(500, problem).kind is Kind.CUT_OFF
 
 
 @pytest.fixture

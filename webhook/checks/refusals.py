@@ -59,7 +59,7 @@ _CALLS: Final = (
     ),
     (r"does not look like a TLS handshake|HTTP response to HTTPS client", Kind.NO_TLS),
     (r"deadline exceeded|TLS handshake timeout|i/o timeout|Client\.Timeout", Kind.TIMEOUT),
-    (r"\bEOF\b|connection reset|broken pipe|remote error: tls", Kind.CUT_OFF),
+    (r"\bEOF\b|connection reset|broken pipe|use of closed network connection|remote error: tls", Kind.CUT_OFF),
     (r"unable to handle the request|too many requests", Kind.UNAVAILABLE),
     (r"an error on the server", Kind.INTERNAL),
     (r"could not find the requested resource", Kind.WRONG_PATH),
