@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from certs.authority import verify
@@ -25,10 +24,11 @@ from certs.pem import fingerprint, parse_bundle
 from certs.settings import Settings
 from certs.trust import Entry
 from tests.certs.fakes import NAME, SERVICE, Replica, World, settings
+from tests.examples import times
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
 SETTINGS = settings()
-FEWER = hypothesis_settings(max_examples=hypothesis_settings().max_examples * 2 // 5)
+FEWER = times(0.4)
 """Each is a whole story. After a change to `certs.rotation` `--hypothesis-profile=thorough` is worth its time."""
 LAG = SETTINGS.settle - timedelta(seconds=1)
 """For so long a kube-apiserver may go on with a bundle that was replaced."""

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.commands.test_mutate_text import mutated
+from tests.examples import times
 from webhook.offline.nodes import parse
 
 
@@ -167,6 +168,7 @@ def random_object(chance: random.Random) -> dict[str, Any]:
 
 
 @given(st.integers(0, 2**32), st.sampled_from(["\n", "\r\n"]))
+@times(2)
 def test_a_file_says_what_the_patches_say_and_keeps_its_comments(seed: int, newline: str) -> None:
     """Whatever the style: the values are jsonpatch's, the comments in their order, unchanged documents untouched."""
     chance = random.Random(seed)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.examples import times
 from webhook.offline import blocks
 from webhook.offline.nodes import NoYAML, parse
 from webhook.offline.scalars import number
@@ -156,6 +157,7 @@ def test_no_yaml_is_told_with_line_and_column(text: str, message: str) -> None:
     st.booleans(),
 )
 @example(value=["\x1b\n0"], offset=0, literal=True)
+@times(3)
 def test_what_is_written_is_read_again(value: Any, offset: int, literal: bool) -> None:
     """Any value of JSON survives being written as YAML, in lines or in one line."""
     text = "\n".join(blocks.block(value, offset=offset, literal=literal)) + "\n"

@@ -23,7 +23,6 @@ from tests.node.installed import (
 )
 from tests.node.pods import AnyNode, a_pod, apply, kill, make_account, run_to_end, waited
 from tests.node.traffic import CLIENTS, Creates, a_deployment, is_injected, listed
-from webhook.checks.refusals import Kind, classify
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
@@ -116,7 +115,7 @@ def test_a_killed_worker_takes_with_it_what_it_was_answering_and_nothing_else(we
 
 def was_cut(problem: str) -> bool:
     """Whether a create failed since the process that was answering it died."""
-    return classify(500, problem).kind is Kind.CUT_OFF
+    return "connection reset by peer" in problem or problem.endswith("EOF")
 
 
 @pytest.fixture

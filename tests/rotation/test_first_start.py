@@ -44,7 +44,8 @@ def test_five_replicas_publish_one_authority(
     assert {each for pem in ever_stored for each in certificates(pem)} == authorities
     bundle = installation.bundles()[OURS[0]]
     for replica in installed.alive:
-        assert replica.leaf(bundle)  # raises what is wrong
+        assert replica.leaf(bundle)  # raises what is wrong, where `trusted` only says that something is
+    assert installed.trusted()
     assert len(writes(owned_control_plane, "secrets", installation.own, SECRET)) == 1
     assert len(writes(owned_control_plane, "mutatingwebhookconfigurations", "", installation.name)) == 1
     assert [message for replica in installed.replicas for message in replica.messages("error")] == []

@@ -81,6 +81,7 @@ def test_a_request_that_stalls_is_408(impatient: Server, data: bytes) -> None:
 def test_a_request_that_drips_is_408(impatient: Server, data: bytes) -> None:
     """A byte now and then does not start the clock again."""
     with impatient.client() as client:
+        start = time.monotonic()
         rest = iter(data)
         stop = threading.Event()
 
@@ -98,6 +99,7 @@ def test_a_request_that_drips_is_408(impatient: Server, data: bytes) -> None:
         finally:
             stop.set()
             thread.join()
+        assert time.monotonic() - start < 3
         assert list(rest), "the answer came only when there was no more to drip"
 
 
@@ -119,7 +121,7 @@ def test_an_idle_connection_is_closed_after_keep_alive(serve: Serve) -> None:
         start = time.monotonic()
         assert client.ask().status == 200
         assert client.ended()
-        assert time.monotonic() - start > 0.3
+        assert 0.3 < time.monotonic() - start < 1.5
     assert server.refused("timeout") == 0
 
 
@@ -129,21 +131,16 @@ def test_connections_outlive_gos_own_idle_time() -> None:
 
 
 def test_reviews_go_on_beside_400_half_handshakes_and_100_stalled_bodies(serve: Serve) -> None:
-    """None of them fails or has to wait for those who stall: their limits are far beyond what a client here waits."""
-    server = serve(limits={"handshake": 60, "request": 60, "connections": 1000}).ready()
+    """None of them fails or has to wait for those who stall, and all that stall are gone in the end."""
+    server = serve(limits={"handshake": 3, "request": 3, "connections": 1000}).ready()
     with many(server, 400, HALF_A_HELLO), many(server, 100, HEAD, tls=True), server.client() as client:
+        start = time.monotonic()
         for n in range(200):
             assert client.ask({"uid": str(n)}).json()["uid"] == str(n)
             if n % 20 == 0:
                 assert server.ask({"uid": str(n)}).status == 200
-
-
-def test_all_that_stall_are_gone_in_the_end(serve: Serve) -> None:
-    """As many as that, each counted by what it did not finish."""
-    server = serve(limits={"handshake": 3, "request": 3, "connections": 1000}).ready()
-    with many(server, 400, HALF_A_HELLO), many(server, 100, HEAD, tls=True):
+        assert time.monotonic() - start < 3, "reviews waited until the limits had cleared the way"
         server.wait_until(lambda: server.refused("handshake-timeout") == 400 and server.refused("timeout") == 100)
-    assert server.ask().status == 200
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["in the handshake", "after it"])
@@ -211,16 +208,20 @@ def taken(client: Client) -> bool:
     return bytes(fcntl.ioctl(client.socket, termios.TIOCOUTQ, bytes(4))) == bytes(4)
 
 
-def test_a_body_of_tiny_chunks_is_refused_and_reviews_go_on(server: Server) -> None:
-    """Each piece costs more than the byte that it brings: their number is bounded. See test_gunicorn for their time."""
+def test_a_body_of_tiny_chunks_cannot_hold_up_reviews(server: Server) -> None:
+    """A megabyte of chunks of one byte (gunicorn_h1c 0.6.10 alone needs seconds for it) delays nobody noticeably."""
     attack = post(b"", content_length="", transfer_encoding="chunked") + b"1\r\nx\r\n" * 170_000
     with server.client() as attacker, server.client() as client:
+        assert client.ask().status == 200
         thread = threading.Thread(target=sent, args=(attacker, attack))
         thread.start()
+        longest = 0.0
         while thread.is_alive():
+            start = time.monotonic()
             assert client.ask().status == 200
+            longest = max(longest, time.monotonic() - start)
         thread.join()
-        assert client.ask().status == 200
+        assert longest < 0.5
         with contextlib.suppress(OSError):  # the reset came first
             assert attacker.response().status == 413
 

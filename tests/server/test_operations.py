@@ -107,7 +107,7 @@ def test_liveness_is_the_event_loops(serve: Serve) -> None:
     server = serve().ready()
     with server.client() as client, server.operations() as probe:
         assert probe.get("/livez").status == 200
-        client.send(post({"uid": "block", "block": 2.0}))
+        client.send(post({"uid": "block", "block": 1.0}))
         server.wait_for("blocking")
         start = time.monotonic()
         assert probe.get("/livez").status == 200
