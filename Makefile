@@ -18,18 +18,18 @@ demo: $(if $(CLUSTER),$(SET_UP),$(COMMANDS)) ## the guide's pod before and after
 	@$(BIN)/python -m demo $(if $(CLUSTER),--cluster)
 
 test: $(SET_UP) ## all tests; builds a Kubernetes control plane on first use
-	$(BIN)/python -m tests.cluster.build
+	$(BIN)/python -m testbed.cluster.build
 	$(BIN)/python -m pytest -n 2
 
 test-quick: $(SET_UP) ## the tests that need no cluster and no process of their own: under a minute
 	$(BIN)/python -m pytest -n auto -m "not cluster and not slow" --hypothesis-profile=quick
 
 test-node: $(SET_UP) ## the tests that need a node: containerd, kubelet, our image; as root, on Debian
-	$(BIN)/python -m tests.node
+	$(BIN)/python -m testbed.node
 	$(BIN)/python -m pytest -n 0 -m node tests/node
 
 test-kind: $(SET_UP) ## the same on kind, where Docker is
-	M365WI_TEST_CLUSTER=kind $(BIN)/python -m tests.node
+	M365WI_TEST_CLUSTER=kind $(BIN)/python -m testbed.node
 	M365WI_TEST_CLUSTER=kind $(BIN)/python -m pytest -n 0 -m node tests/node
 
 check: $(SET_UP) ## format, lint, types, layers, manifests
@@ -37,10 +37,10 @@ check: $(SET_UP) ## format, lint, types, layers, manifests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m tests.chart.manifests --check
+	$(BIN)/python -m testbed.chart.manifests --check
 
 manifests: $(SET_UP) ## renders manifests/install*.yaml from the chart; builds Helm on first use
-	$(BIN)/python -m tests.chart.manifests
+	$(BIN)/python -m testbed.chart.manifests
 
 bench: $(SET_UP) ## speed, as ratios to a reference measured in the same run
 	$(BIN)/python -m bench

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.cluster.fixtures"]
+pytest_plugins = ["testbed.cluster.fixtures"]
 
 # How many examples a property test tries: the same ones each time, so that a failure is everybody's, however long one
 # takes. `thorough` looks further, elsewhere each time: pytest --hypothesis-profile=thorough
@@ -28,7 +28,7 @@ _SLOW = (
     "tests/bench/",
     "tests/chart/",
     "tests/commands/test_serve.py",
-    "tests/entra/",
+    "tests/testbed/entra/",
     "tests/helper/test_connections.py",
     "tests/helper_commands/",
     "tests/server/test_limits.py",

@@ -26,8 +26,8 @@ from bench.machine import busy, setup
 from bench.pods import WrongAnswer
 from bench.programs import GENERATOR, REFERENCE, binary
 from bench.report import Report, as_json, as_text, update_page
-from tests.cluster.processes import ClusterError
-from tests.cluster.toolchain import BuildError
+from testbed.cluster.processes import ClusterError
+from testbed.cluster.toolchain import BuildError
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 QUICK = Plan(rounds=1, seconds=1, starts=1)

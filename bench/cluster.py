@@ -16,10 +16,10 @@ from bench.endpoint import Measured, Plan, Say, measured, memory_rows
 from bench.generator import Point, Target, post
 from bench.report import GOALS, Row
 from bench.webhooks import Files, Webhook, ours, reference, write_files
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.pki import KeyPair
-from tests.cluster.processes import Workshop
-from tests.cluster.registration import CONFIGURATIONS, configuration, settle
+from testbed.cluster.control_plane import ControlPlane
+from testbed.cluster.pki import KeyPair
+from testbed.cluster.processes import Workshop
+from testbed.cluster.registration import CONFIGURATIONS, configuration, settle
 
 __all__ = ["measure"]
 

@@ -15,7 +15,7 @@ from bench.generator import BenchError, Point, Target, post
 from bench.machine import on_core, two_cores
 from bench.report import GOALS, Row
 from bench.webhooks import Files, Webhook, ours, reference, write_files
-from tests.cluster.processes import Workshop
+from testbed.cluster.processes import Workshop
 
 __all__ = ["CONNECTIONS", "Measured", "Plan", "Say", "measure", "measured", "memory_rows"]
 

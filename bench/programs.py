@@ -13,8 +13,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster import toolchain
-from tests.cluster.build import ARCHITECTURES, FLAGS, Report, cache_root, one_at_a_time, to_stderr
+from testbed.cluster import toolchain
+from testbed.cluster.build import ARCHITECTURES, FLAGS, Report, cache_root, one_at_a_time, to_stderr
 
 __all__ = ["GENERATOR", "REFERENCE", "Program", "binary", "missing"]
 

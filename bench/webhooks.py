@@ -16,8 +16,8 @@ from bench import pods
 from bench.generator import BenchError
 from bench.machine import Usage, on_core, usage_of
 from bench.programs import REFERENCE, binary
-from tests.cluster.pki import Authority, trusting
-from tests.cluster.processes import Process, Workshop, free_ports
+from testbed.cluster.pki import Authority, trusting
+from testbed.cluster.processes import Process, Workshop, free_ports
 
 __all__ = ["Files", "Webhook", "ours", "reference", "write_files"]
 

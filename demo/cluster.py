@@ -8,8 +8,8 @@ from typing import Any
 
 from demo.sent import Sent
 from demo.server import running
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.registration import webhook_registration
+from testbed.cluster.control_plane import ControlPlane
+from testbed.cluster.registration import webhook_registration
 
 
 class ClusterDemo:

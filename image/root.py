@@ -36,7 +36,7 @@ LEFT_OUT_OF_LIBRARY = (
     *("readline.*", "nis.*", "ossaudiodev.*", "__pycache__"),
 )
 LEFT_OUT_OF_PACKAGES = ("__pycache__", "*.pyi", "*.pyx", "*.pxd", "*.pxi", "*.c", "*.h")
-# 70 MB of typed models and calls, loaded when asked for by name. webhook/kube.py asks with raw JSON and never does.
+# 70 MB of typed models and calls, loaded when asked for by name. webhook/cluster/kube.py asks with raw JSON, never so.
 TYPED = (
     "kubernetes/client/models",
     "kubernetes/client/api",

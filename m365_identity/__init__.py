@@ -39,7 +39,7 @@ from m365_identity.retry import Retry
 from m365_identity.settings import Settings, graph_root, graph_scope
 
 if TYPE_CHECKING:
-    from m365_identity.unavailable import NotConfiguredError
+    from m365_identity._unavailable import NotConfiguredError
 
 __all__ = [
     "CLOUDS",
@@ -66,7 +66,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     if name == "NotConfiguredError":
-        from m365_identity.unavailable import NotConfiguredError
+        from m365_identity._unavailable import NotConfiguredError
 
         return NotConfiguredError
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

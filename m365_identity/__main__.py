@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from m365_identity import M365IdentityError, SettingsError, __version__
-from m365_identity.commands.output import OutputError, tell
-from m365_identity.commands.signals import interruptible
+from m365_identity._commands.output import OutputError, tell
+from m365_identity._commands.signals import interruptible
 
 __all__ = ["main"]
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     if program is not None and flags.command != "exec":
         return _fail(flags.command, ['only exec takes "--" and what follows it'], 2)
     flags.program = program or []
-    module = importlib.import_module(f"m365_identity.commands.{flags.command}")
+    module = importlib.import_module(f"m365_identity._commands.{flags.command}")
     # Each failure is told once, by us: libraries that log it too would do so on standard error.
     logging.basicConfig(handlers=[logging.NullHandler()])
     try:
@@ -76,7 +76,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     for command, summary in _COMMANDS.items():
         subparser = subparsers.add_parser(command, help=summary, allow_abbrev=False)
         if command == name:
-            module = importlib.import_module(f"m365_identity.commands.{command}")
+            module = importlib.import_module(f"m365_identity._commands.{command}")
             subparser.description = f"{summary.capitalize()}."
             subparser.formatter_class = argparse.RawDescriptionHelpFormatter
             module.add_arguments(subparser)

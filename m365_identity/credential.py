@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 from azure.core.exceptions import AzureError
 
-from m365_identity import trust
+from m365_identity._exchange import Credential, Key, OnRetry, Signing, key_of, options_of
+from m365_identity._network import trusted_authorities
 from m365_identity.errors import M365IdentityError
 from m365_identity.retry import Clock, Retry, Series
 from m365_identity.settings import Settings
-from m365_identity.signing import Credential, Key, OnRetry, Signing, key_of, options_of
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import HttpTransport
@@ -169,12 +169,12 @@ class WorkloadIdentityCredential(Credential):
             if self._made is None:
                 from azure.identity import ClientAssertionCredential
 
-                from m365_identity.transport import transport
+                from m365_identity._network.requests_transport import transport
 
                 signing = self._signing()
                 wires = self._transport
                 if wires is None:
-                    wires = transport(verify=trust.authorities(self._environ))
+                    wires = transport(verify=trusted_authorities.authorities(self._environ))
                 options = signing.options(wires, self._allowed_tenants)
                 # Entered here, where one thread is: azure-core opens its session at the first request otherwise.
                 self._made = signing, ClientAssertionCredential(**options).__enter__()

@@ -3,7 +3,7 @@
     M365IdentityError
     ├── SettingsError          ValueError: settings that are missing or make no sense, all at once
     │   └── NotConfiguredError + azure.identity.CredentialUnavailableError: nothing here to sign in with, so that a
-    │                          ChainedTokenCredential tries the next one (m365_identity.unavailable)
+    │                          ChainedTokenCredential tries the next one (m365_identity._unavailable)
     ├── TokenFileError         ClientAuthenticationError: the token file is missing, unreadable or no token
     ├── ExchangeError          ClientAuthenticationError: Entra did not give a token
     │   └── ThrottledError     it was asked too often

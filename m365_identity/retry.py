@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from m365_identity.failures import Failure, Kind
+from m365_identity._failures import Failure, Kind
 
 __all__ = ["Clock", "Healing", "Retry", "Series", "heals", "is_throttled", "may_heal"]
 

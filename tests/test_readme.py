@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from webhook import names, settings
-from webhook.clouds import CLOUDS
-from webhook.decision import Decision
+from webhook import settings
+from webhook.core import names
+from webhook.core.clouds import CLOUDS
+from webhook.core.decision import Decision
+from webhook.core.policy import SCOPES
 from webhook.metrics import OUTCOMES, Metrics
-from webhook.policy import SCOPES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -1,13 +1,13 @@
 """What Prometheus sees of the webhook. No label has a value that a caller chooses, so the number of series is bounded.
 
-    m365wi_reviews_total{outcome,reason}            reviews answered, by decision (webhook.decision)
+    m365wi_reviews_total{outcome,reason}            reviews answered, by decision (webhook.core.decision)
     m365wi_review_seconds                           from the head of a request to its answer
-    m365wi_account_lookups_total{source,result}     ServiceAccounts asked for (webhook.accounts)
+    m365wi_account_lookups_total{source,result}     ServiceAccounts asked for (webhook.accounts.cache)
     m365wi_serving_certificate_not_after_seconds    Unix time at which the certificate that is served expires
     m365wi_ca_not_after_seconds                     Unix time at which the authority that signed it expires
     m365wi_trust_published                          1 while kube-apiserver is told to trust our authority, else 0
     m365wi_self_dial_ok                             1 if the last fresh connection to ourselves succeeded, else 0
-    m365wi_certificate_events_total{event}          conflicts, repairs and failures of certificates (certs.steps)
+    m365wi_certificate_events_total{event}          conflicts, repairs, failures of certificates (certs.managed.perform)
     m365wi_connections_refused_total{cause}         connections ended for the client's fault (CAUSES)
     m365wi_build_info{version}                      1
 

@@ -4,11 +4,11 @@ import logging
 import time
 from typing import Final, NamedTuple
 
-from webhook.accounts import AccountSource, LookupFailed
-from webhook.decision import Decision, decide, decide_early
-from webhook.policy import Policy
-from webhook.response import respond
-from webhook.review import BadReview, Request, parse
+from webhook.accounts.source import AccountSource, LookupFailed
+from webhook.core.decision import Decision, decide, decide_early
+from webhook.core.policy import Policy
+from webhook.core.response import respond
+from webhook.core.review import BadReview, Request, parse
 
 _log = logging.getLogger("webhook")
 

@@ -11,12 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from certs.managed.settings import Settings as CertsSettings
 from certs.names import service_names
-from certs.settings import Settings as CertsSettings
-from webhook import kubeconfig, names, values
-from webhook.accounts import BadFiles, FileAccounts
-from webhook.clouds import CLOUDS
-from webhook.policy import SCOPES, Policy
+from webhook import setting_values
+from webhook.accounts.files import BadFiles, FileAccounts
+from webhook.cluster import kubeconfig
+from webhook.core import names
+from webhook.core.clouds import CLOUDS
+from webhook.core.policy import SCOPES, Policy
 
 SELF_MANAGED: Final = "self-managed"
 FILES: Final = "files"
@@ -25,8 +27,8 @@ CERTIFICATES: Final = (SELF_MANAGED, FILES, DEVELOPMENT)
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 _VARIABLES: Final = "M365WI_"
-_LISTEN: Final = values.Address("0.0.0.0", 9443)
-_OPS_LISTEN: Final = values.Address("0.0.0.0", 8080)
+_LISTEN: Final = setting_values.Address("0.0.0.0", 9443)
+_OPS_LISTEN: Final = setting_values.Address("0.0.0.0", 8080)
 
 
 class SettingsError(Exception):
@@ -42,7 +44,7 @@ class Rotation:
     """The self-managed certificates: where they are kept, how they are reached, how long they live.
 
     secret, service: names in the webhook's own namespace. configuration: the MutatingWebhookConfiguration's name.
-    extra_names: what the certificate is good for beside the Service's names. The rest: see certs.settings.
+    extra_names: what the certificate is good for beside the Service's names. The rest: see certs.managed.settings.
     """
 
     secret: str = names.DEFAULT_SECRET
@@ -76,8 +78,8 @@ class Rotation:
 class Settings:
     """Everything that `serve` can be told. certificates: one of CERTIFICATES; "" for a command that serves none."""
 
-    listen: values.Address = _LISTEN
-    ops_listen: values.Address = _OPS_LISTEN
+    listen: setting_values.Address = _LISTEN
+    ops_listen: setting_values.Address = _OPS_LISTEN
     accounts: FileAccounts | None = None
     kubeconfig: Path | None = None
     tls_cert: Path | None = None
@@ -95,7 +97,7 @@ class Settings:
                 value = getattr(group, each.name)
                 if value is self.policy or value is self.rotation or _idle(each.name, self.certificates):
                     continue
-                found[each.name] = values.plain(value)
+                found[each.name] = setting_values.plain(value)
         return found
 
 
@@ -119,7 +121,7 @@ class _Option:
 
 
 def _kubeconfig(text: str) -> Path:
-    path = values.path(text)
+    path = setting_values.path(text)
     problems = kubeconfig.problems(path)
     if problems:
         raise SettingsError(problems)
@@ -128,48 +130,67 @@ def _kubeconfig(text: str) -> Path:
 
 def _accounts(text: str) -> FileAccounts:
     try:
-        return FileAccounts.read(values.path(text))
+        return FileAccounts.read(setting_values.path(text))
     except BadFiles as error:
         raise SettingsError(error.problems) from None
 
 
 _OPTIONS: Final = (
-    _Option("listen", "ADDRESS:PORT", "where kube-apiserver calls, with TLS (0.0.0.0:9443)", values.address),
+    _Option("listen", "ADDRESS:PORT", "where kube-apiserver calls, with TLS (0.0.0.0:9443)", setting_values.address),
     _Option(
-        "ops_listen", "ADDRESS:PORT", "where probes and metrics are read, without TLS (0.0.0.0:8080)", values.address
+        "ops_listen",
+        "ADDRESS:PORT",
+        "where probes and metrics are read, without TLS (0.0.0.0:8080)",
+        setting_values.address,
     ),
     _Option(
         "accounts", "PATH", "ServiceAccounts from a YAML file or a folder of them, instead of a cluster", _accounts
     ),
     _Option("kubeconfig", "PATH", "the cluster to ask for ServiceAccounts (the one this pod runs in)", _kubeconfig),
-    _Option("tls_cert", "PATH", "certificate chain to serve (one of its own, for development)", values.path),
-    _Option("tls_key", "PATH", "its private key (in the same file)", values.path),
-    _Option("certificates", "MODE", f"{', '.join(CERTIFICATES)} (by what else is given)", values.one_of(CERTIFICATES)),
-    _Option("secret", "NAME", f"where the self-managed CA is kept ({names.DEFAULT_SECRET})", values.object_name),
-    _Option("service", "NAME", f"by which kube-apiserver calls ({names.DEFAULT_SERVICE})", values.object_name),
+    _Option("tls_cert", "PATH", "certificate chain to serve (one of its own, for development)", setting_values.path),
+    _Option("tls_key", "PATH", "its private key (in the same file)", setting_values.path),
+    _Option(
+        "certificates",
+        "MODE",
+        f"{', '.join(CERTIFICATES)} (by what else is given)",
+        setting_values.one_of(CERTIFICATES),
+    ),
+    _Option(
+        "secret", "NAME", f"where the self-managed CA is kept ({names.DEFAULT_SECRET})", setting_values.object_name
+    ),
+    _Option("service", "NAME", f"by which kube-apiserver calls ({names.DEFAULT_SERVICE})", setting_values.object_name),
     _Option(
         "configuration",
         "NAME",
         f"webhook configuration to trust us ({names.DEFAULT_CONFIGURATION})",
-        values.object_name,
+        setting_values.object_name,
     ),
-    _Option("extra_names", "NAMES", "more names and addresses that the certificate is good for", values.hosts),
-    _Option("ca_lifetime", "DURATION", "of the self-managed CA, renewed at two thirds (730d)", values.duration),
-    _Option("leaf_lifetime", "DURATION", "of each replica's certificate, renewed at two thirds (14d)", values.duration),
-    _Option("interval", "DURATION", "between two looks at Secret and configuration (30s)", values.duration),
-    _Option("settle", "DURATION", "for which a new CA is published before it signs (120s)", values.duration),
-    _Option("skew", "DURATION", "by which clocks may differ (1h)", values.duration),
-    _Option("log_level", "LEVEL", f"{', '.join(LOG_LEVELS)} (info)", values.one_of(LOG_LEVELS)),
-    _Option("scope", "SCOPE", f"{', '.join(SCOPES)} (pod-label)", values.one_of(SCOPES), policy=True),
-    _Option("tenant_id", "TENANT", "for ServiceAccounts that name none: GUID or domain", values.tenant, policy=True),
-    _Option("cloud", "CLOUD", f"{', '.join(CLOUDS)} (public)", values.one_of(CLOUDS), policy=True),
-    _Option("audience", "AUDIENCE", "of every token (by cloud)", values.audience, policy=True),
-    _Option("helper_image", "IMAGE", "that preflight and token-endpoint run in (none)", values.image, policy=True),
+    _Option("extra_names", "NAMES", "more names and addresses that the certificate is good for", setting_values.hosts),
+    _Option("ca_lifetime", "DURATION", "of the self-managed CA, renewed at two thirds (730d)", setting_values.duration),
+    _Option(
+        "leaf_lifetime",
+        "DURATION",
+        "of each replica's certificate, renewed at two thirds (14d)",
+        setting_values.duration,
+    ),
+    _Option("interval", "DURATION", "between two looks at Secret and configuration (30s)", setting_values.duration),
+    _Option("settle", "DURATION", "for which a new CA is published before it signs (120s)", setting_values.duration),
+    _Option("skew", "DURATION", "by which clocks may differ (1h)", setting_values.duration),
+    _Option("log_level", "LEVEL", f"{', '.join(LOG_LEVELS)} (info)", setting_values.one_of(LOG_LEVELS)),
+    _Option("scope", "SCOPE", f"{', '.join(SCOPES)} (pod-label)", setting_values.one_of(SCOPES), policy=True),
+    _Option(
+        "tenant_id", "TENANT", "for ServiceAccounts that name none: GUID or domain", setting_values.tenant, policy=True
+    ),
+    _Option("cloud", "CLOUD", f"{', '.join(CLOUDS)} (public)", setting_values.one_of(CLOUDS), policy=True),
+    _Option("audience", "AUDIENCE", "of every token (by cloud)", setting_values.audience, policy=True),
+    _Option(
+        "helper_image", "IMAGE", "that preflight and token-endpoint run in (none)", setting_values.image, policy=True
+    ),
     _Option(
         "own_namespace",
         "NAMESPACE",
         f"where the webhook runs; pods there are left alone ({names.DEFAULT_NAMESPACE})",
-        values.namespace,
+        setting_values.namespace,
         policy=True,
     ),
 )
@@ -269,7 +290,7 @@ def _idle(name: str, certificates: str) -> bool:
     return name in _ROTATION and certificates in (FILES, DEVELOPMENT)
 
 
-def _overlap(one: values.Address, other: values.Address) -> bool:
+def _overlap(one: setting_values.Address, other: setting_values.Address) -> bool:
     """Whether two sockets would want the same port of the same address."""
     everywhere = ("0.0.0.0", "::")
     hosts = (one.host, other.host)

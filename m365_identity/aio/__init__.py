@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOptions
 from azure.core.exceptions import AzureError
 
-from m365_identity import trust
+from m365_identity._exchange import Credential, Key, OnRetry, Signing, key_of, options_of
+from m365_identity._network import trusted_authorities
 from m365_identity.errors import M365IdentityError
 from m365_identity.retry import Clock, Retry, Series
 from m365_identity.settings import Settings
-from m365_identity.signing import Credential, Key, OnRetry, Signing, key_of, options_of
 
 if TYPE_CHECKING:
     from azure.core.pipeline.transport import AsyncHttpTransport
@@ -155,8 +155,8 @@ class WorkloadIdentityCredential(Credential):
         return self._made
 
     def _usual_transport(self) -> AsyncHttpTransport[Any, Any]:
-        verify = trust.authorities(self._environ)
+        verify = trusted_authorities.authorities(self._environ)
         # Here, since aiohttp need not be there where another transport is given.
-        from m365_identity.aio.transport import transport
+        from m365_identity._network.aiohttp_transport import transport
 
         return transport(verify=verify)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from certs.authority import make_authority, make_leaf
-from tests.cluster.relay import Answer, Cut
-from tests.cluster.relay import relay as relayed
+from testbed.cluster.relay import Answer, Cut
+from testbed.cluster.relay import relay as relayed
 
 Patch = list[dict[str, Any]]
 
@@ -102,7 +102,7 @@ class Relay:
         self.healed.set()
 
     def decide(self, _method: str, path: str, _body: bytes) -> Cut | Answer | None:
-        """What becomes of a request: tests.cluster.relay.Hook."""
+        """What becomes of a request: testbed.cluster.relay.Hook."""
         behaviour = self.behaviour
         self.paths.append(path)
         self.asked.set()

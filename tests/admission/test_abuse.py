@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from demo.server import Running
-from tests.admission.conftest import a_pod, create, is_injected, make_account
-from tests.cluster.cluster import Cluster
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pods import a_pod, create, is_injected, make_account
 
 HALF_OPEN = 400
 STALLED = 100

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from demo.server import Running
-from tests.cluster.cluster import Cluster
+from testbed.cluster.cluster import Cluster
 from tests.core.cases import NAMESPACE, Case, differences, load
-from webhook.policy import Policy
-from webhook.response import shortened
+from webhook.core.policy import Policy
+from webhook.core.response import shortened
 
 # Scopes and the namespaces that no scope reaches have tests of their own (test_scopes), with real selectors.
 CASES = [case for case in load() if case.account and not case.apiserver and case.namespace == NAMESPACE]

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.admission.conftest import LABELLED, a_pod, create, environment, is_injected, make_account
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pods import LABELLED, a_pod, create, environment, is_injected, make_account
+from testbed.cluster.registration import webhook_registration
 from tests.admission.helpers import Patch, other_webhook
-from tests.cluster.cluster import Cluster
-from tests.cluster.registration import webhook_registration
 
 pytestmark = pytest.mark.usefixtures("webhook")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.control_plane import ControlPlane
+from testbed.cluster.control_plane import ControlPlane
 
 ROOT = Path(__file__).parent.parent.parent
 

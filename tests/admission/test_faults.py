@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from demo.server import Running
-from tests.admission.conftest import a_pod, is_injected, make_account
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pods import a_pod, is_injected, make_account
 from tests.admission.helpers import Relay, relay
-from tests.cluster.cluster import Cluster
 
 FAULTS = ("close", "hang", "rubbish", "not-json", "error", "forbidden")
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from demo.server import Running
-from tests.admission.conftest import a_pod, is_injected, make_account
-from tests.cluster.cluster import Cluster
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pods import a_pod, is_injected, make_account
 from tests.core.cases import differences
 
 LARGEST = 2_900_000  # bytes; kube-apiserver takes 3 MiB

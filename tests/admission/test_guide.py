@@ -6,8 +6,8 @@ import json
 import pytest
 
 from demo.server import Running
-from tests.admission.conftest import environment
-from tests.cluster.cluster import Cluster
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pods import environment
 
 GUIDE = """
 apiVersion: v1

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from demo.server import Running
-from tests.admission.conftest import a_pod, create, make_account
-from tests.cluster.cluster import Cluster
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pods import a_pod, create, make_account
 
 IMAGE = "example.test/helper:1"
 BOTH = {"m365.workload.identity/preflight": "true", "m365.workload.identity/token-endpoint": "true"}

@@ -3,8 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 
 from demo.server import Running
-from tests.admission.conftest import a_pod, annotated, create, environment, is_injected, make_account
-from tests.cluster.cluster import Cluster
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pods import a_pod, annotated, create, environment, is_injected, make_account
 
 TIMES = 200
 

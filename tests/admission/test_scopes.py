@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from demo.server import Running
-from tests.admission.conftest import LABELLED, a_pod, create, is_injected, is_untouched, make_account
-from tests.cluster.cluster import Cluster
-from tests.cluster.registration import OWN_NAMESPACE
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pods import LABELLED, a_pod, create, is_injected, is_untouched, make_account
+from testbed.cluster.registration import OWN_NAMESPACE
 
 Start = Callable[..., Running]
 OPTED_OUT = {"azure.workload.identity/use": "false"}

@@ -6,10 +6,10 @@ from itertools import groupby
 import pytest
 
 from demo.server import Running
+from testbed.cluster.cluster import Cluster
 from tests.admission.test_cases import CASES, check
-from tests.cluster.cluster import Cluster
 from tests.core.cases import Case
-from webhook.policy import Policy
+from webhook.core.policy import Policy
 
 OTHERS = [case for case in CASES if case.policy != Policy() and case.policy.scope == Policy().scope]
 

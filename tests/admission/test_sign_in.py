@@ -20,12 +20,12 @@ from msgraph.graph_service_client import GraphServiceClient
 import m365_identity
 from demo.server import Running
 from m365_identity import aio
-from tests.admission.conftest import CLIENT_ID, a_pod, annotated, create, environment, make_account
-from tests.cluster import kubeconfig
-from tests.cluster.cluster import Cluster
-from tests.entra import TENANT_ID, Entra, running
-from tests.entra.client import Client
-from tests.entra.proxy import proxying
+from testbed.cluster import kubeconfig
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pods import CLIENT_ID, a_pod, annotated, create, environment, make_account
+from testbed.entra import TENANT_ID, Entra, running
+from testbed.entra.client import Client
+from testbed.entra.proxy import proxying
 from tests.helper.test_clients import close
 from tests.helper_commands.processes import COMMAND, Process
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.admission.conftest import LABELLED, a_pod, create, environment, is_injected, make_account
-from tests.cluster.cluster import Cluster
-from tests.cluster.processes import wait_until
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pods import LABELLED, a_pod, create, environment, is_injected, make_account
+from testbed.cluster.processes import wait_until
 
 pytestmark = pytest.mark.usefixtures("webhook")
 

@@ -15,13 +15,13 @@ from typing import Any
 
 from certs.clock import Clock
 from certs.errors import Conflict, NotFound, StoreError
-from certs.managed import SelfManagedSource
+from certs.managed.ca_bundle import Configuration, Entry
+from certs.managed.secret import Stored
+from certs.managed.settings import Settings
+from certs.managed.source import SelfManagedSource
 from certs.names import service_names
 from certs.pem import Pair, fingerprint, parse_bundle
 from certs.serving import Serving, check
-from certs.settings import Settings
-from certs.store import Stored
-from certs.trust import Configuration, Entry
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 NAMES = service_names("webhook", "m365")

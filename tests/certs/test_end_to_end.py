@@ -6,9 +6,9 @@ import asyncio
 import ssl
 from datetime import UTC, datetime, timedelta
 
-from certs.dial import Dialler
-from certs.managed import SelfManagedSource
-from certs.rotate import rotate_authority
+from certs.managed.by_hand import rotate_authority
+from certs.managed.self_dial import Dialler
+from certs.managed.source import SelfManagedSource
 from tests.certs.fakes import NAME, FakeSecrets, FakeTrust, World, settings
 
 

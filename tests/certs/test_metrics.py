@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-import webhook.service
+import webhook.assembly
 from certs.authority import make_authority, make_leaf
-from certs.description import Description
+from certs.files import FilesSource
 from certs.serving import Serving
-from certs.sources import FilesSource
-from webhook.accounts import FileAccounts
-from webhook.kube import Kube
+from certs.source import Description
+from webhook.accounts.files import FileAccounts
+from webhook.cluster.kube import Kube
 from webhook.logs import Log
+from webhook.server.process import Service
 from webhook.settings import FILES, Settings
-from webhook.worker import Service
 
 ACCOUNTS = FileAccounts(Path("accounts.yaml"), {})
 NOW = datetime.now(UTC)
@@ -35,8 +35,8 @@ def write(path: Path, lifetime: timedelta) -> float:
 
 def service(source: object, monkeypatch: pytest.MonkeyPatch) -> Service:
     """What `serve` serves with this source of certificates."""
-    monkeypatch.setattr(webhook.service, "_certificates", lambda *_: source)
-    return webhook.service.service(Settings(certificates=FILES, accounts=ACCOUNTS), Log(write=lambda _: None))
+    monkeypatch.setattr(webhook.assembly, "_certificates", lambda *_: source)
+    return webhook.assembly.service(Settings(certificates=FILES, accounts=ACCOUNTS), Log(write=lambda _: None))
 
 
 async def asked(service: Service, path: str) -> tuple[int, str]:
@@ -131,7 +131,7 @@ async def test_a_pair_in_a_pod_is_for_the_name_that_kube_apiserver_asks_for(
     pair = make_leaf(make_authority(now=NOW, lifetime=9 * DAY), names=names, now=NOW, lifetime=DAY)
     (tmp_path / "pair.pem").write_bytes(pair.private_pem())
     made = Settings(certificates=FILES, tls_cert=tmp_path / "pair.pem", **settings)
-    source = webhook.service._certificates(made, Kube(None))
+    source = webhook.assembly._certificates(made, Kube(None))
     await source.start()
     _, text = await asked(service(source, monkeypatch), "/readyz")
     assert ("[+] certificate" in text) is served, text

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from certs.clock import SystemClock
-from webhook.kube import Kube, Unavailable
-from webhook.stores import KubeSecret
+from webhook.cluster.certificate_objects import KubeSecret
+from webhook.cluster.kube import Kube, Unavailable
 
 
 class Answering:
@@ -43,7 +43,7 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
     made = Pod(tmp_path)
     made.token.write_text("first")
     (tmp_path / "ca.crt").write_text("nobody reads this here")
-    inside = "webhook.kube.config.incluster_config"
+    inside = "webhook.cluster.kube.config.incluster_config"
     monkeypatch.setattr(f"{inside}.SERVICE_TOKEN_FILENAME", str(made.token))
     monkeypatch.setattr(f"{inside}.SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "192.0.2.1")
@@ -53,7 +53,7 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
         def __init__(self, configuration: Any) -> None:
             self.configuration, self.rest_client = configuration, made.server
 
-    monkeypatch.setattr("webhook.kube.ApiClient", Client)
+    monkeypatch.setattr("webhook.cluster.kube.ApiClient", Client)
     monkeypatch.setattr(SystemClock, "ticks", lambda _: made.passed)
     return made
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart import helm, kinds
-from tests.cluster.build import BuildError
+from testbed.chart import helm
+from testbed.cluster.build import BuildError
+from tests.chart import kinds
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -1,6 +1,6 @@
 """The kinds of cert-manager and of the Prometheus operator, by the definitions that their Go modules carry.
 
-Kept in the cache of `tests.cluster.build`; Go is needed only to fetch them.
+Kept in the cache of `testbed.cluster.build`; Go is needed only to fetch them.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.cluster import build, toolchain
-from tests.cluster.build import BuildError, Report, to_stderr
+from testbed.cluster import build, toolchain
+from testbed.cluster.build import BuildError, Report, to_stderr
 
 __all__ = ["NAMES", "definitions", "place"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tests.chart.helm import template
+from testbed.chart.helm import template
 
 __all__ = ["HOOK", "Object", "container", "installed", "one", "some"]
 

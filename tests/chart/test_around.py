@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.chart.helm import CHART, NAME, NAMESPACE, render
+from testbed.chart.helm import CHART, NAME, NAMESPACE, render
 from tests.chart.objects import container, installed, one, some
 from webhook.checks.registration import SCOPE_ANNOTATION
 from webhook.metrics import OUTCOMES, Metrics
@@ -208,7 +208,7 @@ def test_every_alert_is_about_metrics_that_exist() -> None:
 
 def events() -> list[str]:
     """What certs counts, from its documentation in the source."""
-    text = (Path(CHART.parents[1]) / "certs" / "steps.py").read_text(encoding="utf-8")
+    text = (Path(CHART.parents[1]) / "certs" / "managed" / "perform.py").read_text(encoding="utf-8")
     counts = re.search(r"^COUNTS = \{(.*?)^\}", text, flags=re.MULTILINE | re.DOTALL)
     assert counts
     return re.findall(r'"(\w+)":', counts[1])

@@ -10,14 +10,14 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from testbed.chart.helm import CHART, Refused, helm, render
+from testbed.chart.manifests import PLAIN
+from testbed.cluster.api import Api
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pki import Authority
+from testbed.cluster.processes import wait_until
 from tests.chart import kinds
-from tests.chart.helm import CHART, Refused, helm, render
-from tests.chart.manifests import PLAIN
 from tests.chart.objects import installed, one, some
-from tests.cluster.api import Api
-from tests.cluster.cluster import Cluster
-from tests.cluster.pki import Authority
-from tests.cluster.processes import wait_until
 from webhook.checks.registration import restore
 
 CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.chart.helm import NAME, NAMESPACE, template
+from testbed.chart.helm import NAME, NAMESPACE, template
 from tests.chart.objects import HOOK, container, installed, one, some
+from webhook.server.process import _SERVICES_END_SECONDS, Drain
 from webhook.settings import FILES, SELF_MANAGED, Settings, add_flags, read_settings
-from webhook.worker import _SERVICES_END_SECONDS, Drain
 
 IMAGE: Final = "m365-workload-identity:0.1.0"
 DIGEST: Final = "sha256:" + "0123456789abcdef" * 4

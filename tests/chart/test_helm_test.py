@@ -15,12 +15,12 @@ import pytest
 import yaml
 
 from demo.server import running
-from tests.chart.helm import template
+from testbed.chart.helm import template
+from testbed.cluster import kubeconfig
+from testbed.cluster.control_plane import ControlPlane
+from testbed.cluster.pki import Authority
+from testbed.cluster.registration import webhook_registration
 from tests.chart.objects import HOOK, one
-from tests.cluster import kubeconfig
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.pki import Authority
-from tests.cluster.registration import webhook_registration
 from webhook.checks.registration import selected
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart import helm, manifests
-from tests.chart.manifests import PLAIN
+from testbed.chart import helm, manifests
+from testbed.chart.manifests import PLAIN
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from tests.admission.conftest import CLIENT_ID, LABELLED, TENANT_ID, a_pod, environment, make_account
+from testbed.cluster.api import Response
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pods import CLIENT_ID, LABELLED, TENANT_ID, a_pod, environment, make_account
+from testbed.cluster.processes import wait_until
 from tests.chart.objects import Object, installed
-from tests.cluster.api import Response
-from tests.cluster.cluster import Cluster
-from tests.cluster.processes import wait_until
 from tests.commands.live import Change, another_webhook, check, registered
 
 POLICIES: Final = "/apis/admissionregistration.k8s.io/v1"

@@ -13,12 +13,12 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from tests.chart.helm import CHART, NAME
+from testbed.chart.helm import CHART, NAME
+from testbed.cluster.api import Api, Response
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pki import Authority
+from testbed.cluster.processes import wait_until
 from tests.chart.objects import container, installed, one, some
-from tests.cluster.api import Api, Response
-from tests.cluster.cluster import Cluster
-from tests.cluster.pki import Authority
-from tests.cluster.processes import wait_until
 
 CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import pytest
 
-from tests.chart.helm import NAME, NAMESPACE
+from testbed.chart.helm import NAME, NAMESPACE
 from tests.chart.objects import container, installed, one
 from webhook.checks.registration import SCOPE_ANNOTATION, registrations
-from webhook.names import WEBHOOKS
-from webhook.policy import SCOPES
+from webhook.core.names import WEBHOOKS
+from webhook.core.policy import SCOPES
 
 SYSTEM: Final[dict[str, Any]] = {
     "key": "kubernetes.io/metadata.name",

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.helm import CHART, NAMESPACE, Refused, helm, template
+from testbed.chart.helm import CHART, NAMESPACE, Refused, helm, template
 from tests.chart.objects import one, some
 from webhook import __version__
-from webhook.clouds import CLOUDS
-from webhook.policy import SCOPES
+from webhook.core.clouds import CLOUDS
+from webhook.core.policy import SCOPES
 from webhook.settings import LOG_LEVELS
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from demo.server import Running, running
-from tests.cluster.cluster import Cluster
+from testbed.cluster.cluster import Cluster
 
 
 @pytest.fixture(scope="module")

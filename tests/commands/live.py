@@ -19,10 +19,10 @@ from unittest import mock
 from certs.authority import Authority, make_authority, make_leaf
 from certs.pem import Pair
 from demo.server import Running, running
+from testbed.cluster.api import Api
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.registration import CONFIGURATIONS, configuration, settle
 from tests.admission.helpers import serving
-from tests.cluster.api import Api
-from tests.cluster.cluster import Cluster
-from tests.cluster.registration import CONFIGURATIONS, configuration, settle
 from webhook.commands import main
 
 

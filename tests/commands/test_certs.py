@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from certs.authority import make_authority, make_leaf
-from certs.store import State
+from certs.managed.secret import State
 from demo.server import Running, running
-from tests.cluster.cluster import Cluster
-from tests.cluster.processes import wait_until
-from tests.cluster.registration import CONFIGURATIONS, configuration
-from tests.cluster.relay import Cut, relay
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.processes import wait_until
+from testbed.cluster.registration import CONFIGURATIONS, configuration
+from testbed.cluster.relay import Cut, relay
 from webhook.commands.certs import _leaf_renewed
 from webhook.settings import Rotation
 

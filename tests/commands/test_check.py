@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 
 from certs.authority import make_authority
-from tests.chart.manifests import PLAIN
-from tests.cluster.registration import Scope, configuration
+from testbed.chart.manifests import PLAIN
+from testbed.cluster.registration import Scope, configuration
 from tests.commands.live import run
-from webhook.checks import accounts, asking, installation, pods, refusals, registration, workloads
-from webhook.checks.given import Given
+from webhook.checks import accounts, api, installation, pods, refusals, registration, workloads
 from webhook.checks.installation import Installation, Replica
+from webhook.checks.new_pod import Given
 from webhook.checks.refusals import Kind, classify
 from webhook.checks.registration import Registration, registrations, selected
 from webhook.commands import check, fic, issuer, reports
+from webhook.core.identity import Account, read
+from webhook.core.policy import SCOPES, Policy
+from webhook.core.review import Request
+from webhook.core.variables import missing
 from webhook.findings import Finding, Status, fail, ok, skip, warn
-from webhook.identity import Account, read
-from webhook.policy import SCOPES, Policy
-from webhook.review import Request
-from webhook.variables import missing
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 EARLIER, LATER = "2026-07-01T10:00:00Z", "2026-07-01T11:00:00Z"
@@ -320,8 +320,8 @@ def test_selectors_become_queries() -> None:
         {"key": "e", "operator": "DoesNotExist"},
     ]
     document = {"matchLabels": {"a": "1"}, "matchExpressions": expressions}
-    assert asking.selector(document) == "a=1,b in (1,2),c notin (3),d,!e"
-    assert asking.selector({"a": "1"}) == "a=1"
+    assert api.selector(document) == "a=1,b in (1,2),c notin (3),d,!e"
+    assert api.selector({"a": "1"}) == "a=1"
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 
 from certs.pem import bundle_pem
 from demo.server import Running, running
-from tests.admission.conftest import CLIENT_ID, a_pod, make_account
-from tests.cluster.cluster import Cluster
-from tests.cluster.kubeconfig import Access, render
-from tests.cluster.processes import wait_until
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.kubeconfig import Access, render
+from testbed.cluster.pods import CLIENT_ID, a_pod, make_account
+from testbed.cluster.processes import wait_until
 from tests.commands.live import Change, another_webhook, authority, check, endpoint, ours, pair, registered, run, silent
 
 OUR_SERVICE = "m365-workload-identity"

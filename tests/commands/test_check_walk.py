@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from demo.server import Running
-from tests.admission.conftest import CLIENT_ID, LABELLED, a_pod, annotated, create, make_account
-from tests.cluster.cluster import Cluster
-from tests.cluster.processes import wait_until
-from tests.cluster.registration import CONFIGURATIONS, settle
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.pods import CLIENT_ID, LABELLED, a_pod, annotated, create, make_account
+from testbed.cluster.processes import wait_until
+from testbed.cluster.registration import CONFIGURATIONS, settle
 from tests.commands.live import Change, another_webhook, check, ours, registered
 
 USE = "azure.workload.identity/use"
@@ -293,7 +293,7 @@ def test_long_lists_are_read_to_their_end(
     control_plane: Cluster, namespace: str, live_webhook: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Page by page, as the API server wants it."""
-    monkeypatch.setattr("webhook.kube._PAGE", 2)
+    monkeypatch.setattr("webhook.cluster.kube._PAGE", 2)
     make_account(control_plane, namespace)
     made = [create(control_plane, namespace, a_pod(f"bare-{number}", labels={})) for number in range(5)]
     with ours(control_plane, live_webhook):

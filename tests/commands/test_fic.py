@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from m365_identity.advice import federated_credential
-from m365_identity.assertion import Assertion
-from tests.admission.conftest import annotated, make_account
-from tests.cluster.cluster import Cluster
-from tests.cluster.control_plane import ISSUER
+from m365_identity._advice.advise import federated_credential
+from m365_identity._tokens.assertion import Assertion
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.control_plane import ISSUER
+from testbed.cluster.pods import annotated, make_account
 from tests.commands.live import Ran, run
-from webhook.federation import FORMATS, Credential, NoCredential, az, credential, graph, terraform
-from webhook.identity import Account
-from webhook.policy import Policy
+from webhook.core.identity import Account
+from webhook.core.policy import Policy
+from webhook.entra.federated_credential import FORMATS, Credential, NoCredential, az, credential, graph, terraform
 
 CLIENT = "11111111-2222-3333-4444-555555555555"
 OTHER = "66666666-7777-8888-9999-aaaaaaaaaaaa"

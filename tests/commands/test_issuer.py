@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.cluster import Cluster
-from tests.cluster.control_plane import ISSUER, ControlPlane
-from tests.cluster.kubeconfig import Access, render
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.control_plane import ISSUER, ControlPlane
+from testbed.cluster.kubeconfig import Access, render
 from tests.commands.live import Ran, authority, endpoint, pair, run, write_authority
-from webhook import issuers
+from webhook.entra import issuers
+from webhook.entra.published import Fetched, addresses, fetch
 from webhook.findings import Status, worst
-from webhook.published import Fetched, addresses, fetch
 
 DISCOVERY = ".well-known/openid-configuration"
 KEYS = "openid/v1/jwks"

@@ -17,10 +17,10 @@ import yaml
 
 from tests.core import cases
 from webhook.commands import main
-from webhook.decision import decide
-from webhook.identity import Account
-from webhook.policy import Policy
-from webhook.review import Request
+from webhook.core.decision import decide
+from webhook.core.identity import Account
+from webhook.core.policy import Policy
+from webhook.core.review import Request
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "manifests" / "examples"

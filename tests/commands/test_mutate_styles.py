@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.commands.test_mutate_text import mutated
 from tests.examples import times
-from webhook.offline.nodes import parse
+from webhook.documents.nodes import parse
 
 
 class Writer:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from webhook.offline import manifests, outputs, workloads
-from webhook.offline.nodes import parse
-from webhook.policy import Policy
+from webhook.core.policy import Policy
+from webhook.documents import files
+from webhook.documents.nodes import parse
+from webhook.offline import outputs, workloads
 
 ACCOUNT = """\
 apiVersion: v1
@@ -35,10 +36,10 @@ spec:
 
 def mutated(text: str) -> tuple[str, str, list[workloads.Result]]:
     """`text` mutated, its diff, and the results; `text` comes with a ServiceAccount in a file of its own before it."""
-    sources: list[manifests.Source] = []
-    found: list[manifests.Manifest] = []
+    sources: list[files.Source] = []
+    found: list[files.Manifest] = []
     for each in (ACCOUNT, text):
-        reading = manifests.read(["-"], io.BytesIO(each.encode()))
+        reading = files.read(["-"], io.BytesIO(each.encode()))
         assert not reading.problems
         sources += reading.sources
         found += reading.manifests
@@ -303,7 +304,7 @@ def test_what_the_input_says_is_not_said_in_other_words() -> None:
 def test_a_text_without_a_place_for_additions_is_written_anew() -> None:
     """The result is right all the same, and it is said that the comments are gone."""
     text = HEAD + "  containers:\n  - ? name\n    : a  # c\n"
-    reading = manifests.read(["-"], io.BytesIO((ACCOUNT + "---\n" + text).encode()))
+    reading = files.read(["-"], io.BytesIO((ACCOUNT + "---\n" + text).encode()))
     results = workloads.decide_all(reading.manifests, Policy(), "default")
     output = outputs.as_yaml(reading.sources, results)
     assert output.warnings == ("<stdin>: written anew, without its comments: no place was found for the additions",)
@@ -328,7 +329,7 @@ def test_a_text_without_a_place_for_additions_is_written_anew() -> None:
 def test_files_are_put_together_as_documents(second: str, between: str) -> None:
     """With a line between them only where the second has none."""
     first = "b: 2\n...\n# c\n"
-    sources = [manifests.Source("f", text, tuple(parse(text)), ()) for text in (first, second)]
+    sources = [files.Source("f", text, tuple(parse(text)), ()) for text in (first, second)]
     text = outputs.as_yaml(sources, []).text
     assert text == first + between + second
     assert [document.value for document in parse(text)] == [{"b": 2}, {"a": 1}]

@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.examples import times
-from webhook.offline import blocks
-from webhook.offline.nodes import NoYAML, parse
-from webhook.offline.scalars import number
+from webhook.documents import blocks
+from webhook.documents.nodes import NoYAML, parse
+from webhook.documents.scalars import number
 
 
 # What kubectl 1.37 makes of each, tried with `kubectl patch --local -f FILE --type merge -p {} -o json`.

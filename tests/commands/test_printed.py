@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.kubeconfig import Access, render
+from testbed.cluster.kubeconfig import Access, render
 from tests.commands.live import authority, endpoint, pair
 
 ROOT = Path(__file__).parents[2]

@@ -398,13 +398,13 @@ def get(webhook: Running, path: str) -> tuple[int, str]:
 
 def test_the_parent_process_holds_no_more_than_it_needs() -> None:
     """It only watches the worker, which imports what it serves with by itself."""
-    heavy = {"flask", "kubernetes", "aiohttp", "cryptography", "prometheus_client", "webhook.service"}
+    heavy = {"flask", "kubernetes", "aiohttp", "cryptography", "prometheus_client", "webhook.assembly"}
     assert not heavy & loaded_by("import webhook.commands.serve")
 
 
 def test_the_worker_does_without_the_synchronous_client() -> None:
     """`import kubernetes` brings it, with requests, OAuth and websockets, unless it is told not to."""
-    loaded = loaded_by("import webhook.service")
+    loaded = loaded_by("import webhook.assembly")
     assert "kubernetes.aio.client" in loaded
     assert not {"kubernetes.client", "requests", "requests_oauthlib", "websocket"} & loaded
 

@@ -47,10 +47,10 @@ from typing import Any, Final
 import orjson
 import yaml
 
-from webhook import names
-from webhook.identity import Account
-from webhook.policy import Policy
-from webhook.review import Request
+from webhook.core import names
+from webhook.core.identity import Account
+from webhook.core.policy import Policy
+from webhook.core.review import Request
 
 FOLDER: Final = Path(__file__).parent.parent / "cases"
 NAMESPACE: Final = "shop"

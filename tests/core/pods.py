@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.core.cases import CLIENT, TENANT
 from tests.core.support import AUDIENCE
-from webhook import names
+from webhook.core import names
 
 Json = dict[str, Any]
 

@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 
 from tests.core.cases import CLIENT, NAMESPACE, TENANT, USUAL_ANNOTATIONS
-from webhook import names
-from webhook.clouds import CLOUDS
-from webhook.identity import Account, Identity
-from webhook.review import Request
+from webhook.core import names
+from webhook.core.clouds import CLOUDS
+from webhook.core.identity import Account, Identity
+from webhook.core.review import Request
 
 Json = dict[str, Any]
 LABELLED = {names.USE_LABEL: "true"}

@@ -12,9 +12,9 @@ import pytest
 
 from tests.core.cases import FOLDER, USUAL_ENV, Case, differences, load, read
 from tests.core.support import Accounts
-from webhook.decision import Decision, decide, decide_early
-from webhook.mutation import apply
-from webhook.policy import NAMESPACE_LABEL
+from webhook.core.decision import Decision, decide, decide_early
+from webhook.core.mutation import apply
+from webhook.core.policy import NAMESPACE_LABEL
 from webhook.reviewer import Reviewer
 
 CASES = load()
@@ -84,7 +84,7 @@ def test_every_about_is_one_sentence_and_said_once() -> None:
 
 
 def test_every_outcome_and_reason_has_a_case() -> None:
-    """As the table in webhook/decision.py lists them; errors are not decided."""
+    """As the table in webhook/core/decision.py lists them; errors are not decided."""
     assert {(case.expect.outcome, case.expect.reason) for case in CASES} == {
         ("injected", "injected"),
         ("unchanged", "already-injected"),

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from webhook.clouds import CLOUDS
+from webhook.core.clouds import CLOUDS
 
 US_GRAPH = "https://graph.microsoft.us"
 PUBLIC_GRAPH = "https://graph.microsoft.com"

@@ -8,9 +8,9 @@ import pytest
 from tests.core import azure
 from tests.core.cases import CLIENT, TENANT
 from tests.core.support import account, container, pod, request, token_volume
-from webhook.decision import decide
-from webhook.mutation import apply
-from webhook.policy import Policy
+from webhook.core.decision import decide
+from webhook.core.mutation import apply
+from webhook.core.policy import Policy
 
 Json = dict[str, Any]
 

@@ -6,10 +6,10 @@ import pytest
 
 from tests.core.cases import CLIENT, TENANT, USUAL_ANNOTATIONS
 from tests.core.support import account, container, pod, request
-from webhook import names
-from webhook.decision import Decision, decide, decide_early
-from webhook.identity import Account
-from webhook.policy import CLUSTER, NAMESPACE_LABEL, Policy
+from webhook.core import names
+from webhook.core.decision import Decision, decide, decide_early
+from webhook.core.identity import Account
+from webhook.core.policy import CLUSTER, NAMESPACE_LABEL, Policy
 
 POLICY = Policy()
 

@@ -7,9 +7,9 @@ import pytest
 
 from tests.core.cases import CLIENT, TENANT
 from tests.core.support import account, pod, request
-from webhook import names
-from webhook.identity import Identity, Reading, is_audience, is_guid, is_tenant, read, skipped
-from webhook.policy import Policy
+from webhook.core import names
+from webhook.core.identity import Identity, Reading, is_audience, is_guid, is_tenant, read, skipped
+from webhook.core.policy import Policy
 
 OTHER = "33333333-3333-4333-8333-333333333333"
 NONE: Mapping[str, str] = {}

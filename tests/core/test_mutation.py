@@ -9,10 +9,10 @@ import pytest
 from m365_identity.settings import settings
 from tests.core.cases import CLIENT, USUAL_ENV, USUAL_MOUNT
 from tests.core.support import container, identity, mount, pod
-from webhook import mutation, variables
-from webhook.clouds import CLOUDS
-from webhook.mutation import Mutation, Operation, UnsoundPatch, apply, mutate, receiving
-from webhook.volumes import Access, Mount, Placement
+from webhook.core import mutation, variables
+from webhook.core.clouds import CLOUDS
+from webhook.core.mutation import Mutation, Operation, UnsoundPatch, apply, mutate, receiving
+from webhook.core.volumes import Access, Mount, Placement
 
 OTHER = "99999999-2222-4333-8444-555555555555"
 USUAL_ENTRIES = [{"name": name, "value": value} for name, value in USUAL_ENV.items()]

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from tests.core.cases import USUAL_ANNOTATIONS
 from tests.core.pods import PROVIDED, VALUES, account_annotations, damaged, pods
 from tests.core.support import Accounts, account, body, pod, request, review
-from webhook.decision import Decision, decide, decide_early
-from webhook.identity import Account
-from webhook.mutation import apply
-from webhook.policy import CLUSTER, Policy
-from webhook.response import respond
-from webhook.review import BadReview, Request, parse
+from webhook.core.decision import Decision, decide, decide_early
+from webhook.core.identity import Account
+from webhook.core.mutation import apply
+from webhook.core.policy import CLUSTER, Policy
+from webhook.core.response import respond
+from webhook.core.review import BadReview, Request, parse
 from webhook.reviewer import Reviewer
 
 Json = dict[str, Any]

@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from webhook.decision import Decision
-from webhook.mutation import Operation
-from webhook.response import respond, shortened
+from webhook.core.decision import Decision
+from webhook.core.mutation import Operation
+from webhook.core.response import respond, shortened
 
 ADD: Operation = {"op": "add", "path": "/spec/volumes", "value": [{"name": "é"}]}
 

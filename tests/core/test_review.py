@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from tests.core.support import body, container, pod, review, token_volume
-from webhook.review import BadReview, Request, parse, pod_problem
+from webhook.core.review import BadReview, Request, parse, pod_problem
 
 DEEP = b"[" * 1000 + b"]" * 1000  # orjson reads 1024 levels
 

@@ -15,12 +15,12 @@ import pytest
 
 from tests.core.cases import CLIENT, TENANT, USUAL_ENV
 from tests.core.support import Accounts, account, body, container, mount, pod, token_volume
-from webhook import mutation, names
-from webhook.accounts import LookupFailed
-from webhook.mutation import UnsoundPatch
-from webhook.policy import CLUSTER, Policy
+from webhook.accounts.source import LookupFailed
+from webhook.core import mutation, names
+from webhook.core.mutation import UnsoundPatch
+from webhook.core.policy import CLUSTER, Policy
+from webhook.core.volumes import Access, Mount, Placement
 from webhook.reviewer import Answer, Reviewer
-from webhook.volumes import Access, Mount, Placement
 
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 

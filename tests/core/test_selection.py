@@ -3,9 +3,9 @@
 import pytest
 
 from tests.core.support import pod, request
-from webhook import names
-from webhook.policy import CLUSTER, NAMESPACE_LABEL, POD_LABEL, SCOPES, Policy
-from webhook.selection import labelled, passed_over
+from webhook.core import names
+from webhook.core.policy import CLUSTER, NAMESPACE_LABEL, POD_LABEL, SCOPES, Policy
+from webhook.core.selection import labelled, passed_over
 
 USE = names.USE_LABEL
 INJECT = {names.INJECT_LABEL: "true"}

@@ -4,9 +4,9 @@ import pytest
 
 from tests.core.cases import CLIENT, TENANT, USUAL_ENV
 from tests.core.support import container, identity
-from webhook.clouds import CLOUDS
-from webhook.identity import Identity
-from webhook.variables import EnvVar, Missing, missing
+from webhook.core.clouds import CLOUDS
+from webhook.core.identity import Identity
+from webhook.core.variables import EnvVar, Missing, missing
 
 FILE = USUAL_ENV["AZURE_FEDERATED_TOKEN_FILE"]
 

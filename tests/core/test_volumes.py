@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.core.support import container, identity, mount, pod, token_volume
-from webhook.names import MOUNT_PATH, OTHER_MOUNT_PATH, OTHER_VOLUME, TOKEN_FILE, VOLUME
-from webhook.volumes import Access, Mount, Placement, mount_entry, place, volume_entry
+from webhook.core.names import MOUNT_PATH, OTHER_MOUNT_PATH, OTHER_VOLUME, TOKEN_FILE, VOLUME
+from webhook.core.volumes import Access, Mount, Placement, mount_entry, place, volume_entry
 
 OUR_FILE = "/var/run/secrets/azure/tokens/azure-identity-token"
 OURS = Access(OUR_FILE, Mount(VOLUME, MOUNT_PATH))

@@ -5,12 +5,12 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from m365_identity.advice_table import ROWS
-from m365_identity.assertion import Assertion
+from m365_identity._advice.codes import ROWS
+from m365_identity._tokens.assertion import Assertion
 from m365_identity.settings import Settings
-from webhook.federation import credential
-from webhook.identity import Account
-from webhook.policy import Policy
+from webhook.core.identity import Account
+from webhook.core.policy import Policy
+from webhook.entra.federated_credential import credential
 
 __all__ = ["WORDS", "fits"]
 

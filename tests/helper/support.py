@@ -14,7 +14,7 @@ from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
 from m365_identity import M365IdentityError, Retry, WorkloadIdentityCredential, aio
 from m365_identity.retry import Clock
 from m365_identity.settings import Settings, settings
-from tests.entra import Application, Entra
+from testbed.entra import Application, Entra
 
 SUBJECT = "system:serviceaccount:shop:terraform"
 SCOPE = "https://graph.microsoft.com/.default"

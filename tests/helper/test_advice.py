@@ -13,15 +13,15 @@ from azure.core.exceptions import ClientAuthenticationError
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from m365_identity import ExchangeError, ThrottledError, aio
-from m365_identity.advice import Situation, advise, federated_credential, federated_credential_command
-from m365_identity.advice_general import GENERAL, STATUSES
-from m365_identity.advice_table import ROWS
-from m365_identity.assertion import Assertion, decode
+from m365_identity._advice.advise import Situation, advise, federated_credential, federated_credential_command
+from m365_identity._advice.codes import ROWS
+from m365_identity._advice.general import GENERAL, STATUSES
+from m365_identity._failures import Failure, Kind
+from m365_identity._tokens.assertion import Assertion, decode
 from m365_identity.clouds import CLOUDS
-from m365_identity.failures import Failure, Kind
 from m365_identity.settings import Settings
-from tests.entra import Entra, running
-from tests.entra.aadsts import CODES
+from testbed.entra import Entra, running
+from testbed.entra.aadsts import CODES
 from tests.helper.rows import WORDS, fits
 from tests.helper.support import SUBJECT, Pod
 from tests.helper.support import Kind as Flavour

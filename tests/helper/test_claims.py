@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m365_identity import access_token, assertion, jwt
+from m365_identity._tokens import access_token, assertion, jwt_claims
 from tests.helper import tokens
 
 JSON = st.recursive(
@@ -81,7 +81,7 @@ def test_no_claim_of_whatever_type_breaks_the_reading(claims: dict[str, object])
 def test_what_is_no_token_is_told_without_it(text: str) -> None:
     """By a ValueError with nothing behind it that holds the text."""
     with pytest.raises(ValueError) as caught:
-        jwt.claims(text)
+        jwt_claims.claims(text)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
     assert len(text) < 8 or text not in str(caught.value)
@@ -101,4 +101,4 @@ def test_deep_nesting_does_not_break_the_reading() -> None:
 
     deep = base64.urlsafe_b64encode(b"[" * 40000).decode().rstrip("=")
     with pytest.raises(ValueError, match="payload"):
-        jwt.claims(f"e30.{deep}.abcd")
+        jwt_claims.claims(f"e30.{deep}.abcd")

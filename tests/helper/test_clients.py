@@ -13,8 +13,8 @@ from azure.identity import get_bearer_token_provider
 from msgraph.graph_service_client import GraphServiceClient
 
 from m365_identity import WorkloadIdentityCredential, aio, graph_root, graph_scope
-from tests.entra import Entra, running
-from tests.entra.proxy import Proxy, proxying
+from testbed.entra import Entra, running
+from testbed.entra.proxy import Proxy, proxying
 from tests.helper.support import SCOPE, Pod, run
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from m365_identity.clouds import CLOUDS, cloud_of
 from m365_identity.settings import graph_root, graph_scope, settings
-from webhook import clouds
+from webhook.core import clouds
 
 TENANT = "11111111-2222-4333-8444-555555555555"
 

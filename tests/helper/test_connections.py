@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from m365_identity import Retry, UnreachableError
-from m365_identity.connections import connect
-from tests.entra.proxy import proxying
+from m365_identity._network.connections import connect
+from testbed.entra.proxy import proxying
 from tests.helper.addresses import named, swallowing
 from tests.helper.support import SCOPE, Kind, Pod
 

@@ -26,7 +26,7 @@ from m365_identity import (
     WorkloadIdentityCredential,
     aio,
 )
-from tests.entra import Entra
+from testbed.entra import Entra
 from tests.helper.support import SCOPE, Get, Kind, Pod, run
 
 OTHER = "https://management.azure.com/.default"

@@ -12,7 +12,7 @@ from azure.core.exceptions import IncompleteReadError, ServiceRequestError, Serv
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m365_identity.failures import Failure, Kind, of_answer, of_exception, plain, retry_after
+from m365_identity._failures import Failure, Kind, of_answer, of_exception, plain, retry_after
 from tests.helper.tokens import jwt
 
 NOW = 1_800_000_000.0

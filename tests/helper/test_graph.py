@@ -7,9 +7,9 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from m365_identity import GraphError, NetworkError, NoAnswerError, Retry, UnreachableError, WorkloadIdentityCredential
+from m365_identity._graph import ORGANIZATION, get
 from m365_identity.errors import M365IdentityError
-from m365_identity.graph import ORGANIZATION, get
-from tests.entra import Entra
+from testbed.entra import Entra
 from tests.helper.support import Pod
 
 

@@ -11,7 +11,7 @@ from azure.core.rest import HttpRequest
 
 from m365_identity import ExchangeError, M365IdentityError, NoAnswerError, Retry, ThrottledError, aio
 from m365_identity.credential import WorkloadIdentityCredential
-from tests.entra import Entra
+from testbed.entra import Entra
 from tests.helper.support import SCOPE, Kind, Pod, run
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from m365_identity import ExchangeError, SettingsError, UnreachableError
-from m365_identity.trust import VARIABLES, authorities
-from tests.entra import Entra, running
-from tests.entra.proxy import proxying
+from m365_identity._network.trusted_authorities import VARIABLES, authorities
+from testbed.entra import Entra, running
+from testbed.entra.proxy import proxying
 from tests.helper.support import SCOPE, Kind, Pod
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy")

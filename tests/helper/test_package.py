@@ -34,7 +34,8 @@ SLOW = (
     [
         ("import m365_identity", ()),
         ("import m365_identity; m365_identity.WorkloadIdentityCredential(environ={})", ()),
-        ("from m365_identity import settings, graph, assertion, access_token, advice", ()),
+        ("from m365_identity import settings, _graph; from m365_identity._tokens import assertion, access_token", ()),
+        ("from m365_identity._advice import advise", ()),
         ("import m365_identity.aio", ("asyncio",)),
         ("import m365_identity; m365_identity.NotConfiguredError", SLOW),
     ],

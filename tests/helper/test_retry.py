@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m365_identity.failures import Failure, Kind
+from m365_identity._failures import Failure, Kind
 from m365_identity.retry import Clock, Healing, Retry, Series, heals, is_throttled
 
 

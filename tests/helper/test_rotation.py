@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from m365_identity.assertion import decode
-from m365_identity.jwt import claims
-from m365_identity.token_file import read
-from tests.entra import Entra
+from m365_identity._tokens.assertion import decode
+from m365_identity._tokens.jwt_claims import claims
+from m365_identity._tokens.token_file import read
+from testbed.entra import Entra
 from tests.helper.support import SCOPE, SUBJECT, Kind, Pod
 from tests.helper.tokens import jwt
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from m365_identity import ExchangeError, TokenFileError, WorkloadIdentityCredential
-from tests.entra import Entra
+from testbed.entra import Entra
 from tests.helper.support import SCOPE, Kind, Pod
 
 ECHO = object()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from m365_identity import TokenFileError
-from m365_identity.token_file import read
+from m365_identity._tokens.token_file import read
 from tests.helper.tokens import jwt
 
 

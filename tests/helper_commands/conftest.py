@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.entra import Entra, running
+from testbed.entra import Entra, running
 from tests.helper_commands.processes import Commands, Pod
 
 

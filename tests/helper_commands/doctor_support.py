@@ -13,24 +13,20 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-
-from certs.authority import Authority, make_leaf
+from certs.authority import make_leaf
 from certs.pem import bundle_pem
 from m365_identity.__main__ import main
-from m365_identity.assertion import decode
-from m365_identity.checks import Found
-from m365_identity.checks.result import Finding
+from m365_identity._checks import Found
+from m365_identity._checks.result import Finding
+from m365_identity._tokens.assertion import decode
 from m365_identity.retry import Clock
-from tests.entra import Application, Entra, running
-from tests.entra.proxy import Proxy, proxying
+from testbed.entra import Application, Entra, running
+from testbed.entra.proxy import Proxy, proxying
+from testbed.node.authority import authority
 from tests.helper.tokens import jwt
 from tests.helper_commands.processes import SUBJECT, Pod
 
-__all__ = ["NOW", "Report", "Well", "authority", "doctor", "found", "kubelet", "one", "token", "well", "write"]
+__all__ = ["NOW", "Report", "Well", "doctor", "found", "kubelet", "one", "token", "well", "write"]
 
 NOW = 1_900_000_000.0
 """When the checks are made that are called with a token of `token`."""
@@ -77,44 +73,6 @@ def doctor(environ: Mapping[str, str], *arguments: str) -> Report:
     assert err.getvalue() == ""
     assert "eyJ" not in out.getvalue(), "a token, or part of one"
     return Report(code, json.loads(out.getvalue()))
-
-
-def authority(*, organization: str, common_name: str) -> Authority:
-    """An authority of an organization, valid for a day."""
-    now = dt.datetime.now(dt.UTC)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
-        ]
-    )
-    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    signs_certificates = x509.KeyUsage(
-        key_cert_sign=True,
-        crl_sign=True,
-        digital_signature=False,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(signs_certificates, critical=True)
-        .add_extension(identifier, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return Authority(certificate=certificate, key=key)
 
 
 def kubelet(folder: Path, content: str) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.entra import Application, Entra
+from testbed.entra import Application, Entra
 
 __all__ = ["COMMAND", "SUBJECT", "Commands", "Done", "Pod", "Process"]
 

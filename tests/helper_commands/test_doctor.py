@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from m365_identity.checks import Found, Status
-from m365_identity.checks.result import Finding, ok
-from m365_identity.checks.settings import application
-from m365_identity.checks.walk import CHECKS
+from m365_identity._checks import Found, Status
+from m365_identity._checks.result import Finding, ok
+from m365_identity._checks.settings import application
+from m365_identity._checks.walk import CHECKS
 from tests.helper_commands.doctor_support import doctor, well, write
 from tests.helper_commands.processes import COMMAND, SUBJECT, Commands, Pod
 
@@ -182,7 +182,7 @@ def test_a_fix_for_several_is_told_once(commands: Commands) -> None:
 def test_a_file_that_nothing_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The token is where the webhook puts it, and the variable was lost, by `env -i` or sudo."""
     path = tmp_path / "azure-identity-token"
-    monkeypatch.setattr("m365_identity.checks.settings._USUAL", str(path))
+    monkeypatch.setattr("m365_identity._checks.settings._USUAL", str(path))
     assert len(list(application(Found(environ={})))) == 3
     path.touch()
     *_, finding = application(Found(environ={}))
@@ -228,7 +228,7 @@ def test_a_mistake_of_its_own_in_one_link_hides_no_other(pod: Pod, monkeypatch: 
         raise KeyError(token)
 
     checks = tuple(dataclasses.replace(check, run=broken) if check.id == "discovery" else check for check in CHECKS)
-    monkeypatch.setattr(import_module("m365_identity.checks.walk"), "CHECKS", checks)
+    monkeypatch.setattr(import_module("m365_identity._checks.walk"), "CHECKS", checks)
     report = doctor(pod.environ)
     assert report.failed() == {"discovery"}
     assert [result["status"] for result in report.all("discovery")] == ["ok", "fail"]

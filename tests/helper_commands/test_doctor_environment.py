@@ -8,14 +8,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from requests.utils import should_bypass_proxies
 
 from certs.authority import make_leaf
-from m365_identity.checks import Found, Status
-from m365_identity.checks.certificates import Certificate, from_der, is_foreign, verified
-from m365_identity.checks.provider import provider
-from m365_identity.checks.proxies import excluded, proxy_for
-from m365_identity.checks.result import Finding
-from m365_identity.checks.settings import cloud
-from m365_identity.checks.variables import contradictions, others
-from tests.helper_commands.doctor_support import authority, one
+from m365_identity._checks import Found, Status
+from m365_identity._checks.certificates import Certificate, from_der, is_foreign, verified
+from m365_identity._checks.provider import provider
+from m365_identity._checks.proxies import excluded, proxy_for
+from m365_identity._checks.result import Finding
+from m365_identity._checks.settings import cloud
+from m365_identity._checks.variables import contradictions, others
+from testbed.node.authority import authority
+from tests.helper_commands.doctor_support import one
 
 CLIENT = "66666666-7777-4888-9999-000000000000"
 OTHER = "99999999-7777-4888-9999-000000000000"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from m365_identity.advice_table import ROWS
-from m365_identity.assertion import decode
+from m365_identity._advice.codes import ROWS
+from m365_identity._tokens.assertion import decode
 from m365_identity.settings import settings
-from tests.entra import Entra, running
-from tests.entra.aadsts import CODES
+from testbed.entra import Entra, running
+from testbed.entra.aadsts import CODES
 from tests.helper.rows import fits
 from tests.helper_commands.doctor_support import doctor, write
 from tests.helper_commands.processes import Pod

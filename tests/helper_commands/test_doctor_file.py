@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from m365_identity.checks import Found, Status
-from m365_identity.checks.file import renewable
-from m365_identity.checks.mounts import Mount, mount_of, mounts, renewal
+from m365_identity._checks import Found, Status
+from m365_identity._checks.file import renewable
+from m365_identity._checks.mounts import Mount, mount_of, mounts, renewal
 from tests.helper_commands.doctor_support import doctor, kubelet, one, write
 from tests.helper_commands.processes import Commands, Pod
 

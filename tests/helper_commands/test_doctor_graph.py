@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessTokenInfo
 
-from m365_identity.checks import Found, Status
-from m365_identity.checks.access_token import access_token
-from m365_identity.checks.result import Finding
+from m365_identity._checks import Found, Status
+from m365_identity._checks.access_token import access_token
+from m365_identity._checks.result import Finding
 from m365_identity.settings import settings
 from tests.helper.tokens import jwt
 from tests.helper_commands.doctor_support import NOW, doctor, one

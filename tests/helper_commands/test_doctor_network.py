@@ -13,14 +13,15 @@ import pytest
 
 from certs.authority import make_authority, make_leaf
 from certs.pem import bundle_pem
-from m365_identity.checks.found import Found, Site
-from m365_identity.checks.network import links
-from m365_identity.checks.result import Status
-from tests.cluster.pki import Authority
-from tests.entra import running
-from tests.entra.proxy import Proxy, proxying
+from m365_identity._checks.found import Found, Site
+from m365_identity._checks.network import links
+from m365_identity._checks.result import Status
+from testbed.cluster.pki import Authority
+from testbed.entra import running
+from testbed.entra.proxy import Proxy, proxying
+from testbed.node.authority import authority
 from tests.helper.addresses import named, swallowing
-from tests.helper_commands.doctor_support import authority, doctor, one, well
+from tests.helper_commands.doctor_support import doctor, one, well
 from tests.helper_commands.processes import Pod
 
 
@@ -214,7 +215,7 @@ def test_an_authority_that_is_not_trusted(trusted: Pod, tmp_path: Path) -> None:
     assert report.failed() == {"login-tls", "graph-tls"}
     detail = report.detail("login-tls")
     assert "the certificate of localhost is not trusted: " in detail
-    assert "; it is issued by CN=tests.entra " in detail
+    assert "; it is issued by CN=testbed.entra " in detail
     assert "decrypts TLS" in report.worst("login-tls")["causes"][0]
     assert "SSL_CERT_FILE" in report.fix("login-tls")
     assert report.status("exchange") == "skip"
@@ -232,7 +233,7 @@ def test_interception_that_is_trusted(tmp_path: Path) -> None:
     assert report.code == 0
     for site in ("login", "graph"):
         assert report.status(f"{site}-tls") == "warn"
-        assert "issued by CN=tests.entra " in report.detail(f"{site}-tls")
+        assert "issued by CN=testbed.entra " in report.detail(f"{site}-tls")
         assert "decrypts TLS" in report.detail(f"{site}-tls")
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from m365_identity.checks import Found, Status
-from m365_identity.checks.assertion import audience, issuer, subject
-from m365_identity.checks.lifetime import lifetime
+from m365_identity._checks import Found, Status
+from m365_identity._checks.assertion import audience, issuer, subject
+from m365_identity._checks.lifetime import lifetime
+from m365_identity._text import duration, listed, printable, stamp
 from m365_identity.settings import settings
-from m365_identity.words import duration, listed, printable, stamp
 from tests.helper_commands.doctor_support import NOW, doctor, found, one, write
 from tests.helper_commands.processes import Pod
 

@@ -24,8 +24,8 @@ from m365_identity import (
     TokenFileError,
     UnreachableError,
 )
-from m365_identity.commands import endpoint
-from m365_identity.commands.endpoint import Endpoint
+from m365_identity._commands import endpoint
+from m365_identity._commands.endpoint import Endpoint
 from m365_identity.errors import Advice
 
 HEADER = "f6b36363-0b5c-4a5a-9f6f-0e0f3f4e5d6c"

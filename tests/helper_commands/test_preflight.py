@@ -10,7 +10,7 @@ import pytest
 
 from m365_identity import GraphError
 from m365_identity.__main__ import main
-from m365_identity.commands.readiness import wait_until_ready
+from m365_identity._commands.readiness import wait_until_ready
 from m365_identity.retry import Clock
 from m365_identity.settings import settings
 from tests.helper_commands.processes import COMMAND, Commands
@@ -174,7 +174,7 @@ def test_a_signal_ends_what_cannot_be_interrupted(commands: Commands) -> None:
     """As a name that DNS does not answer for: here a mutex that is never free, which no signal wakes from."""
     script = (
         "import ctypes, sys\n"
-        "from m365_identity.commands.signals import interruptible\n"
+        "from m365_identity._commands.signals import interruptible\n"
         "mutex, lock = ctypes.create_string_buffer(64), ctypes.CDLL(None).pthread_mutex_lock\n"
         "lock(mutex)\n"
         "def work():\n"

@@ -32,7 +32,7 @@ from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentity
 
 from bench.programs import Program, binary
 from certs.authority import make_authority
-from m365_identity import access_token
+from m365_identity._tokens import access_token
 from tests.helper_commands.processes import Commands, Process
 
 HEADER = "0a1b2c3d-4e5f-4a6b-8c7d-8e9f0a1b2c3d"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from m365_identity import access_token
+from m365_identity._tokens import access_token
 from tests.helper_commands.processes import Commands
 
 

@@ -95,14 +95,14 @@ def test_only_the_module_of_the_command_is_imported(commands: Commands) -> None:
     """What one command needs is not waited for by another, and azure-identity not by one that signs nobody in."""
     script = (
         "import sys; from m365_identity.__main__ import main; code = main(['serve', '--check']);"
-        "print(code, *sorted(name for name in sys.modules if name.startswith(('m365_identity.c', 'azure.identity'))))"
+        "print(code, *sorted(name for name in sys.modules if name.startswith(('m365_identity._c', 'azure.identity'))))"
     )
     environ = commands.environ | {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/"}
     done = subprocess.run([COMMAND[0], "-c", script], env=environ, capture_output=True, text=True, check=True)
     loaded = done.stdout.split()
     assert loaded[0] == "1"
-    assert "m365_identity.commands.serve" in loaded
-    assert not {"m365_identity.commands.token", "m365_identity.commands.doctor", "azure.identity"} & set(loaded)
+    assert "m365_identity._commands.serve" in loaded
+    assert not {"m365_identity._commands.token", "m365_identity._commands.doctor", "azure.identity"} & set(loaded)
 
 
 @pytest.mark.parametrize("command", ["token", "whoami", "preflight", "doctor", "doctor -o json"])

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.build import BuildError
-from tests.cluster.processes import ClusterError
-from tests.cluster.selection import SelectionError
-from tests.node import emulator, house, images, renewal
-from tests.node.installed import install, uninstall
-from tests.node.pods import AnyNode, apply
-from tests.node.ready import made_ready, on_kind, opened
-from tests.node.release import RESTRICTED, Release, releasing
+from testbed.cluster.build import BuildError
+from testbed.cluster.processes import ClusterError
+from testbed.cluster.selection import SelectionError
+from testbed.node import emulator, house, images, renewal
+from testbed.node.installed import install, uninstall
+from testbed.node.pods import AnyNode, apply
+from testbed.node.ready import made_ready, on_kind, opened
+from testbed.node.release import RESTRICTED, Release, releasing
 
 
 @pytest.hookimpl(trylast=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.chart.helm import NAMESPACE
-from tests.cluster.processes import wait_until
-from tests.node import images
-from tests.node.installed import (
+from testbed.chart.helm import NAMESPACE
+from testbed.cluster.processes import wait_until
+from testbed.node import images
+from testbed.node.installed import (
     DEPLOYMENT,
     apply_plain,
     install,
@@ -21,8 +21,8 @@ from tests.node.installed import (
     rolled_out,
     scale,
 )
-from tests.node.pods import AnyNode, a_pod, apply, kill, make_account, run_to_end, waited
-from tests.node.traffic import CLIENTS, Creates, a_deployment, is_injected, listed
+from testbed.node.pods import AnyNode, a_pod, apply, kill, make_account, run_to_end, waited
+from testbed.node.traffic import CLIENTS, Creates, a_deployment, is_injected, listed
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 

@@ -13,12 +13,12 @@ import pytest
 from certs.authority import Authority, make_authority, make_leaf
 from certs.names import service_names
 from certs.pem import Pair, bundle_pem
-from tests.chart.helm import NAME, NAMESPACE
-from tests.cluster.processes import wait_until
-from tests.node.installed import metric, replicas
-from tests.node.pods import AnyNode, a_pod, apply, make_account
-from tests.node.release import Release
-from tests.node.traffic import Creates, is_injected
+from testbed.chart.helm import NAME, NAMESPACE
+from testbed.cluster.processes import wait_until
+from testbed.node.installed import metric, replicas
+from testbed.node.pods import AnyNode, a_pod, apply, make_account
+from testbed.node.release import Release
+from testbed.node.traffic import Creates, is_injected
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(400)]
 

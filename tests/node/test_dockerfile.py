@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.node.images import CHECKOUT
+from testbed.node.images import CHECKOUT
 from webhook import __version__
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.node.pods import AnyNode, a_pod, claims, run_to_end
+from testbed.node.pods import AnyNode, a_pod, claims, run_to_end
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 

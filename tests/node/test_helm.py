@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from tests.chart.helm import NAME, NAMESPACE
-from tests.cluster.processes import wait_until
-from tests.node.images import CHECKOUT
-from tests.node.installed import NEXT, replicas, tag_next
-from tests.node.pods import LABELLED, AnyNode, a_pod, make_account, run_to_end
-from tests.node.release import Release
-from tests.node.traffic import Creates
+from testbed.chart.helm import NAME, NAMESPACE
+from testbed.cluster.processes import wait_until
+from testbed.node.images import CHECKOUT
+from testbed.node.installed import NEXT, replicas, tag_next
+from testbed.node.pods import LABELLED, AnyNode, a_pod, make_account, run_to_end
+from testbed.node.release import Release
+from testbed.node.traffic import Creates
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.processes import ClusterError, Workshop, wait_until
-from tests.node.house import House, Names, leftovers, sweep
-from tests.node.images import CHECKOUT
-from tests.node.ready import on_kind
+from testbed.cluster.processes import ClusterError, Workshop, wait_until
+from testbed.node.house import House, Names, leftovers, sweep
+from testbed.node.images import CHECKOUT
+from testbed.node.ready import on_kind
 
 pytestmark = [
     pytest.mark.node,
@@ -23,8 +23,8 @@ pytestmark = [
 OWN = Names(1)  # so that the node of the run is not in the way
 TENANT = """
 import sys, signal
-from tests.cluster.processes import Workshop
-from tests.node.house import House, Names, cgroup_roots
+from testbed.cluster.processes import Workshop
+from testbed.node.house import House, Names, cgroup_roots
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs are born to ignore
 workshop = Workshop("m365wi-house-")

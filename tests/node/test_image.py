@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.node import images
-from tests.node.images import CHECKOUT, Image
-from tests.node.pods import RESTRICTED_CONTAINER, AnyNode, a_pod, run_to_end
-from tests.node.ready import builder
+from testbed.node import images
+from testbed.node.images import CHECKOUT, Image
+from testbed.node.pods import RESTRICTED_CONTAINER, AnyNode, a_pod, run_to_end
+from testbed.node.ready import builder
 from webhook import __version__
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cluster.processes import ClusterError
-from tests.node import images, kind
-from tests.node.node import ISSUER
+from testbed.cluster.processes import ClusterError
+from testbed.node import images, kind
+from testbed.node.node import ISSUER
 
 Calls = Callable[[], list[list[str]]]
 

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.chart.helm import NAMESPACE
-from tests.node.installed import DEPLOYMENT, rolled_out
-from tests.node.pods import AnyNode, apply, make_account
-from tests.node.traffic import UNSCHEDULED, a_deployment, create, is_injected, listed
+from testbed.chart.helm import NAMESPACE
+from testbed.node.installed import DEPLOYMENT, rolled_out
+from testbed.node.pods import AnyNode, apply, make_account
+from testbed.node.traffic import UNSCHEDULED, a_deployment, create, is_injected, listed
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from tests.node import renewal
-from tests.node.emulator import Emulator
-from tests.node.pods import claims, log, waited
+from testbed.node import renewal
+from testbed.node.emulator import Emulator
+from testbed.node.pods import claims, log, waited
 
 
 @pytest.mark.node(last=True)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.node import images
-from tests.node.emulator import KNOWN, PREFLIGHT, STRANGER, Emulator
-from tests.node.pods import CLIENT_ID, TENANT_ID, a_pod, claims, log, run_to_end, waited
+from testbed.node import images
+from testbed.node.emulator import KNOWN, PREFLIGHT, STRANGER, Emulator
+from testbed.node.pods import CLIENT_ID, TENANT_ID, a_pod, claims, log, run_to_end, waited
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 

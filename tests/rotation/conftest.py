@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.cluster import Cluster
-from tests.rotation.fleet import Fleet, fleet
+from testbed.cluster.cluster import Cluster
+from testbed.fleet.fleet import Fleet, fleet
 
 
 def pytest_configure(config: pytest.Config) -> None:

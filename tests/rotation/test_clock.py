@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.api import Api
-from tests.cluster.cluster import Cluster
-from tests.cluster.processes import wait_until
-from tests.cluster.registration import CONFIGURATIONS
-from tests.rotation.fleet import HEALED_SECONDS, Fleet
-from tests.rotation.installation import OURS
-from tests.rotation.timepiece import Timepiece
-from tests.rotation.traffic import Creating, Repeated, Verifying
-from tests.rotation.watching import Watch, certificates
+from testbed.cluster.api import Api
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.processes import wait_until
+from testbed.cluster.registration import CONFIGURATIONS
+from testbed.fleet.fleet import HEALED_SECONDS, Fleet
+from testbed.fleet.installation import OURS
+from testbed.fleet.timepiece import Timepiece
+from testbed.fleet.traffic import Creating, Repeated, Verifying
+from testbed.fleet.watching import Watch, certificates
 
 REPLICAS = 2
 INTERVAL = 10.0

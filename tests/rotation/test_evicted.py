@@ -7,11 +7,11 @@ from contextlib import ExitStack
 import pytest
 from cryptography import x509
 
-from tests.cluster.cluster import Cluster
-from tests.cluster.registration import CONFIGURATIONS
-from tests.rotation.fleet import Fleet
-from tests.rotation.installation import SECRET, seconds
-from tests.rotation.watching import Change, Watch, bundles, certificates, decoded
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.registration import CONFIGURATIONS
+from testbed.fleet.fleet import Fleet
+from testbed.fleet.installation import SECRET, seconds
+from testbed.fleet.watching import Change, Watch, bundles, certificates, decoded
 
 REPLICAS = 2
 FLAGS = seconds(interval=0.5, settle=1)

@@ -9,13 +9,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs.authority import Authority, make_authority, make_leaf
 from certs.pem import Pair, private_pem
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.processes import wait_until
+from testbed.cluster.registration import settle
+from testbed.fleet.fleet import Fleet, Replica
+from testbed.fleet.timepiece import Timepiece
+from testbed.fleet.traffic import Creating, KeptOpen, Repeated
 from tests.certs.mount import Mount
-from tests.cluster.cluster import Cluster
-from tests.cluster.processes import wait_until
-from tests.cluster.registration import settle
-from tests.rotation.fleet import Fleet, Replica
-from tests.rotation.timepiece import Timepiece
-from tests.rotation.traffic import Creating, KeptOpen, Repeated
 
 RATE = 5.0  # of the replica's clocks: it reads again every 10 s
 RE_READ_SECONDS = 10.0 / RATE

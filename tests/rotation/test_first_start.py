@@ -7,13 +7,13 @@ from typing import Literal
 
 import pytest
 
-from tests.admission.conftest import is_injected
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.processes import wait_until
-from tests.cluster.registration import CONFIGURATIONS
-from tests.rotation.fleet import Fleet, Replica
-from tests.rotation.installation import OURS, SECRET, seconds
-from tests.rotation.watching import Watch, bundles, certificates, decoded
+from testbed.cluster.control_plane import ControlPlane
+from testbed.cluster.pods import is_injected
+from testbed.cluster.processes import wait_until
+from testbed.cluster.registration import CONFIGURATIONS
+from testbed.fleet.fleet import Fleet, Replica
+from testbed.fleet.installation import OURS, SECRET, seconds
+from testbed.fleet.watching import Watch, bundles, certificates, decoded
 
 REPLICAS = 5
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.cluster import Cluster
-from tests.cluster.processes import wait_until
-from tests.cluster.registration import CONFIGURATIONS
-from tests.cluster.relay import Cut, Moment, relay
-from tests.rotation.fleet import Fleet, Replica
-from tests.rotation.installation import Installation, seconds
-from tests.rotation.traffic import Creating, Repeated, Verifying
-from tests.rotation.watching import Watch, certificates, decoded
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.processes import wait_until
+from testbed.cluster.registration import CONFIGURATIONS
+from testbed.cluster.relay import Cut, Moment, relay
+from testbed.fleet.fleet import Fleet, Replica
+from testbed.fleet.installation import Installation, seconds
+from testbed.fleet.traffic import Creating, Repeated, Verifying
+from testbed.fleet.watching import Watch, certificates, decoded
 
 FIRST = ("create", "publish")
 STEPS = (*FIRST, "stage", "publish more", "promote", "date", "retire", "publish less")
@@ -123,7 +123,7 @@ def test_each_step_is_taken_up_when_its_replica_is_killed(
 
 
 def step_of(installation: Installation, method: str, path: str, body: bytes) -> str | None:
-    """Which step of certs.rotation a request is about to perform; None for one that writes nothing of ours."""
+    """Which step of certs.managed.next_step a request is about to perform; None for one that writes nothing of ours."""
     if method == "PATCH" and path.startswith(f"{installation.secret_path}?"):
         return "create"
     if method == "PATCH":

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from certs.authority import make_authority
-from tests.cluster.api import Api
-from tests.cluster.cluster import Cluster
-from tests.cluster.processes import wait_until
-from tests.cluster.registration import CONFIGURATIONS
-from tests.rotation.fleet import HEALED_SECONDS, Fleet, fleet
-from tests.rotation.installation import OURS, seconds
-from tests.rotation.traffic import Creating, Repeated, Verifying
-from tests.rotation.watching import Watch, bundles, certificates
+from testbed.cluster.api import Api
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.processes import wait_until
+from testbed.cluster.registration import CONFIGURATIONS
+from testbed.fleet.fleet import HEALED_SECONDS, Fleet, fleet
+from testbed.fleet.installation import OURS, seconds
+from testbed.fleet.traffic import Creating, Repeated, Verifying
+from testbed.fleet.watching import Watch, bundles, certificates
 
 REPLICAS = 2
 FOREIGN_ENTRY = "other.example.com"

@@ -1,4 +1,4 @@
-"""The API server goes away for ten minutes, in a twenty-fifth of the time: see `tests.rotation.away`."""
+"""The API server goes away for ten minutes, in a twenty-fifth of the time: see `testbed.fleet.away`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.control_plane import ControlPlane
-from tests.rotation.away import How, outage
-from tests.rotation.fleet import Fleet
-from tests.rotation.timepiece import Timepiece
+from testbed.cluster.control_plane import ControlPlane
+from testbed.fleet.away import How, outage
+from testbed.fleet.fleet import Fleet
+from testbed.fleet.timepiece import Timepiece
 
 LENGTH = 600.0
 RATE = 25.0

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from certs.authority import make_authority
-from tests.rotation.privacy import exposed, private_in, private_in_files, stored_keys
+from testbed.fleet.privacy import exposed, private_in, private_in_files, stored_keys
 
 PEM = make_authority(now=datetime.now(UTC), lifetime=timedelta(days=1)).private_pem()
 ENCODED = base64.b64encode(PEM).decode()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.processes import wait_until
-from tests.cluster.relay import relay
-from tests.rotation.fleet import HEALED_SECONDS, Fleet
-from tests.rotation.installation import Installation, seconds
+from testbed.cluster.processes import wait_until
+from testbed.cluster.relay import relay
+from testbed.fleet.fleet import HEALED_SECONDS, Fleet
+from testbed.fleet.installation import Installation, seconds
 
 ROUNDS = 4
 

@@ -9,13 +9,13 @@ import pytest
 from cryptography import x509
 
 from certs.pem import fingerprint
-from tests.cluster.cluster import Cluster
-from tests.cluster.processes import wait_until
-from tests.cluster.registration import CONFIGURATIONS
-from tests.rotation.fleet import Fleet
-from tests.rotation.installation import OURS, SECRET, seconds
-from tests.rotation.traffic import Creating, KeptOpen, Repeated, Verifying
-from tests.rotation.watching import Watch, bundles, certificates, decoded
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.processes import wait_until
+from testbed.cluster.registration import CONFIGURATIONS
+from testbed.fleet.fleet import Fleet
+from testbed.fleet.installation import OURS, SECRET, seconds
+from testbed.fleet.traffic import Creating, KeptOpen, Repeated, Verifying
+from testbed.fleet.watching import Watch, bundles, certificates, decoded
 
 ROTATIONS = 5
 REPLICAS = 3

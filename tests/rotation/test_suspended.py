@@ -18,10 +18,10 @@ import pytest
 from certs.authority import make_authority, make_leaf, verify
 from certs.errors import UntrustedLeaf
 from certs.pem import parse_bundle
-from tests.cluster.processes import wait_until
-from tests.rotation.fleet import Fleet, Replica
-from tests.rotation.installation import OURS, seconds
-from tests.rotation.measure import worker_of
+from testbed.cluster.processes import wait_until
+from testbed.fleet.fleet import Fleet, Replica
+from testbed.fleet.installation import OURS, seconds
+from testbed.fleet.measure import worker_of
 
 LEAF = 7.5
 WOKEN_SECONDS = 5.0

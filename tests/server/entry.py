@@ -19,15 +19,15 @@ from typing import Any
 
 import orjson
 
-from webhook.deadlines import Timeouts
-from webhook.decision import Decision
-from webhook.limits import Limits
+from webhook.core.decision import Decision
 from webhook.logs import Log, configure
 from webhook.metrics import Metrics
-from webhook.operations import create_operations, on_event_loop
 from webhook.reviewer import Answer
-from webhook.server import Application, State, running
-from webhook.worker import Drain, Service, run
+from webhook.server.application import Application, State, running
+from webhook.server.deadlines import Timeouts
+from webhook.server.limits import Limits
+from webhook.server.operations import create_operations, on_event_loop
+from webhook.server.process import Drain, Service, run
 
 DECISIONS = {
     200: Decision("injected", "injected", warnings=("mind the gap",)),

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from webhook.decision import Decision
+from webhook.core.decision import Decision
 from webhook.logs import Log
 from webhook.metrics import Metrics
 from webhook.reviewer import Answer
-from webhook.server import Application, State, running
+from webhook.server.application import Application, State, running
 
 HEADERS = [(b"content-type", b"application/json")]
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from gunicorn_h1c import H1CProtocol
 
-from webhook.exchange import Exchange
-from webhook.server import CLOSE
+from webhook.server.application import CLOSE
+from webhook.server.exchange import Exchange
 
 LENGTH = (b"content-length", b"2")
 

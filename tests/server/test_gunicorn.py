@@ -13,13 +13,13 @@ import pytest
 from gunicorn.asgi.lifespan import LifespanManager
 from gunicorn.workers.gasgi import ASGIWorker
 
-from webhook.connection import Connection, Terms
-from webhook.ledger import Ledger
-from webhook.limits import Limits
-from webhook.listener import Listener
 from webhook.metrics import Metrics
-from webhook.server import State
-from webhook.worker import Drain, Worker, _Gunicorn
+from webhook.server.application import State
+from webhook.server.connection import Connection, Terms
+from webhook.server.limits import Limits
+from webhook.server.listener import Listener
+from webhook.server.open_connections import Ledger
+from webhook.server.process import Drain, Worker, _Gunicorn
 
 
 @pytest.mark.parametrize(

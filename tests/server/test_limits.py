@@ -13,7 +13,7 @@ import pytest
 
 from tests.server.client import Client, post
 from tests.server.conftest import Server
-from webhook.limits import Limits
+from webhook.server.limits import Limits
 
 Serve = Callable[..., Server]
 

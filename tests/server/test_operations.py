@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from tests.server.client import post
 from tests.server.conftest import Server
 from webhook.metrics import Metrics
-from webhook.operations import Check, create_operations, on_event_loop
-from webhook.server import State
+from webhook.server.application import State
+from webhook.server.operations import Check, create_operations, on_event_loop
 
 Serve = Callable[..., Server]
 

@@ -1,4 +1,4 @@
-"""Every line of the table in webhook.server, asked of a real process over TLS, and nothing but HTTP as HTTP is."""
+"""Every line of the table in webhook.server.application, asked of a real process over TLS."""
 
 import contextlib
 import socket
@@ -7,7 +7,7 @@ import pytest
 
 from tests.server.client import post
 from tests.server.conftest import Server
-from webhook.server import MAX_BODY
+from webhook.server.application import MAX_BODY
 
 
 def test_a_decision_is_answered_with_200(server: Server) -> None:

@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from webhook import names
-from webhook.accounts import account_from
-from webhook.checks.words import line, sentence
+from webhook.accounts.source import account_from
+from webhook.checks.text import line, sentence
+from webhook.core import names
+from webhook.core.identity import Account, by_itself
+from webhook.core.policy import Policy
 from webhook.findings import Finding, fail, ok, warn
-from webhook.identity import Account, by_itself
-from webhook.policy import Policy
 
 _PREFIXES: Final = (names.AZURE_PREFIX, names.M365_PREFIX)
 _UNKNOWN: Final = re.compile(r"annotation ((\S+/)\S+) may be meant: (\S+/)?(\S+) is unknown")

@@ -5,18 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from webhook import names
-from webhook.checks.given import Given, environment, token
+from webhook.checks.new_pod import Given, environment, token
 from webhook.checks.registration import Registration
-from webhook.checks.words import line, moment
+from webhook.checks.text import line, moment
 from webhook.checks.workloads import Workload
+from webhook.core import names
+from webhook.core.identity import Account, Identity, read, skipped
+from webhook.core.mutation import KINDS, receiving
+from webhook.core.policy import Policy
+from webhook.core.review import Request, pod_problem
+from webhook.core.selection import passed_over
+from webhook.core.variables import missing
 from webhook.findings import Finding, fail, ok, warn
-from webhook.identity import Account, Identity, read, skipped
-from webhook.mutation import KINDS, receiving
-from webhook.policy import Policy
-from webhook.review import Request, pod_problem
-from webhook.selection import passed_over
-from webhook.variables import missing
 
 _OVER: Final = ("Succeeded", "Failed")
 # What an identity is told by, beside the path of its token.

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from webhook import names
-from webhook.checks import asking, installation, refusals
-from webhook.checks.asking import NotSeen, get, listed
+from webhook.checks import api, installation, refusals
+from webhook.checks.api import NotSeen, get, listed
 from webhook.checks.installation import Installation
 from webhook.checks.registration import Entry, Registration, trust_problem
+from webhook.cluster.kube import Kube
+from webhook.core import names
+from webhook.core.mutation import KINDS
 from webhook.findings import Finding, Status, fail, ok
-from webhook.kube import Kube
-from webhook.mutation import KINDS
 
 _SECONDS: Final = 10.0
 _CREATE_SECONDS: Final = 60.0  # kube-apiserver gives a webhook up to 30 s, and there may be several
@@ -60,7 +60,7 @@ class Prober:
             said = ok("call", f"{what} that is created in namespace {self.namespace} by dry run is injected.")
             ill = installation.some_ill(stands) if stands else None
             return Outcome((said, ill) if ill else (said,), made)
-        refusal = refusals.classify(reply.status, asking.message(reply))
+        refusal = refusals.classify(reply.status, api.message(reply))
         if refusal.kind is refusals.Kind.NOT_INJECTED:
             if has_token(body):
                 return Outcome((_token_by_hand(what),))
@@ -110,7 +110,7 @@ class Prober:
             if isinstance(slices, list):
                 stands = replace(stands, endpoints=installation.ready_endpoints(slices))
         if spec.get("selector"):
-            query = {"labelSelector": asking.equal(spec["selector"])}
+            query = {"labelSelector": api.equal(spec["selector"])}
             found = await listed(self.kube, f"/api/v1/namespaces/{namespace}/pods", query)
             if isinstance(found, list):
                 stands = replace(stands, replicas=tuple(map(installation.replica, found)))

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from webhook import names
 from webhook.checks.installation import Installation
 from webhook.checks.registration import Registration, restore, trust_problem
-from webhook.checks.words import line
+from webhook.checks.text import line
+from webhook.core import names
 from webhook.findings import Finding, fail
 
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from certs.pem import parse_bundle
-from webhook import names
-from webhook.checks.words import line, moment
+from webhook.checks.text import line, moment
+from webhook.core import names
+from webhook.core.policy import CLUSTER, NAMESPACE_LABEL, POD_LABEL, SCOPES
 from webhook.findings import Finding, fail, ok, warn
-from webhook.policy import CLUSTER, NAMESPACE_LABEL, POD_LABEL, SCOPES
 
 # By which the chart says the scope: selectors may be narrowed by its values, or changed by hand.
 SCOPE_ANNOTATION: Final = names.M365_PREFIX + "scope"

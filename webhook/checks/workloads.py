@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook import names
 from webhook.checks.registration import Registration, asked_for, shown
-from webhook.checks.words import line, sentence
-from webhook.decision import Decision, decide, decide_early
+from webhook.checks.text import line, sentence
+from webhook.core import names
+from webhook.core.decision import Decision, decide, decide_early
+from webhook.core.identity import Account
+from webhook.core.policy import NAMESPACE_LABEL, POD_LABEL, Policy
+from webhook.core.review import Request, pod_problem
 from webhook.findings import Finding, fail, ok, warn
-from webhook.identity import Account
-from webhook.policy import NAMESPACE_LABEL, POD_LABEL, Policy
-from webhook.review import Request, pod_problem
 
 _TEMPLATE: Final = ("spec", "template")
 _SETTINGS: Final = names.POD_ANNOTATIONS | names.ACCOUNT_ANNOTATIONS

@@ -14,21 +14,21 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
-from certs import advice
 from certs.authority import renewal_time, verify
 from certs.errors import CertificateError, NotFound, UntrustedLeaf
+from certs.managed import advice
+from certs.managed.by_hand import NothingToRotate, PerhapsRotated, rotate_authority, rotate_leafs
+from certs.managed.ca_bundle import Published, published
+from certs.managed.next_step import View, phase
+from certs.managed.secret import State, Stored, read
+from certs.managed.settings import Settings as CertsSettings
 from certs.names import BACKDATED
 from certs.pem import fingerprint
-from certs.rotate import NothingToRotate, PerhapsRotated, rotate_authority, rotate_leafs
-from certs.rotation import View, phase
-from certs.settings import Settings as CertsSettings
-from certs.store import State, Stored, read
-from certs.trust import Published, published
+from webhook.cluster.certificate_objects import KubeConfiguration, KubeSecret
+from webhook.cluster.kube import Kube
 from webhook.commands import clusters
 from webhook.commands.printed import put
-from webhook.kube import Kube
 from webhook.settings import SettingsError, add_flags
-from webhook.stores import KubeConfiguration, KubeSecret
 
 _FLAGS = ("own_namespace", "secret", "service", "configuration", "ca_lifetime", "leaf_lifetime")
 _DIAL_SECONDS = 5.0
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """What there is, and what a person has to mend. phase: see certs.rotation."""
+    """What there is, and what a person has to mend. phase: see certs.managed.next_step."""
 
     phase: str
     rows: tuple[Row, ...]

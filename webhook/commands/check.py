@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from webhook.checks.walk import Subject, Walk
+from webhook.checks.order import Subject, Walk
 from webhook.checks.workloads import Kind, kind_and_name
+from webhook.cluster.kube import Kube
 from webhook.commands import clusters, reports
 from webhook.commands.printed import put
 from webhook.findings import Finding, Status, broken
-from webhook.kube import Kube
 from webhook.settings import SettingsError, add_flags
 
 

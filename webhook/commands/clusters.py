@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from webhook.kube import kubeconfig_path
+from webhook.cluster.kubeconfig import kubeconfig_path
 from webhook.settings import Settings, SettingsError, read_settings
 
 NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

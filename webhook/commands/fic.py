@@ -14,14 +14,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from webhook.accounts import account_from
+from webhook.accounts.source import account_from
+from webhook.cluster.kube import Kube, Unavailable
 from webhook.commands import clusters
 from webhook.commands.printed import put
-from webhook.federation import FORMATS, NoCredential, credential
+from webhook.core.identity import Account, is_guid
+from webhook.entra.federated_credential import FORMATS, NoCredential, credential
+from webhook.entra.issuers import DISCOVERY, NoDocument, address, no_document, read_discovery, unreadable
 from webhook.findings import Finding, Status
-from webhook.identity import Account, is_guid
-from webhook.issuers import DISCOVERY, NoDocument, address, no_document, read_discovery, unreadable
-from webhook.kube import Kube, Unavailable
 from webhook.settings import Settings, SettingsError, add_flags
 
 _SECONDS: Final = 10.0

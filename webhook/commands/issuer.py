@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from webhook import issuers
+from webhook.cluster.kube import Kube, Unavailable
 from webhook.commands import clusters, reports
 from webhook.commands.printed import put
+from webhook.entra import issuers
+from webhook.entra.issuers import DISCOVERY, KEYS, NoDocument
+from webhook.entra.published import addresses, fetch
 from webhook.findings import Finding, Status, broken, fail
-from webhook.issuers import DISCOVERY, KEYS, NoDocument
-from webhook.kube import Kube, Unavailable
-from webhook.published import addresses, fetch
 from webhook.settings import SettingsError
 
 _SECONDS: Final = 10.0

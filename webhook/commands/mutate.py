@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from webhook.commands.printed import put
-from webhook.mutation import UnsoundPatch
+from webhook.core.mutation import UnsoundPatch
+from webhook.core.policy import Policy
+from webhook.documents.files import STANDARD_INPUT, Reading, read
 from webhook.offline.diffs import coloured
-from webhook.offline.manifests import STANDARD_INPUT, Reading, read
 from webhook.offline.outputs import FORMATS
 from webhook.offline.workloads import Result, decide_all
-from webhook.policy import Policy
 from webhook.settings import SettingsError, add_flags, read_settings
 
 _COLOURS: Final = ("auto", "always", "never")

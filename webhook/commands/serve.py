@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from webhook import __version__
 from webhook.logs import configure
+from webhook.server.process import Service
+from webhook.server.process import run as run_worker
 from webhook.settings import add_flags, read_settings, unknown_variables
-from webhook.worker import Service
-from webhook.worker import run as run_worker
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
     def make_service() -> Service:
         # Imported in the worker alone: its parent only watches it, and would hold 30 MB more for nothing.
-        from webhook.service import service
+        from webhook.assembly import service
 
         return service(settings, log)
 

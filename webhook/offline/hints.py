@@ -13,10 +13,10 @@ None of them changes what is decided.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from webhook.decision import Decision
-from webhook.identity import Account, by_itself
-from webhook.names import USE_LABEL
-from webhook.offline.manifests import Manifest
+from webhook.core.decision import Decision
+from webhook.core.identity import Account, by_itself
+from webhook.core.names import USE_LABEL
+from webhook.documents.files import Manifest
 
 
 def hints(

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import jsonpatch
 
-from webhook.mutation import Operation, UnsoundPatch, apply
-from webhook.offline import blocks
+from webhook.core.mutation import Operation, UnsoundPatch, apply
+from webhook.documents import blocks
+from webhook.documents.files import Source, items
 from webhook.offline.diffs import Edit, edited, unified
-from webhook.offline.manifests import Source, items
 from webhook.offline.splice import NoPlace, splice
 from webhook.offline.workloads import Result, moved
 

@@ -17,9 +17,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from webhook.offline.blocks import block, entry, inline, scalar
+from webhook.documents.blocks import block, entry, inline, scalar
+from webhook.documents.nodes import Alias, Document, Items, Mapping, Node, NoYAML, Scalar, parse
 from webhook.offline.diffs import Edit, edited
-from webhook.offline.nodes import Alias, Document, Items, Mapping, Node, NoYAML, Scalar, parse
 
 _DASH: Final = re.compile(r"^( *)-(?=\s)", re.MULTILINE)
 _COMMENT: Final = re.compile(r"(?: *\r?\n)*( *)#[^\n]*\n")

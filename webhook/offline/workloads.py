@@ -17,16 +17,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from webhook import names
-from webhook.accounts import account_from
-from webhook.decision import Decision, decide, decide_early
-from webhook.identity import Account
-from webhook.mutation import Operation
+from webhook.accounts.source import account_from
+from webhook.core import names
+from webhook.core.decision import Decision, decide, decide_early
+from webhook.core.identity import Account
+from webhook.core.mutation import Operation
+from webhook.core.policy import POD_LABEL, Policy
+from webhook.core.review import Request, pod_problem
+from webhook.core.selection import passed_over
+from webhook.documents.files import Manifest
 from webhook.offline.hints import hints
-from webhook.offline.manifests import Manifest
-from webhook.policy import POD_LABEL, Policy
-from webhook.review import Request, pod_problem
-from webhook.selection import passed_over
 
 _TEMPLATE: Final = ("spec", "template")
 _PLACES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {

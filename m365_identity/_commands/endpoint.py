@@ -1,0 +1,186 @@
+"""The HTTP server of `serve`: on 127.0.0.1 only, one request a connection, a thread for each.
+
+A request has to be there within 10 s and in 16 KiB, else its connection is closed; 64 are served at a time, and more
+wait to be let in.
+"""
+
+import io
+import json
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import Any, Final
+
+from azure.core.credentials import AccessToken
+
+from m365_identity._commands.managed_identity import RefusedError, granted, refusal, wanted
+from m365_identity._failures import plain
+from m365_identity._text import visible
+from m365_identity.errors import M365IdentityError
+
+__all__ = ["ADDRESS", "HEALTH", "Endpoint"]
+
+ADDRESS: Final = "127.0.0.1"
+HEALTH: Final = "/healthz"
+
+_MOST_BYTES: Final = 16 * 1024
+_SECONDS: Final = 10.0
+_MOST_CONNECTIONS: Final = 64
+
+
+class Endpoint(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    """Gives tokens under `path`, to those who know `header`, and 200 under HEALTH to anyone.
+
+    get_token: the token for a scope; may raise M365IdentityError. log: gets a line for each request but those for
+    health, never with a token in it. Raises OSError where the port cannot be had.
+    """
+
+    allow_reuse_address = True
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        *,
+        port: int,
+        path: str,
+        header: str,
+        client_id: str,
+        get_token: Callable[[str], AccessToken],
+        log: Callable[[str], object],
+    ) -> None:
+        self.path = path.rstrip("/")
+        self.header = header
+        self.client_id = client_id
+        self.get_token = get_token
+        self.log = log
+        self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        super().__init__((ADDRESS, port), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Waits for a place among those served."""
+        self._free.acquire()
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no further thread can be had
+            self._free.release()
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serves, and makes place."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is none of the server's business; what else goes wrong is answered in `_Handler`."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Endpoint
+    protocol_version = "HTTP/1.1"
+    server_version = "m365-identity"
+    sys_version = ""
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = io.BufferedReader(_Input(self.connection))
+
+    def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        if path == HEALTH:
+            self._send(HTTPStatus.OK, {"status": "ok"})
+        elif path.rstrip("/") == self.server.path:
+            self._give_token(query)
+        else:
+            self._refuse(RefusedError(HTTPStatus.NOT_FOUND, f"tokens are at {self.server.path or '/'}"))
+
+    def _give_token(self, query: str) -> None:
+        began, resource, reason = time.monotonic(), "-", ""
+        answer: Mapping[str, object] | RefusedError
+        try:
+            asked = wanted(query, self.headers, header=self.server.header, client_id=self.server.client_id)
+            resource = plain(asked.resource)
+            token = self.server.get_token(asked.scope)
+            answer = granted(asked, token=token.token, expires_on=token.expires_on, client_id=self.server.client_id)
+        except RefusedError as error:
+            answer, reason = error, str(error)
+        except M365IdentityError as error:
+            answer, reason = refusal(error), error.summary
+            if error.advice:
+                reason += f"; fix: {error.advice.fix}"
+        except Exception as error:  # noqa: BLE001  # the client is to have an answer, and the text may hold anything
+            reason = f"{type(error).__name__} in the endpoint"
+            answer = RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, reason)
+        status = answer.status if isinstance(answer, RefusedError) else HTTPStatus.OK
+        said = f": {visible(reason)}" if reason else ""
+        self.server.log(f"{status:d} {resource} {(time.monotonic() - began) * 1000:.0f} ms{said}")
+        if isinstance(answer, RefusedError):
+            self._refuse(answer)
+        else:
+            self._send(status, answer)
+
+    def _refuse(self, error: RefusedError) -> None:
+        self._send(error.status, error.document, error.headers)
+
+    def _send(self, status: int, document: Mapping[str, object], headers: Mapping[str, str] | None = None) -> None:
+        body = json.dumps(document).encode()
+        self.close_connection = True
+        self.send_response(status)
+        for name, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-store",
+            "Connection": "close",
+            **(headers or {}),
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """As the protocol has errors, for requests that are none of HTTP's, too long, or not GET."""
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            refused = RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "only GET", {"Allow": "GET"})
+        else:
+            status = HTTPStatus(code)
+            refused = RefusedError(status, status.phrase)
+        self._refuse(refused)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # its name in the base class
+        """Requests are logged above."""
+
+
+class _Input(io.RawIOBase):
+    """What a client sends, up to a size and until a time. What ends before the request does is an OSError.
+
+    For http.server the end of input would be the end of headers, and those that are missing may be the ones for which a
+    request is refused.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._left = _MOST_BYTES
+        self._deadline = time.monotonic() + _SECONDS
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        seconds = self._deadline - time.monotonic()
+        if seconds <= 0:
+            raise TimeoutError
+        self._connection.settimeout(seconds)
+        count = self._connection.recv_into(memoryview(buffer)[: self._left]) if self._left else 0
+        self._connection.settimeout(_SECONDS)
+        if not count:
+            raise ConnectionAbortedError
+        self._left -= count
+        return count

@@ -1,0 +1,88 @@
+"""The flags that several commands have: who signs in and where, and how long it is tried."""
+
+import argparse
+import math
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from m365_identity._network import trusted_authorities
+from m365_identity.clouds import CLOUDS
+from m365_identity.errors import SettingsError
+from m365_identity.settings import Settings, settings
+
+__all__ = ["add_patience", "add_settings", "settings_from"]
+
+_LONGEST: Final = 24 * 3600.0  # seconds
+
+_FLAGS: Final = {
+    "tenant_id": ("ID", "the tenant, its GUID or domain (M365_TENANT_ID, AZURE_TENANT_ID)"),
+    "client_id": ("GUID", "the application (M365_CLIENT_ID, AZURE_CLIENT_ID)"),
+    "token_file": (
+        "PATH",
+        "the ServiceAccount's token, read at every exchange (M365_OIDC_TOKEN_FILE_PATH, AZURE_FEDERATED_TOKEN_FILE)",
+    ),
+    "cloud": ("NAME", f"one of {', '.join(CLOUDS)} (M365_CLOUD, AZURE_CLOUD; else that of the login host, or public)"),
+    "authority": ("URL", "the login host (AZURE_AUTHORITY_HOST; else the cloud's own)"),
+    "graph": ("URL", "where Microsoft Graph is called (M365_GRAPH_HOST; else the cloud's own)"),
+}
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """The flags that say who signs in, with what, and where."""
+    group = parser.add_argument_group(
+        "who signs in, and where", "Each from the flag, else from the first variable that is set."
+    )
+    for name, (metavar, description) in _FLAGS.items():
+        group.add_argument(_flag(name), metavar=metavar, help=description)
+
+
+def settings_from(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in force. Raises SettingsError with every problem, those of the trusted certificates too."""
+    given = {name: getattr(flags, name) for name in _FLAGS}
+    problems: list[str] = [
+        f"{_flag(name)} is empty" for name, value in given.items() if value is not None and not value.strip()
+    ]
+    found: Settings | None = None
+    for check in (lambda: settings(**given, environ=environ), lambda: trusted_authorities.authorities(environ)):
+        try:
+            answer = check()
+        except SettingsError as error:
+            problems += [_named(problem) for problem in error.problems]
+        else:
+            found = answer if isinstance(answer, Settings) else found
+    if problems or found is None:
+        raise SettingsError(problems)
+    return found
+
+
+def add_patience(parser: argparse.ArgumentParser, *, default: float) -> None:
+    """`--patience`: how long what can heal is tried again."""
+    parser.add_argument(
+        "--patience",
+        type=_seconds,
+        default=default,
+        metavar="SECONDS",
+        help="how long to try again what can heal: a federated credential that is new, throttling, 5xx, the network; "
+        "0 for one attempt (%(default)g)",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= _LONGEST:
+        raise argparse.ArgumentTypeError(f'"{text}" is no number of seconds from 0 to {_LONGEST:g}')
+    return value
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _named(problem: str) -> str:
+    """A problem of an argument, said of the flag that it came from."""
+    name, _, rest = problem.partition(" ")
+    return f"{_flag(name)} {rest}" if name in _FLAGS else problem

@@ -1,0 +1,54 @@
+"""What a command puts out: all of it, or an error.
+
+Whatever is in a text, which may come from a token or a server, it writes nothing but lines to a terminal; a character
+that the stream's encoding does not have is written as an escape.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from m365_identity._text import visible
+
+__all__ = ["OutputError", "put", "tell"]
+
+
+class OutputError(Exception):
+    """Standard output took no more. Its text is empty where the reader has gone, as `head` does."""
+
+
+def put(text: str, *, before: str = "") -> None:
+    """Writes `text` and a line's end to standard output, after `before` as it is. Raises OutputError."""
+    if sys.stdout is None:
+        raise OutputError("standard output is closed")
+    try:
+        sys.stdout.write(f"{before}{_writable(text, sys.stdout)}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        _abandon(sys.stdout)
+        reason = "" if isinstance(error, BrokenPipeError) else f"standard output: {error.strerror}"
+        raise OutputError(reason) from None
+
+
+def tell(command: str, text: str) -> None:
+    """Writes a message of `command` to standard error, if there is somebody to read it."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(f"m365-identity {command}: {_writable(text, sys.stderr)}\n")
+        sys.stderr.flush()
+    except OSError:
+        _abandon(sys.stderr)
+
+
+def _writable(text: str, stream: TextIO) -> str:
+    encoding = stream.encoding or "utf-8"  # a StringIO has none
+    lines = "\n".join(visible(line) for line in text.split("\n"))
+    return lines.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _abandon(stream: TextIO) -> None:
+    """Sends to nowhere what is left for `stream`: Python would try again at its end, and complain."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())

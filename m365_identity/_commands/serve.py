@@ -1,0 +1,155 @@
+"""`m365-identity serve`: tokens for programs in the same pod that know managed identities and nothing of this one."""
+
+import argparse
+import http.client
+import re
+import resource
+from collections.abc import Mapping
+from types import FrameType
+from typing import Final, NamedTuple, NoReturn
+from urllib.parse import urlsplit
+
+from m365_identity._commands.endpoint import ADDRESS, HEALTH, Endpoint
+from m365_identity._commands.options import add_patience, add_settings, settings_from
+from m365_identity._commands.output import put, tell
+from m365_identity._commands.signals import interruptible
+from m365_identity.credential import WorkloadIdentityCredential
+from m365_identity.errors import SettingsError
+from m365_identity.retry import Retry
+from m365_identity.settings import Settings
+
+__all__ = ["add_arguments", "run"]
+
+_PATIENCE: Final = 10.0  # seconds; clients try again themselves, azure-identity four times
+_CHECK_SECONDS: Final = 5.0
+_HEADER: Final = re.compile(r"[!-~]{8,256}")
+_PATH: Final = re.compile(r"[A-Za-z0-9/._~-]*")
+
+
+class _Address(NamedTuple):
+    port: int
+    path: str
+
+    @property
+    def url(self) -> str:
+        return f"http://{ADDRESS}:{self.port}{self.path}"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this command."""
+    parser.description = (
+        "Speaks App Service's managed identity protocol (api-version 2019-08-01) on 127.0.0.1, for the Azure SDKs and\n"
+        "MSAL in the pod, until SIGTERM. Both sides have the same two variables:\n\n"
+        "  IDENTITY_ENDPOINT   where: http://127.0.0.1:PORT/PATH\n"
+        "  IDENTITY_HEADER     the secret that clients send: 8 to 256 visible ASCII characters\n\n"
+        f"{HEALTH} on the same port answers 200 without the secret. The kubelet cannot ask it, since it is not in the\n"
+        "pod's network: let the probe run `m365-identity serve --check`.\n\n"
+        "Standard error has a line for each request for a token, without the token.\n\n"
+        "Exit codes: 0 ended by SIGTERM, SIGINT or SIGHUP, or --check found it healthy; 1 the port cannot be had, or\n"
+        "--check found nothing healthy; 2 wrong usage or settings."
+    )
+    parser.add_argument("--endpoint", metavar="URL", help="in place of IDENTITY_ENDPOINT; port 0: any free one")
+    parser.add_argument("--check", action="store_true", help="ask the one that serves here whether it is healthy")
+    add_settings(parser)
+    add_patience(parser, default=_PATIENCE)
+
+
+def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Serves until it is told to stop."""
+    problems: list[str] = []
+    address = _address(flags, environ, problems)
+    if flags.check:
+        if problems:
+            raise SettingsError(problems)
+        return _check(address)
+    header = environ.get("IDENTITY_HEADER", "")
+    if not _HEADER.fullmatch(header):
+        # Its value is a secret, so it is not shown.
+        what = "holds something else" if header else "is not set"
+        problems.append(f"IDENTITY_HEADER {what}: expected 8 to 256 visible ASCII characters, the secret of clients")
+    settings: Settings | None = None
+    try:
+        settings = settings_from(flags, environ)
+    except SettingsError as error:
+        problems += error.problems
+    if problems or settings is None:
+        raise SettingsError(problems)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the tokens
+    with WorkloadIdentityCredential(
+        settings=settings, retry=Retry(bound=flags.patience), environ=environ
+    ) as credential:
+        try:
+            endpoint = Endpoint(
+                port=address.port,
+                path=address.path,
+                header=header,
+                client_id=settings.client_id,
+                get_token=credential.get_token,
+                log=lambda line: tell("serve", line),
+            )
+        except OSError as error:
+            tell("serve", f"cannot listen on {address.url}: {error.strerror}")
+            return 1
+        return _serve(endpoint, settings)
+
+
+class _Stopped(BaseException):
+    """A signal said so."""
+
+
+def _serve(endpoint: Endpoint, settings: Settings) -> int:
+    """Until a signal: requests that are under way end with the process."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise _Stopped
+
+    where = _Address(endpoint.server_address[1], endpoint.path).url
+
+    def serve() -> None:
+        # Told here, where a signal is handled already.
+        tell("serve", f"tokens of application {settings.client_id}, tenant {settings.tenant_id}, at {where}")
+        endpoint.serve_forever()
+
+    try:
+        interruptible(serve, handler=stop)
+    except _Stopped:
+        return 0
+    tell("serve", "the server has stopped by itself")
+    return 1
+
+
+def _check(address: _Address) -> int:
+    connection = http.client.HTTPConnection(ADDRESS, address.port, timeout=_CHECK_SECONDS)
+    try:
+        connection.request("GET", HEALTH)
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        tell("serve", f"nothing healthy at {address.url}: {getattr(error, 'strerror', None) or type(error).__name__}")
+        return 1
+    finally:
+        connection.close()
+    if status != http.client.OK:
+        tell("serve", f"nothing healthy at {address.url}: HTTP {status}")
+        return 1
+    put("healthy")
+    return 0
+
+
+def _address(flags: argparse.Namespace, environ: Mapping[str, str], problems: list[str]) -> _Address:
+    """Where to serve; adds to `problems`."""
+    name = "IDENTITY_ENDPOINT" if flags.endpoint is None else "--endpoint"
+    text = (environ.get(name, "") if flags.endpoint is None else flags.endpoint).strip()
+    expected = f"expected http://{ADDRESS}:PORT/PATH"
+    if not text:
+        problems.append(f"{name} is {'not set' if flags.endpoint is None else 'empty'}: {expected}")
+        return _Address(0, "")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    good = parts.scheme == "http" and parts.netloc == f"{ADDRESS}:{port}" and port is not None
+    if not good or parts.query or parts.fragment or not _PATH.fullmatch(parts.path) or parts.path == HEALTH:
+        problems.append(f"{name} is {text!a}, {expected}")
+        return _Address(0, "")
+    return _Address(port or 0, parts.path)

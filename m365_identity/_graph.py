@@ -1,0 +1,159 @@
+"""One small call to Microsoft Graph for the commands: does the token do what it was got for?"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from azure.core.credentials import SupportsTokenInfo, TokenCredential
+from azure.core.exceptions import AzureError, ClientAuthenticationError
+
+from m365_identity import _failures
+from m365_identity._exchange import OnRetry
+from m365_identity._failures import Failure, Kind
+from m365_identity._network import trusted_authorities
+from m365_identity.errors import Advice, GraphError, M365IdentityError, NoAnswerError, UnreachableError
+from m365_identity.retry import Clock, Retry, Series, may_heal
+from m365_identity.settings import Settings
+
+__all__ = ["ORGANIZATION", "get"]
+
+ORGANIZATION: Final = "/v1.0/organization"
+"""Who the tenant is; needs a role such as Organization.Read.All."""
+
+
+def get(
+    path: str,
+    *,
+    credential: TokenCredential | SupportsTokenInfo,
+    settings: Settings,
+    retry: Retry = Retry(),  # noqa: B008  # frozen
+    on_retry: OnRetry | None = None,
+    environ: Mapping[str, str] = os.environ,
+    clock: Clock = Clock(),  # noqa: B008  # frozen
+) -> dict[str, Any]:
+    """Graph's answer to `GET path`, such as "/v1.0/organization".
+
+    Throttling, 5xx and the network are tried again for as long as `retry` says. Raises GraphError, UnreachableError or
+    NoAnswerError, and what the credential raises.
+    """
+    from azure.core import PipelineClient
+    from azure.core.pipeline.policies import BearerTokenCredentialPolicy, UserAgentPolicy
+    from azure.core.rest import HttpRequest
+
+    from m365_identity._network.requests_transport import transport
+
+    policies = [UserAgentPolicy("m365-identity"), BearerTokenCredentialPolicy(credential, settings.scope)]
+    series = Series(retry, clock)
+    wires = transport(verify=trusted_authorities.authorities(environ))
+    with PipelineClient[Any, Any](settings.graph, policies=policies, transport=wires) as client:
+        while True:
+            silence = series.silence()
+            outcome: dict[str, Any] | tuple[Failure, GraphError | None]
+            try:
+                answer = client.send_request(
+                    HttpRequest("GET", f"{settings.graph}{path}", headers={"Accept": "application/json"}),
+                    connection_timeout=silence,
+                    read_timeout=silence,
+                )
+            except ClientAuthenticationError:
+                raise  # the credential's own, which has tried again itself
+            except AzureError as error:
+                outcome = _failures.of_exception(error), None
+            else:
+                outcome = _judged(answer, path, settings, clock.wall())
+            if isinstance(outcome, dict):
+                return outcome
+            failure, graph_error = outcome
+            problem = graph_error or _network_error(failure, settings, series)
+            pause = series.pause(failure)
+            if pause is None:
+                raise problem
+            if on_retry:
+                on_retry(problem, pause)
+            clock.sleep(pause)
+
+
+def _judged(answer: Any, path: str, settings: Settings, now: float) -> dict[str, Any] | tuple[Failure, GraphError]:
+    try:
+        document = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        document = None
+    if answer.status_code == 200 and isinstance(document, dict):
+        return document
+    said = document.get("error") if isinstance(document, dict) else None
+    said = said if isinstance(said, dict) else {}
+    code, message = _failures.plain(said.get("code") or "")[:80], _failures.plain(said.get("message") or "")
+    status = answer.status_code
+    words = code or ("a body that is no JSON object" if status == 200 else "no error of Graph's")
+    failure = Failure(
+        kind=Kind.REFUSED if code else Kind.STRANGE,
+        description=words,
+        http_status=status,
+        error=code,
+        retry_after=_failures.retry_after(answer.headers, now),
+    )
+    error = GraphError(
+        f"Graph answered GET {path} with HTTP {status} ({words})",
+        details=f"\nGraph: {message}" if message else "",
+        http_status=status,
+        code=code,
+        request_id=_failures.plain(answer.headers.get("request-id", ""))[:80],
+        advice=_advice(status, code, settings),
+        may_heal=may_heal(failure),
+    )
+    return failure, error
+
+
+def _advice(status: int, code: str, settings: Settings) -> Advice:
+    if status == 403 and code:
+        return Advice(
+            meaning=f"the token is good, and application {settings.client_id} lacks the permission for this call",
+            causes=(
+                "no administrator has consented to the application permission (delegated permissions do not count)",
+                "the consent is newer than the token: only the next one has it",
+            ),
+            fix="add the application permission, and consent to it: "
+            f"az ad app permission admin-consent --id {settings.client_id}",
+        )
+    if status == 401 and code:
+        return Advice(
+            meaning="Graph does not take the token",
+            causes=(f"it is for another cloud's Graph than {settings.graph}", "the application was disabled just now"),
+            fix=f"ask for {settings.scope}, and see m365.workload.identity/cloud",
+        )
+    if status == 429 or status >= 500:
+        return Advice(
+            meaning="Graph is busy or has a passing problem",
+            causes=("too many calls of this application or tenant", "none on this side"),
+            fix="try again later; see https://status.cloud.microsoft",
+        )
+    return Advice(
+        meaning=f"what answered at {settings.graph} is not Graph, or was asked for something that it does not have",
+        causes=("a proxy, firewall or captive portal answers in its place", "M365_GRAPH_HOST names another server"),
+        fix=f"let {settings.graph} pass unchanged",
+    )
+
+
+def _network_error(failure: Failure, settings: Settings, series: Series) -> M365IdentityError:
+    advice = Advice(
+        meaning="Graph cannot be reached from here; Terraform's provider may take that for resources that are gone, "
+        "and drop them from its state",
+        causes=(
+            "a NetworkPolicy, firewall or proxy lets the login host pass and not Graph",
+            "a proxy decrypts TLS, and its certificate authority is not known here"
+            if failure.kind is Kind.UNTRUSTED
+            else "Graph had a passing problem",
+        ),
+        fix=f"let {settings.graph} pass as well; from the pod's network: curl -v {settings.graph}",
+    )
+    kind = NoAnswerError if failure.kind is Kind.NO_ANSWER else UnreachableError
+    return kind(
+        f"no answer from {settings.graph} ({failure})",
+        host=settings.graph,
+        advice=advice,
+        attempts=series.attempts,
+        may_heal=may_heal(failure),
+    )

@@ -1,0 +1,1 @@
+"""Connections, the two HTTP transports, and the trusted authorities."""

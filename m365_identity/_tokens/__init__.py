@@ -1,0 +1,1 @@
+"""Token files, and what a token says."""

@@ -1,0 +1,1 @@
+"""Helm, and the plain manifests that it renders from the chart."""

@@ -1,0 +1,100 @@
+"""Helm, from its Go module, and what it makes of the chart.
+
+python -m testbed.chart.helm    prints the path of the binary, built first when the cache lacks it
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from testbed.cluster import build
+from testbed.cluster.build import BuildError, Module, Report, to_stderr
+
+__all__ = ["CHART", "NAME", "NAMESPACE", "Refused", "binary", "helm", "place", "render", "template"]
+
+CHART = Path(__file__).parents[2] / "manifests" / "chart"
+MODULE = Module(build.MODULES / "helm", "helm.sh/helm/v4")
+NAME = "m365-workload-identity"
+NAMESPACE = "m365-workload-identity-system"
+SECONDS = 100
+
+Documents = list[dict[str, Any]]
+
+
+class Refused(Exception):
+    """Helm ended with an error: what it said."""
+
+
+def place() -> Path:
+    """Where the cache keeps Helm, built or not."""
+    folder = f"helm-{MODULE.version}-{MODULE.key}-{sys.platform}-{os.uname().machine}"
+    return build.cache_root() / folder / "helm"
+
+
+def binary(*, report: Report = to_stderr) -> Path:
+    """The path of Helm, built first when the cache lacks it. Raises BuildError."""
+    where = place()
+    if where.exists():
+        return where
+    where.parent.mkdir(parents=True, exist_ok=True)
+    with build.one_at_a_time(build.cache_root() / "build.lock", report=report):
+        if not where.exists():  # another process may have built it while this one waited
+            build.build("helm", MODULE, where, report=report)
+    return where
+
+
+def helm(*arguments: str, values: Mapping[str, Any] | None = None, kubeconfig: Path | None = None) -> str:
+    """What Helm prints, knowing nothing of the user's own set-up. `values` are sent to `--values -`. Raises Refused."""
+    with tempfile.TemporaryDirectory() as home:
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home}
+        command = [str(binary()), *arguments]
+        if values is not None:
+            command += ["--values", "-"]
+        if kubeconfig:
+            command += ["--kubeconfig", str(kubeconfig)]
+        done = subprocess.run(
+            command,
+            input=json.dumps(values or {}),
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    if done.returncode:
+        raise Refused(done.stderr.strip() or done.stdout.strip())
+    return done.stdout
+
+
+def render(
+    values: Mapping[str, Any] | None = None,
+    *,
+    name: str = NAME,
+    namespace: str = NAMESPACE,
+    kubernetes: str = "1.37.0",
+    more: Sequence[str] = (),
+) -> str:
+    """The manifests as Helm prints them. Raises Refused."""
+    where = ("--namespace", namespace, "--kube-version", kubernetes)
+    return helm("template", name, str(CHART), *where, *more, values=values or {})
+
+
+def template(values: Mapping[str, Any] | None = None, **options: Any) -> Documents:
+    """The objects that the chart makes of `values`; `options` are those of `render`. Raises Refused."""
+    return [document for document in yaml.safe_load_all(render(values, **options)) if document]
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(f"{binary()}\n")
+    except BuildError as error:
+        sys.exit(str(error))

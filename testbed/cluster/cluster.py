@@ -1,0 +1,130 @@
+"""What tests may do with any Kubernetes cluster, whoever started it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from testbed.cluster import kubeconfig
+from testbed.cluster.api import Api
+from testbed.cluster.kubeconfig import Access
+from testbed.cluster.processes import ClusterError, wait_until
+
+__all__ = ["Cluster"]
+
+KUBECTL_SECONDS = 120
+ACCOUNT_SECONDS = 90.0
+
+
+class Cluster:
+    """A running cluster as its administrator sees it.
+
+    `kubeconfig` is the administrator's; `directory` is for files of the tests; `name` stands in test ids ("1.37").
+    Without controllers nobody makes a namespace's `default` ServiceAccount, so `create_namespace` does.
+    """
+
+    def __init__(
+        self, name: str, *, kubeconfig: Path, kubectl: Path, directory: Path, has_controllers: bool = True
+    ) -> None:
+        self.name = name
+        self.kubeconfig = kubeconfig
+        self.directory = directory
+        self.has_controllers = has_controllers
+        self._kubectl = kubectl
+        self._clients: list[Api] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the clients that were given out; the cluster stays."""
+        for client in self._clients:
+            client.close()
+
+    @cached_property
+    def api(self) -> Api:
+        """The administrator's REST client."""
+        return self.client(self.kubeconfig)
+
+    def client(self, kubeconfig: Path, *, timeout: float = 30.0) -> Api:
+        """A REST client for the user of `kubeconfig`, closed with the cluster."""
+        client = Api.from_kubeconfig(kubeconfig, timeout=timeout)
+        self._clients.append(client)
+        return client
+
+    def kubectl(
+        self,
+        *arguments: str,
+        input: str | None = None,  # noqa: A002 - subprocess calls it so
+        check: bool = True,
+        kubeconfig: Path | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs kubectl as the administrator, or the user of `kubeconfig`. Raises ClusterError if `check`."""
+        command = [str(self._kubectl), "--kubeconfig", str(kubeconfig or self.kubeconfig), *arguments]
+        done = subprocess.run(
+            command,
+            input="" if input is None else input,
+            env=os.environ | {"KUBECACHEDIR": str(self.directory / "kubectl-cache")},
+            capture_output=True,
+            text=True,
+            timeout=KUBECTL_SECONDS,
+            check=False,
+        )
+        if check and done.returncode:
+            raise ClusterError(f"kubectl {' '.join(arguments)}: exit status {done.returncode}: {done.stderr.strip()}")
+        return done
+
+    def create_namespace(self, name: str | None = None, *, labels: Mapping[str, str] | None = None) -> str:
+        """Creates a namespace with its `default` ServiceAccount, without which no pod is admitted; gives its name."""
+        name = name or f"test-{secrets.token_hex(4)}"
+        metadata = {"name": name, "labels": dict(labels or {})}
+        self.api.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}).expect()
+        self.await_default_account(name)
+        return name
+
+    def await_default_account(self, namespace: str) -> None:
+        """Waits for the ServiceAccount `default`, or creates it where no controller would."""
+        accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+        if not self.has_controllers:
+            self.api.post(
+                accounts, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+            ).expect(201, 409)
+        found = lambda: self.api.get(f"{accounts}/default").status == 200  # noqa: E731
+        wait_until(found, f"ServiceAccount {namespace}/default", seconds=ACCOUNT_SECONDS)
+
+    def delete_namespace(self, name: str) -> None:
+        """Has a namespace deleted, and does not wait for it."""
+        self.api.delete(f"/api/v1/namespaces/{name}").expect(200, 202, 404, 409)
+
+    def token(self, namespace: str, account: str, *, audiences: Sequence[str] = (), seconds: int = 3600) -> str:
+        """A ServiceAccount's token by TokenRequest, for the API server unless `audiences` says otherwise."""
+        spec: dict[str, Any] = {"expirationSeconds": seconds}
+        if audiences:
+            spec["audiences"] = list(audiences)
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        answer = self.api.post(f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token", request).expect()
+        return str(answer.json["status"]["token"])
+
+    def kubeconfig_for_account(self, namespace: str, account: str) -> Path:
+        """A kubeconfig with a ServiceAccount's own token, good for one hour."""
+        admin = kubeconfig.read(self.kubeconfig)
+        text = kubeconfig.render(Access(admin.server, admin.authority, token=self.token(namespace, account)))
+        return self.write_kubeconfig(f"account-{namespace}-{account}", text)
+
+    def write_kubeconfig(self, name: str, text: str) -> Path:
+        """Writes a kubeconfig that only its owner can read."""
+        path = self.directory / f"{name}-{secrets.token_hex(4)}.kubeconfig"
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
+        return path

@@ -1,0 +1,263 @@
+"""A Kubernetes control plane of one's own: etcd, kube-apiserver, kube-controller-manager; ready in seconds.
+
+    with ControlPlane("1.37") as cluster:
+        cluster.kubectl("get", "namespaces")
+        cluster.api.post("/api/v1/namespaces/default/pods", pod, params={"dryRun": "All"})
+
+It has no node: pods are admitted and stay Pending, tokens are issued by TokenRequest. Everything it writes is in one
+temporary directory, and it is gone when the interpreter is, however that ended (processes.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from testbed.cluster import build, kubeconfig
+from testbed.cluster.build import Binaries
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.kubeconfig import Access
+from testbed.cluster.pki import Authority, signing_key
+from testbed.cluster.processes import ClusterError, Process, Workshop, free_ports, wait_until
+
+__all__ = ["AUDIENCE", "ISSUER", "ControlPlane"]
+
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+AUDIENCE = "api://AzureADTokenExchange"
+READY_SECONDS = 120.0
+START_ATTEMPTS = 3
+ADVERTISED = "192.0.2.1"  # kube-apiserver refuses to advertise loopback; nobody is told of this one (RFC 5737)
+CONTROLLER_MANAGER = "system:kube-controller-manager"
+SERVICES = "10.96.0.0/16"
+SERVING_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+
+# Writes of pods with what was asked for and the annotations that webhooks leave; who else did what; no controller.
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived", "ResponseStarted"],
+    "rules": [
+        {
+            "level": "Request",
+            "verbs": ["create", "update", "patch", "delete"],
+            "resources": [{"group": "", "resources": ["pods"]}],
+        },
+        {"level": "None", "users": [CONTROLLER_MANAGER, "system:apiserver"]},
+        {
+            "level": "Metadata",
+            "resources": [
+                {"group": "", "resources": ["serviceaccounts", "secrets", "events"]},
+                {"group": "admissionregistration.k8s.io"},
+            ],
+        },
+        {"level": "None"},
+    ],
+}
+
+
+class ControlPlane(Cluster):
+    """A context manager; `start` and `close` do the same by hand.
+
+    `minor` is one of build.MINORS; `issuer` is the ServiceAccount issuer, an https URL; `apiserver_flags` come after
+    ours, so they win; `binaries` replaces the ones built (envtest's); without a controller-manager among them
+    `has_controllers` is false. `audit_log` has one JSON event a line. Raises BuildError or ClusterError.
+    """
+
+    host = "127.0.0.1"  # by which kube-apiserver is reached
+    addresses: Sequence[str] = (host, "10.96.0.1")  # that its certificate is good for
+
+    def __init__(
+        self,
+        minor: str = build.MINORS[0],
+        *,
+        issuer: str = ISSUER,
+        apiserver_flags: Sequence[str] = (),
+        binaries: Binaries | None = None,
+    ) -> None:
+        self.issuer = issuer
+        self.authority = Authority()
+        self._flags = tuple(apiserver_flags)
+        self._binaries = binaries or build.binaries(minor)
+        self._workshop = Workshop("m365wi-cluster-")
+        self._etcd: Process | None = None
+        self._apiserver: Process | None = None
+        directory = self._workshop.directory
+        self.audit_log = directory / "audit.log"
+        super().__init__(
+            minor,
+            kubeconfig=directory / "admin.kubeconfig",
+            kubectl=self._binaries.kubectl,
+            directory=directory,
+            has_controllers=self._binaries.controller_manager is not None,
+        )
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def start(self) -> Self:
+        """Starts everything and waits until namespace `default` takes pods; on failure nothing is left behind."""
+        try:
+            self._write_keys()
+            for attempt in range(1, START_ATTEMPTS + 1):
+                try:
+                    self._start_on_free_ports()
+                    break
+                except ClusterError as error:
+                    if "address already in use" not in str(error) or attempt == START_ATTEMPTS:
+                        raise
+                    self._kill_all()
+            self.await_default_account("default")
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def close(self) -> None:
+        """Ends every process and removes the directory. Twice is once."""
+        super().close()
+        self._workshop.close()
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """What runs now."""
+        return tuple(self._workshop.running)
+
+    def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
+        """A kubeconfig for any user name, by client certificate; the user may do what the test binds roles for.
+
+        A ServiceAccount's own token is `kubeconfig_for_account`.
+        """
+        access = Access(self.server, self.authority.certificate, pair=self.authority.client(user, groups))
+        return self.write_kubeconfig(user.replace(":", "-").replace("/", "-"), kubeconfig.render(access))
+
+    def audit_events(self) -> list[dict[str, Any]]:
+        """The audit events until now, oldest first."""
+        return [json.loads(line) for line in self.audit_log.read_text(encoding="utf-8").splitlines()]
+
+    def stop_apiserver(self) -> None:
+        """Kills kube-apiserver: connections are refused from now on."""
+        if self._apiserver is not None:
+            self._workshop.kill(self._apiserver)
+            self._apiserver = None
+
+    def start_apiserver(self) -> None:
+        """Starts kube-apiserver again, on the same port and data, and waits until it is ready."""
+        assert self._apiserver is None, "kube-apiserver is running"
+        self._apiserver = self._workshop.start("kube-apiserver", self._apiserver_command())
+        self._await_ready()
+
+    def pause(self) -> None:
+        """Has kube-apiserver hang: connections are accepted by the kernel, and nothing is answered."""
+        assert self._apiserver is not None, "kube-apiserver is stopped"
+        self._apiserver.signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._apiserver.popen.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # each thread has stopped
+
+    def resume(self) -> None:
+        """Lets a paused kube-apiserver go on."""
+        assert self._apiserver is not None, "kube-apiserver is stopped"
+        self._apiserver.signal(signal.SIGCONT)
+
+    def heal(self) -> None:
+        """Undoes whatever fault a test left behind."""
+        if self._apiserver is None:
+            self.start_apiserver()
+        self.resume()
+
+    def _start_on_free_ports(self) -> None:
+        self._etcd_port, self._peer_port, port = free_ports(3)
+        self.server = f"https://{self.host}:{port}"
+        for name, user in (("admin", "admin"), ("controller-manager", CONTROLLER_MANAGER)):
+            pair = self.authority.client(user, ["system:masters"])
+            access = Access(self.server, self.authority.certificate, pair=pair)
+            self._write(f"{name}.kubeconfig", kubeconfig.render(access))
+        self._etcd = self._workshop.start("etcd", self._etcd_command())
+        self._apiserver = self._workshop.start("kube-apiserver", self._apiserver_command())
+        self._await_ready()
+        if command := self._controller_manager_command():
+            self._workshop.start("kube-controller-manager", command)
+
+    def _kill_all(self) -> None:
+        for process in self.processes:
+            self._workshop.kill(process)
+        self._apiserver = None
+        self.__dict__.pop("api", None)  # it knows the old port
+
+    def _await_ready(self) -> None:
+        def ready() -> bool:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                return self.api.get("/readyz").status == 200
+            return False
+
+        assert self._etcd is not None
+        assert self._apiserver is not None
+        wait_until(ready, "kube-apiserver ready", seconds=READY_SECONDS, alive=(self._etcd, self._apiserver))
+
+    def _write_keys(self) -> None:
+        serving = self.authority.server(self.addresses, SERVING_NAMES)
+        self._write("ca.crt", self.authority.certificate)
+        self._write("ca.key", self.authority.key)
+        self._write("apiserver.crt", serving.certificate)
+        self._write("apiserver.key", serving.key)
+        self._write("service-account.key", signing_key())
+        self._write("audit-policy.json", json.dumps(AUDIT_POLICY))
+
+    def _write(self, name: str, content: bytes | str) -> None:
+        (self.directory / name).write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def _etcd_command(self) -> list[str | Path]:
+        client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{self._peer_port}"
+        return [
+            self._binaries.etcd,
+            "--name=test",
+            "--data-dir=etcd",
+            "--unsafe-no-fsync",
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=test={peer}",
+        ]
+
+    def _apiserver_command(self) -> list[str | Path]:
+        return [
+            self._binaries.apiserver,
+            f"--etcd-servers=http://127.0.0.1:{self._etcd_port}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={self.server.rpartition(':')[2]}",
+            f"--advertise-address={ADVERTISED}",
+            "--endpoint-reconciler-type=none",
+            f"--service-cluster-ip-range={SERVICES}",
+            "--tls-cert-file=apiserver.crt",
+            "--tls-private-key-file=apiserver.key",
+            "--client-ca-file=ca.crt",
+            "--authorization-mode=RBAC",
+            "--allow-privileged=true",
+            f"--service-account-issuer={self.issuer}",
+            f"--service-account-jwks-uri={self.issuer}/openid/v1/jwks",
+            "--service-account-key-file=service-account.key",
+            "--service-account-signing-key-file=service-account.key",
+            "--audit-policy-file=audit-policy.json",
+            f"--audit-log-path={self.audit_log}",
+            *self._flags,
+        ]
+
+    def _controller_manager_command(self) -> list[str | Path] | None:
+        if self._binaries.controller_manager is None:
+            return None
+        return [
+            self._binaries.controller_manager,
+            "--kubeconfig=controller-manager.kubeconfig",
+            "--leader-elect=false",
+            "--bind-address=127.0.0.1",
+            "--secure-port=0",
+            "--root-ca-file=ca.crt",
+            "--cluster-signing-cert-file=ca.crt",
+            "--cluster-signing-key-file=ca.key",
+            "--service-account-private-key-file=service-account.key",
+        ]

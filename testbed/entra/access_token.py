@@ -1,0 +1,76 @@
+"""Access tokens: signed by the emulator's own key for an application, and checked by its Graph."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+
+import jwt
+
+from testbed.entra.clock import Clock
+from testbed.entra.directory import Application
+from testbed.entra.issuer import SigningKey
+
+__all__ = ["GRAPH_APP_ID", "AccessTokens", "InvalidToken"]
+
+GRAPH_APP_ID: Final = "00000003-0000-0000-c000-000000000000"
+_STS: Final = {"china": "https://sts.chinacloudapi.cn/"}
+
+
+class InvalidToken(Exception):
+    """An access token that Graph does not take; the text is Graph's message."""
+
+
+class AccessTokens:
+    """Signs and checks. `cloud` decides the issuer, which is that of version 1 tokens: Graph's are of version 1."""
+
+    def __init__(self, clock: Clock, *, cloud: str) -> None:
+        self._clock = clock
+        self._sts = _STS.get(cloud, "https://sts.windows.net/")
+        self.key = SigningKey("entra-1")
+
+    def issue(self, application: Application, *, audience: str, lifetime: int, is_graph: bool, is_cae: bool) -> str:
+        """A token for `audience`, with the application's roles if that is Graph: no `roles` where there are none."""
+        now = int(self._clock())
+        claims: dict[str, Any] = {
+            "aud": audience,
+            "iss": f"{self._sts}{application.tenant_id}/",
+            "iat": now,
+            "nbf": now,
+            "exp": now + lifetime,
+            "app_displayname": application.name,
+            "appid": application.client_id,
+            "appidacr": "2",
+            "idp": f"{self._sts}{application.tenant_id}/",
+            "idtyp": "app",
+            "oid": application.object_id,
+            "sub": application.object_id,
+            "tid": application.tenant_id,
+            "uti": uuid.uuid4().hex[:22],
+            "ver": "1.0",
+        }
+        if is_graph and application.roles:
+            claims["roles"] = list(application.roles)
+        if is_cae:
+            claims["xms_cc"] = ["CP1"]
+        return self.key.sign(claims)
+
+    def check(self, token: str, *, audiences: frozenset[str]) -> Mapping[str, Any]:
+        """The claims of a token for one of `audiences`. Raises InvalidToken."""
+        try:
+            claims = jwt.decode(
+                token,
+                self.key.private.public_key(),
+                algorithms=["RS256"],
+                options={"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False},
+            )
+        except jwt.InvalidSignatureError:
+            raise InvalidToken("Access token validation failure. Invalid signature.") from None
+        except jwt.PyJWTError:
+            raise InvalidToken("IDX14100: JWT is not well formed, there are no dots (.).") from None
+        if claims.get("aud") not in audiences:
+            raise InvalidToken("Access token validation failure. Invalid audience.")
+        if not claims["nbf"] - 300 <= self._clock() < claims["exp"]:
+            raise InvalidToken("Lifetime validation failed, the token is expired.")
+        return claims

@@ -1,0 +1,85 @@
+"""Where an emulator stands: the hosts and resources of its cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from testbed.entra.access_token import GRAPH_APP_ID
+from webhook.core.clouds import CLOUDS
+
+__all__ = ["OIDC_SCOPES", "Place", "place"]
+
+OIDC_SCOPES: Final = ("openid", "offline_access", "profile", "email")
+
+_INSTANCES: Final[Sequence[Mapping[str, Any]]] = (
+    {
+        "preferred_network": "login.microsoftonline.com",
+        "preferred_cache": "login.windows.net",
+        "aliases": ["login.microsoftonline.com", "login.windows.net", "login.microsoft.com", "sts.windows.net"],
+    },
+    {
+        "preferred_network": "login.partner.microsoftonline.cn",
+        "preferred_cache": "login.partner.microsoftonline.cn",
+        "aliases": ["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
+    },
+    {
+        "preferred_network": "login.microsoftonline.us",
+        "preferred_cache": "login.microsoftonline.us",
+        "aliases": ["login.microsoftonline.us", "login.usgovcloudapi.net"],
+    },
+)
+
+_MANAGEMENT: Final = {
+    "login.microsoftonline.com": ("https://management.azure.com", "https://management.core.windows.net"),
+    "login.microsoftonline.us": ("https://management.usgovcloudapi.net", "https://management.core.usgovcloudapi.net"),
+    "login.chinacloudapi.cn": ("https://management.chinacloudapi.cn", "https://management.core.chinacloudapi.cn"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One cloud: `login_hosts` and `graph_hosts` are its names, the usual one first; `audience` that of credentials."""
+
+    cloud: str
+    audience: str
+    login_hosts: tuple[str, ...]
+    graph_hosts: tuple[str, ...]
+    graph_audiences: frozenset[str]
+    resources: frozenset[str]
+    instances: Sequence[Mapping[str, Any]]
+
+    @property
+    def login_host(self) -> str:
+        return self.login_hosts[0]
+
+    @property
+    def graph_host(self) -> str:
+        return self.graph_hosts[0]
+
+
+def place(cloud: str, *, resources: Sequence[str] = ()) -> Place:
+    """The cloud of this name in M365_CLOUD; `resources` exist there besides Graph and Azure Resource Manager.
+
+    Raises KeyError for a cloud that there is not. Both addresses of the US Government's Graph are one resource: the
+    provider asks for the one when it means the other.
+    """
+    known = CLOUDS[cloud]
+    login = urlsplit(known.authority).hostname or ""
+    graph = urlsplit(known.graph).hostname or ""
+    aliases = next((entry["aliases"] for entry in _INSTANCES if login in entry["aliases"]), [login])
+    graphs = (graph, *(host for host in ("graph.microsoft.us", "dod-graph.microsoft.us") if host != graph))
+    graph_hosts = graphs if graph.endswith("graph.microsoft.us") else (graph,)
+    audiences = {f"https://{host}{slash}" for host in graph_hosts for slash in ("", "/")} | {GRAPH_APP_ID}
+    others = {f"{uri}{slash}" for uri in (*_MANAGEMENT.get(login, ()), *resources) for slash in ("", "/")}
+    return Place(
+        cloud=cloud,
+        audience=known.audience,
+        login_hosts=(login, *(alias for alias in aliases if alias != login)),
+        graph_hosts=graph_hosts,
+        graph_audiences=frozenset(audiences),
+        resources=frozenset(audiences | others),
+        instances=_INSTANCES,
+    )

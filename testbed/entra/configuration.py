@@ -1,0 +1,116 @@
+"""The file that `python -m testbed.entra --config` reads: what the emulator knows, as YAML.
+
+    cloud: public
+    tenants:
+      - {id: 11111111-2222-4333-8444-555555555555, name: Contoso, domains: [contoso.example]}
+      - {id: 99999999-2222-4333-8444-555555555555, cloud: gcchigh}     # another cloud's, turned away
+    issuers:                                                           # where documents are, if not at the issuer's URL
+      - {issuer: https://kubernetes.default.svc, fetch_from: https://10.0.0.1:6443, ca: /ca.crt, token_file: /token}
+    applications:
+      - client_id: aaaaaaaa-2222-4333-8444-555555555555
+        tenant_id: 11111111-2222-4333-8444-555555555555
+        roles: [Organization.Read.All]
+        federated_credentials:
+          - {issuer: https://kubernetes.default.svc, subject: "system:serviceaccount:shop:terraform", delay: 40}
+
+Each key but id, issuer, client_id and subject may be left out. A credential without issuer is for the emulator's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from testbed.entra.emulator import Entra
+from webhook.core.clouds import CLOUDS
+
+__all__ = ["Configuration", "ConfigurationError", "read"]
+
+_KEYS: Mapping[str, Mapping[str, type | tuple[type, ...]]] = {
+    "": {"cloud": str, "tenants": list, "issuers": list, "applications": list},
+    "tenants": {"id": str, "name": str, "domains": list, "cloud": str, "code": int},
+    "issuers": {"issuer": str, "fetch_from": str, "ca": str, "token_file": str},
+    "applications": {
+        "client_id": str,
+        "tenant_id": str,
+        "name": str,
+        "roles": list,
+        "disabled": bool,
+        "public": bool,
+        "federated_credentials": list,
+    },
+    "federated_credentials": {"issuer": str, "subject": str, "audience": str, "delay": (int, float)},
+}
+_REQUIRED = {
+    "tenants": ("id",),
+    "issuers": ("issuer", "fetch_from"),
+    "applications": ("client_id",),
+    "federated_credentials": ("subject",),
+}
+
+
+class ConfigurationError(ValueError):
+    """The file says something that the emulator does not understand; the text says where."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the file says, checked."""
+
+    cloud: str
+    tenants: Sequence[Mapping[str, Any]]
+    issuers: Sequence[Mapping[str, Any]]
+    applications: Sequence[Mapping[str, Any]]
+
+    def apply(self, entra: Entra) -> None:
+        """Has the emulator know it all. Raises ConfigurationError for a credential that Entra would not take."""
+        for tenant in self.tenants:
+            entra.tenant(tenant["id"], **{key: value for key, value in tenant.items() if key != "id"})
+        for source in self.issuers:
+            token = Path(source["token_file"]).read_text().strip() if "token_file" in source else ""
+            ca = Path(source["ca"]) if "ca" in source else None
+            entra.fetch_from(source["issuer"], source["fetch_from"], ca, token=token)
+        for entry in self.applications:
+            settings = {key: value for key, value in entry.items() if key != "federated_credentials"}
+            application = entra.application(**settings)
+            for credential in entry.get("federated_credentials", ()):
+                try:
+                    application.federate(**{"issuer": entra.issuer.url, **credential})
+                except ValueError as error:
+                    raise ConfigurationError(f"application {application.client_id}: {error}") from None
+
+
+def read(path: Path) -> Configuration:
+    """Reads the file. Raises ConfigurationError, or OSError where there is none."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is no YAML: {error}") from None
+    checked = _checked({} if document is None else document, "", str(path))
+    cloud = checked.get("cloud", "public")
+    if cloud not in CLOUDS:
+        raise ConfigurationError(f"{path}: cloud is {cloud!r}, expected one of {', '.join(CLOUDS)}")
+    lists = {key: checked.get(key, []) for key in ("tenants", "issuers", "applications")}
+    return Configuration(cloud=cloud, **lists)
+
+
+def _checked(entry: Any, kind: str, place: str) -> Mapping[str, Any]:
+    """The mapping `entry`, once its keys, their types and those of the lists in it are known to be right."""
+    if not isinstance(entry, dict):
+        raise ConfigurationError(f"{place} is {type(entry).__name__}, expected a mapping")
+    for key, value in entry.items():
+        if key not in _KEYS[kind]:
+            raise ConfigurationError(f"{place}: {key!r} is unknown, expected one of {', '.join(_KEYS[kind])}")
+        if not isinstance(value, _KEYS[kind][key]):
+            raise ConfigurationError(f"{place}: {key} is {value!r}")
+        if isinstance(value, list) and key in _KEYS:
+            for index, inner in enumerate(value):
+                _checked(inner, key, f"{place}: {key}[{index}]")
+    for key in _REQUIRED.get(kind, ()):
+        if key not in entry:
+            raise ConfigurationError(f"{place} lacks {key}")
+    return entry

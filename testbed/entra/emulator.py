@@ -1,0 +1,297 @@
+"""The emulator as a whole: three TLS servers, for login, Graph and issuers, with one authority, clock and log."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from testbed.entra import tls as tls_context
+from testbed.entra.access_token import AccessTokens
+from testbed.entra.clock import Clock
+from testbed.entra.clouds import Place, place
+from testbed.entra.directory import TENANT_ID, Application, Directory, Tenant
+from testbed.entra.faults import Cut, Fault, Faults, Site
+from testbed.entra.graph import Graph, Maker
+from testbed.entra.issuer import Issuer, Issuers
+from testbed.entra.keys import Keys
+from testbed.entra.login import TOKEN_PATH, Behaviour, Login
+from testbed.entra.messages import Asked, Log
+from testbed.entra.server import Server, Service
+
+__all__ = ["Entra", "running"]
+
+
+class Entra:
+    """login.microsoftonline.com and graph.microsoft.com of one cloud, until `close`. See `testbed.entra` for its use.
+
+    clock: where the time comes from. host and the ports: where it listens. names: further names and addresses in the
+    serving certificate. tls: certificate and key (PEM files) to serve with in place of the emulator's own. resources:
+    resource URIs that exist besides Graph and Azure Resource Manager. refetch_after: see `Keys`. directory: where
+    `ca_file` goes, which must exist. report: is called with each entry of the log.
+    """
+
+    def __init__(
+        self,
+        *,
+        cloud: str = "public",
+        clock: Callable[[], float] = time.time,
+        host: str = "127.0.0.1",
+        login_port: int = 0,
+        graph_port: int = 0,
+        issuer_port: int = 0,
+        names: Sequence[str] = (),
+        tls: tuple[Path, Path] | None = None,
+        resources: Sequence[str] = (),
+        refetch_after: float = 300.0,
+        directory: Path | None = None,
+        report: Callable[[Asked], None] | None = None,
+    ) -> None:
+        self.clock = Clock(clock)
+        self.place: Place = place(cloud, resources=resources)
+        self.behaviour = Behaviour()
+        self.directory = Directory(self.clock, self.place.audience)
+        self._log = Log(report)
+        self._faults = Faults(self.clock)
+        self.access_tokens = AccessTokens(self.clock, cloud=cloud)
+        self._graph = Graph(place=self.place, directory=self.directory, tokens=self.access_tokens, clock=self.clock)
+        self._issuers = Issuers(clock=self.clock, audience=self.place.audience)
+        with contextlib.ExitStack() as stack:
+            folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="entra-")))
+            self.ca_file = folder / "ca.pem"
+            own = ("localhost", "127.0.0.1", "::1", *self.place.login_hosts, *self.place.graph_hosts)
+            context = tls_context.given(self.ca_file, *tls) if tls else tls_context.own(self.ca_file, (*own, *names))
+            self.keys = Keys(self.clock, ca_file=self.ca_file, refetch_after=refetch_after)
+            login = Login(
+                place=self.place,
+                directory=self.directory,
+                keys=self.keys,
+                tokens=self.access_tokens,
+                clock=self.clock,
+                behaviour=self.behaviour,
+            )
+
+            def serve(site: Site, service: Service, port: int, **others: tuple[Site, Service]) -> Server:
+                server = Server(
+                    service,
+                    site=site,
+                    context=context,
+                    faults=self._faults,
+                    log=self._log,
+                    date=self.clock if site == "issuer" else self._skewed,
+                    host=host,
+                    port=port,
+                    others=others,
+                )
+                stack.callback(server.stop)
+                return server
+
+            # Where both names lead to one address, as they do with hostAliases, login's port answers for Graph too.
+            answers: tuple[Site, Service] = ("graph", self._graph)
+            self.login_server = serve("login", login, login_port, **dict.fromkeys(self.place.graph_hosts, answers))
+            self.graph_server = serve("graph", self._graph, graph_port)
+            self.issuer_server = serve("issuer", self._issuers, issuer_port)
+            self._stack = stack.pop_all()
+        self.issuer = self.add_issuer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Addresses
+
+    @property
+    def login(self) -> str:
+        """The authority, with the closing slash as the SDKs spell it."""
+        return f"https://localhost:{self.login_server.port}/"
+
+    @property
+    def graph(self) -> str:
+        """The root of Graph, without version."""
+        return f"https://localhost:{self.graph_server.port}"
+
+    @property
+    def graph_scope(self) -> str:
+        """The scope for Graph, which names the cloud's resource and not the emulator's address."""
+        return f"https://{self.place.graph_host}/.default"
+
+    @property
+    def routes(self) -> Mapping[str, tuple[str, int]]:
+        """For `testbed.entra.proxy`: the names of the cloud's own servers, and where they are here."""
+        login = ("127.0.0.1", self.login_server.port)
+        graph = ("127.0.0.1", self.graph_server.port)
+        return {
+            **{f"{host}:443": login for host in self.place.login_hosts},
+            **{f"{host}:443": graph for host in self.place.graph_hosts},
+        }
+
+    def environment(self, application: Application, *, token_file: Path | str) -> dict[str, str]:
+        """What the webhook injects, for `application`, with this emulator as the authority and its CA trusted."""
+        return {
+            "AZURE_CLIENT_ID": application.client_id,
+            "AZURE_TENANT_ID": application.tenant_id,
+            "AZURE_AUTHORITY_HOST": self.login,
+            "AZURE_FEDERATED_TOKEN_FILE": str(token_file),
+            "M365_CLIENT_ID": application.client_id,
+            "M365_TENANT_ID": application.tenant_id,
+            "M365_AUTH_METHOD": "workload_identity",
+            "M365_CLOUD": self.place.cloud,
+            "SSL_CERT_FILE": str(self.ca_file),
+            "REQUESTS_CA_BUNDLE": str(self.ca_file),
+        }
+
+    # What Entra knows
+
+    def application(
+        self,
+        *,
+        client_id: str | None = None,
+        tenant_id: str = TENANT_ID,
+        name: str = "terraform",
+        roles: Iterable[str] = (),
+        disabled: bool = False,
+        public: bool = False,
+    ) -> Application:
+        """Registers an application without credentials, with app roles of Graph, and its tenant if that is new."""
+        return self.directory.add_application(
+            client_id=client_id, tenant_id=tenant_id, name=name, roles=roles, disabled=disabled, public=public
+        )
+
+    def tenant(
+        self,
+        tenant_id: str = TENANT_ID,
+        *,
+        name: str = "Contoso",
+        domains: Sequence[str] = (),
+        cloud: str = "",
+        code: int = 90038,
+    ) -> Tenant:
+        """Registers a tenant; one of another `cloud` is turned away with `code` (90038, or 900382 as others report)."""
+        return self.directory.add_tenant(Tenant(tenant_id, name, tuple(domains), cloud, code))
+
+    def serve(self, path: str, content: Maker | list[Any] | Mapping[str, Any], *, roles: Iterable[str] = ()) -> None:
+        """Has Graph hold something more under `path` ("/users"), for tokens with one of `roles`."""
+        self._graph.serve(path, content, roles=roles)
+
+    # Issuers
+
+    def add_issuer(self, path: str = "") -> Issuer:
+        """Another issuer on the issuer's server, its URL ending in `path`, such as "/a/" with the slash of AKS."""
+        return self._issuers.add(f"https://localhost:{self.issuer_server.port}{path}")
+
+    def trust_jwks(self, issuer_url: str, jwks: Mapping[str, Any]) -> None:
+        """Gives the keys of an issuer, which then is never asked for them."""
+        self.keys.trust_jwks(issuer_url, jwks)
+
+    def fetch_from(self, issuer: str, base_url: str, ca: Path | None = None, *, token: str = "") -> None:
+        """Has the documents of `issuer` read at `base_url`, such as a kube-apiserver's address."""
+        self.keys.fetch_from(issuer, base_url, ca_file=ca, token=token)
+
+    # Faults
+
+    def next(
+        self,
+        on: Site = "login",
+        *,
+        at: str | None = None,
+        times: int | None = 1,
+        lasting: float | None = None,
+        status: int | None = None,
+        code: int | str | None = None,
+        retry_after: float | str | None = None,
+        slow: float | None = None,
+        hang: bool = False,
+        cut: Cut | None = None,
+        body: bytes | None = None,
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Fault:
+        """Has something go wrong with the next `times` requests (None: until cleared) whose path contains `at`.
+
+        Without `at`: those for tokens at login, all elsewhere. With `lasting`, until the clock has moved by so many
+        seconds, and Retry-After says how long that is.
+
+        status, code: this answer in place of the true one, with the body that the site has for it. At login, `code`
+          is an AADSTS number, which has a status of its own; at Graph, Graph's code.
+        retry_after, headers: added to the answer. body, content_type: in place of the answer's own.
+        slow: waits so many seconds (math.inf: until released). hang: waits until released, and ends the connection.
+        cut: the connection ends before TLS ("handshake"; a connection counts, not a request, and `at` is ignored),
+          instead of an "answer", in the middle of the "headers" (which Python's http.client takes for an empty answer)
+          or of the "body", or with a TCP "reset" (to Python's ssl an end like any other).
+
+        Several faults apply one after another, the first that matches to each request.
+        """
+        where = (TOKEN_PATH if on == "login" else "") if at is None else at
+        return self._faults.add(
+            on,
+            Fault(
+                at="" if cut == "handshake" else where,
+                status=status,
+                code=code,
+                retry_after=retry_after,
+                slow=slow,
+                is_hanging=hang,
+                cut=cut,
+                body=body,
+                content_type=content_type,
+                headers=dict(headers or {}),
+                left=math.inf if times is None or lasting is not None else times,
+                ends_at=math.inf if lasting is None else self.clock() + lasting,
+            ),
+        )
+
+    def clear(self, *sites: Site) -> None:
+        """Takes back the faults of these sites, or of all, and lets what waits in them go on."""
+        if sites:
+            self._faults.clear(sites)
+        else:
+            self._faults.clear()
+
+    # What was asked
+
+    @property
+    def requests(self) -> Sequence[Asked]:
+        """Everything so far, in the order of the answers."""
+        return self._log.entries()
+
+    @property
+    def exchanges(self) -> Sequence[Asked]:
+        """The requests for tokens."""
+        return [asked for asked in self.requests if asked.on == "login" and asked.path.endswith(TOKEN_PATH)]
+
+    @property
+    def calls(self) -> Sequence[Asked]:
+        """The requests to Graph."""
+        return [asked for asked in self.requests if asked.on == "graph"]
+
+    def forget_requests(self) -> None:
+        """Empties the log."""
+        self._log.clear()
+
+    def wait_for(self, enough: Callable[[Sequence[Asked]], bool], *, timeout: float = 10.0) -> Sequence[Asked]:
+        """Waits until `enough` is true of the log. Raises TimeoutError after `timeout` seconds."""
+        return self._log.wait_for(enough, timeout=timeout)
+
+    def close(self) -> None:
+        """Stops everything. Raises what went wrong inside the emulator itself, if anything did."""
+        self._faults.clear()
+        self._stack.close()
+
+    def _skewed(self) -> float:
+        return self.clock() + self.behaviour.date_skew
+
+
+@contextlib.contextmanager
+def running(**options: Any) -> Iterator[Entra]:
+    """An emulator for the time of the block; the options are those of `Entra`."""
+    with Entra(**options) as entra:
+        yield entra

@@ -1,0 +1,99 @@
+"""Faults on demand: which of the next requests go wrong, and how."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from testbed.entra.clock import Clock
+
+__all__ = ["Cut", "Fault", "Faults", "Site"]
+
+Site = Literal["login", "graph", "issuer"]
+Cut = Literal["handshake", "answer", "headers", "body", "reset"]
+
+
+@dataclass(eq=False)
+class Fault:
+    """What happens instead of, or before, the true answer. `Entra.next` explains the parts.
+
+    `reached` is set once a request runs into the fault, `hits` counts them; `release` lets slow and hanging ones go on.
+    """
+
+    at: str = ""
+    status: int | None = None
+    code: int | str | None = None
+    retry_after: float | str | None = None
+    slow: float | None = None
+    is_hanging: bool = False
+    cut: Cut | None = None
+    body: bytes | None = None
+    content_type: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    left: float = 1
+    ends_at: float = math.inf
+    hits: int = 0
+    reached: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def replaces_answer(self) -> bool:
+        """Whether the true answer is never made."""
+        return self.status is not None or self.code is not None
+
+    def release(self) -> None:
+        """Lets the requests that wait in this fault go on, now and from now on."""
+        self.released.set()
+
+    def wait(self) -> None:
+        """Called by the server: returns when the request may go on."""
+        if self.is_hanging:
+            self.released.wait()
+        elif self.slow is not None:
+            self.released.wait(None if math.isinf(self.slow) else self.slow)
+
+
+class Faults:
+    """The faults that wait for requests, first come, first served, of each site."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting: dict[Site, list[Fault]] = {site: [] for site in get_args(Site)}
+        self._all: list[tuple[Site, Fault]] = []
+
+    def add(self, site: Site, fault: Fault) -> Fault:
+        with self._lock:
+            self._waiting[site].append(fault)
+            self._all.append((site, fault))
+        return fault
+
+    def take(self, site: Site, path: str, *, handshake: bool = False) -> Fault | None:
+        """The fault that the request for `path` runs into, or the connection that begins; its hit is counted."""
+        now = self._clock()
+        with self._lock:
+            waiting = self._waiting[site] = [f for f in self._waiting[site] if f.left > 0 and now < f.ends_at]
+            for fault in waiting:
+                if (fault.cut == "handshake") is handshake and fault.at in path:
+                    fault.left -= 1
+                    fault.hits += 1
+                    fault.reached.set()
+                    return fault
+        return None
+
+    def seconds_left(self, fault: Fault) -> float:
+        """How long a fault that ends by itself will last, by the emulator's clock."""
+        return fault.ends_at - self._clock()
+
+    def clear(self, sites: Sequence[Site] = get_args(Site)) -> None:
+        """Takes the faults of `sites` back, and lets the requests that wait in any of them go on."""
+        with self._lock:
+            for site in sites:
+                self._waiting[site] = []
+            known = list(self._all)
+        for site, fault in known:
+            if site in sites:
+                fault.release()

@@ -1,0 +1,1 @@
+"""Certificates of a webhook that runs against a real kube-apiserver: several replicas behind one address."""

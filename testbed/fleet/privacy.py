@@ -1,0 +1,68 @@
+"""What must be found nowhere: the keys that were ever in a Secret, searched for in everything that a replica leaves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from testbed.fleet.watching import decoded
+
+__all__ = ["exposed", "private_in", "private_in_files", "stored_keys"]
+
+KEY_FILES = ("pair", "m365wi-pair-")  # what certs.serving calls the files that OpenSSL wants, for a millisecond
+
+
+def stored_keys(documents: Iterable[dict[str, Any] | None]) -> set[str]:
+    """Every key that a Secret ever held, as base64: without PEM's frame and as the API has it."""
+    found: set[str] = set()
+    for document in documents:
+        for name, content in decoded(document).items():
+            if name.endswith(".key") and b"PRIVATE KEY" in content:
+                found.update(line for line in content.decode().splitlines() if line and not line.startswith("-----"))
+                found.add((document or {})["data"][name])
+    return found
+
+
+def private_in(text: str, keys: Iterable[str]) -> list[str]:
+    """What a text has that it must not have: the lines, shortened."""
+    return [
+        line[:200]
+        for line in text.splitlines()
+        if "PRIVATE KEY" in line or any(key[:40] in line for key in keys if len(key) >= 40)
+    ]
+
+
+def private_in_files(folder: Path, keys: Iterable[str]) -> list[str]:
+    """The files of a folder, and of those in it, that hold something private."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [str(path) for path in files if private_in(path.read_text("utf-8", "replace"), keys)]
+
+
+def exposed(group: int, keys: Iterable[str]) -> list[str]:
+    """What a running process group shows of keys: arguments, environment, open files; and whether it may dump core."""
+    keys, found = list(keys), []
+    for process in processes(group):
+        for name in ("cmdline", "environ"):
+            text = (process / name).read_text("utf-8", "replace").replace("\0", "\n")
+            found += [f"{name} of {process.name}"] if private_in(text, keys) else []
+        for descriptor in (process / "fd").iterdir():
+            with suppress(FileNotFoundError):  # closed while we look
+                name = descriptor.readlink().name.removeprefix("memfd:")
+                found += [f"{name} held open by {process.name}"] if name.startswith(KEY_FILES) else []
+        limits = (process / "limits").read_text().splitlines()
+        (core,) = (line for line in limits if line.startswith("Max core file size"))
+        found += [f"a core file of {process.name}"] if core.split()[4:6] != ["0", "0"] else []
+    return found
+
+
+def processes(group: int) -> Iterator[Path]:
+    """The entries in /proc of a process group, the dead that nobody has waited for aside."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):  # gone meanwhile
+                state, _parent, its_group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+                if int(its_group) == group and state not in "ZX" and os.access(entry / "environ", os.R_OK):
+                    yield entry

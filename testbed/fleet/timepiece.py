@@ -1,0 +1,123 @@
+"""A replica whose clocks a test turns, and the hand that turns them.
+
+    python -m testbed.fleet.timepiece FILE serve ...     is `python -m webhook serve ...` with the clocks of FILE
+
+What the webhook itself asks for the time is turned and nothing else: `certs.clock.SystemClock`, and how long a
+ServiceAccount is kept. TLS, sockets, gunicorn and kube-apiserver keep the machine's time. Where time goes faster for
+replicas, it goes so for the API server that they hear, too; a wall clock that is set is theirs alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from certs.clock import SystemClock
+from webhook import commands
+from webhook.accounts.cache import CachedAccounts
+from webhook.cluster import certificate_objects
+
+__all__ = ["Timepiece"]
+
+TICK = 0.05  # real seconds: how soon one who sleeps learns that time goes faster
+
+
+@dataclass(frozen=True)
+class Hands:
+    """At `since` on the machine's monotonic clock, `passed` seconds of replicas' time had gone by.
+
+    From then on `rate` of them go by in each real one; their wall clock is `ahead` seconds ahead of that.
+    """
+
+    since: float
+    passed: float
+    rate: float = 1.0
+    ahead: float = 0.0
+
+    def ticks(self) -> float:
+        return self.passed + (time.monotonic() - self.since) * self.rate
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.ticks() + self.ahead, UTC)
+
+    def heard(self, said: datetime | None) -> datetime | None:
+        """What the API server's time `said` is to replicas."""
+        return said and said + timedelta(seconds=self.ticks() - time.time())
+
+
+class Timepiece:
+    """The hand of a test, and the file at `path` through which replicas follow it. It begins with the true time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._write(Hands(since=time.monotonic(), passed=time.time()))
+
+    def now(self) -> datetime:
+        """The wall clock of the replicas."""
+        return read(self.path).now()
+
+    def run(self, rate: float) -> None:
+        """From now on so many seconds in each."""
+        hands = read(self.path)
+        self._write(replace(hands, since=time.monotonic(), passed=hands.ticks(), rate=rate))
+
+    def jump(self, ahead: timedelta) -> None:
+        """Sets the wall clock `ahead` of the machine's, at once; no time passes."""
+        hands = read(self.path)
+        self._write(replace(hands, ahead=time.time() - hands.ticks() + ahead.total_seconds()))
+
+    def _write(self, hands: Hands) -> None:
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(json.dumps(asdict(hands)))
+        fresh.replace(self.path)
+
+
+def read(path: Path) -> Hands:
+    """As they stand."""
+    return Hands(**json.loads(path.read_text()))
+
+
+class TurnedClock:
+    """`certs.clock.Clock`, by the hands in the file at `path`."""
+
+    path: Path
+
+    def now(self) -> datetime:
+        return read(TurnedClock.path).now()
+
+    def ticks(self) -> float:
+        return read(TurnedClock.path).ticks()
+
+    async def sleep(self, seconds: float) -> None:
+        hands = read(TurnedClock.path)
+        end = hands.ticks() + seconds
+        while (left := end - hands.ticks()) > 0:
+            await asyncio.sleep(min(left / hands.rate, TICK))
+            hands = read(TurnedClock.path)
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        return asyncio.timeout(seconds / read(TurnedClock.path).rate)
+
+
+def main(path: Path, arguments: list[str]) -> int:
+    """The webhook's command line with its clocks turned."""
+    TurnedClock.path = path
+    for name in ("now", "ticks", "sleep", "limit"):
+        setattr(SystemClock, name, getattr(TurnedClock, name))
+    said = certificate_objects._date
+    certificate_objects._date = lambda text: read(path).heard(said(text))
+    defaults = CachedAccounts.__init__.__kwdefaults__
+    assert defaults is not None
+    assert defaults["clock"] is time.monotonic
+    defaults["clock"] = lambda: read(path).ticks()
+    return commands.main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

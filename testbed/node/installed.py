@@ -1,0 +1,109 @@
+"""The webhook as it is installed: manifests/install.yaml, with the images that were built."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import yaml
+
+from testbed.chart.helm import NAME, NAMESPACE
+from testbed.node import images, previous
+from testbed.node.images import CHECKOUT
+from testbed.node.pods import AnyNode
+
+__all__ = [
+    "DEPLOYMENT",
+    "NEXT",
+    "SELECTOR",
+    "apply_plain",
+    "install",
+    "install_previous",
+    "metric",
+    "replicas",
+    "rolled_out",
+    "scale",
+    "tag_next",
+    "uninstall",
+]
+
+PLAIN = "manifests/install.yaml"
+DEPLOYMENT = f"deployment/{NAME}"
+SELECTOR = f"app.kubernetes.io/name={NAME}"
+ROLL_OUT_SECONDS = 110
+HELPER_FLAG = "--helper-image="
+# The same image by another tag, which to Kubernetes is another image.
+NEXT = images.WEBHOOK.rpartition(":")[0] + ":next"
+
+
+def plain(text: str, image: str) -> list[dict[str, Any]]:
+    """The manifests as they are in a repository, but for the images: `image`, and a helper that trusts the emulator."""
+    documents = [document for document in yaml.safe_load_all(text) if document]
+    deployment = next(document for document in documents if document["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    container["image"] = image
+    helper = next(index for index, flag in enumerate(container["args"]) if flag.startswith(HELPER_FLAG))
+    container["args"][helper] = HELPER_FLAG + images.TESTS
+    return documents
+
+
+def install(node: AnyNode) -> None:
+    """kubectl apply, and every replica ready: with a certificate that kube-apiserver trusts."""
+    apply_plain(node)
+    rolled_out(node)
+
+
+def install_previous(node: AnyNode) -> None:
+    """The same with the manifests and the image of the release before this one."""
+    apply_documents(node, plain(previous.text(PLAIN), images.PREVIOUS))
+    rolled_out(node)
+
+
+def apply_plain(node: AnyNode) -> None:
+    """kubectl apply; the replicas follow."""
+    apply_documents(node, plain((CHECKOUT / PLAIN).read_text(encoding="utf-8"), images.WEBHOOK))
+
+
+def apply_documents(node: AnyNode, documents: list[dict[str, Any]]) -> None:
+    """kubectl apply of manifests."""
+    node.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}))
+
+
+def uninstall(node: AnyNode) -> None:
+    """As docs/install.md says."""
+    node.kubectl("delete", f"mutatingwebhookconfiguration/{NAME}")
+    node.kubectl("delete", "--ignore-not-found", "-f", str(CHECKOUT / PLAIN), "--timeout=100s")
+
+
+def tag_next(node: AnyNode) -> None:
+    """Gives the node the image NEXT."""
+    node.run("ctr", "--namespace", "k8s.io", "images", "tag", "--force", images.WEBHOOK, NEXT)
+
+
+def rolled_out(node: AnyNode) -> None:
+    """Returns once every replica is of the newest template and ready. Raises ClusterError after two minutes."""
+    node.kubectl("-n", NAMESPACE, "rollout", "status", DEPLOYMENT, f"--timeout={ROLL_OUT_SECONDS}s")
+
+
+def scale(node: AnyNode, replicas: int) -> None:
+    """Has so many replicas, and returns when there are."""
+    node.kubectl("-n", NAMESPACE, "scale", DEPLOYMENT, f"--replicas={replicas}")
+    rolled_out(node)
+    if not replicas:
+        wait = ("--for=delete", f"--timeout={ROLL_OUT_SECONDS}s")
+        node.kubectl("-n", NAMESPACE, "wait", "pod", f"--selector={SELECTOR}", *wait)
+
+
+def replicas(node: AnyNode) -> list[dict[str, Any]]:
+    """The pods of the webhook that are not on their way out."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods"
+    pods = node.api.get(path, params={"labelSelector": SELECTOR}).expect().json["items"]
+    return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+
+def metric(node: AnyNode, pod: str, name: str) -> list[float]:
+    """The values of a metric of one replica, one for each set of labels."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics"
+    text = node.api.get(path).expect().body.decode()
+    return [float(found[1]) for found in re.finditer(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)]

@@ -1,0 +1,94 @@
+"""The same tests on kind, for machines with Docker: what differs from a node of our own is on this page."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from testbed.cluster.build import cache_root, to_stderr
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.processes import ClusterError
+from testbed.cluster.selection import kind, kubectl, scratch
+from testbed.node.images import BUSYBOX, Image
+from testbed.node.node import ISSUER
+
+__all__ = ["Docker", "KindNode", "opened"]
+
+# kubeadm's files of before and since Kubernetes 1.36: kind uses the one that is of the version it makes.
+EXTRA_ARGUMENTS = {
+    "v1beta3": {"service-account-issuer": ISSUER},
+    "v1beta4": [{"name": "service-account-issuer", "value": ISSUER}],
+}
+CONFIGURATION = {
+    "kind": "Cluster",
+    "apiVersion": "kind.x-k8s.io/v1alpha4",
+    "kubeadmConfigPatches": [
+        json.dumps(
+            {
+                "apiVersion": f"kubeadm.k8s.io/{version}",
+                "kind": "ClusterConfiguration",
+                "apiServer": {"extraArgs": arguments},
+            }
+        )
+        for version, arguments in EXTRA_ARGUMENTS.items()
+    ],
+}
+
+
+class KindNode(Cluster):
+    """A kind cluster of one node."""
+
+    def run(self, *command: str) -> str:
+        """Runs a command on the node; gives its output. Raises ClusterError when it fails."""
+        return checked("docker", "exec", f"{self.name}-control-plane", *command)
+
+    def load(self, image: Image) -> None:
+        """Gives the node an image, so that no pod pulls it."""
+        checked("kind", "load", "image-archive", str(image.archive), "--name", self.name)
+
+
+class Docker:
+    """Docker builds the images, on the base that the Dockerfile names."""
+
+    def build(self, name: str, context: Path, arguments: Mapping[str, str], *, afresh: bool = False) -> None:
+        """Builds `context` with its Dockerfile, and names the result. afresh: no step that was kept is used."""
+        kept = ["--no-cache"] if afresh else []
+        variables = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
+        checked("docker", "build", "--quiet", *kept, *variables, "--tag", name, str(context))
+
+    def save(self, name: str) -> Image:
+        """Writes the image into a file."""
+        archive = cache_root() / f"{name.rpartition('/')[2].replace(':', '-')}.tar"
+        checked("docker", "save", "--output", str(archive), name)
+        return Image(name, archive)
+
+    def busybox(self, _: Path) -> None:
+        """Docker's own image of it."""
+        checked("docker", "pull", "--quiet", "busybox:1.37")
+        checked("docker", "tag", "busybox:1.37", BUSYBOX)
+
+
+@contextmanager
+def opened() -> Iterator[KindNode]:
+    """A cluster made for the run. Raises SelectionError without Docker or kind."""
+    with scratch() as directory:
+        configuration = directory / "kind.json"
+        configuration.write_text(json.dumps(CONFIGURATION))
+        with kind(directory, flags=["--config", str(configuration)]) as kubeconfig:
+            name = yaml.safe_load(kubeconfig.read_text())["current-context"].removeprefix("kind-")
+            program = kubectl(to_stderr)
+            with KindNode(name, kubeconfig=kubeconfig, kubectl=program, directory=directory) as node:
+                yield node
+
+
+def checked(*command: str) -> str:
+    """Runs a program; gives its output. Raises ClusterError when it fails."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ClusterError(f"{' '.join(command)}: exit status {done.returncode}: {done.stderr.strip()[-2000:]}")
+    return done.stdout

@@ -1,0 +1,70 @@
+"""The programs of a node that no Go module has: Debian's packages, installed by root when they are missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from testbed.cluster.processes import ClusterError
+
+__all__ = ["BUSYBOX", "cni_directory", "install"]
+
+BUSYBOX = Path("/bin/busybox")
+CNI_DIRECTORIES = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
+# Each by a program of it: whoever has Docker's containerd.io need not have Debian's.
+PACKAGES = {
+    "buildah": "buildah",
+    "containerd": "containerd",
+    "debootstrap": "debootstrap",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "runc": "runc",
+    "unshare": "util-linux",
+}
+ATTEMPTS = 3
+
+
+def install() -> None:
+    """Installs what is missing. Raises ClusterError without root, or when apt fails three times."""
+    if os.geteuid():
+        raise ClusterError("a node needs root: sudo make test-node, or make test-kind where Docker is")
+    lacking = [package for program, package in PACKAGES.items() if not shutil.which(program)]
+    if not is_static(BUSYBOX):
+        lacking.append("busybox-static")
+    if cni_directory() is None:
+        lacking.append("containernetworking-plugins")
+    if not lacking:
+        return
+    if not shutil.which("apt-get"):
+        raise ClusterError(
+            f"missing: {', '.join(lacking)}. They are Debian's packages, and this is no Debian: make test-kind"
+        )
+    apt("update")
+    apt("install", "--yes", "--no-install-recommends", *lacking)
+
+
+def cni_directory() -> Path | None:
+    """Where the CNI plugins are."""
+    return next((path for path in CNI_DIRECTORIES if (path / "bridge").exists()), None)
+
+
+def is_static(program: Path) -> bool:
+    """Whether a program is there and loads no library, so that it runs in an image of its own."""
+    return program.exists() and bool(subprocess.run(["ldd", program], capture_output=True, check=False).returncode)
+
+
+def apt(*arguments: str) -> None:
+    """Runs apt-get, again if it fails: an index may change while it is read."""
+    command = ["apt-get", "--quiet=2", *arguments]
+    # RUNLEVEL keeps Debian's scripts from starting what they install where there is no systemd, as in a container.
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    for attempt in range(1, ATTEMPTS + 1):
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if not done.returncode:
+            return
+        if attempt == ATTEMPTS:
+            raise ClusterError(f"{' '.join(command)}: exit status {done.returncode}: {done.stderr.strip()[-1000:]}")

@@ -1,0 +1,39 @@
+"""Which node it is, by M365WI_TEST_CLUSTER, and all that it needs before it starts."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+
+from testbed.cluster import build
+from testbed.node import kind, packages
+from testbed.node.images import Buildah, Builder, Image, build_all
+from testbed.node.node import Node
+from testbed.node.pods import AnyNode
+
+__all__ = ["builder", "made_ready", "on_kind", "opened"]
+
+
+def on_kind() -> bool:
+    """Whether it is kind's, which needs Docker; else it is ours, which needs root."""
+    return os.environ.get("M365WI_TEST_CLUSTER") == "kind"
+
+
+def builder() -> Builder:
+    """What builds images for it."""
+    return kind.Docker() if on_kind() else Buildah()
+
+
+def made_ready() -> dict[str, Image]:
+    """Programs installed and built, images built; gives the images by name. Raises BuildError or ClusterError."""
+    if not on_kind():
+        packages.install()
+        build.binaries(build.MINORS[0])
+        for tool in build.NODE:
+            build.binary(tool)
+    return build_all(builder())
+
+
+def opened() -> AbstractContextManager[AnyNode]:
+    """The node itself. Raises BuildError, ClusterError or SelectionError."""
+    return kind.opened() if on_kind() else Node()

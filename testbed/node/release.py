@@ -1,0 +1,67 @@
+"""A Helm release of the chart on a node that has no other installation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from testbed.chart.helm import CHART, NAME, NAMESPACE, helm
+from testbed.cluster.processes import wait_until
+from testbed.node import images
+from testbed.node.installed import SELECTOR
+from testbed.node.pods import AnyNode
+
+__all__ = ["RESTRICTED", "Release", "releasing"]
+
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+REPOSITORY, TAG = images.WEBHOOK.rsplit(":", 1)
+
+
+class Release:
+    """Helm's commands, as docs/install.md has them."""
+
+    def __init__(self, node: AnyNode) -> None:
+        self.node = node
+
+    def install(self, **values: Any) -> None:
+        """Returns when every replica is ready. `values` beside the images'."""
+        image = {"repository": REPOSITORY, "tag": TAG}
+        self._run("install", NAME, str(CHART), "--wait", values={"image": image, **values})
+
+    def upgrade(self, **values: Any) -> None:
+        """Returns when every replica is of the new template."""
+        self._run("upgrade", NAME, str(CHART), "--wait", "--reset-then-reuse-values", values=values)
+
+    def test(self) -> str:
+        """What `helm test` says. Raises Refused when it failed."""
+        return self._run("test", NAME)
+
+    def uninstall(self) -> None:
+        """Returns when what Helm made is gone."""
+        self._run("uninstall", NAME, "--wait")
+
+    def left(self) -> list[str]:
+        """What is there of the webhook, of any kind and in any namespace, and of Helm's own records."""
+        kinds = self.node.kubectl("api-resources", "--verbs=list", "--output=name").stdout.split()
+        labelled = ("--all-namespaces", f"--selector={SELECTOR}", "--output=name", "--ignore-not-found")
+        found = self.node.kubectl("get", ",".join(kinds), *labelled).stdout.split()
+        records = ("--namespace", NAMESPACE, "--field-selector=type=helm.sh/release.v1", "--output=name")
+        return found + self.node.kubectl("get", "secrets", *records).stdout.split()
+
+    def _run(self, *arguments: str, values: Mapping[str, Any] | None = None) -> str:
+        return helm(*arguments, "--namespace", NAMESPACE, values=values, kubeconfig=self.node.kubeconfig)
+
+
+@contextmanager
+def releasing(node: AnyNode) -> Iterator[Release]:
+    """A release to be, in the namespace that docs/install.md has people make; nothing is left of it afterwards."""
+    node.create_namespace(NAMESPACE, labels=RESTRICTED)
+    release = Release(node)
+    try:
+        yield release
+    finally:
+        if release.left():
+            release.uninstall()
+        wait_until(lambda: not release.left(), "nothing of the release left", seconds=60)
+        node.kubectl("delete", "namespace", NAMESPACE, "--timeout=100s")

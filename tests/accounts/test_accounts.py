@@ -1,0 +1,549 @@
+"""The look-up of ServiceAccounts: what is kept, what is shared, what is asked again. Time stands still here."""
+
+import asyncio
+import gc
+import json
+from collections.abc import Awaitable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.core.cases import CLIENT, USUAL_ANNOTATIONS
+from tests.core.support import account
+from webhook.accounts.cache import CachedAccounts
+from webhook.accounts.files import BadFiles, FileAccounts
+from webhook.accounts.source import LookupFailed, account_from
+from webhook.core import names
+from webhook.core.identity import Account
+
+FOUND = account()
+BARE = account({names.AZURE_TENANT_ID: "contoso.com"})
+WAIT = 60.0  # seconds; nobody ever waits that long here
+
+
+class Clock:
+    """A clock that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Source:
+    """A source whose questions wait until the test answers them, oldest first."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.cancelled = 0
+        self._open: list[asyncio.Future[Account | None]] = []
+
+    async def get(self, namespace: str, name: str, *, seconds: float) -> Account | None:
+        self.asked.append((namespace, name))
+        self.seconds = seconds
+        future: asyncio.Future[Account | None] = asyncio.get_running_loop().create_future()
+        self._open.append(future)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+    def answer(self, with_: Account | Exception | None) -> None:
+        future = self._open.pop(0)
+        if isinstance(with_, Exception):
+            future.set_exception(with_)
+        else:
+            future.set_result(with_)
+
+
+class Setup:
+    """Cached accounts, with everything around them."""
+
+    def __init__(self, **options: Any) -> None:
+        self.source, self.clock = Source(), Clock()
+        self.counted: list[tuple[str, str]] = []
+        self.accounts = CachedAccounts(
+            self.source, clock=self.clock, counter=lambda *each: self.counted.append(each), **options
+        )
+
+    def get(self, name: str = "terraform", namespace: str = "shop", seconds: float = WAIT) -> Awaitable[Account | None]:
+        return asyncio.ensure_future(self.accounts.get(namespace, name, seconds=seconds))
+
+    async def answered(self, with_: Account | Exception | None, name: str = "terraform") -> Account | None:
+        """Asks, answers, and gives back what came."""
+        asking = self.get(name)
+        await settled()
+        self.source.answer(with_)
+        return await asking
+
+
+@pytest.fixture
+def setup() -> Setup:
+    return Setup()
+
+
+async def settled() -> None:
+    """Lets every task run until it waits for something that the test has to do."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_an_answer_is_passed_on(setup: Setup) -> None:
+    """Found, without annotation, or not there at all."""
+    assert await setup.answered(BARE) is BARE
+    assert await setup.answered(None) is None
+    assert await setup.answered(FOUND) is FOUND
+    assert setup.source.asked == [("shop", "terraform")] * 3
+
+
+async def test_a_found_account_is_kept_for_thirty_seconds(setup: Setup) -> None:
+    """Not a moment longer: then the source is asked once more."""
+    await setup.answered(FOUND)
+    setup.clock.now += 29.999
+    assert await setup.get() is FOUND
+    assert len(setup.source.asked) == 1
+    setup.clock.now += 0.001
+    newer = account({names.CLIENT_ID: CLIENT})
+    assert await setup.answered(newer) is newer
+    assert len(setup.source.asked) == 2
+
+
+async def test_the_thirty_seconds_begin_when_the_answer_comes(setup: Setup) -> None:
+    """And are not prolonged by use."""
+    asking = setup.get()
+    await settled()
+    setup.clock.now += 4
+    setup.source.answer(FOUND)
+    await asking
+    setup.clock.now += 29
+    assert await setup.get() is FOUND
+    setup.clock.now += 1
+    assert await setup.answered(None) is None
+
+
+@pytest.mark.parametrize("key", [names.AZURE_CLIENT_ID, names.CLIENT_ID])
+async def test_either_client_id_makes_an_answer_worth_keeping(setup: Setup, key: str) -> None:
+    """Azure's or our own."""
+    await setup.answered(account({key: CLIENT}))
+    assert await setup.get()
+    assert len(setup.source.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "negative",
+    [None, BARE, account({}), account({names.AZURE_CLIENT_ID: " "}), account({names.CLIENT_ID: "x"})],
+    ids=["absent", "no client id", "no annotation", "blank", "no GUID"],
+)
+async def test_a_negative_answer_is_never_kept(setup: Setup, negative: Account | None) -> None:
+    """A stale no would leave a pod without its identity for ever."""
+    assert await setup.answered(negative) is negative
+    assert await setup.answered(FOUND) is FOUND
+    assert len(setup.source.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        {names.AZURE_TENANT_ID: "my tenant"},
+        {names.TENANT_ID: "my tenant"},
+        {names.CLIENT_ID: "contoso-app"},
+        {names.TOKEN_EXPIRATION: "60"},
+        {names.CLOUD: "Public"},
+        {names.AUTH_METHOD: "password"},
+        {names.ENV: "aws"},
+        {names.AUDIENCE: "two words"},
+    ],
+    ids=lambda annotation: next(iter(annotation)),
+)
+async def test_whoever_mends_an_account_need_not_wait(setup: Setup, annotation: dict[str, str]) -> None:
+    """A pod is denied for each of these mistakes, and the next one by what the ServiceAccount says then."""
+    mistaken = account({**USUAL_ANNOTATIONS, **annotation})
+    assert await setup.answered(mistaken) is mistaken
+    assert await setup.answered(FOUND) is FOUND
+    assert len(setup.source.asked) == 2
+
+
+async def test_accounts_are_kept_apart(setup: Setup) -> None:
+    """By namespace and name."""
+    await setup.answered(FOUND)
+    other, elsewhere = setup.get("other"), setup.get(namespace="elsewhere")
+    await settled()
+    setup.source.answer(None)
+    setup.source.answer(BARE)
+    assert (await other, await elsewhere) == (None, BARE)
+    assert setup.source.asked == [("shop", "terraform"), ("shop", "other"), ("elsewhere", "terraform")]
+
+
+async def test_all_who_wait_for_one_account_share_one_question(setup: Setup) -> None:
+    """A Deployment of a thousand pods costs one look-up."""
+    waiting = [setup.get() for _ in range(1000)]
+    await settled()
+    assert len(setup.source.asked) == 1
+    setup.source.answer(FOUND)
+    assert await asyncio.gather(*waiting) == [FOUND] * 1000
+    assert len(setup.source.asked) == 1
+    assert setup.counted.count(("shared", "found")) == 999
+    assert setup.counted.count(("live", "found")) == 1
+
+
+async def test_a_no_to_an_older_question_is_not_accepted(setup: Setup) -> None:
+    """The annotation may have been added between that question and this pod."""
+    early = setup.get()
+    await settled()
+    late = [setup.get() for _ in range(10)]
+    await settled()
+    setup.source.answer(BARE)
+    assert await early is BARE
+    await settled()
+    assert len(setup.source.asked) == 2, "all who came late share the second question"
+    setup.source.answer(FOUND)
+    assert await asyncio.gather(*late) == [FOUND] * 10
+    assert len(setup.source.asked) == 2
+
+
+@pytest.mark.parametrize("negative", [None, BARE], ids=["absent", "no client id"])
+async def test_a_no_to_a_question_of_ones_own_time_is_accepted(setup: Setup, negative: Account | None) -> None:
+    """Nobody asks for ever: two questions are the most that one waits for."""
+    early = setup.get()
+    await settled()
+    late = setup.get()
+    await settled()
+    setup.source.answer(None)
+    await settled()
+    setup.source.answer(negative)
+    assert (await early, await late) == (None, negative)
+    assert len(setup.source.asked) == 2
+
+
+async def test_a_yes_to_an_older_question_is_accepted(setup: Setup) -> None:
+    """It could only be out of date as a kept one could."""
+    early = setup.get()
+    await settled()
+    late = setup.get()
+    setup.source.answer(FOUND)
+    assert (await early, await late) == (FOUND, FOUND)
+    assert len(setup.source.asked) == 1
+
+
+async def test_who_comes_while_a_no_is_on_its_way_asks_anew(setup: Setup) -> None:
+    """The source has answered already, but before this pod came."""
+    early = setup.get()
+    await settled()
+    setup.source.answer(None)
+    late = setup.get()
+    assert await early is None
+    await settled()
+    setup.source.answer(FOUND)
+    assert await late is FOUND
+
+
+async def test_nobody_waits_beyond_his_time(setup: Setup) -> None:
+    """The deadline is the caller's own; it names the ServiceAccount and the time."""
+    with pytest.raises(LookupFailed) as caught:
+        await setup.get(seconds=0)
+    assert str(caught.value) == "no answer about ServiceAccount shop/terraform within 0.0 s"
+
+
+async def test_a_kept_account_needs_no_time(setup: Setup) -> None:
+    """Even when the deadline has passed."""
+    await setup.answered(FOUND)
+    assert await setup.get(seconds=0) is FOUND
+
+
+async def test_who_gives_up_does_not_hurt_the_others(setup: Setup) -> None:
+    """The one who asked first runs out of time; the question goes on."""
+    first, second = setup.get(seconds=0), setup.get()
+    with pytest.raises(LookupFailed):
+        await first
+    setup.source.answer(FOUND)
+    assert await second is FOUND
+    assert setup.source.cancelled == 0
+
+
+async def test_a_waiter_that_is_cancelled_does_not_hurt_the_others(setup: Setup) -> None:
+    """A caller that hangs up takes nobody with it, whether it asked first or joined."""
+    waiting = [asyncio.ensure_future(setup.get()) for _ in range(3)]
+    await settled()
+    waiting[0].cancel()
+    waiting[2].cancel()
+    await settled()
+    setup.source.answer(FOUND)
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert results[1] is FOUND
+    assert isinstance(results[0], asyncio.CancelledError)
+    assert isinstance(results[2], asyncio.CancelledError)
+    assert setup.source.cancelled == 0
+
+
+async def test_an_answer_that_nobody_waits_for_is_kept_too(setup: Setup) -> None:
+    """kube-apiserver will ask again."""
+    with pytest.raises(LookupFailed):
+        await setup.get(seconds=0)
+    setup.source.answer(FOUND)
+    await settled()
+    assert await setup.get() is FOUND
+    assert len(setup.source.asked) == 1
+
+
+async def test_a_failure_that_nobody_waits_for_disturbs_nobody(setup: Setup) -> None:
+    """asyncio would complain of an exception that was never retrieved as soon as its task is thrown away."""
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    with pytest.raises(LookupFailed):
+        await setup.get(seconds=0)
+    setup.source.answer(LookupFailed("late"))
+    await settled()
+    assert await setup.answered(FOUND) is FOUND
+    gc.collect()
+    assert complaints == []
+
+
+async def test_a_failure_is_everybodys(setup: Setup) -> None:
+    """All who share a question hear the same."""
+    waiting = [setup.get() for _ in range(3)]
+    await settled()
+    setup.source.answer(LookupFailed("the API server is away"))
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [str(each) for each in results] == ["the API server is away"] * 3
+
+
+@pytest.mark.parametrize("error", [LookupFailed("away"), RuntimeError("our bug")])
+async def test_a_failure_is_not_kept(setup: Setup, error: Exception) -> None:
+    """The next one asks again."""
+    with pytest.raises(type(error)):
+        await setup.answered(error)
+    assert await setup.answered(FOUND) is FOUND
+
+
+async def test_a_failure_does_not_forget_what_is_kept(setup: Setup) -> None:
+    """Another account's trouble is its own."""
+    await setup.answered(FOUND)
+    with pytest.raises(LookupFailed):
+        await setup.answered(LookupFailed("away"), "other")
+    assert await setup.get() is FOUND
+
+
+async def test_a_look_up_that_hangs_is_counted_once() -> None:
+    """Its caller and its question run out of time together, and are one look-up."""
+    setup = Setup(request_seconds=0.0)
+    with pytest.raises(LookupFailed):
+        await setup.get(seconds=0)
+    await settled()
+    assert setup.source.cancelled == 1
+    assert setup.counted == [("live", "failed")]
+
+
+@pytest.mark.parametrize("error", [LookupFailed("away"), RuntimeError("our bug")])
+async def test_a_failure_is_counted_for_each_who_hears_of_it(setup: Setup, error: Exception) -> None:
+    """As an answer is: once as live, the others as shared."""
+    waiting = [setup.get() for _ in range(3)]
+    await settled()
+    setup.source.answer(error)
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert sorted(setup.counted) == [("live", "failed"), ("shared", "failed"), ("shared", "failed")]
+
+
+async def test_look_ups_are_counted_by_source_and_result(setup: Setup) -> None:
+    """For m365wi_account_lookups_total."""
+    await setup.answered(None)
+    await setup.answered(BARE)
+    with pytest.raises(LookupFailed):
+        await setup.answered(LookupFailed("away"))
+    with pytest.raises(LookupFailed):
+        await setup.get("other", seconds=0)
+    setup.source.answer(None)  # nobody waits for it any more, and the look-up has been counted
+    await setup.answered(FOUND)
+    await setup.get()
+    assert setup.counted == [
+        ("live", "absent"),
+        ("live", "unannotated"),
+        ("live", "failed"),
+        ("live", "failed"),
+        ("live", "found"),
+        ("cache", "found"),
+    ]
+
+
+async def test_the_source_is_told_how_long_it_may_take() -> None:
+    """A time of its own, because others may wait for the same answer longer than the first."""
+    setup = Setup(request_seconds=7.0)
+    asking = setup.get(seconds=1)
+    await settled()
+    assert setup.source.seconds == 7.0
+    setup.source.answer(FOUND)
+    await asking
+
+
+async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest goes when there are too many."""
+    monkeypatch.setattr("webhook.accounts.cache._MOST_KEPT", 2)
+    setup = Setup()
+    for name in ("a", "b", "c"):
+        await setup.answered(account(name=name), name)
+    await setup.get("b")
+    await setup.get("c")
+    assert len(setup.source.asked) == 3
+    await setup.answered(account(name="a"), "a")
+    assert len(setup.source.asked) == 4
+
+
+async def test_a_source_that_breaks_its_promise_is_asked_again() -> None:
+    """A source should answer or fail within its time; where one does not, it must not be waited for until a restart."""
+    setup = Setup(request_seconds=0.0)
+    with pytest.raises(LookupFailed):
+        await setup.get(seconds=0)
+    await settled()
+    asking = asyncio.ensure_future(setup.get())
+    await settled()
+    asked = len(setup.source.asked)
+    asking.cancel()
+    assert asked == 2
+
+
+ACCOUNT = f"""\
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: terraform
+  namespace: shop
+  annotations:
+    azure.workload.identity/client-id: {CLIENT}
+    example.com/other: "1"
+"""
+
+
+async def got(accounts: FileAccounts, name: str = "terraform", namespace: str = "shop") -> Account | None:
+    return await accounts.get(namespace, name, seconds=0)
+
+
+async def test_accounts_are_read_from_a_file(tmp_path: Path) -> None:
+    """With those of their annotations that are ours."""
+    (tmp_path / "sa.yaml").write_text(ACCOUNT)
+    accounts = FileAccounts.read(tmp_path / "sa.yaml")
+    assert await got(accounts) == Account("shop", "terraform", {names.AZURE_CLIENT_ID: CLIENT})
+    assert await got(accounts, "other") is None
+    assert await got(accounts, namespace="other") is None
+    assert len(accounts) == 1
+
+
+async def test_other_documents_are_passed_over(tmp_path: Path) -> None:
+    """A file may hold a whole application; lists are looked into, an account without namespace is in `default`."""
+    listed = "kind: List\nitems:\n- {kind: ServiceAccount, metadata: {name: listed}}\n- {kind: Pod}\n- 7\n"
+    (tmp_path / "app.yaml").write_text("\n---\n".join([ACCOUNT, "", "null", "- 1", "kind: Deployment", listed]))
+    accounts = FileAccounts.read(tmp_path / "app.yaml")
+    assert len(accounts) == 2
+    assert await got(accounts, "listed", "default") == Account("default", "listed", {})
+
+
+async def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
+    """YAML and JSON, in the order of their names, so that the last one wins; anything else is passed over."""
+    (tmp_path / "a.yaml").write_text(ACCOUNT)
+    (tmp_path / "b.yml").write_text(ACCOUNT.replace(CLIENT, "later"))
+    (tmp_path / "c.json").write_text('{"kind": "ServiceAccount", "metadata": {"name": "json", "namespace": "shop"}}')
+    (tmp_path / "notes.txt").write_text("{")
+    accounts = FileAccounts.read(tmp_path)
+    found = await got(accounts)
+    assert found is not None
+    assert found.annotations == {names.AZURE_CLIENT_ID: "later"}
+    assert await got(accounts, "json") is not None
+
+
+def test_all_mistakes_of_files_are_told_at_once(tmp_path: Path) -> None:
+    """Each with its file."""
+    (tmp_path / "a.yaml").write_text("{")
+    (tmp_path / "b.yaml").write_text("kind: ServiceAccount\nmetadata: {}\n")
+    (tmp_path / "c.yaml").write_text(ACCOUNT + "    azure.workload.identity/tenant-id: 7\n")
+    (tmp_path / "d.yaml").write_bytes(b"\xff")
+    with pytest.raises(BadFiles) as caught:
+        FileAccounts.read(tmp_path)
+    found = str(caught.value)
+    assert [found.count(f"{name}.yaml: ") for name in "abcd"] == [1, 1, 1, 1]
+    assert "b.yaml: expected a ServiceAccount with metadata.name" in found
+    assert "azure.workload.identity/tenant-id is 7, expected a string: put it in quotes" in found
+
+
+async def test_a_date_is_text_whether_there_is_such_a_day(tmp_path: Path) -> None:
+    """As kubectl reads it, so what is wrong with it is said where it matters."""
+    file = tmp_path / "accounts.yaml"
+    file.write_text(
+        ACCOUNT + "    m365.workload.identity/tenant-id: 2026-99-99\n    azure.workload.identity/x: 2026-01-01\n"
+    )
+    found = await got(FileAccounts.read(file))
+    assert found
+    assert found.annotations[names.TENANT_ID] == "2026-99-99"
+    assert found.annotations["azure.workload.identity/x"] == "2026-01-01"
+
+
+def test_text_that_is_not_what_its_tag_says_is_told_with_its_file(tmp_path: Path) -> None:
+    """And hides nothing of the next file."""
+    (tmp_path / "a.yaml").write_text("number: !!int many")
+    (tmp_path / "b.yaml").write_text("kind: [")
+    with pytest.raises(BadFiles) as caught:
+        FileAccounts.read(tmp_path)
+    assert [line.split(": ")[:2] for line in caught.value.problems] == [
+        [f"{tmp_path / 'a.yaml'}", "no YAML"],
+        [f"{tmp_path / 'b.yaml'}", "no YAML"],
+    ]
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """By its name and the system's reason."""
+    with pytest.raises(BadFiles, match=r"none\.yaml: No such file or directory"):
+        FileAccounts.read(tmp_path / "none.yaml")
+
+
+async def test_a_list_as_the_api_server_gives_it_is_read(tmp_path: Path) -> None:
+    """`kubectl get --raw` prints a ServiceAccountList whose items have no kind."""
+    item = {"metadata": {"name": "terraform", "namespace": "shop", "annotations": USUAL_ANNOTATIONS}}
+    (tmp_path / "list.json").write_text(json.dumps({"kind": "ServiceAccountList", "items": [item]}))
+    found = await got(FileAccounts.read(tmp_path))
+    assert found is not None
+    assert found.annotations == USUAL_ANNOTATIONS
+
+
+def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As whatever else is wrong with files."""
+
+    def refuse(path: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # root may read everything
+    with pytest.raises(BadFiles) as error:
+        FileAccounts.read(tmp_path)
+    assert str(error.value) == f"{tmp_path}: Permission denied"
+
+
+def test_a_folder_without_accounts_is_a_mistake(tmp_path: Path) -> None:
+    """Whoever gives a path expects something in it."""
+    with pytest.raises(BadFiles, match="there is no ServiceAccount in it"):
+        FileAccounts.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (None, "expected a ServiceAccount with metadata.name"),
+        ([], "expected a ServiceAccount with metadata.name"),
+        ({"metadata": {}}, "expected a ServiceAccount with metadata.name"),
+        ({"metadata": {"name": 7}}, "expected a ServiceAccount with metadata.name"),
+        ({"metadata": {"name": "a", "annotations": ["b"]}}, "metadata.annotations: expected an object of strings"),
+        ({"metadata": {"name": "a", "annotations": {"b": True}}}, "annotation b is True, expected a string"),
+    ],
+)
+def test_what_is_no_service_account_is_told(document: Any, message: str) -> None:
+    """With the place it came from."""
+    with pytest.raises(ValueError) as caught:
+        account_from(document, place="here")
+    assert str(caught.value).startswith(f"here: {message}")
+
+
+def test_an_account_is_made_of_the_api_servers_json() -> None:
+    """Only our annotations are kept in memory."""
+    metadata = {"name": "a", "namespace": "b", "annotations": {**USUAL_ANNOTATIONS, "x": "y"}, "uid": "1"}
+    assert account_from({"kind": "ServiceAccount", "metadata": metadata}) == Account("b", "a", USUAL_ANNOTATIONS)
+    empty = account_from({"metadata": {"name": "a", "annotations": {names.AZURE_CLIENT_ID: None}}})
+    assert empty.annotations == {names.AZURE_CLIENT_ID: ""}, "as kube-apiserver has it"
+    assert account_from({"metadata": {"name": "a", "annotations": None}}) == Account("default", "a", {})

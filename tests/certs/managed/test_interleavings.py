@@ -1,0 +1,394 @@
+"""Replicas in any order, cut off at any call, with clocks that differ and are set: every leaf verifies in every bundle.
+
+Each replica is stopped before every call of the API, and once more after it has read the Secret or written; which one
+goes on, whose answer is lost, who is killed, whose clock is set and how much time passes is hypothesis' choice. After
+each move the invariant is checked, by the world's time, which is kube-apiserver's: a leaf that has expired there is met
+by nobody, since its replica is not ready, and a replica that lives has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certs.authority import verify
+from certs.errors import Unavailable, UntrustedLeaf
+from certs.managed.ca_bundle import Entry
+from certs.managed.settings import Settings
+from certs.pem import fingerprint, parse_bundle
+from tests.certs.fakes import NAME, SERVICE, Replica, World, settings
+from tests.examples import times
+
+SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
+SETTINGS = settings()
+FEWER = times(0.4)
+"""Each is a whole story. After a change to `certs.managed.next_step`, `--hypothesis-profile=thorough` is worth it."""
+LAG = SETTINGS.settle - timedelta(seconds=1)
+"""For so long a kube-apiserver may go on with a bundle that was replaced."""
+ALIVE = 2 * MINUTE
+"""A replica that did a whole round so short a time ago lives."""
+
+
+class Stepped:
+    """A replica that moves when it is told to."""
+
+    def __init__(self, world: World, settings: Settings, ahead: timedelta, jitter: float) -> None:
+        self.replica = Replica(world, settings, ahead, gate=self._gate, jitter=jitter)
+        self.task: asyncio.Task[None] | None = None
+        self.done: datetime | None = None
+        self.in_vain = 0
+        self.waits: asyncio.Future[None] | None = None
+
+    async def _gate(self, _call: str) -> None:
+        self.waits = asyncio.get_running_loop().create_future()
+        await self.waits
+
+    async def step(self, *, lost: bool = False) -> None:
+        """Go on to the next call, whose predecessor is answered, or answered in vain."""
+        if self.task is None or self.task.done():
+            self.in_vain = self._unavailable()
+            self.task = asyncio.create_task(self.replica.round())
+        elif self.waits is not None and not self.waits.done():
+            if lost:
+                self.waits.set_exception(Unavailable("lost"))
+            else:
+                self.waits.set_result(None)
+        await self._settle()
+
+    async def _settle(self) -> None:
+        assert self.task is not None
+        while not self.task.done() and (self.waits is None or self.waits.done()):  # noqa: ASYNC110 - nothing else runs
+            await asyncio.sleep(0)
+        if self.task.done():
+            self.waits = None
+            self.task.result()
+            answered = self._unavailable() == self.in_vain
+            self.done = self.replica.world.time if answered and self.replica.source.healthy() else None
+
+    def _unavailable(self) -> int:
+        return self.replica.counts("unavailable")[0]
+
+    def set_clock(self, ahead: timedelta) -> None:
+        """Of the process that runs, and of those after it."""
+        self.replica.ahead = self.replica.clock.ahead = ahead
+
+    async def finish(self) -> None:
+        """To the end of a round."""
+        await self.step()
+        while self.task is not None and not self.task.done():
+            await self.step()
+
+    async def crash(self) -> None:
+        """SIGKILL, and a new process."""
+        await self.stop()
+        self.done = None
+        self.replica.start()
+
+    async def stop(self) -> None:
+        if self.task is not None and not self.task.done():
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
+        self.task = self.waits = None
+
+
+class Watch:
+    """The invariant, as kube-apiserver lives it."""
+
+    def __init__(self, world: World, replicas: list[Stepped]) -> None:
+        self.world, self.replicas = world, replicas
+        self.answers: dict[tuple[str, bytes], bool] = {}
+        self.worked: dict[int, str] = {}
+        self.untold = timedelta(0) if world.tells_time else SETTINGS.skew  # nobody could know
+
+    def check(self, *, lagging: bool = True) -> None:
+        """Every leaf that has not expired verifies against every bundle; a new one against those just replaced, too."""
+        for number, stepped in enumerate(self.replicas):
+            source = stepped.replica.source
+            leaf = source.serving.certificate
+            if leaf is None or leaf.not_valid_after_utc < self.world.time:
+                self.worked.pop(number, None)
+                late = leaf is not None and leaf.not_valid_after_utc + self.untold < self.world.time
+                assert not (late and source.healthy()), f"replica {number} takes calls with a leaf that has expired"
+                assert leaf is None or not self._lives(stepped), f"replica {number} lives and let its leaf expire"
+                continue
+            known = fingerprint(leaf)
+            assert self.world.configuration is not None
+            for entry in self.world.configuration.entries:
+                assert self._trusts(entry, leaf), f"{entry.name} does not trust the leaf of replica {number}"
+            if lagging and source.healthy() and self.worked.get(number) != known:
+                for bundle in self._recent():
+                    assert self._trusts(bundle, leaf), (
+                        f"a late kube-apiserver does not trust the leaf of replica {number}"
+                    )
+            if source.healthy():
+                self.worked[number] = known
+
+    def _lives(self, stepped: Stepped) -> bool:
+        """Whether it had all it needs to keep its leaf. By a wrong clock it replaces no authority that ends."""
+        leaf = stepped.replica.source._leaf
+        assert leaf is not None
+        stuck = (
+            abs(stepped.replica.clock.ahead) > SETTINGS.skew and leaf.not_after == leaf.authority.not_valid_after_utc
+        )
+        return stepped.done is not None and self.world.time - stepped.done <= ALIVE and not stuck
+
+    def _recent(self) -> list[Entry]:
+        """What a kube-apiserver may still hold: every bundle that was current at some time in the last moments.
+
+        But for one without an authority that is valid: by that it calls nobody.
+        """
+        bundles = self.world.bundles
+        return [
+            entry
+            for place, (_, entries) in enumerate(bundles)
+            if place + 1 == len(bundles) or bundles[place + 1][0] > self.world.time - LAG
+            for entry in entries
+            if any(c.not_valid_after_utc >= self.world.time for c in parse_bundle(entry.bundle).certificates)
+        ]
+
+    def _trusts(self, entry: Entry, leaf: Any) -> bool:
+        question = fingerprint(leaf), entry.bundle
+        if question not in self.answers:
+            try:
+                verify(leaf, parse_bundle(entry.bundle).certificates, name=NAME, now=self.world.time)
+                self.answers[question] = True
+            except UntrustedLeaf:
+                self.answers[question] = False
+        return self.answers[question]
+
+
+# One move: what is done, and to whom or how much of it.
+WHO = st.integers(0, 2)
+JUMPS = st.sampled_from([timedelta(0), -5 * DAY, -10 * DAY, -20 * DAY, 5 * DAY, 30 * DAY, 90 * DAY])
+MOVES = st.one_of(
+    st.tuples(st.just("step"), WHO),
+    st.tuples(st.just("step"), WHO),
+    st.tuples(st.just("finish"), WHO),
+    st.tuples(st.just("lost"), WHO),
+    st.tuples(st.just("crash"), WHO),
+    st.tuples(st.just("clock"), st.tuples(WHO, JUMPS)),
+    st.tuples(st.just("pass"), st.sampled_from([SECOND, 30 * SECOND, 3 * MINUTE, HOUR, DAY, 4 * DAY])),
+    st.tuples(st.just("live"), st.sampled_from([(0,), (1,), (2,), (0, 1), (0, 1, 2), (1, 2)])),
+    st.tuples(st.just("weeks"), st.sampled_from([(0,), (1,), (2,), (0, 1), (0, 1, 2), (1, 2)])),
+)
+CLOCKS = st.lists(st.sampled_from([-30 * MINUTE, timedelta(0), 20 * MINUTE, 30 * MINUTE]), min_size=3, max_size=3)
+LIVES = st.lists(st.sampled_from([timedelta(days=5), timedelta(days=2), timedelta(days=9)]), min_size=3, max_size=3)
+
+
+def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run an example of hypothesis in an event loop of its own."""
+
+    def run(**arguments: Any) -> None:
+        asyncio.run(test(**arguments))
+
+    run.__doc__ = test.__doc__
+    run.__name__ = test.__name__
+    return run
+
+
+async def play(world: World, replicas: list[Stepped], watch: Watch, moves: list[tuple[str, Any]]) -> None:
+    for move, what in moves:
+        if move == "pass":
+            world.time += what
+        elif move == "clock":
+            if world.tells_time:  # else nobody could know
+                replicas[what[0]].set_clock(what[1])
+        elif move in {"live", "weeks"}:
+            # Those who are not among them are frozen, or cut off from the API; those who are do round after round.
+            rounds, pause = (6, MINUTE) if move == "live" else (24, 18 * HOUR)
+            for _ in range(rounds):
+                world.time += pause
+                watch.check()
+                for number in what:
+                    await replicas[number].finish()
+                    watch.check()
+        elif move == "finish":
+            await replicas[what].finish()
+        elif move == "crash":
+            await replicas[what].crash()
+        else:
+            await replicas[what].step(lost=move == "lost")
+        watch.check()
+
+
+def cast(world: World, clocks: list[timedelta], lives: list[timedelta]) -> list[Stepped]:
+    """Three replicas whose clocks and settings differ, as in the middle of an upgrade."""
+    return [
+        Stepped(world, settings(leaf_lifetime=life), ahead, jitter)
+        for ahead, life, jitter in zip(clocks, lives, (0.0, 0.4, 0.8), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("webhooks", [1, 2])
+def test_every_leaf_verifies_against_every_bundle(webhooks: int) -> None:
+    """In any order, with replicas killed, frozen, cut off, answers lost, clocks an hour apart; and it ends well."""
+
+    @FEWER
+    @given(moves=st.lists(MOVES, max_size=30), clocks=CLOCKS, lives=LIVES, tells_time=st.booleans())
+    @in_a_loop
+    async def run(
+        moves: list[tuple[str, Any]], clocks: list[timedelta], lives: list[timedelta], tells_time: bool
+    ) -> None:
+        world = World(tells_time=tells_time)
+        world.write_entries(*(Entry(name=f"{n}.m365", bundle=b"", service=SERVICE) for n in range(webhooks)))
+        replicas = cast(world, clocks, lives)
+        watch = Watch(world, replicas)
+        await play(world, replicas, watch, moves)
+        for stepped, ahead in zip(replicas, clocks, strict=True):
+            stepped.set_clock(ahead)
+        for _ in range(6):
+            world.time += MINUTE
+            for stepped in replicas:
+                await stepped.finish()
+                watch.check()
+        assert all(stepped.replica.source.healthy() for stepped in replicas)
+        for stepped in replicas:
+            counts = stepped.replica.source.describe().counts
+            assert (counts["bugs"], counts["authorities_lost"], counts["secret_repaired"]) == (0, 0, 0)
+            await stepped.stop()
+
+    run()
+
+
+@FEWER
+@given(order=st.lists(st.integers(0, 4), min_size=20, max_size=60), empty=st.booleans())
+@in_a_loop
+async def test_five_first_starts_publish_one_authority(order: list[int], empty: bool) -> None:
+    """Whoever is first, whether the Secret is absent or made empty by the chart: one is stored, one is published."""
+    world = World()
+    if empty:
+        world.write_secret({})
+    replicas = [Stepped(world, SETTINGS, timedelta(0), jitter=n / 5) for n in range(5)]
+    watch = Watch(world, replicas)
+    for number in order:
+        await replicas[number].step()
+        watch.check()
+    for stepped in replicas:
+        await stepped.finish()
+        await stepped.finish()
+    assert len(world.stored) == len(world.published) == 1
+    assert all(stepped.replica.source.healthy() for stepped in replicas)
+
+
+DAMAGE = st.sampled_from(
+    [
+        *(
+            "secret deleted",
+            "secret emptied",
+            "key lost",
+            "certificate lost",
+            "rubbish",
+            "state lost",
+            "old secret back",
+        ),
+        *("record -5", "record 0", "record 1", "record 600", "record 1e9"),
+    ]
+)
+MEDDLING = st.sampled_from(["bundle emptied", "bundle rubbish", "old bundle back", "webhook added", "order turned"])
+
+
+@FEWER
+@given(
+    before=st.lists(MOVES, max_size=8),
+    damage=st.lists(st.one_of(DAMAGE, MEDDLING), min_size=1, max_size=4),
+    after=st.lists(st.tuples(st.just("step"), WHO), max_size=12),
+)
+@in_a_loop
+async def test_damage_heals_within_a_minute(before: list[tuple[str, Any]], damage: list[str], after: list[Any]) -> None:
+    """Whatever is done to Secret and configuration, in any state: a minute later every leaf is trusted everywhere.
+
+    And for a week from then on. A replica that was started after the damage may wait for `settle` before it is ready.
+    """
+    world = World()
+    world.write_entries(Entry(name="0.m365", bundle=b"", service=SERVICE), Entry(name="stranger", bundle=b"theirs"))
+    replicas = cast(world, [timedelta(0)] * 3, [SETTINGS.leaf_lifetime] * 3)
+    for stepped in replicas:
+        await stepped.finish()
+    history = [world.secret]
+    for move in before:
+        await play(world, replicas, _Blind(), [move])
+        history.append(world.secret)
+    for stepped in replicas:
+        stepped.set_clock(timedelta(0))
+    ready = [stepped for stepped in replicas if stepped.replica.source.healthy()]
+    for what in damage:
+        _harm(world, what, history)
+    for _, number in after:
+        await replicas[number].step()
+    for _ in range(2):
+        world.time += 30 * SECOND
+        for stepped in replicas:
+            await stepped.finish()  # the end of the round that it was in
+            await stepped.finish()
+    watch = Watch(world, replicas)
+    world.configuration = _only_ours(world)
+    watch.check(lagging=False)
+    assert all(stepped.replica.source.healthy() for stepped in ready)
+    for pause in (*[MINUTE] * 3, *[6 * HOUR] * 28, *[MINUTE] * 3):
+        world.time += pause
+        watch.check(lagging=False)
+        for stepped in replicas:
+            await stepped.finish()
+            watch.check(lagging=False)
+        assert all(stepped.replica.source.healthy() for stepped in replicas) or pause == MINUTE
+    assert all(stepped.replica.source.healthy() for stepped in replicas)
+    for stepped in replicas:
+        await stepped.stop()
+
+
+class _Blind(Watch):
+    def __init__(self) -> None:
+        return
+
+    def check(self, *, lagging: bool = True) -> None:
+        return
+
+
+def _only_ours(world: World) -> Any:
+    from dataclasses import replace
+
+    assert world.configuration is not None
+    assert [e.bundle for e in world.configuration.entries if e.name == "stranger"] == [b"theirs"]
+    return replace(world.configuration, entries=tuple(e for e in world.configuration.entries if e.service == SERVICE))
+
+
+def _harm(world: World, what: str, history: list[Any]) -> None:
+    data = dict(world.secret[0]) if world.secret else {}
+    assert world.configuration is not None
+    entries = world.configuration.entries
+    if what == "secret deleted":
+        world.write_secret(None)
+    elif what == "secret emptied":
+        world.write_secret({})
+    elif what == "key lost":
+        world.write_secret({**data, "ca.key": b""})
+    elif what == "certificate lost":
+        world.write_secret({key: value for key, value in data.items() if key != "ca.crt"})
+    elif what == "rubbish":
+        world.write_secret(dict.fromkeys(data, b"-----BEGIN CERTIFICATE-----\nrubbish"))
+    elif what == "state lost":
+        world.write_secret({key: value for key, value in data.items() if key != "state.json"})
+    elif what.startswith("record") and data.get("state.json", b"").startswith(b"{"):
+        state = json.loads(data["state.json"])
+        for record in state["authorities"].values():
+            record["leaf_seconds"] = float(what.split()[1])
+        world.write_secret({**data, "state.json": json.dumps(state).encode()})
+    elif what == "old secret back" and history[0]:
+        world.write_secret(history[0][0])
+    elif what == "bundle emptied":
+        world.set_bundle(b"", "0.m365")
+    elif what == "bundle rubbish":
+        world.set_bundle(b"rubbish", "0.m365")
+    elif what == "old bundle back" and world.bundles:
+        world.set_bundle(world.bundles[min(1, len(world.bundles) - 1)][1][0].bundle, "0.m365")
+    elif what == "webhook added" and all(entry.name != "late.m365" for entry in entries):
+        world.write_entries(Entry(name="late.m365", bundle=b"", service=SERVICE), *entries)
+    elif what == "order turned":
+        world.write_entries(*reversed(entries))

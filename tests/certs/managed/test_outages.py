@@ -1,0 +1,276 @@
+"""The self-managed mode while its API server is away, and while clocks are wrong."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+from certs.authority import make_authority
+from certs.errors import Forbidden, Unavailable
+from certs.managed.by_hand import rotate_authority
+from certs.pem import bundle_pem
+from tests.certs.fakes import START, Replica, World, live, settings
+
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+
+
+async def test_serving_goes_on_without_an_api_server(
+    world: World, replica: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ten minutes are one line, not twenty, and the pauses grow no longer than the interval."""
+    for store in (replica.secrets, replica.trust):
+        store.fails["get"] = Unavailable("connection refused")
+    end = world.time + 10 * MINUTE
+    while world.time < end:
+        pause = replica.source._pause()
+        assert 0 < pause <= 30
+        await replica.clock.sleep(pause)
+        await replica.round()
+        assert replica.source.healthy()
+    assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 2
+    for store in (replica.secrets, replica.trust):
+        store.fails.clear()
+    await replica.round()
+    assert replica.source.describe().problems == ()
+
+
+async def test_an_api_server_away_for_a_moment_is_nobodys_business(
+    world: World, replica: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It restarts now and then: two rounds in vain are counted and no more."""
+    for store in (replica.secrets, replica.trust):
+        store.fails["get"] = Unavailable("connection refused")
+    await replica.round()
+    await replica.round()
+    assert replica.source.describe().problems == ()
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
+    assert replica.counts("unavailable") == (4,)
+
+
+async def test_an_api_server_that_has_just_started_forbids_and_nobody_is_told(
+    world: World, replica: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has not read its rules yet. What was allowed before is forbidden only when it stays so for three rounds."""
+    caplog.set_level(logging.INFO)
+    replica.secrets.fails["get"] = replica.trust.fails["get"] = Forbidden("no")
+    await replica.round()
+    await replica.round()
+    assert replica.source.describe().problems == ()
+    assert replica.source.healthy()
+    assert [r for r in caplog.records if r.levelno >= logging.INFO] == []
+    assert replica.source._pause() <= 4  # it is asked again soon
+    await replica.round()
+    assert all("RBAC forbids `get`" in problem.what for problem in replica.source.describe().problems)
+    assert len(replica.source.describe().problems) == 2
+
+
+async def test_after_a_long_outage_a_moment_of_forbidding_is_part_of_it(
+    world: World, replica: Replica, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is neither told as another trouble nor taken for the end of the one before."""
+    caplog.set_level(logging.INFO)
+    for error, rounds in ((Unavailable("connection refused"), 5), (Forbidden("no"), 2)):
+        replica.secrets.fails["get"] = replica.trust.fails["get"] = error
+        for _ in range(rounds):
+            await replica.round()
+    assert all("connection refused" in problem.what for problem in replica.source.describe().problems)
+    for store in (replica.secrets, replica.trust):
+        store.fails.clear()
+    await replica.round()
+    told = [r.message for r in caplog.records if r.levelno >= logging.INFO]
+    assert len(told) == 4
+    assert all("cannot be read: connection refused" in message for message in told)
+    assert [message.startswith("over: ") for message in told] == [False, False, True, True]
+
+
+async def test_one_time_limit_a_round_is_enough(world: World) -> None:
+    """Each reading in vain may take ten seconds; what can be done without it is done once, the rest is for later."""
+    replica = Replica(world)
+    replica.trust.fails["get"] = Unavailable("no answer")
+    await replica.round()
+    assert world.calls == ["trust get", "secret get", "secret create"]
+
+
+async def test_a_call_without_answer_ends_after_its_time(world: World) -> None:
+    """An API server that accepts and never answers is as good as away."""
+
+    async def never(_call: str) -> None:
+        import asyncio
+
+        await asyncio.Event().wait()
+
+    replica = Replica(world, settings(call_limit=timedelta(milliseconds=5)), gate=never)
+    await replica.round()
+    assert replica.counts("unavailable") == (2,)
+    assert not replica.source.healthy()
+
+
+async def test_the_leaf_is_renewed_while_the_configuration_cannot_be_read(world: World, replica: Replica) -> None:
+    """It is of the same authority, so whoever trusts the old leaf trusts the new one."""
+    replica.trust.fails["get"] = Forbidden("no")
+    first = replica.source.serving.fingerprint
+    await live(world, replica, time=timedelta(days=4), step=timedelta(hours=1))
+    assert replica.source.serving.fingerprint != first
+    assert replica.source.healthy()
+
+
+async def test_a_machine_that_slept_for_a_month_renews_the_leaf_at_once(world: World, replica: Replica) -> None:
+    """Until then it is not ready: the leaf is over, whatever the last round said of it."""
+    world.time += 30 * DAY
+    assert not replica.source.healthy()
+    await replica.round()
+    assert replica.source.healthy()
+    assert replica.source.serving.not_after == world.time + replica.settings.leaf_lifetime
+
+
+@pytest.mark.parametrize("days", [-800, -20, -10, -6, -5, -1, 1, 30, 90, 800])
+async def test_a_clock_that_is_set_changes_neither_leaf_nor_readiness(
+    world: World, replica: Replica, days: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """kube-apiserver's clock was not set: to it the leaf is as good as before, and so it is judged, also while it is
+    away. Even where the clock is beyond the end of the authority, or before its beginning."""
+    first = replica.source.serving.fingerprint
+    replica.clock.ahead = days * DAY
+    assert replica.source.healthy()
+    await live(world, replica, time=5 * MINUTE)
+    for store in (replica.secrets, replica.trust):
+        store.fails["get"] = Unavailable("connection refused")
+    await live(world, replica, time=5 * MINUTE)
+    assert replica.source.healthy()
+    assert replica.source.serving.fingerprint == first
+    assert len([r for r in caplog.records if "the clock of this node" in r.message]) == 1
+
+
+@pytest.mark.parametrize("days", [-20, -6, 30, 90])
+async def test_a_leaf_is_renewed_in_time_by_a_wrong_clock(world: World, replica: Replica, days: int) -> None:
+    """It is due, dated and ends by the API server's time; an authority that needs none to change it is kept."""
+    replica.clock.ahead = days * DAY
+    for _ in range(16 * 24):
+        await live(world, replica, time=timedelta(hours=1), step=timedelta(hours=1))
+        not_after = replica.source.serving.not_after
+        assert not_after is not None
+        assert DAY < not_after - world.time <= replica.settings.leaf_lifetime + SECOND
+        assert replica.source.healthy()
+    assert replica.counts("leafs_signed") == (5,)
+
+
+async def test_a_first_start_by_a_wrong_clock_dates_its_leaf_right(world: World) -> None:
+    """The first answer tells the time, before anything is signed."""
+    await Replica(world).round()
+    for ahead in (-20 * DAY, 90 * DAY):
+        late = Replica(world, ahead=ahead)
+        await late.round()
+        not_after = late.source.serving.not_after
+        assert not_after is not None
+        assert timedelta(0) <= not_after - world.time - late.settings.leaf_lifetime <= SECOND
+        assert late.source.healthy()
+
+
+async def test_the_wait_for_kube_apiservers_is_of_time_that_has_passed(world: World) -> None:
+    """A clock that is put forward by less than `skew` shortens it for nobody."""
+    replica, other = Replica(world), Replica(world)
+    await live(world, replica, other, time=MINUTE)
+    first = replica.authority
+    await rotate_authority(replica.secrets, settings=replica.settings)
+    await live(world, replica, other, time=MINUTE)
+    for each in (replica, other):
+        each.clock.ahead = 5 * MINUTE
+    await live(world, replica, other, time=timedelta(seconds=30))
+    assert (replica.authority, other.authority) == (first, first)
+    await live(world, replica, other, time=MINUTE)
+    assert first not in (replica.authority, other.authority)
+
+
+@pytest.mark.parametrize(
+    ("jump", "slept"),
+    [(MINUTE, 0 * SECOND), (-MINUTE, 0 * SECOND), (0 * SECOND, MINUTE)],
+    ids=["on", "back", "suspend"],
+)
+async def test_a_clock_that_jumps_is_noticed_within_a_second(
+    world: World, replica: Replica, jump: timedelta, slept: timedelta
+) -> None:
+    """No pause is slept to its end by a clock that is not right any more, or by a machine that was suspended."""
+    before = len(world.slept)
+    await replica.source._rest(30)
+    assert sum(world.slept[before:]) == pytest.approx(30)
+    rounds = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal rounds
+        assert seconds <= 1
+        rounds += 1
+        if rounds == 3:
+            replica.clock.ahead += jump
+            world.time += slept
+        world.time += timedelta(seconds=seconds)
+
+    replica.clock.sleep = sleep  # type: ignore[method-assign]
+    await replica.source._rest(30)
+    assert rounds == 3
+
+
+@pytest.mark.parametrize("jump", [30 * DAY, -30 * DAY])
+async def test_a_clock_set_in_the_middle_of_a_round_is_noticed_too(world: World, jump: timedelta) -> None:
+    """The dial ends a round, after the look that would have shown it."""
+
+    async def dial(**_: object) -> None:
+        replica.clock.ahead = jump
+
+    replica = Replica(world, dial=dial)
+    await replica.round()
+    await replica.source._dial_if_due()
+    before = len(world.slept)
+    await replica.source._rest(30)
+    assert replica.clock.ahead == jump
+    assert len(world.slept) == before + 1
+
+
+async def test_a_clock_that_goes_back_changes_nothing_for_half_an_hour(world: World, replica: Replica) -> None:
+    """The leaf is valid from long before, so nothing has to be done."""
+    first = replica.source.serving.fingerprint
+    replica.clock.ahead = -30 * MINUTE
+    await live(world, replica, time=5 * MINUTE)
+    assert replica.source.healthy()
+    assert replica.source.serving.fingerprint == first
+
+
+async def test_a_leaf_signed_by_an_api_servers_clock_that_was_ahead_is_replaced(world: World, replica: Replica) -> None:
+    """Its life would exceed what is written down with the authority; and the new one is good by the right time."""
+    world.time += 30 * DAY
+    await replica.round()
+    world.time -= 30 * DAY
+    await replica.round()
+    not_after = replica.source.serving.not_after
+    assert not_after is not None
+    assert not_after <= world.time + replica.settings.leaf_lifetime
+
+
+@pytest.mark.parametrize("ahead", [timedelta(days=3 * 365), -timedelta(days=3 * 365), timedelta(hours=2)])
+async def test_a_replica_with_a_wrong_clock_spoils_nothing(world: World, ahead: timedelta) -> None:
+    """The API server's own clock tells it; it writes nothing, says so in one line, and the others are not disturbed."""
+    good = Replica(world)
+    await good.round()
+    secret, configuration = world.secret, world.configuration
+    wrong = Replica(world, ahead=ahead)
+    await live(world, wrong, good, time=5 * MINUTE)
+    assert (world.secret, world.configuration) == (secret, configuration)
+    assert [p.fix for p in wrong.source.describe().problems] == ["Mend the node's time synchronisation"]
+    assert good.source.healthy()
+    assert good.source.describe().problems == ()
+
+
+async def test_an_authority_from_the_future_is_not_fought_over(world: World) -> None:
+    """One of two clocks is wrong, nobody knows which: it is told and waited for, the leaf that is served stays."""
+    early = make_authority(now=START + 2 * DAY, lifetime=60 * DAY)
+    world.write_secret({"ca.crt": bundle_pem([early.certificate]), "ca.key": early.private_pem()})
+    replica = Replica(world)
+    await live(world, replica, time=5 * MINUTE)
+    assert [p.what for p in replica.source.describe().problems] == [
+        "the authority in Secret m365/webhook-authority is not valid before 2030-01-02 23:00:00Z"
+    ]
+    assert replica.counts("authorities_created", "leafs_signed") == (0, 0)
+    world.time += 2 * DAY
+    await replica.round()
+    assert replica.source.healthy()

@@ -1,0 +1,1 @@
+"""Finding a pod's ServiceAccount: the cache, and where ServiceAccounts come from."""

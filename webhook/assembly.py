@@ -1,0 +1,117 @@
+"""What a worker serves, put together from the settings."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from flask import request
+
+from certs.files import DevelopmentSource, FilesSource
+from certs.managed.self_dial import Dialler
+from certs.managed.source import SelfManagedSource
+from certs.source import Source
+from webhook import __version__
+from webhook.accounts.cache import CachedAccounts
+from webhook.accounts.cluster import ClusterAccounts
+from webhook.accounts.source import AccountSource
+from webhook.cluster.certificate_objects import KubeConfiguration, KubeSecret
+from webhook.cluster.kube import Kube
+from webhook.logs import Log
+from webhook.metrics import Metrics
+from webhook.reviewer import Reviewer
+from webhook.server.application import Application, State, running
+from webhook.server.operations import Check, create_operations, on_event_loop
+from webhook.server.process import Service
+from webhook.settings import SELF_MANAGED, Settings
+
+_log = logging.getLogger("webhook")
+
+
+def service(settings: Settings, log: Log) -> Service:
+    """Everything that a worker serves."""
+    metrics, state = Metrics(version=__version__), State()
+    kube = Kube(settings.kubeconfig)
+    services: list[AbstractAsyncContextManager[object]] = []
+    checks: dict[str, Check] = {}
+    if settings.accounts is None or settings.certificates == SELF_MANAGED:
+        services.append(kube)
+    certificates = _certificates(settings, kube)
+    services.append(_certificate_task(certificates))
+    checks["certificate"] = lambda: _certificate(certificates)
+    source: AccountSource
+    if settings.accounts is not None:
+        source = files = settings.accounts
+        checks["accounts"] = lambda: (True, f"{len(files)} from files")
+    else:
+        source = cluster = ClusterAccounts(kube)
+        checks["API server"] = lambda: cluster.health
+        services.append(running("API server", cluster.ask_until_allowed))
+    operations = create_operations(state, metrics, checks)
+
+    @operations.before_request
+    def tell() -> None:
+        if request.path == "/metrics":
+            _measure(certificates, metrics)
+
+    reviewer = Reviewer(CachedAccounts(source, counter=metrics.lookup), settings.policy)
+    return Service(
+        reviews=Application(reviewer.review, metrics=metrics, log=log, state=state, services=services),
+        operations=on_event_loop(operations),
+        context=lambda: certificates.serving.listening_context,
+        state=state,
+        metrics=metrics,
+    )
+
+
+def _certificates(settings: Settings, kube: Kube) -> Source:
+    if settings.certificates == SELF_MANAGED:
+        namespace, rotation = settings.policy.own_namespace, settings.rotation
+        host = settings.listen.host
+        return SelfManagedSource(
+            secrets=KubeSecret(kube, namespace, rotation.secret),
+            trust=KubeConfiguration(kube, rotation.configuration),
+            settings=rotation.certs(namespace),
+            dial=Dialler({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), settings.listen.port),
+        )
+    if settings.tls_cert:
+        return FilesSource(certificate=settings.tls_cert, key=settings.tls_key, names=_asked_for(settings))
+    development = DevelopmentSource(names=settings.rotation.extra_names)
+    _log.warning("serving a certificate of its own, for development", extra={"authority": development.authority_pem})
+    return development
+
+
+def _asked_for(settings: Settings) -> tuple[str, ...]:
+    """The name that kube-apiserver asks for, in a pod; elsewhere it calls a URL, and people call what they like."""
+    in_pod = settings.kubeconfig is None and settings.accounts is None
+    return (settings.rotation.certs(settings.policy.own_namespace).name,) if in_pod else ()
+
+
+@asynccontextmanager
+async def _certificate_task(certificates: Source) -> AsyncIterator[None]:
+    """Keeps the certificate current."""
+    await certificates.start()
+    async with running("certificates", certificates.run):
+        yield
+
+
+def _measure(certificates: Source, metrics: Metrics) -> None:
+    """What metrics tell of certificates, as it is at this moment."""
+    description = certificates.describe()
+    if description.not_after:
+        metrics.serving_not_after(description.not_after.timestamp())
+    if description.authority_not_after:
+        metrics.authority_not_after(description.authority_not_after.timestamp())
+    if description.trust_published is not None:
+        metrics.trust_published(published=description.trust_published)
+    if description.dialled is not None:
+        metrics.self_dial(ok=description.dialled == "ok")
+    metrics.certificate_events(description.counts)
+
+
+def _certificate(certificates: Source) -> tuple[bool, str]:
+    description = certificates.describe()
+    dialled = f"; a fresh connection to itself: {description.dialled}" if description.dialled else ""
+    if not description.healthy:
+        said = [str(problem) for problem in description.problems] or [description.waits or "none is served"]
+        return False, "; ".join(said) + dialled
+    return True, f"good until {description.not_after:%Y-%m-%d %H:%M} UTC ({description.mode}){dialled}"

@@ -1,0 +1,156 @@
+"""The two objects of the API server that certificates live in, as `certs` wants them: a Secret and a configuration."""
+
+import base64
+import binascii
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from certs import errors
+from certs.managed.ca_bundle import Configuration, Entry
+from certs.managed.secret import Stored
+from webhook.cluster.kube import Kube, Reply, Unavailable
+
+_SECONDS: Final = 10.0
+_ERRORS: Final = {
+    400: errors.Rejected,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    413: errors.Rejected,
+    422: errors.Rejected,
+}
+
+
+class KubeSecret:
+    """One Secret, through the API and never mounted: certs.managed.secret.SecretStore."""
+
+    def __init__(self, kube: Kube, namespace: str, name: str) -> None:
+        self._kube = kube
+        self._namespace = namespace
+        self._name = name
+        self._path = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets/{quote(name, safe='')}"
+
+    async def get(self) -> Stored:
+        """See SecretStore."""
+        return _stored(await _asked(self._kube, "GET", self._path))
+
+    async def create(self, data: Mapping[str, bytes]) -> Stored:
+        """See SecretStore.
+
+        By server-side apply, which RBAC judges by the Secret's name; of a POST it knows none. The field manager is
+        another each time and nothing is forced, so whoever comes second is told of a conflict and changes nothing.
+        """
+        document = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "type": "Opaque",
+            "data": _encoded(data),
+        }
+        path = f"{self._path}?fieldManager=m365-workload-identity-{secrets.token_hex(8)}"
+        return _stored(await _asked(self._kube, "PATCH", path, document, kind="apply-patch+yaml"))
+
+    async def update(self, stored: Stored, data: Mapping[str, bytes]) -> Stored:
+        """See SecretStore. resourceVersion, in what was read, settles who was first."""
+        document = stored.origin if isinstance(stored.origin, dict) else {}
+        return _stored(await _asked(self._kube, "PUT", self._path, {**document, "data": _encoded(data)}))
+
+
+class KubeConfiguration:
+    """One MutatingWebhookConfiguration: certs.managed.ca_bundle.TrustStore."""
+
+    def __init__(self, kube: Kube, name: str) -> None:
+        self._kube = kube
+        folder = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+        self._path = f"{folder}/{quote(name, safe='')}"
+
+    async def get(self) -> Configuration:
+        """See TrustStore."""
+        return _configuration(await _asked(self._kube, "GET", self._path))
+
+    async def patch(self, bundles: Mapping[str, bytes], *, version: str) -> Configuration:
+        """See TrustStore. A strategic merge patch finds webhooks by name, so nobody else's field is sent at all."""
+        webhooks = [
+            {"name": name, "clientConfig": {"caBundle": base64.b64encode(bundle).decode("ascii")}}
+            for name, bundle in bundles.items()
+        ]
+        document = {"metadata": {"resourceVersion": version}, "webhooks": webhooks}
+        reply = await _asked(self._kube, "PATCH", self._path, document, kind="strategic-merge-patch+json")
+        return _configuration(reply)
+
+
+async def _asked(kube: Kube, method: str, path: str, body: Any = None, *, kind: str = "json") -> Reply:
+    try:
+        reply = await kube.request(method, path, body=body, kind=kind, seconds=_SECONDS)
+    except Unavailable as error:
+        raise errors.Unavailable(str(error)) from None
+    if reply.status in (200, 201):
+        return reply
+    # What cannot be decoded is quoted, and that may be a key.
+    said = f"HTTP {reply.status}" if reply.status == 400 and body is not None else reply.reason()
+    raise _error(reply)(f"{method} {path.partition('?')[0]}: {said}")
+
+
+def _error(reply: Reply) -> type[errors.StoreError]:
+    """403 has two meanings: RBAC (any authorizer) names the user who may not; admission refuses what was sent."""
+    if reply.status == 403 and 'is forbidden: User "' not in reply.reason():
+        return errors.Rejected
+    return _ERRORS.get(reply.status, errors.Unavailable)
+
+
+def _encoded(data: Mapping[str, bytes]) -> dict[str, str]:
+    return {key: base64.b64encode(value).decode("ascii") for key, value in data.items()}
+
+
+def _stored(reply: Reply) -> Stored:
+    document = _document(reply)
+    data = {key: _decoded(value) for key, value in (document.get("data") or {}).items()}
+    return Stored(data=data, version=_version(document), date=_date(reply.date), origin=document)
+
+
+def _configuration(reply: Reply) -> Configuration:
+    document = _document(reply)
+    entries = []
+    for webhook in document.get("webhooks") or ():
+        client = webhook.get("clientConfig") or {}
+        service = client.get("service")
+        entries.append(
+            Entry(
+                name=str(webhook.get("name")),
+                bundle=_decoded(client.get("caBundle") or ""),
+                service=f"{service.get('namespace')}/{service.get('name')}" if service else None,
+            )
+        )
+    return Configuration(entries=tuple(entries), version=_version(document))
+
+
+def _document(reply: Reply) -> dict[str, Any]:
+    try:
+        document = reply.json()
+    except Unavailable as error:
+        raise errors.Unavailable(str(error)) from None
+    if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
+        raise errors.Unavailable("the API server's answer is no object")
+    return document
+
+
+def _version(document: Mapping[str, Any]) -> str:
+    return str(document["metadata"].get("resourceVersion"))
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text)
+    except binascii.Error:
+        return b""
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text)
+    except ValueError:
+        return None

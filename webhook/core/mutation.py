@@ -1,0 +1,176 @@
+"""The JSON Patch that gives a pod its identity: operations that only add, checked before anybody sees them.
+
+Nothing of the user's is replaced, reordered or dropped, whether this version knows it or not: the pod is never
+decoded into types, and no operation but `add` is ever built.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, TypedDict
+
+from webhook.core.helper_containers import lacking_helpers
+from webhook.core.identity import Identity
+from webhook.core.variables import EnvVar, missing, of_helper
+from webhook.core.volumes import mount_entry, place, volume_entry
+
+KINDS = ("initContainers", "containers")
+
+
+class Operation(TypedDict):
+    """One operation of a JSON Patch (RFC 6902)."""
+
+    op: Literal["add"]
+    path: str
+    value: Any
+
+
+class UnsoundPatch(Exception):
+    """Our patch would have made a pod that kube-apiserver refuses: our bug, answered as an internal error."""
+
+
+class Mutation(NamedTuple):
+    """What is added to a pod. containers: the names of those that get something."""
+
+    operations: tuple[Operation, ...]
+    containers: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class Receiver(NamedTuple):
+    """A container that is to have the identity, and its path in the pod."""
+
+    path: str
+    container: Mapping[str, Any]
+
+
+def receiving(spec: Mapping[str, Any], skip: Collection[str]) -> list[Receiver]:
+    """The containers that are not skipped, init containers first. Ephemeral ones never come with a new pod."""
+    return [
+        Receiver(f"/spec/{kind}/{index}", container)
+        for kind in KINDS
+        for index, container in enumerate(spec.get(kind) or ())
+        if not skip or container.get("name") not in skip
+    ]
+
+
+def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) -> Mutation:
+    """What `pod` lacks of `identity`, in all containers but those named in `skip`. Raises UnsoundPatch."""
+    spec = pod["spec"]
+    receivers = receiving(spec, skip)
+    helpers = lacking_helpers(spec, identity)
+    placement = place(spec, [*helpers, *(each.container for each in receivers)], identity)
+    operations: list[Operation] = []
+    changed: list[str] = []
+    warnings = list(placement.warnings)
+    for (path, container), access in zip(receivers, placement.accesses[len(helpers) :], strict=True):
+        lacking = missing(identity, container, access.file)
+        before = len(operations)
+        if lacking.variables:
+            operations += _variables(path + "/env", lacking.variables, alone=container.get("env") is None)
+        if access.mount:
+            mounts = container.get("volumeMounts")
+            operations.append(_appended(path + "/volumeMounts", mounts, mount_entry(access.mount)))
+        name = str(container.get("name"))
+        if len(operations) > before:
+            changed.append(name)
+        if lacking.different:
+            theirs = ", ".join(lacking.different)
+            warnings.append(f"set to something else, and that stays: {theirs} of container {name}")
+    if placement.volume:
+        operations.append(_appended("/spec/volumes", spec.get("volumes"), volume_entry(placement.volume, identity)))
+    # Last, because from here on the paths of init containers are others.
+    entries = []
+    for helper, access in zip(helpers, placement.accesses, strict=False):
+        environment = [variable.entry() for variable in of_helper(identity, access.file)]
+        mounts = [mount_entry(access.mount)] if access.mount else []
+        entries.append({**helper, "env": environment, "volumeMounts": mounts})
+        changed.append(helper["name"])
+    operations += _prepended("/spec/initContainers", entries, alone=spec.get("initContainers") is None)
+    if operations:
+        _check(pod, operations)
+    return Mutation(tuple(operations), tuple(changed), tuple(warnings))
+
+
+def apply(document: Mapping[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
+    """`document` with `operations` applied, as RFC 6902 has it; the parts they do not touch are shared, not copied.
+
+    Only what this module builds is understood: `add`, to a member or to a list on which no later path depends, without
+    escapes in the path.
+    """
+    result: dict[str, Any] = dict(document)
+    copies: dict[str, Any] = {"": result}
+    for operation in operations:
+        parent, _, last = operation["path"].rpartition("/")
+        target = copies.get(parent)
+        if target is None:
+            target = _copied(parent, copies)
+        if isinstance(target, dict):
+            target[last] = operation["value"]
+        elif last == "-":
+            target.append(operation["value"])
+        else:
+            target.insert(int(last), operation["value"])
+    return result
+
+
+def _copied(path: str, copies: dict[str, Any]) -> Any:
+    """The list or object at `path`, ours to change: it and all above it are copied, once, and kept in `copies`."""
+    parent, _, step = path.rpartition("/")
+    above = copies.get(parent)
+    if above is None:
+        above = _copied(parent, copies)
+    key = step if isinstance(above, dict) else int(step)
+    copies[path] = above[key] = copied = above[key].copy()
+    return copied
+
+
+@lru_cache(maxsize=256)  # most containers lack all the variables of an identity
+def _variables(path: str, variables: tuple[EnvVar, ...], *, alone: bool) -> tuple[Operation, ...]:
+    """Before the user's own, so that their $(VAR) references find ours."""
+    return _prepended(path, [variable.entry() for variable in variables], alone=alone)
+
+
+def _prepended(path: str, entries: list[dict[str, Any]], *, alone: bool) -> tuple[Operation, ...]:
+    """At the front of the list at `path`; `alone` when there is none yet."""
+    if alone:
+        return ({"op": "add", "path": path, "value": entries},) if entries else ()
+    return tuple({"op": "add", "path": f"{path}/{index}", "value": entry} for index, entry in enumerate(entries))
+
+
+def _appended(path: str, existing: list[Any] | None, entry: dict[str, Any]) -> Operation:
+    if existing is None:
+        return {"op": "add", "path": path, "value": [entry]}
+    return {"op": "add", "path": path + "/-", "value": entry}
+
+
+def _check(pod: Mapping[str, Any], operations: Sequence[Operation]) -> None:
+    """A patch that applies but makes an invalid pod is refused whatever the failurePolicy: so it must never be sent.
+
+    What the user's own pod repeats is the user's; only what got repeated by our additions counts.
+    """
+    before, after = pod["spec"], apply(pod, operations)["spec"]
+    _check_unique("volume", "name", before.get("volumes"), after.get("volumes"))
+    for kind in KINDS:
+        old_ones, new_ones = before.get(kind) or (), after.get(kind) or ()
+        if len(new_ones) > len(old_ones):
+            _check_unique("container", "name", _containers(before), _containers(after))
+        for old, new in zip(old_ones, new_ones[len(new_ones) - len(old_ones) :], strict=True):
+            if new is not old:
+                _check_unique("variable", "name", old.get("env"), new.get("env"))
+                _check_unique("mount path", "mountPath", old.get("volumeMounts"), new.get("volumeMounts"))
+
+
+def _containers(spec: Mapping[str, Any]) -> list[Any]:
+    return [*(spec.get("initContainers") or ()), *spec["containers"]]
+
+
+def _check_unique(what: str, key: str, before: list[Any] | None, after: list[Any] | None) -> None:
+    values = [entry.get(key) for entry in after or ()]
+    if len(set(values)) == len(values):
+        return
+    # What was added is at one end and the old in its order, so the counts alone tell.
+    old, new = Counter(entry.get(key) for entry in before or ()), Counter(values)
+    for value, count in new.items():
+        if count > 1 and count > old[value]:
+            raise UnsoundPatch(f"{what} {value!r} would be there {count} times")

@@ -1,0 +1,65 @@
+"""AdmissionReview v1 as it is sent back."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Literal, NotRequired, TypedDict
+
+import orjson
+
+from webhook.core.decision import Decision
+from webhook.core.names import MAXIMUM_WARNING_LENGTH, MAXIMUM_WARNINGS
+
+
+class ResponseStatus(TypedDict):
+    """What kube-apiserver shows to the user of a denial."""
+
+    code: int
+    message: str
+    reason: str
+    status: Literal["Failure"]
+
+
+class AdmissionResponse(TypedDict):
+    """`patch` is base64 of a JSON Patch. In v1 it comes with `patchType`, or the whole response is invalid."""
+
+    uid: str
+    allowed: bool
+    status: NotRequired[ResponseStatus]
+    patch: NotRequired[str]
+    patchType: NotRequired[Literal["JSONPatch"]]
+    warnings: NotRequired[list[str]]
+    auditAnnotations: NotRequired[Mapping[str, str]]
+
+
+class AdmissionReview(TypedDict):
+    """The body of the answer."""
+
+    apiVersion: Literal["admission.k8s.io/v1"]
+    kind: Literal["AdmissionReview"]
+    response: AdmissionResponse
+
+
+def respond(uid: str, decision: Decision) -> bytes:
+    """The AdmissionReview that tells `decision` to kube-apiserver. `uid` is the request's."""
+    response: AdmissionResponse = {"uid": uid, "allowed": decision.outcome != "denied"}
+    if decision.outcome == "denied":
+        response["status"] = {"code": 422, "message": decision.message, "reason": "Invalid", "status": "Failure"}
+    elif decision.operations:
+        response["patch"] = base64.b64encode(orjson.dumps(decision.operations)).decode("ascii")
+        response["patchType"] = "JSONPatch"
+    if decision.warnings:
+        response["warnings"] = shortened(decision.warnings)
+    if decision.audit:
+        response["auditAnnotations"] = decision.audit
+    review: AdmissionReview = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
+    return orjson.dumps(review)
+
+
+def shortened(warnings: Sequence[str]) -> list[str]:
+    """The warnings that fit: kube-apiserver drops them all once they are too many. The last counts those left out."""
+    kept = list(warnings)
+    if len(kept) > MAXIMUM_WARNINGS:
+        left_out = len(kept) - MAXIMUM_WARNINGS + 1
+        kept[MAXIMUM_WARNINGS - 1 :] = [f"{left_out} more warnings: see the webhook's log, or run its command mutate"]
+    limit = MAXIMUM_WARNING_LENGTH
+    return [text if len(text) <= limit else text[: limit - 3] + "..." for text in kept]

@@ -1,0 +1,43 @@
+"""Which pods are ours to change: the selectors of the webhook configuration, said once more in code.
+
+kube-apiserver applies them before it calls; here they serve the offline command, a configuration whose selectors
+someone widened, and callers who are not kube-apiserver.
+"""
+
+from collections.abc import Mapping
+
+from webhook.core.names import INJECT_LABEL, MIRROR_ANNOTATION, SYSTEM_NAMESPACES, USE_LABEL
+from webhook.core.policy import NAMESPACE_LABEL, POD_LABEL, Policy
+from webhook.core.review import Request
+
+
+def labelled(request: Request) -> bool:
+    """Whether the pod itself asks for an identity."""
+    return _label(request) == "true"
+
+
+def passed_over(request: Request, policy: Policy, namespace_labels: Mapping[str, str] | None = None) -> str:
+    """Why the pod is none of ours, as the reason of a decision, or "" when it is ours.
+
+    namespace_labels: of the pod's namespace, or None where they are not known; kube-apiserver has then applied them.
+    """
+    metadata = request.pod.get("metadata") or {}
+    if MIRROR_ANNOTATION in (metadata.get("annotations") or {}):
+        return "mirror-pod"  # the kubelet kills a mirror pod that differs from its file
+    if request.namespace == policy.own_namespace or request.namespace in SYSTEM_NAMESPACES:
+        return "not-selected"
+    label = _label(request)
+    if label == "false":
+        return "opted-out"
+    if label == "true":
+        return ""
+    if policy.scope == POD_LABEL:
+        return "not-selected"
+    if policy.scope == NAMESPACE_LABEL and namespace_labels is not None:
+        return "" if namespace_labels.get(INJECT_LABEL) == "true" else "not-selected"
+    return ""
+
+
+def _label(request: Request) -> str | None:
+    metadata = request.pod.get("metadata") or {}
+    return (metadata.get("labels") or {}).get(USE_LABEL)

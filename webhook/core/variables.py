@@ -1,0 +1,117 @@
+"""The environment variables of an identity, and which of them a container lacks."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from webhook.core.identity import Identity
+from webhook.core.names import (
+    IDENTITY_ENDPOINT,
+    IDENTITY_ENDPOINT_VARIABLE,
+    IDENTITY_HEADER_VARIABLE,
+    OIDC_TOKEN_FILE_VARIABLE,
+    TOKEN_ENDPOINT_CONTAINER,
+    TOKEN_FILE_VARIABLE,
+)
+
+_LONGEST_REMEMBERED: Final = 256  # characters of a path; a stranger's may have thousands
+_MOST_REMEMBERED: Final = 16  # paths; nearly every container has its token at the same one
+
+
+class EnvVar(NamedTuple):
+    """One variable: with a plain value, or with what `field` of the pod says once there is one."""
+
+    name: str
+    value: str = ""
+    field: str = ""
+
+    def entry(self) -> dict[str, Any]:
+        """As it stands in a container."""
+        if self.field:
+            reference = {"apiVersion": "v1", "fieldPath": self.field}
+            return {"name": self.name, "valueFrom": {"fieldRef": reference}}
+        return {"name": self.name, "value": self.value}
+
+
+_CLOUD: Final = "M365_CLOUD"
+_NAMES: Final = frozenset(
+    {
+        TOKEN_FILE_VARIABLE,
+        OIDC_TOKEN_FILE_VARIABLE,
+        *("M365_CLIENT_ID", "M365_TENANT_ID", "M365_AUTH_METHOD", _CLOUD),
+        *("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"),
+        IDENTITY_ENDPOINT_VARIABLE,
+        IDENTITY_HEADER_VARIABLE,
+    }
+)
+_ENDPOINT: Final = (
+    EnvVar(IDENTITY_ENDPOINT_VARIABLE, IDENTITY_ENDPOINT),
+    EnvVar(IDENTITY_HEADER_VARIABLE, field="metadata.uid"),
+)
+
+
+class Missing(NamedTuple):
+    """What a container lacks, in the order of injection, and the names of what it sets to something else."""
+
+    variables: tuple[EnvVar, ...]
+    different: tuple[str, ...]
+
+
+def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -> Missing:
+    """The variables that `container` lacks; `token_file` is the path of its token, "" when that is not known.
+
+    One that the container sets itself, by value or valueFrom, is the user's and stays. The two of the managed-identity
+    protocol are one: whoever sets either means an endpoint of their own.
+    """
+    environment = identity.environments.get(token_file)
+    if environment is None:
+        environment = tuple(_environment(identity, token_file))
+        if len(token_file) <= _LONGEST_REMEMBERED and len(identity.environments) < _MOST_REMEMBERED:
+            identity.environments[token_file] = environment
+    own = {entry.get("name"): entry for entry in container.get("env") or ()}
+    if own.keys().isdisjoint(_NAMES):
+        return Missing(environment, ())
+    own_endpoint = not own.keys().isdisjoint(each.name for each in _ENDPOINT)
+    lacking = []
+    different = []
+    for variable in environment:
+        entry = own.get(variable.name)
+        if entry is None:
+            if not own_endpoint or variable not in _ENDPOINT:
+                lacking.append(variable)
+        elif not variable.field and "valueFrom" not in entry and entry.get("value", "") != variable.value:
+            different.append(variable.name)
+    return Missing(tuple(lacking), tuple(different))
+
+
+def of_helper(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
+    """The variables of a container of ours, which has none of its own.
+
+    Those of its pod, since it stands in for the pod's other containers, and the cloud by name, whichever families these
+    are to have: two clouds share a login host, and AZURE_AUTHORITY_HOST does not tell which Graph is meant.
+    """
+    known = missing(identity, {}, token_file).variables
+    cloud = EnvVar(_CLOUD, identity.cloud.name)
+    return known if cloud in known else (*known, cloud)
+
+
+def _environment(identity: Identity, token_file: str) -> Iterator[EnvVar]:
+    """All that is known of the identity. A variable without a value would hide the user's own from envFrom."""
+    values = {TOKEN_FILE_VARIABLE: token_file}
+    if "m365" in identity.families:
+        values |= {
+            "M365_CLIENT_ID": identity.client_id,
+            "M365_TENANT_ID": identity.tenant_id,
+            "M365_AUTH_METHOD": identity.auth_method,
+            _CLOUD: identity.cloud.name,
+        }
+        if identity.auth_method == "oidc":
+            values[OIDC_TOKEN_FILE_VARIABLE] = token_file
+    if "azure" in identity.families:
+        values |= {
+            "AZURE_CLIENT_ID": identity.azure_client_id,
+            "AZURE_TENANT_ID": identity.azure_tenant_id,
+            "AZURE_AUTHORITY_HOST": identity.cloud.authority,
+        }
+    yield from (EnvVar(name, value) for name, value in values.items() if value)
+    if TOKEN_ENDPOINT_CONTAINER in identity.helpers:
+        yield from _ENDPOINT

@@ -1,0 +1,297 @@
+"""Where a container finds its token: which volume, mounted where.
+
+Which file a container reads, first match:
+
+    1  it sets AZURE_FEDERATED_TOKEN_FILE            that file; no mount is added, unless it names our own file
+                                                     and nothing is mounted there: then the token goes there
+    2  it mounts a projected token of our audience   that file, whoever wrote the volume
+    3  the pod has a volume with just such a token   that volume, at our path (a webhook's own: where it put it)
+    4  otherwise                                     our own volume, at our path
+
+So Azure's webhook may run before or after ours, and a volume written by hand from a guide is used as it is. Somebody
+else's volume of our name, or mount on our path, stays; our token then goes to the other name and the other path.
+"""
+
+import posixpath
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from webhook.core.identity import Identity
+from webhook.core.names import MOUNT_PATH, OTHER_MOUNT_PATH, OTHER_VOLUME, TOKEN_FILE, TOKEN_FILE_VARIABLE, VOLUME
+
+OUR_FILE = posixpath.join(MOUNT_PATH, TOKEN_FILE)
+_AZURES_VOLUME = "azure-workload-identity-reserved-"
+_DEPTH = MOUNT_PATH.count("/") + 1  # of both our directories, as parts between slashes
+
+
+class TokenVolume(NamedTuple):
+    """A volume with a projected ServiceAccount token of the right audience. file: the token's path inside it."""
+
+    name: str
+    file: str
+
+
+class Mount(NamedTuple):
+    """A mount that a container is to get."""
+
+    volume: str
+    path: str
+
+
+class Access(NamedTuple):
+    """How one container reads its token.
+
+    file: the path, "" when only the cluster can resolve it. mount: what is to be added for that, or None.
+    """
+
+    file: str
+    mount: Mount | None = None
+
+
+class Placement(NamedTuple):
+    """How every container reads its token. volume: the name of the volume to add, or "". Warnings are one line each."""
+
+    accesses: tuple[Access, ...]
+    volume: str
+    warnings: tuple[str, ...]
+
+
+def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], identity: Identity) -> Placement:
+    """Where each of `containers`, all of the pod `spec`, finds its token. The module's docstring has the rule."""
+    volumes = {str(volume.get("name")): volume for volume in spec.get("volumes") or ()}
+    files = {name: file for name, volume in volumes.items() if (file := _token_file(volume, identity.audience))}
+    warnings: list[str] = []
+    seen = [_seen(container) for container in containers]
+    settled = [_own_file(each, volumes, identity, warnings) or _mounted_file(each, files) for each in seen]
+
+    homeless = [each for each, access in zip(seen, settled, strict=True) if access is None]
+    # A container that names our own file needs one of that name there; any other is content with any name.
+    bound = any(each.ours for each in homeless)
+    reusable = next(
+        (
+            TokenVolume(name, file)
+            for name, file in files.items()
+            if _holds_nothing_else(volumes[name], identity.audience) and (file == TOKEN_FILE or not bound)
+        ),
+        None,
+    )
+    at_home = VOLUME not in volumes and not any(each.occupies(MOUNT_PATH) for each in homeless)
+    if reusable:
+        volume, directory = reusable, _whereabouts(spec, reusable.name)
+    elif at_home:
+        volume, directory = TokenVolume(VOLUME, TOKEN_FILE), MOUNT_PATH
+    else:
+        volume, directory = TokenVolume(_free(OTHER_VOLUME, volumes), TOKEN_FILE), OTHER_MOUNT_PATH
+    accesses: list[Access] = []
+    for each, access in zip(seen, settled, strict=True):
+        if access is None:
+            access = _new_access(each, volume, directory)
+            path = access.mount.path if access.mount else directory
+            if not each.ours and (path != directory or not (reusable or at_home)):
+                wanted = directory if reusable else MOUNT_PATH
+                foreign = wanted if each.occupies(wanted) else f"volume {VOLUME}"
+                warnings.append(f"the token is in {path}, because {foreign} is not ours: container {each.name}")
+        accesses.append(access)
+    return Placement(tuple(accesses), volume.name if homeless and not reusable else "", tuple(warnings))
+
+
+def volume_entry(name: str, identity: Identity) -> dict[str, Any]:
+    """The volume to add. It writes out what kube-apiserver would default, so that a second look sees the same."""
+    token = {
+        "audience": identity.audience,
+        "expirationSeconds": identity.token_expiration,
+        "path": TOKEN_FILE,
+    }
+    return {"name": name, "projected": {"defaultMode": 0o644, "sources": [{"serviceAccountToken": token}]}}
+
+
+def mount_entry(mount: Mount) -> dict[str, Any]:
+    """The mount to add to a container."""
+    return {"name": mount.volume, "mountPath": mount.path, "readOnly": True}
+
+
+def _sources(volume: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The sources of a projected volume; none for any other."""
+    return (volume.get("projected") or {}).get("sources") or []
+
+
+def _token_file(volume: Mapping[str, Any], audience: str) -> str:
+    """The path, inside the volume, of its first token of that audience; "" when it has none."""
+    for source in _sources(volume):
+        token = source.get("serviceAccountToken")
+        if isinstance(token, dict) and token.get("audience") == audience and isinstance(token.get("path"), str):
+            return str(token["path"])
+    return ""
+
+
+def _audiences(volume: Mapping[str, Any] | None) -> frozenset[Any]:
+    """Those of all tokens in the volume."""
+    tokens = (source.get("serviceAccountToken") for source in _sources(volume or {}))
+    audiences = (token.get("audience") for token in tokens if isinstance(token, dict))
+    return frozenset(audience for audience in audiences if isinstance(audience, str))
+
+
+def _holds_nothing_else(volume: Mapping[str, Any], audience: str) -> bool:
+    """Whether the volume may be shown to a container that was not given it: there is no secret of another's in it."""
+    tokens = [source.get("serviceAccountToken") for source in _sources(volume)]
+    return all(isinstance(token, dict) and token.get("audience") == audience for token in tokens)
+
+
+class _Seen(NamedTuple):
+    """What matters of a container.
+
+    file: the value of AZURE_FEDERATED_TOKEN_FILE: None when not set, "" when not plain; the last entry counts. ours:
+    whether that is our own file. mounts: each with its path. taken: more paths where nothing can be mounted: those of
+    devices, and those of mounts that Windows spells, as Linux does.
+    """
+
+    name: Any
+    file: str | None
+    ours: bool
+    entries: Sequence[Mapping[str, Any]]
+    mounts: Sequence[tuple[str, Mapping[str, Any]]]
+    taken: Sequence[str]
+
+    def occupies(self, directory: str) -> bool:
+        """Whether there is something on `directory` or inside it."""
+        for path, _ in self.mounts:
+            if _within(path, directory):
+                return True
+        return any(_within(path, directory) for path in self.taken) if self.taken else False
+
+
+def _seen(container: Mapping[str, Any]) -> _Seen:
+    file = None
+    entries = [entry for entry in container.get("env") or () if entry.get("name") == TOKEN_FILE_VARIABLE]
+    for entry in entries:
+        value = entry.get("value")
+        file = value if isinstance(value, str) and "valueFrom" not in entry and "$(" not in value else ""
+    mounts = []
+    taken: list[str] = []
+    for mount in container.get("volumeMounts") or ():
+        path = _path(mount)
+        mounts.append((path, mount))
+        if path[:1] != "/":
+            taken.append(_of_linux(path))
+    if "volumeDevices" in container:
+        taken += _devices(container["volumeDevices"])
+    ours = file is not None and (file == OUR_FILE or (file != "" and _of_linux(_plain(file)) == OUR_FILE))
+    return _Seen(container.get("name"), file, ours, entries, mounts, taken)
+
+
+def _devices(entries: Any) -> list[str]:
+    """Where a container has its devices; whatever has another shape is none, as its form is checked by nobody else."""
+    if not isinstance(entries, list):
+        return []
+    paths = [entry.get("devicePath") for entry in entries if isinstance(entry, dict)]
+    return [_plain(path) for path in paths if isinstance(path, str) and path]
+
+
+def _own_file(
+    container: _Seen, volumes: Mapping[str, Mapping[str, Any]], identity: Identity, warnings: list[str]
+) -> Access | None:
+    """Rule 1."""
+    file = container.file
+    if file is None:
+        return None
+    place = f"container {container.name}"
+    if file == "":
+        if all("valueFrom" not in entry and not entry.get("value") for entry in container.entries):
+            warnings.append(f"{TOKEN_FILE_VARIABLE} is set to nothing, so there is no token: {place}")
+        return Access("")
+    place_of_file = _of_linux(_plain(file))
+    inside = [(path, mount) for path, mount in container.mounts if _within(place_of_file, _of_linux(path))]
+    if not inside:
+        if container.ours and not any(_within(OUR_FILE, path) for path in container.taken):
+            return None
+        warnings.append(f"{TOKEN_FILE_VARIABLE} names a file in no volume, so no token was added: {place}")
+        return Access(file)
+    _, innermost = max(inside, key=lambda each: len(each[0]))
+    found = _audiences(volumes.get(str(innermost.get("name"))))
+    if _is_part(innermost):
+        warnings.append(f"the token is mounted with subPath and will never be renewed: {place}")
+    elif found and identity.audience not in found:
+        warnings.append(f"the token is not for the audience {identity.audience}: {place}")
+    return Access(file)
+
+
+def _mounted_file(container: _Seen, files: Mapping[str, str]) -> Access | None:
+    """Rule 2. A mount with subPath is passed over: the kubelet never renews the token there."""
+    if files:
+        for path, mount in container.mounts:
+            file = files.get(str(mount.get("name")))
+            if file and path and not _is_part(mount):
+                return Access(posixpath.join(path, file))
+    return None
+
+
+def _whereabouts(spec: Mapping[str, Any], volume: str) -> str:
+    """Where a shared token is mounted: our path, but for a volume that a webhook wrote, which stays where that put it.
+
+    Azure's, when it is called again, moves every mount of its own volume to its own path, and a variable of ours that
+    named another would point at nothing. A person's own place may hide files in another container's image.
+    """
+    if not volume.startswith((_AZURES_VOLUME, OTHER_VOLUME)):
+        return MOUNT_PATH
+    for kind in ("initContainers", "containers"):
+        for container in spec.get(kind) or ():
+            for mount in container.get("volumeMounts") or ():
+                if mount.get("name") == volume and _path(mount) and not _is_part(mount):
+                    return _path(mount)
+    return MOUNT_PATH
+
+
+def _is_part(mount: Mapping[str, Any]) -> bool:
+    return bool(mount.get("subPath") or mount.get("subPathExpr"))
+
+
+def _new_access(container: _Seen, volume: TokenVolume, directory: str) -> Access:
+    """Rules 3 and 4."""
+    shared = directory not in (MOUNT_PATH, OTHER_MOUNT_PATH)
+    free = not container.occupies(directory)
+    if container.ours:
+        return Access(str(container.file), Mount(volume.name, MOUNT_PATH))
+    if shared and not free and not container.occupies(MOUNT_PATH):
+        directory = MOUNT_PATH
+    elif not free:
+        paths = {path for path, _ in container.mounts} | set(container.taken)
+        # A mount inside one of ours would need a directory in a volume that nobody can write to.
+        paths |= {"/".join(path.split("/", _DEPTH)[:_DEPTH]) for path in paths}
+        directory = _free(OTHER_MOUNT_PATH, paths)
+    return Access(posixpath.join(directory, volume.file), Mount(volume.name, directory))
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """`name`, or with the first number that makes it free."""
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}-{number}"
+    return candidate
+
+
+def _within(path: str, directory: str) -> bool:
+    return bool(directory) and (path == directory or path.startswith(directory.rstrip("/") + "/"))
+
+
+def _path(mount: Mapping[str, Any]) -> str:
+    """Where a mount is, spelled so that two spellings of one directory compare equal; "" when it does not say."""
+    path = mount.get("mountPath")
+    return _plain(path) if isinstance(path, str) and path else ""
+
+
+def _of_linux(path: str) -> str:
+    """How Linux spells the place that Windows calls `path`: the kubelet puts what has no drive on C. For comparison."""
+    if path[:1] in ("/", ""):
+        return path
+    spelled = path.replace("\\", "/").lower().removeprefix("c:")
+    return _plain(spelled) if spelled.startswith("/") else spelled
+
+
+def _plain(path: str) -> str:
+    """The absolute path that the kubelet makes of `path`; Windows' own stay as they are."""
+    if path[0] == "/" and path[-1] != "/" and "//" not in path and "/." not in path:
+        return path  # as nearly every path is written
+    if ":" in path or "\\" in path:
+        return path
+    return "/" + posixpath.normpath(path).lstrip("/")

@@ -1,0 +1,1 @@
+"""YAML and JSON manifests, read as kubectl reads them, with the position of each value."""

@@ -1,0 +1,147 @@
+"""The federated identity credential that Entra needs for a ServiceAccount, and the three ways to write it down.
+
+Entra compares issuer, subject and audience letter by letter, and takes one audience, at most 600 characters of each,
+and a name of 3 to 120 letters, digits, hyphens and underscores that can never be changed.
+"""
+
+import hashlib
+import json
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from webhook.core import names
+from webhook.core.identity import Account, Identity, by_itself, is_guid
+from webhook.core.policy import Policy
+
+_LONGEST_NAME: Final = 120  # characters
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A federated identity credential.
+
+    applications: the client ids of those that need it, at least one. warnings: what looks like a mistake in the
+    annotations that it was made of.
+    """
+
+    applications: tuple[str, ...]
+    name: str
+    issuer: str
+    subject: str
+    audience: str
+    description: str
+    warnings: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, object]:
+        """As Microsoft Graph takes it, and `az` in --parameters."""
+        return {
+            "name": self.name,
+            "issuer": self.issuer,
+            "subject": self.subject,
+            "audiences": [self.audience],
+            "description": self.description,
+        }
+
+
+class NoCredential(Exception):
+    """There is none to be made; `problems` has a line for each reason, with the fix in brackets at its end."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def credential(account: Account, *, issuer: str, policy: Policy, client_id: str = "") -> Credential:
+    """What lets the pods of `account` in. client_id: of the application, where the ServiceAccount is not to say.
+
+    A ServiceAccount may name two applications, one for Microsoft 365 and one for Azure; both need the credential.
+    Raises NoCredential.
+    """
+    reading = by_itself(account, policy)
+    if reading.identity is None:
+        raise NoCredential(reading.problems)
+    applications = (client_id,) if client_id else _applications(reading.identity)
+    if not applications:
+        annotate = f"kubectl annotate serviceaccount {account.name} -n {account.namespace}"
+        raise NoCredential(
+            [
+                f"{account} has no client id (fix: {annotate} {names.AZURE_CLIENT_ID}=GUID; "
+                "where only the pods say it: --client-id GUID)"
+            ]
+        )
+    subject = f"system:serviceaccount:{account.namespace}:{account.name}"
+    return Credential(
+        applications=applications,
+        name=_name(account, issuer, subject),
+        issuer=issuer,
+        subject=subject,
+        audience=reading.identity.audience,
+        description=f"Kubernetes ServiceAccount {account.namespace}/{account.name}",
+        # That something is lacking is no matter here: a credential needs no tenant, and --client-id may stand in.
+        warnings=tuple(warning for warning in reading.warnings if not warning.startswith("no ")),
+    )
+
+
+def az(wanted: Credential) -> str:
+    """A command for each application, for a POSIX shell."""
+    parameters = shlex.quote(json.dumps(wanted.document(), indent=2))
+    return "".join(
+        f"az ad app federated-credential create --id {shlex.quote(application)} --parameters {parameters}\n"
+        for application in wanted.applications
+    )
+
+
+def graph(wanted: Credential) -> str:
+    """The body of `POST /applications(appId='…')/federatedIdentityCredentials`: the same for each application."""
+    return json.dumps(wanted.document(), indent=2) + "\n"
+
+
+def terraform(wanted: Credential) -> str:
+    """A resource of the provider hashicorp/azuread for each application."""
+    blocks = []
+    label = re.sub("[^a-z0-9]", "_", wanted.subject.split(":", 2)[2])
+    for number, application in enumerate(wanted.applications, 1):
+        name = f"_{label}" if label[0].isdigit() else label
+        name += f"_{number}" if number > 1 else ""
+        blocks.append(
+            f'data "azuread_application" "{name}" {{\n'
+            f"  client_id = {_hcl(application)}\n"
+            "}\n\n"
+            f'resource "azuread_application_federated_identity_credential" "{name}" {{\n'
+            f"  application_id = data.azuread_application.{name}.id\n"
+            f"  display_name   = {_hcl(wanted.name)}\n"
+            f"  description    = {_hcl(wanted.description)}\n"
+            f"  audiences      = [{_hcl(wanted.audience)}]\n"
+            f"  issuer         = {_hcl(wanted.issuer)}\n"
+            f"  subject        = {_hcl(wanted.subject)}\n"
+            "}\n"
+        )
+    return "\n".join(blocks)
+
+
+FORMATS: Final[Mapping[str, Callable[[Credential], str]]] = {"az": az, "json": graph, "terraform": terraform}
+
+
+def _applications(identity: Identity) -> tuple[str, ...]:
+    """Those that the variables name, each once."""
+    named = []
+    if "m365" in identity.families:
+        named.append(identity.client_id)
+    if "azure" in identity.families:
+        named.append(identity.azure_client_id)
+    return tuple({client.lower(): client for client in named if is_guid(client)}.values())
+
+
+def _name(account: Account, issuer: str, subject: str) -> str:
+    """Readable, and another one for each ServiceAccount of each cluster: an application has each name once."""
+    mark = hashlib.sha256(f"{issuer}\n{subject}".encode()).hexdigest()[:8]
+    readable = re.sub("[^A-Za-z0-9_-]", "-", f"{account.namespace}-{account.name}")
+    return f"{readable[: _LONGEST_NAME - 9]}-{mark}"
+
+
+def _hcl(text: str) -> str:
+    """`text` as a string of HCL: as JSON, but for the two marks that begin a template."""
+    return json.dumps(text).replace("${", "$${").replace("%{", "%%{")

@@ -1,0 +1,113 @@
+"""What the text of a setting means. Each function raises ValueError with what was expected."""
+
+import errno
+import re
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from webhook.core.identity import is_audience, is_tenant
+
+_LABEL: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where to listen. Port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def address(text: str) -> Address:
+    """Where this machine can listen."""
+    host, _, port = text.rpartition(":")
+    if not port.isascii() or not port.isdigit() or int(port[:6]) > 65535:
+        raise ValueError("ADDRESS:PORT with a port of at most 65535, such as 0.0.0.0:9443")
+    found = Address(host.strip("[]") or "0.0.0.0", int(port))
+    trouble = _trouble(found)
+    if trouble:
+        raise ValueError(f"an address of this machine to listen on ({trouble})")
+    return found
+
+
+def _trouble(address: Address) -> str:
+    """Why nobody can listen there, or "". That somebody else still does is no reason: the server waits for that."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address.host, address.port))
+    except OSError as error:
+        return "" if error.errno == errno.EADDRINUSE else f"{error.strerror}"
+    except UnicodeError as error:  # no host has such a name
+        return f"{error}"
+    return ""
+
+
+def plain(value: object) -> str:
+    """A value of any of these kinds as text."""
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def duration(text: str) -> timedelta:
+    """As Kubernetes and Go write it, with days beside: 14d, 2h30m, 90s, 250ms."""
+    parts = re.findall(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)(ms|d|h|m|s)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError("a duration such as 14d, 2h30m or 90s")
+    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    return timedelta(seconds=sum(float(number) * units[unit] for number, unit in parts))
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    """DNS names and IP addresses."""
+    parts = tuple(part.strip() for part in text.split(","))
+    if not all(re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", part) for part in parts):
+        raise ValueError("DNS names or IP addresses, separated by commas")
+    return parts
+
+
+def path(text: str) -> Path:
+    """A file or a folder."""
+    found = Path(text)
+    if not found.exists():
+        raise ValueError("a path that exists")
+    return found
+
+
+def matching(check: Callable[[str], bool], expected: str) -> Callable[[str], str]:
+    """Text that passes `check`."""
+
+    def parse(text: str) -> str:
+        if not check(text):
+            raise ValueError(expected)
+        return text
+
+    return parse
+
+
+def one_of(allowed: Iterable[str]) -> Callable[[str], str]:
+    """One of these words."""
+    choices = tuple(allowed)
+    return matching(choices.__contains__, "one of " + ", ".join(choices))
+
+
+tenant = matching(is_tenant, "the tenant's GUID or domain")
+audience = matching(is_audience, "an audience of at most 600 characters without spaces")
+# What a container runtime takes: [HOST[:PORT]/]PATH[:TAG][@DIGEST].
+image = matching(
+    lambda text: re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._:/-]{0,400}(@sha256:[0-9a-f]{64})?", text) is not None,
+    "an image such as registry.example.com/m365-workload-identity:1.2.3",
+)
+namespace = matching(lambda text: re.fullmatch(_LABEL, text) is not None, "a namespace's name")
+object_name = matching(lambda text: re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", text) is not None, "an object's name")
