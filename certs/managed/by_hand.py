@@ -12,7 +12,7 @@ from certs.managed.next_step import MOST_PREVIOUS
 from certs.managed.secret import SecretStore, State, Stored
 from certs.managed.settings import Settings
 
-__all__ = ["NothingToRotate", "PerhapsRotated", "rotate_authority", "rotate_leafs"]
+__all__ = ["NothingToRotate", "PerhapsRotated", "rotate_authority", "rotate_leaves"]
 
 _ATTEMPTS = 5
 _NEXT = timedelta(seconds=1)
@@ -26,15 +26,15 @@ class PerhapsRotated(Exception):
     """It was asked for and not answered, so it may have been done; and why."""
 
 
-async def rotate_leafs(secrets: SecretStore, *, settings: Settings) -> None:
+async def rotate_leaves(secrets: SecretStore, *, settings: Settings) -> None:
     """Have every replica replace its leaf. Raises `NothingToRotate`, `PerhapsRotated`, a `StoreError`."""
 
     def change(stored: Stored, state: State) -> dict[str, bytes]:
         if state.current is None:
             raise NothingToRotate(f"Secret {settings.secret} has no authority yet")
         now = _time(stored)
-        if state.renew_leafs:  # a wish like the last one would be none
-            now = max(now, state.renew_leafs + _NEXT)
+        if state.renew_leaves:  # a wish like the last one would be none
+            now = max(now, state.renew_leaves + _NEXT)
         return secret.renewal_asked(stored, state, now=now)
 
     await _change(secrets, settings, change)
@@ -52,7 +52,7 @@ async def rotate_authority(secrets: SecretStore, *, settings: Settings) -> None:
         if state.next is not None:
             raise NothingToRotate("a rotation is under way: the next authority waits to be trusted everywhere")
         if len(state.previous) >= MOST_PREVIOUS:
-            raise NothingToRotate(f"{len(state.previous)} authorities still have leafs; wait until the first has none")
+            raise NothingToRotate(f"{len(state.previous)} authorities still have leaves; wait until the first has none")
         now = _time(stored)
         authority = make_authority(now=now, lifetime=settings.authority_lifetime, common_name=settings.common_name)
         return secret.staged(stored, state, authority, leaf_lifetime=settings.leaf_lifetime, now=now)

@@ -2,7 +2,7 @@
 
     absent      no authority that can sign is stored                        -> Create
     created     it is stored; not every caBundle of ours holds it           -> Publish
-    published   every caBundle holds it; leafs are signed with it           -> Sign; Stage at two thirds of its life
+    published   every caBundle holds it; leaves are signed with it           -> Sign; Stage at two thirds of its life
     staged      the next one is stored beside it and published              -> Publish; Promote after a while
     promoted    the next one signs; the one before stays trusted            -> Date (write down when its last leaf ends)
     retired     that time has passed: it goes from Secret and caBundle      -> Retire, Publish
@@ -19,7 +19,7 @@ again: there is no leader and nothing to resume. Who was first is settled by res
   leaf reckoned and written down, later by what clocks may differ; until then it stays in every caBundle;
 - every change to a caBundle is made against the version that was read, and adds to what is there;
 - all times are the API server's, which is who judges a leaf (`certs.clock.ApiClock`); a replica whose wall clock
-  differs from it by more than `skew` signs its own leafs and changes nothing else.
+  differs from it by more than `skew` signs its own leaves and changes nothing else.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Leaf:
     not_after: datetime
     renew_at: datetime
     asked_for: datetime | None = None
-    """What the Secret had as `renew_leafs` when this one was signed."""
+    """What the Secret had as `renew_leaves` when this one was signed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +244,7 @@ def _publish(view: View, settings: Settings) -> Publish | None:
 
 
 def _date(view: View, settings: Settings) -> Date | None:
-    """The end of an authority's leafs, for each that signs no more; it was read as such before `now`: see the module.
+    """The end of an authority's leaves, for each that signs no more; it was read as such before `now`: see the module.
 
     Three clocks may be wrong: that of who signed, of who writes the end down, and of who finds that it has passed.
     """
@@ -253,10 +253,10 @@ def _date(view: View, settings: Settings) -> Date | None:
     ends: dict[str, datetime | None] = {
         fingerprint(authority): None
         for authority in (view.state.current, view.state.next)
-        if authority is not None and view.state.leafs_end(authority) is not None
+        if authority is not None and view.state.leaves_end(authority) is not None
     }
     for authority in view.state.previous:
-        if view.state.leafs_end(authority) is None:
+        if view.state.leaves_end(authority) is None:
             lifetime = view.state.longest_leaf(authority, setting=settings.leaf_lifetime)
             ends[fingerprint(authority)] = view.now + lifetime + 3 * settings.skew
     return Date(ends) if ends else None
@@ -276,7 +276,7 @@ def _sign(view: View, settings: Settings) -> Sign | None:
             # The API server's clock was ahead. Where it and the one here disagree the leaf stays: of several API
             # servers one may be wrong, and by its time another leaf would have expired to the others.
             or (not view.ahead and now < leaf.issued - settings.skew)
-            or state.renew_leafs not in (None, leaf.asked_for)
+            or state.renew_leaves not in (None, leaf.asked_for)
         )
     else:
         needed = True
@@ -324,7 +324,7 @@ def _gone(state: State, now: datetime) -> frozenset[str]:
     return frozenset(
         known
         for known, record in state.records.items()
-        if known not in alive and record.leafs_end is not None and record.leafs_end < now
+        if known not in alive and record.leaves_end is not None and record.leaves_end < now
     )
 
 

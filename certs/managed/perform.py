@@ -32,11 +32,11 @@ _T = TypeVar("_T")
 COUNTS = {
     "conflicts": "another replica was faster",
     "unavailable": "a call of the API had no answer",
-    "leafs_signed": "a leaf was signed and served",
+    "leaves_signed": "a leaf was signed and served",
     "authorities_created": "an authority was stored where none could sign",
     "authorities_staged": "the next authority was stored",
     "authorities_promoted": "the next authority took over",
-    "authorities_retired": "an authority without living leafs was taken out of the Secret",
+    "authorities_retired": "an authority without living leaves was taken out of the Secret",
     "authorities_lost": "the key of an authority was lost with the Secret",
     "secret_repaired": "what could not be read in the Secret was replaced",
     "trust_published": "a caBundle was set",
@@ -110,14 +110,14 @@ class Performer:
             if fingerprint(step.authority) in entry.known:
                 verify(pair.certificate, entry.bundle.certificates, name=settings.name, now=now)
         self._serving.replace(pair, names=settings.names)
-        self._counts["leafs_signed"] += 1
+        self._counts["leaves_signed"] += 1
         _log.info("serving a leaf of %s until %s", _subject(authority), not_after)
         return Leaf(
             authority=step.authority,
             issued=view.asked,
             not_after=not_after,
             renew_at=renewal_time(view.asked, not_after, jitter=view.jitter),
-            asked_for=view.state.renew_leafs if view.state else None,
+            asked_for=view.state.renew_leaves if view.state else None,
         )
 
     async def _publish(self, step: Publish, look: Look) -> None:
@@ -193,7 +193,7 @@ class Performer:
         if look.view.known and state is not None and state.current is None:
             self._counts["authorities_lost"] += 1
             _log.warning(
-                "Secret %s: the authority's key is lost; made %s, which signs from now on. Leafs of the one before "
+                "Secret %s: the authority's key is lost; made %s, which signs from now on. Leaves of the one before "
                 "stay trusted until they expire",
                 self._settings.secret,
                 _subject(authority),
@@ -209,10 +209,10 @@ class Performer:
             self._counts["authorities_promoted"] += 1
             _log.info("Secret %s: the next authority signs from now on", self._settings.secret)
         elif isinstance(step, Date):
-            _log.info("Secret %s: wrote down when the last leafs of those before end", self._settings.secret)
+            _log.info("Secret %s: wrote down when the last leaves of those before end", self._settings.secret)
         elif isinstance(step, Retire) and step.gone:
             self._counts["authorities_retired"] += len(step.gone)
-            _log.info("Secret %s: took out %d authorities without leafs", self._settings.secret, len(step.gone))
+            _log.info("Secret %s: took out %d authorities without leaves", self._settings.secret, len(step.gone))
 
     def _say_repaired(self, state: State) -> None:
         if state.problems:

@@ -1,13 +1,13 @@
 """The Secret in which the authority lives: its layout, how it is read whatever it holds, and each change to it.
 
-    ca.crt      PEM: the authority that signs now, first, then those before it whose leafs may still be served
+    ca.crt      PEM: the authority that signs now, first, then those before it whose leaves may still be served
     ca.key      the key of the first
     next.crt    PEM: the authority that comes next, while it is staged
     next.key    its key
     state.json  {"authorities": {SHA-256 of a certificate: {"leaf_seconds": longest life of a leaf of it,
-                                                            "leafs_end": when its last leaf expires,
+                                                            "leaves_end": when its last leaf expires,
                                                             "expires": when it does}},
-                 "renew_leafs": when a person asked for new leafs; one that was signed before it stood here is replaced}
+                 "renew_leaves": when a person asked for new leaves; one that was signed before is replaced}
                 Times are RFC 3339 in UTC. An authority that was taken out of ca.crt stays listed until it expires, so
                 that no replica with an older view brings it back into the caBundle.
 
@@ -87,7 +87,7 @@ class Record:
 
     expires: datetime
     leaf_lifetime: timedelta | None = None
-    leafs_end: datetime | None = None
+    leaves_end: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ class State:
     previous: tuple[x509.Certificate, ...] = ()
     """Every other authority in ca.crt, and the certificate of a next one whose key is lost."""
     records: Mapping[str, Record] = field(default_factory=dict)
-    renew_leafs: datetime | None = None
+    renew_leaves: datetime | None = None
     problems: tuple[str, ...] = ()
     """What cannot be used, a sentence each. A Secret that is absent or empty has none."""
 
@@ -109,10 +109,10 @@ class State:
         """All of them, the one that signs first."""
         return (*(c for c in (self.current, self.next) if c is not None), *self.previous)
 
-    def leafs_end(self, authority: x509.Certificate) -> datetime | None:
+    def leaves_end(self, authority: x509.Certificate) -> datetime | None:
         """When the last leaf of an authority that no longer signs expires; None if that is not written down."""
         record = self.records.get(fingerprint(authority))
-        return record.leafs_end if record else None
+        return record.leaves_end if record else None
 
     def longest_leaf(self, authority: x509.Certificate, *, setting: timedelta) -> timedelta:
         """How long any replica's leaf of `authority` may live: what its maker wrote down, not one's own setting."""
@@ -123,8 +123,8 @@ class State:
 def read(stored: Stored | None, *, name: str, shortest_leaf: timedelta = timedelta(0)) -> State:
     """The state of the Secret, whatever it holds. Never raises.
 
-    name: one that its leafs must be good for; shortest_leaf: what is renewed in time. A record of less, or of more than
-    the authority's own life, is a problem and counts as none.
+    name: one that its leaves must be good for; shortest_leaf: what is renewed in time. A record of less, or of more
+    than the authority's own life, is a problem and counts as none.
     """
     if stored is None:
         return State(present=False)
@@ -143,9 +143,9 @@ def read(stored: Stored | None, *, name: str, shortest_leaf: timedelta = timedel
         if problem:
             problems.append(f"{_NEXT_CERTIFICATE} and {_NEXT_KEY}: {problem}")
     try:
-        records, renew_leafs = _parse(data.get(_STATE, b""))
+        records, renew_leaves = _parse(data.get(_STATE, b""))
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        records, renew_leafs = {}, None
+        records, renew_leaves = {}, None
         problems.append(f"{_STATE} cannot be read")
     others = {fingerprint(c): c for c in (*bundle.certificates, *following.certificates) if is_authority(c)}
     previous = tuple(certificate for certificate in others.values() if certificate not in (current, upcoming))
@@ -159,7 +159,7 @@ def read(stored: Stored | None, *, name: str, shortest_leaf: timedelta = timedel
         next=upcoming if upcoming != current else None,
         previous=previous,
         records=records,
-        renew_leafs=renew_leafs,
+        renew_leaves=renew_leaves,
         problems=tuple(problems),
     )
 
@@ -181,7 +181,7 @@ def created(
     leaf_lifetime: timedelta,
     now: datetime,
 ) -> dict[str, bytes]:
-    """A Secret in which `authority` signs; the others, and `previous`, stay trusted until their leafs end."""
+    """A Secret in which `authority` signs; the others, and `previous`, stay trusted until their leaves end."""
     others = {fingerprint(c): c for c in (*state.authorities(), *previous) if c.not_valid_after_utc > now}
     return _render(
         stored,
@@ -215,7 +215,7 @@ def promoted(stored: Stored, state: State, *, now: datetime) -> dict[str, bytes]
     before = (c for c in state.authorities() if c != state.next and c.not_valid_after_utc > now)
     records = dict(state.records)
     if state.current and (record := records.get(fingerprint(state.current))):
-        records[fingerprint(state.current)] = replace(record, leafs_end=None)
+        records[fingerprint(state.current)] = replace(record, leaves_end=None)
     return _render(
         stored, state, authorities=(state.next, *before), key=stored.data[_NEXT_KEY], records=records, now=now
     )
@@ -227,7 +227,7 @@ def dated(stored: Stored, state: State, ends: Mapping[str, datetime | None], *, 
     for certificate in state.authorities():
         if (known := fingerprint(certificate)) in ends:
             record = records.get(known) or Record(expires=certificate.not_valid_after_utc)
-            records[known] = replace(record, leafs_end=ends[known])
+            records[known] = replace(record, leaves_end=ends[known])
     return _same(stored, state, records=records, now=now)
 
 
@@ -253,7 +253,7 @@ def retired(
 
 def renewal_asked(stored: Stored, state: State, *, now: datetime) -> dict[str, bytes]:
     """The same Secret, asking every replica to replace a leaf that was signed before it asked for this."""
-    return _same(stored, replace(state, renew_leafs=now), records=state.records, now=now)
+    return _same(stored, replace(state, renew_leaves=now), records=state.records, now=now)
 
 
 def _same(stored: Stored, state: State, *, records: Mapping[str, Record], now: datetime) -> dict[str, bytes]:
@@ -289,7 +289,7 @@ def _render(
     held |= {fingerprint(following.certificate)} if following else set()
     data[_STATE] = _written(
         {known: record for known, record in records.items() if known in held or _lingers(record, now)},
-        state.renew_leafs,
+        state.renew_leaves,
     )
     return data
 
@@ -301,7 +301,7 @@ def _life(authority: x509.Certificate) -> timedelta:
 def _untenable(record: Record, authority: x509.Certificate, shortest_leaf: timedelta) -> str | None:
     """What is wrong with the longest life of a leaf that is written down: a sentence, or None.
 
-    An authority that is too short-lived itself is replaced, and its leafs live for half of that until then.
+    An authority that is too short-lived itself is replaced, and its leaves live for half of that until then.
     """
     lifetime, life = record.leaf_lifetime, _life(authority)
     least = max(min(shortest_leaf, life / 2), timedelta(seconds=1))
@@ -313,7 +313,7 @@ def _untenable(record: Record, authority: x509.Certificate, shortest_leaf: timed
 
 def _lingers(record: Record, now: datetime) -> bool:
     """Whether a record stays when its certificate goes: it keeps a retired authority from coming back."""
-    return record.leafs_end is not None and record.expires > now
+    return record.leaves_end is not None and record.expires > now
 
 
 def _record(authority: Authority, leaf_lifetime: timedelta) -> dict[str, Record]:
@@ -351,27 +351,27 @@ def _parse(content: bytes) -> tuple[dict[str, Record], datetime | None]:
     document: dict[str, Any] = json.loads(content)
     records = {}
     for known, fields in document.get("authorities", {}).items():
-        seconds, end = fields.get("leaf_seconds"), fields.get("leafs_end")
+        seconds, end = fields.get("leaf_seconds"), fields.get("leaves_end")
         records[str(known)] = Record(
             expires=_time(fields["expires"]),
             leaf_lifetime=timedelta(seconds=float(seconds)) if seconds is not None else None,
-            leafs_end=_time(end) if end else None,
+            leaves_end=_time(end) if end else None,
         )
-    asked = document.get("renew_leafs")
+    asked = document.get("renew_leaves")
     return records, _time(asked) if asked else None
 
 
-def _written(records: Mapping[str, Record], renew_leafs: datetime | None) -> bytes:
+def _written(records: Mapping[str, Record], renew_leaves: datetime | None) -> bytes:
     document: dict[str, Any] = {"authorities": {}}
     for known, record in records.items():
         fields: dict[str, Any] = {"expires": _text(record.expires)}
         if record.leaf_lifetime is not None:
             fields["leaf_seconds"] = record.leaf_lifetime.total_seconds()
-        if record.leafs_end:
-            fields["leafs_end"] = _text(record.leafs_end)
+        if record.leaves_end:
+            fields["leaves_end"] = _text(record.leaves_end)
         document["authorities"][known] = fields
-    if renew_leafs:
-        document["renew_leafs"] = _text(renew_leafs)
+    if renew_leaves:
+        document["renew_leaves"] = _text(renew_leaves)
     return json.dumps(document, indent=1, sort_keys=True).encode()
 
 

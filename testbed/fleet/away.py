@@ -64,8 +64,8 @@ class Outage:
             f"API server away ({self.how}) for {self.length:.0f} s: {self.handshakes} fresh handshakes, 0 refused; "
             f"{self.without_lookup} reviews that ask nobody, 0 failed; {self.injected} of a known ServiceAccount until "
             f"second {self.injected_until:.0f}, then {self.refused} told 503; slowest answer {self.slowest:.2f} s; "
-            f"rounds in vain {', '.join(map(str, self.rounds))}; leafs replaced and a pod admitted {self.healed:.1f} s "
-            f"after its return"
+            f"rounds in vain {', '.join(map(str, self.rounds))}; leaves replaced and a pod admitted {self.healed:.1f} "
+            f"s after its return"
         )
 
 
@@ -83,7 +83,7 @@ def outage(
     installed.await_ready()
     bundle = installation.bundles()[OURS[0]]
     known, unselected = review(installation.pods), review(installation.pods, labels={})
-    leafs = {replica.port: replica.leaf(bundle) for replica in installed.alive}
+    leaves = {replica.port: replica.leaf(bundle) for replica in installed.alive}
     with ExitStack() as stack:
         kept = [stack.enter_context(Posting(replica, bundle)) for replica in installed.alive]
         for replica in installed.alive:
@@ -115,7 +115,7 @@ def outage(
                 seen.handshakes += 1
                 seen.without_lookup += 2
                 assert replica.is_ready(), replica.readyz()
-                assert replica.leaf(bundle) == leafs[replica.port]
+                assert replica.leaf(bundle) == leaves[replica.port]
             time.sleep(max(0.0, pulse_ends - time.monotonic()))
         seen.rounds = [
             (replica.events()["unavailable"] - before) // CALLS
@@ -125,11 +125,11 @@ def outage(
         returned = time.monotonic()
 
         def replaced() -> bool:
-            return all(replica.leaf(bundle) != leafs[replica.port] for replica in installed.alive) and all(
+            return all(replica.leaf(bundle) != leaves[replica.port] for replica in installed.alive) and all(
                 post(replica, bundle, known) == (200, True) for replica in installed.alive
             )
 
-        wait_until(replaced, "leafs replaced", seconds=HEALED_SECONDS, alive=[one.process for one in installed.alive])
+        wait_until(replaced, "leaves replaced", seconds=HEALED_SECONDS, alive=[one.process for one in installed.alive])
         wait_until(installed.admits, "a pod admitted", seconds=HEALED_SECONDS)
         seen.healed = time.monotonic() - returned
         timepiece.run(1)

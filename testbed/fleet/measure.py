@@ -6,7 +6,7 @@
 |---|---|
 | handshakes/s | full TLS 1.3 handshakes that one core of the webhook's worker does, from its own CPU time |
 | to bare OpenSSL | its CPU time for one, to that of the server's side in memory with the same kind of key |
-| p99 | of reviews on connections that stay open, while leafs are replaced as often as they can be, to before |
+| p99 | of reviews on connections that stay open, while leaves are replaced as often as they can be, to before |
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signed, during = rotating(made, lambda: latencies(made, bundle, options.seconds))
         for name, share in (("p50", 0.5), ("p99", 0.99)):
             old, new = percentile(before, share), percentile(during, share)
-            say(
-                f"{name} of {len(before)} and {len(during)} reviews, {signed} leafs replaced meanwhile: {new / old:.2f}"
-            )
+            say(f"{name} of {len(before)} and {len(during)} reviews, {signed} leaves replaced: {new / old:.2f}")
     return 0
 
 
@@ -124,7 +122,7 @@ def latencies(made: Fleet, bundle: bytes, limit: float) -> list[float]:
 def rotating(made: Fleet, measured: Callable[[], list[float]]) -> tuple[int, list[float]]:
     """What `measured` gives while every round has to sign another leaf, and how many were signed."""
     replica, over = made.replicas[0], threading.Event()
-    before = leafs(replica)
+    before = leaves(replica)
 
     def ask() -> None:
         api, path = made.installation.cluster.api, made.installation.secret_path
@@ -142,11 +140,11 @@ def rotating(made: Fleet, measured: Callable[[], list[float]]) -> tuple[int, lis
     finally:
         over.set()
         thread.join()
-    return leafs(replica) - before, taken
+    return leaves(replica) - before, taken
 
 
-def leafs(replica: Replica) -> int:
-    """How many leafs it has served, from its log."""
+def leaves(replica: Replica) -> int:
+    """How many leaves it has served, from its log."""
     return sum(message.startswith("serving a leaf") for message in replica.messages("info"))
 
 

@@ -70,7 +70,7 @@ class Verifying:
     fleet: Fleet
     watch: Watch
     handshakes: int = 0
-    leafs: set[bytes] = field(default_factory=set)
+    leaves: set[bytes] = field(default_factory=set)
 
     def once(self) -> str | None:
         """One round; what was turned away."""
@@ -80,7 +80,7 @@ class Verifying:
                     continue
                 try:
                     with replica.connect(bundle) as connection:
-                        self.leafs.add(connection.getpeercert(binary_form=True) or b"")
+                        self.leaves.add(connection.getpeercert(binary_form=True) or b"")
                     self.handshakes += 1
                 except ssl.SSLCertVerificationError as error:
                     return f"{replica.process.name}: {error.verify_message}"

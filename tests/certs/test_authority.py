@@ -1,4 +1,4 @@
-"""Authorities and leafs: what is in them, who trusts them, and that others read them alike."""
+"""Authorities and leaves: what is in them, who trusts them, and that others read them alike."""
 
 from __future__ import annotations
 

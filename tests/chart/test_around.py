@@ -84,7 +84,7 @@ def test_the_network_policy_lets_through_what_is_needed_and_who_is_named() -> No
     assert spec["egress"] == [{"ports": [{"port": 16443, "protocol": "TCP"}], "to": nodes}]
 
 
-def test_cert_manager_issues_from_an_authority_that_outlives_its_leafs() -> None:
+def test_cert_manager_issues_from_an_authority_that_outlives_its_leaves() -> None:
     """Issuer, authority, issuer, leaf; caBundle is cert-manager's to inject, from the leaf's Secret."""
     objects = installed({"certificates": {"mode": "cert-manager"}})
     issuers = {each["metadata"]["name"]: each["spec"] for each in some(objects, "Issuer")}

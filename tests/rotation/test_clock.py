@@ -70,12 +70,12 @@ def ends(installed: Fleet) -> list[timedelta]:
 
 
 def served(installed: Fleet) -> set[int]:
-    """The serial numbers of the leafs."""
+    """The serial numbers of the leaves."""
     bundle = installed.installation.bundles()[OURS[0]]
     return {replica.leaf(bundle).serial_number for replica in installed.alive}
 
 
-def ask_for_leafs(installed: Fleet) -> None:
+def ask_for_leaves(installed: Fleet) -> None:
     """As `webhook certs rotate` does."""
     installation = installed.installation
     flags = ("--own-namespace", installation.own, "--configuration", installation.name)
@@ -99,19 +99,19 @@ def test_a_month_off_and_back(
     api, installation = control_plane.api, installed.installation
     shared = (installation.configuration_path, installation.secret_path)
     with unfailing(api, installed):
-        before, leafs = [api.get(path).json for path in shared], served(installed)
+        before, leaves = [api.get(path).json for path in shared], served(installed)
         timepiece.jump(timedelta(days=days))
         await_logged(installed, CLOCK, where, level="error")
         assert [api.get(path).json for path in shared] == before
-        assert served(installed) == leafs
-        ask_for_leafs(installed)
-        wait_until(lambda: not served(installed) & leafs, "leafs that were asked for", seconds=INTERVAL + 2)
+        assert served(installed) == leaves
+        ask_for_leaves(installed)
+        wait_until(lambda: not served(installed) & leaves, "leaves that were asked for", seconds=INTERVAL + 2)
         assert all(LEAF - timedelta(minutes=1) < left <= LEAF for left in ends(installed))
-        before, leafs = [api.get(path).json for path in shared], served(installed)
+        before, leaves = [api.get(path).json for path in shared], served(installed)
         timepiece.jump(timedelta(0))
         await_logged(installed, "over: ", CLOCK, level="info")
         assert [api.get(path).json for path in shared] == before
-        assert served(installed) == leafs
+        assert served(installed) == leaves
     document = api.get(installation.configuration_path).expect().json
     document["webhooks"][0]["clientConfig"]["caBundle"] = None
     api.put(installation.configuration_path, document).expect()
@@ -132,7 +132,7 @@ def test_half_an_hour_behind_and_back(control_plane: Cluster, installed: Fleet, 
             issuers = {replica.leaf(installation.bundles()[OURS[0]]).issuer for replica in installed.alive}
             return bool(now) and now[0] != old and issuers == {now[0].subject}
 
-        wait_until(replaced, "leafs of another authority", seconds=HEALED_SECONDS)
+        wait_until(replaced, "leaves of another authority", seconds=HEALED_SECONDS)
         assert all(left > LEAF - timedelta(minutes=1) for left in ends(installed))
         made = certificates(installation.secret()["ca.crt"])[0]
         assert made.not_valid_before_utc > datetime.now(UTC) - timedelta(minutes=62)

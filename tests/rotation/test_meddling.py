@@ -1,6 +1,6 @@
 """Somebody changes the Secret or the webhook configuration: it heals in the next round, without a restart.
 
-Two replicas serve all tests of this module. What takes the CA's key away loses no create, since the leafs of the lost
+Two replicas serve all tests of this module. What takes the CA's key away loses no create, since the leaves of the lost
 CA stay trusted; what takes the CA out of a caBundle refuses pods until it is put back, and that is within a round.
 """
 
@@ -98,7 +98,7 @@ def set_bundle(api: Api, installed: Fleet, encoded: str | None) -> None:
 def test_a_lost_authority_is_replaced_and_no_create_fails(
     control_plane: Cluster, healthy: Fleet, meddle: Callable[[Api, Fleet], None]
 ) -> None:
-    """A new CA is made and published beside the lost one, whose leafs are trusted for as long as they are served."""
+    """A new CA is made and published beside the lost one, whose leaves are trusted for as long as they are served."""
     installation = healthy.installation
     lost = certificates(installation.secret()["ca.crt"])[0]
     told = healthy.logged("the authority's key is lost")

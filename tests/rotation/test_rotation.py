@@ -1,4 +1,4 @@
-"""CA and leafs rotate, in real time, under pods that are created without a pause and connections that never close."""
+"""CA and leaves rotate, in real time, under pods that are created without a pause and connections that never close."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_no_create_fails_in_five_rotations(
         alive = [replica.process for replica in installed.alive]
         wait_until(unfailing, f"{ROTATIONS} rotations", seconds=180, alive=alive)
         wait_until(installed.whole, "all as it should be", seconds=30, alive=alive)
-    leafs = {fingerprint(x509.load_der_x509_certificate(leaf)) for leaf in verifying.leafs}
+    leaves = {fingerprint(x509.load_der_x509_certificate(leaf)) for leaf in verifying.leaves}
     report(
-        f"{rotations(stored)} CA rotations, {len(leafs)} leafs met, {sum(each.done for each in creating)} creates,"
+        f"{rotations(stored)} CA rotations, {len(leaves)} leaves met, {sum(each.done for each in creating)} creates,"
         f" {sum(each.done for each in asking)} reviews on {len(kept)} old connections,"
         f" {verifying.handshakes} fresh handshakes, {len(configuration.history)} bundles: 0 failures"
     )
     assert [failure for each in (*creating, *asking, fresh) for failure in each.failures] == []
-    assert len(leafs) >= 2 * REPLICAS * ROTATIONS - REPLICAS  # each authority's leafs are renewed at least once
+    assert len(leaves) >= 2 * REPLICAS * ROTATIONS - REPLICAS  # each authority's leaves are renewed at least once
     assert most(configuration) <= 3
     assert [message for replica in installed.replicas for message in replica.messages("error")] == []
 

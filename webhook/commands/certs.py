@@ -17,7 +17,7 @@ from cryptography import x509
 from certs.authority import renewal_time, verify
 from certs.errors import CertificateError, NotFound, UntrustedLeaf
 from certs.managed import advice
-from certs.managed.by_hand import NothingToRotate, PerhapsRotated, rotate_authority, rotate_leafs
+from certs.managed.by_hand import NothingToRotate, PerhapsRotated, rotate_authority, rotate_leaves
 from certs.managed.ca_bundle import Published, published
 from certs.managed.next_step import View, phase
 from certs.managed.secret import State, Stored, read
@@ -89,7 +89,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 async def _rotate(kube: Kube, settings: CertsSettings, *, authority: bool) -> int:
     namespace, name = settings.secret.split("/")
-    rotate = rotate_authority if authority else rotate_leafs
+    rotate = rotate_authority if authority else rotate_leaves
     async with kube:
         try:
             await rotate(KubeSecret(kube, namespace, name), settings=settings)
@@ -153,8 +153,8 @@ def _authorities(state: State | None) -> Iterator[Row]:
         elif certificate == state.next:
             said = "comes next"
         else:
-            end = state.leafs_end(certificate)
-            said = f"trusted until {_time(end)}" if end else "trusted while leafs of it are served"
+            end = state.leaves_end(certificate)
+            said = f"trusted until {_time(end)}" if end else "trusted while leaves of it are served"
         yield _row("Secret", certificate, said, renewed)
 
 

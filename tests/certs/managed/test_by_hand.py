@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from certs.errors import Conflict, Unavailable
-from certs.managed.by_hand import NothingToRotate, PerhapsRotated, rotate_authority, rotate_leafs
+from certs.managed.by_hand import NothingToRotate, PerhapsRotated, rotate_authority, rotate_leaves
 from certs.managed.secret import read
 from tests.certs.fakes import NAME, FakeSecrets, Replica, World, live
 
@@ -20,11 +20,11 @@ async def test_every_leaf_is_replaced_once() -> None:
     replicas = [Replica(world), Replica(world)]
     await live(world, *replicas, time=MINUTE)
     before = [replica.source.serving.fingerprint for replica in replicas]
-    await rotate_leafs(FakeSecrets(world), settings=replicas[0].settings)
+    await rotate_leaves(FakeSecrets(world), settings=replicas[0].settings)
     await live(world, *replicas, time=5 * MINUTE)
     after = [replica.source.serving.fingerprint for replica in replicas]
     assert not set(before) & set(after)
-    assert [replica.counts("leafs_signed") for replica in replicas] == [(2,), (2,)]
+    assert [replica.counts("leaves_signed") for replica in replicas] == [(2,), (2,)]
 
 
 async def test_the_authority_is_replaced_with_the_usual_overlap() -> None:
@@ -44,7 +44,7 @@ async def test_the_authority_is_replaced_with_the_usual_overlap() -> None:
 
 
 async def test_rotations_one_after_another_wait_for_the_first() -> None:
-    """Until leafs of the first have ended there is no room for more."""
+    """Until leaves of the first have ended there is no room for more."""
     world = World()
     replica = Replica(world)
     await replica.round()
@@ -53,7 +53,7 @@ async def test_rotations_one_after_another_wait_for_the_first() -> None:
         await live(world, replica, time=4 * MINUTE)
     with pytest.raises(NothingToRotate) as refused:
         await rotate_authority(FakeSecrets(world), settings=replica.settings)
-    assert "8 authorities still have leafs" in str(refused.value)
+    assert "8 authorities still have leaves" in str(refused.value)
     await live(world, replica, time=timedelta(days=6), step=timedelta(hours=1))
     await rotate_authority(FakeSecrets(world), settings=replica.settings)
 
@@ -65,11 +65,11 @@ async def test_every_leaf_is_replaced_whatever_the_clocks_say(minutes: int) -> N
     replica = Replica(world, ahead=minutes * MINUTE)
     await live(world, replica, time=MINUTE)
     for asked in range(1, 4):  # within a second of each other, too
-        await rotate_leafs(FakeSecrets(world), settings=replica.settings)
+        await rotate_leaves(FakeSecrets(world), settings=replica.settings)
         await replica.round()
-        assert replica.counts("leafs_signed") == (1 + asked,)
+        assert replica.counts("leaves_signed") == (1 + asked,)
     await live(world, replica, time=5 * MINUTE)
-    assert replica.counts("leafs_signed") == (4,)
+    assert replica.counts("leaves_signed") == (4,)
 
 
 async def test_the_next_authority_is_dated_by_the_api_server() -> None:
@@ -90,12 +90,12 @@ async def test_a_write_without_answer_may_have_happened() -> None:
     await replica.round()
     secrets = FakeSecrets(world)
     secrets.fails["update"] = Unavailable("no answer within 10 s")
-    for rotate in (rotate_leafs, rotate_authority):
+    for rotate in (rotate_leaves, rotate_authority):
         with pytest.raises(PerhapsRotated):
             await rotate(secrets, settings=replica.settings)
     secrets.fails["get"] = Unavailable("no answer within 10 s")
     with pytest.raises(Unavailable):
-        await rotate_leafs(secrets, settings=replica.settings)
+        await rotate_leaves(secrets, settings=replica.settings)
 
 
 async def test_a_conflict_is_tried_again() -> None:
@@ -119,7 +119,7 @@ async def test_a_conflict_is_tried_again() -> None:
             world.write_secret(world.secret[0])
 
     with pytest.raises(Conflict):
-        await rotate_leafs(FakeSecrets(world, always), settings=replica.settings)
+        await rotate_leaves(FakeSecrets(world, always), settings=replica.settings)
 
 
 @pytest.mark.parametrize("data", [None, {}])
@@ -128,7 +128,7 @@ async def test_where_there_is_nothing_yet_there_is_nothing_to_rotate(data: dict[
     world = World()
     world.write_secret(data)
     before = world.secret
-    for rotate in (rotate_leafs, rotate_authority):
+    for rotate in (rotate_leaves, rotate_authority):
         with pytest.raises(NothingToRotate):
             await rotate(FakeSecrets(world), settings=Replica(world).settings)
     assert world.secret == before

@@ -64,12 +64,12 @@ def view(**changes: Any) -> View:
     return View(**(values | changes))
 
 
-DATED = {fingerprint(OLD): record(leafs_end=START + 2 * DAY)}
-ENDED = {fingerprint(OLD): record(leafs_end=START + MINUTE)}
+DATED = {fingerprint(OLD): record(leaves_end=START + 2 * DAY)}
+ENDED = {fingerprint(OLD): record(leaves_end=START + MINUTE)}
 LONG_SEEN = {fingerprint(CURRENT): 0.0, fingerprint(NEXT): 0.0}
 JUST_SEEN = {fingerprint(CURRENT): 0.0, fingerprint(NEXT): (HOUR - MINUTE).total_seconds()}
 JUST_NOW = HOUR.total_seconds()
-ASKED = State(current=CURRENT, renew_leafs=START - MINUTE)
+ASKED = State(current=CURRENT, renew_leaves=START - MINUTE)
 TOO_SHORT = make_authority(now=START, lifetime=3 * HOUR).certificate
 BOTH = (entry(CURRENT, NEXT),)
 
@@ -99,8 +99,8 @@ BOTH = (entry(CURRENT, NEXT),)
         ({"leaf": leaf(issued=START + 2 * HOUR)}, Rest),
         ({"state": ASKED}, Sign),
         ({"state": ASKED, "leaf": leaf(asked_for=START - HOUR)}, Sign),
-        ({"state": ASKED, "leaf": leaf(asked_for=ASKED.renew_leafs)}, Rest),
-        ({"leaf": leaf(asked_for=ASKED.renew_leafs)}, Rest),
+        ({"state": ASKED, "leaf": leaf(asked_for=ASKED.renew_leaves)}, Rest),
+        ({"leaf": leaf(asked_for=ASKED.renew_leaves)}, Rest),
         ({"now": START + 40 * DAY, "leaf": leaf(renew_at=START + 50 * DAY, not_after=START + 55 * DAY)}, Stage),
         ({"now": START + 39 * DAY, "leaf": leaf(renew_at=START + 50 * DAY, not_after=START + 55 * DAY)}, Rest),
         ({"state": State(current=TOO_SHORT), "entries": (entry(TOO_SHORT),), "leaf": leaf(TOO_SHORT)}, Stage),
@@ -124,10 +124,10 @@ BOTH = (entry(CURRENT, NEXT),)
         ({"state": State(current=CURRENT, problems=("next.crt: it is not PEM",))}, Retire),
         ({"state": State(current=CURRENT, problems=("state.json: leaf_seconds is -5",)), "leaf": None}, Retire),
         # an authority that signs again after all
-        ({"state": State(current=CURRENT, records={fingerprint(CURRENT): record(leafs_end=START)})}, Date),
+        ({"state": State(current=CURRENT, records={fingerprint(CURRENT): record(leaves_end=START)})}, Date),
         (
             {
-                "state": State(current=CURRENT, records={fingerprint(CURRENT): record(leafs_end=START)}),
+                "state": State(current=CURRENT, records={fingerprint(CURRENT): record(leaves_end=START)}),
                 "entries": (entry(CURRENT, OLD),),
             },
             Date,
@@ -189,7 +189,7 @@ def test_a_first_leaf_of_a_new_authority_waits_where_another_is_trusted(changes:
 
 
 def test_what_was_known_before_is_kept_when_the_secret_is_lost() -> None:
-    """So that leafs that are served stay trusted; what has ended or expired is not brought back."""
+    """So that leaves that are served stay trusted; what has ended or expired is not brought back."""
     lost = view(state=State(present=False, records=ENDED), known=(CURRENT, OLD, EXPIRED))
     assert next_step(lost, SETTINGS) == Create((CURRENT,))
 
@@ -197,7 +197,7 @@ def test_what_was_known_before_is_kept_when_the_secret_is_lost() -> None:
 def test_rotations_that_come_too_fast_wait() -> None:
     """A caBundle of dozens would be sent to everyone who watches the configuration."""
     previous = tuple(make_authority(now=START, lifetime=60 * DAY).certificate for _ in range(MOST_PREVIOUS))
-    records = {fingerprint(c): record(leafs_end=START + 50 * DAY) for c in previous}
+    records = {fingerprint(c): record(leaves_end=START + 50 * DAY) for c in previous}
     state = State(current=CURRENT, previous=previous, records=records)
     late = view(state=state, entries=(entry(CURRENT, *previous),), now=START + 45 * DAY, asked=START + 45 * DAY)
     late = replace(late, leaf=leaf(not_after=START + 50 * DAY, renew_at=START + 49 * DAY))

@@ -153,7 +153,7 @@ async def test_a_leaf_is_renewed_in_time_by_a_wrong_clock(world: World, replica:
         assert not_after is not None
         assert DAY < not_after - world.time <= replica.settings.leaf_lifetime + SECOND
         assert replica.source.healthy()
-    assert replica.counts("leafs_signed") == (5,)
+    assert replica.counts("leaves_signed") == (5,)
 
 
 async def test_a_first_start_by_a_wrong_clock_dates_its_leaf_right(world: World) -> None:
@@ -270,7 +270,7 @@ async def test_an_authority_from_the_future_is_not_fought_over(world: World) -> 
     assert [p.what for p in replica.source.describe().problems] == [
         "the authority in Secret m365/webhook-authority is not valid before 2030-01-02 23:00:00Z"
     ]
-    assert replica.counts("authorities_created", "leafs_signed") == (0, 0)
+    assert replica.counts("authorities_created", "leaves_signed") == (0, 0)
     world.time += 2 * DAY
     await replica.round()
     assert replica.source.healthy()

@@ -53,7 +53,7 @@ def test_no_secret_and_an_empty_one_are_states_of_their_own() -> None:
 
 
 def test_a_new_authority_is_read_back() -> None:
-    """With the longest life of its leafs, which bounds the settings of every replica."""
+    """With the longest life of its leaves, which bounds the settings of every replica."""
     state = state_of(new())
     assert (state.current, state.next, state.previous, state.problems) == (FIRST.certificate, None, (), ())
     assert state.records == {known(FIRST): Record(expires=START + 60 * DAY, leaf_lifetime=5 * DAY)}
@@ -69,15 +69,15 @@ def test_a_whole_rotation_in_the_secret() -> None:
     data = secret.promoted(stored(data), state, now=START)
     state = state_of(data)
     assert (state.current, state.next, state.previous) == (SECOND.certificate, None, (FIRST.certificate,))
-    assert state.leafs_end(FIRST.certificate) is None
+    assert state.leaves_end(FIRST.certificate) is None
     assert secret.signer(stored(data), SECOND.certificate).certificate == SECOND.certificate
     data = secret.dated(stored(data), state, {known(FIRST): START + 5 * DAY}, now=START)
     state = state_of(data)
-    assert state.leafs_end(FIRST.certificate) == START + 5 * DAY
+    assert state.leaves_end(FIRST.certificate) == START + 5 * DAY
     data = secret.retired(stored(data), state, {known(FIRST)}, leaf_lifetime=5 * DAY, now=START)
     state = state_of(data)
     assert (state.current, state.previous, state.problems) == (SECOND.certificate, (), ())
-    assert state.records[known(FIRST)].leafs_end == START + 5 * DAY
+    assert state.records[known(FIRST)].leaves_end == START + 5 * DAY
     assert data["theirs"] == b"x"
     assert bundle_pem([SECOND.certificate]) == data["ca.crt"]
 
@@ -98,14 +98,14 @@ def test_an_authority_that_steps_down_again_is_dated_again() -> None:
     data = stage(new())
     data = secret.dated(stored(data), state_of(data), {known(FIRST): START}, now=START)
     state = state_of(secret.promoted(stored(data), state_of(data), now=START))
-    assert state.leafs_end(FIRST.certificate) is None
+    assert state.leaves_end(FIRST.certificate) is None
 
 
-def test_asking_for_new_leafs_keeps_what_is_staged() -> None:
+def test_asking_for_new_leaves_keeps_what_is_staged() -> None:
     """It is a wish beside the state, not a state."""
     data = stage(new())
     state = state_of(secret.renewal_asked(stored(data), state_of(data), now=START + HOUR))
-    assert state.renew_leafs == START + HOUR
+    assert state.renew_leaves == START + HOUR
     assert (state.current, state.next) == (FIRST.certificate, SECOND.certificate)
 
 
@@ -159,7 +159,7 @@ def _weak_curve() -> Authority:
     ids=["other key", "no key", "rubbish key", "no certificate", "rubbish certificate", "leaf", "ed25519", "weak"],
 )
 def test_an_authority_that_cannot_sign_does_not_count(change: dict[str, bytes], words: str) -> None:
-    """It must be one, fit its key, and sign leafs that are trusted; the reason is a sentence without content."""
+    """It must be one, fit its key, and sign leaves that are trusted; the reason is a sentence without content."""
     state = state_of({**new(), **change})
     assert state.current is None
     assert any(words in problem for problem in state.problems)
@@ -192,7 +192,7 @@ def test_a_next_one_that_lost_its_key_stays_trusted() -> None:
         b'{"authorities": {"a": {"expires": "2030-01-01T00:00:00"}}}',
         b'{"authorities": {"a": {"expires": "2030-01-01T00:00:00Z", "leaf_seconds": "many"}}}',
         b'{"authorities": {"a": {"expires": "2030-01-01T00:00:00Z", "leaf_seconds": 1e300}}}',
-        b'{"renew_leafs": 7}',
+        b'{"renew_leaves": 7}',
         b"\xff\xfe",
         b"[" * 100_000,
     ],

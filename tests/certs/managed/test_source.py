@@ -70,7 +70,7 @@ async def test_a_leaf_is_renewed_at_two_thirds_of_its_life(world: World, replica
 
 
 async def test_the_authority_is_replaced_with_an_overlap(world: World, replica: Replica) -> None:
-    """The next one is in the caBundle before it signs, and the one before stays until the last of its leafs ends."""
+    """The next one is in the caBundle before it signs, and the one before stays until the last of its leaves ends."""
     other = Replica(world)
     await other.round()
     first = replica.authority
@@ -193,7 +193,7 @@ async def test_a_namespace_that_is_gone_is_told(world: World) -> None:
 
 
 def record_of(world: World, seconds: float) -> None:
-    """Somebody edits the longest life of leafs in state.json."""
+    """Somebody edits the longest life of leaves in state.json."""
     assert world.secret is not None
     state = json.loads(world.secret[0]["state.json"])
     for record in state["authorities"].values():
@@ -205,7 +205,7 @@ def record_of(world: World, seconds: float) -> None:
 async def test_a_record_that_no_leaf_can_live_by_is_replaced(
     world: World, replica: Replica, caplog: pytest.LogCaptureFixture, seconds: float
 ) -> None:
-    """Whether it is told, and that leafs live as they are set to from then on."""
+    """Whether it is told, and that leaves live as they are set to from then on."""
     record_of(world, seconds)
     await live(world, replica, time=MINUTE)
     assert replica.counts("secret_repaired", "conflicts") == (1, 0)
@@ -220,11 +220,11 @@ async def test_a_record_that_no_leaf_can_live_by_is_replaced(
     for _ in range(8 * 24):
         await live(world, replica, time=timedelta(hours=1), step=timedelta(hours=1))
         assert replica.source.healthy()
-    assert replica.counts("secret_repaired", "leafs_signed") == (1, 3)
+    assert replica.counts("secret_repaired", "leaves_signed") == (1, 3)
 
 
 async def test_lives_that_were_short_enough_for_shorter_intervals_are_lengthened(world: World) -> None:
-    """The authority was made for leafs of 20 minutes; now it is looked at every half hour, and no leaf ever expires."""
+    """The authority was made for leaves of 20 minutes; now it is read every half hour, and no leaf ever expires."""
     short = {"leaf_lifetime": 20 * MINUTE, "skew": timedelta(seconds=2)}
     await Replica(world, settings(**short)).round()
     longer = settings(interval=30 * MINUTE, leaf_lifetime=timedelta(hours=4), skew=timedelta(seconds=2))
@@ -345,7 +345,7 @@ async def test_a_leaf_that_the_bundle_does_not_vouch_for_is_not_served(
 
 
 async def test_settings_that_differ_in_the_middle_of_an_upgrade_cost_nothing(world: World) -> None:
-    """The replica with short leafs rotates; the long leaf of the other, which is cut off, is trusted until it ends."""
+    """The replica with short leaves rotates; the long leaf of the other, which is cut off, is trusted until it ends."""
     long = Replica(world, settings(leaf_lifetime=timedelta(days=9)))
     await live(world, long, time=timedelta(days=37), step=timedelta(hours=6))
     short = Replica(world, settings(leaf_lifetime=timedelta(days=2)))
@@ -400,7 +400,7 @@ async def test_rubbish_in_the_secret_is_replaced(
 
 
 async def test_another_key_in_the_secret_makes_a_new_authority(world: World, replica: Replica) -> None:
-    """The certificate of the old one is still good for leafs that are served, so it stays trusted until they end."""
+    """The certificate of the old one is still good for leaves that are served, so it stays trusted until they end."""
     first = replica.authority
     stranger = make_authority(now=START, lifetime=60 * DAY)
     assert world.secret is not None
