@@ -1,0 +1,38 @@
+"""The table of messages: each warning, problem, hint and finding of the webhook and its commands has a row.
+
+    WI1xx  annotations.py   annotations of ServiceAccounts and pods, and the identity that they make
+    WI2xx  pods.py          token volumes, mounts, variables and containers of a pod; why a pod is left alone
+    WI3xx  reviews.py       the body of an AdmissionReview, and the shape of the pod in it
+    WI4xx  manifests.py     files given to `mutate` and `--accounts`: YAML, objects, labels in the wrong place
+    WI5xx  settings.py      settings and flags, and a kubeconfig
+    WI6xx  checks.py        what `check` finds in a cluster: installation, registration, certificates
+    WI7xx  workloads.py     what `check` finds about an account, a workload and its pods
+    WI8xx  entra.py         federated identity credentials, and the issuer (`fic`, `issuer`)
+
+`TABLE` has them all by code. docs/messages.md is made from it.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType, ModuleType
+from typing import Final
+
+from webhook.core.messages import annotations
+from webhook.core.messages.message import NOWHERE, Kind, Message, Place, Severity, message
+
+__all__ = ["NOWHERE", "TABLE", "Kind", "Message", "Place", "Severity", "message"]
+
+
+def _rows(*modules: ModuleType) -> Iterable[Kind]:
+    for module in modules:
+        yield from (value for value in vars(module).values() if isinstance(value, Kind))
+
+
+def _table(rows: Iterable[Kind]) -> Mapping[str, Kind]:
+    table: dict[str, Kind] = {}
+    for row in rows:
+        if table.setdefault(row.code, row) is not row:
+            raise ValueError(f"{row.code} stands for two messages")
+    return MappingProxyType(dict(sorted(table.items())))
+
+
+TABLE: Final = _table(_rows(annotations))

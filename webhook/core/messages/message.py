@@ -1,0 +1,97 @@
+"""A message is data: a row of the table, a place, and the values that fill the row in.
+
+Code decides by `message.kind`, never by its text. People read `str(message)`, which is rendered here and nowhere else.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from webhook.core.text import LONGEST_LINE, shown
+
+
+class Severity(enum.StrEnum):
+    """How bad it is."""
+
+    ERROR = "error"
+    """Something is refused, or does not work."""
+    WARNING = "warning"
+    """It works, or may work, and somebody should look at it."""
+    NOTE = "note"
+    """Something is as it should be, or was not looked at."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row of the table.
+
+    code: stable, such as WI101; a code that is no longer used is never given to another message. text: what is wrong
+    and what was expected, with values in braces. fix: what to do, often a command, "" if there is nothing to do. help:
+    a sentence or two for docs/messages.md: why it matters.
+    """
+
+    code: str
+    severity: Severity
+    text: str
+    fix: str = ""
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something stands, as far as it is known.
+
+    object: such as `ServiceAccount shop/terraform`, or `pod.yaml:12`. annotation: its key. field: a path such as
+    `spec.containers[0].env`.
+    """
+
+    object: str = ""
+    annotation: str = ""
+    field: str = ""
+
+
+NOWHERE: Final = Place()
+
+
+@dataclass(frozen=True)
+class Message:
+    """A row of the table, filled in. Equal messages have equal kinds, places and values."""
+
+    kind: Kind
+    place: Place = NOWHERE
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def code(self) -> str:
+        """The stable code of its kind."""
+        return self.kind.code
+
+    @property
+    def text(self) -> str:
+        """One line of printable ASCII, without the fix and without the code."""
+        return shown(self._filled(self.kind.text), LONGEST_LINE)
+
+    @property
+    def fix(self) -> str:
+        """What to do, one line of printable ASCII; "" if there is nothing to do."""
+        return shown(self._filled(self.kind.fix), LONGEST_LINE)
+
+    def __str__(self) -> str:
+        return self.text + (f" ({self.fix})" if self.kind.fix else "") + f" [{self.kind.code}]"
+
+    def _filled(self, template: str) -> str:
+        # The place's own names come last: a value of the same name is a mistake that a test of the table finds.
+        return template.format_map(
+            {
+                **self.values,
+                "object": self.place.object,
+                "annotation": self.place.annotation,
+                "field": self.place.field,
+            }
+        )
+
+
+def message(kind: Kind, place: Place = NOWHERE, /, **values: object) -> Message:
+    """`kind` at `place`, filled in with `values`: each as `webhook.core.text.shown` shows it."""
+    return Message(kind, place, {name: shown(value, LONGEST_LINE) for name, value in values.items()})

@@ -1,0 +1,30 @@
+"""Foreign text as one safe line: the only place that shortens and escapes what a stranger wrote."""
+
+from typing import Final
+
+SHOWN: Final = 80
+"""Characters of a foreign value in a message: enough to recognize it, too few to fill a log."""
+LONGEST_LINE: Final = 500
+"""Characters of one message. kube-apiserver passes on 120 of a warning; the log and the command line show more."""
+
+
+def shown(value: object, limit: int = SHOWN) -> str:
+    """`value` as one line of printable ASCII, at most `limit` characters; "..." stands for what is cut off.
+
+    Text stands for itself, anything else for its Python literal. Never raises: deeply nested JSON has a name instead.
+    """
+    text = value if isinstance(value, str) else None
+    if text is None:
+        try:
+            text = ascii(value)
+        except RecursionError:  # JSON may be nested more deeply than Python can show
+            return "something deeply nested"
+    text = text[: limit + 1]  # a stranger's text may have megabytes: escape no more of it than can be seen
+    if not (text.isascii() and text.isprintable()):
+        text = ascii(text)[1:-1]
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def quoted(value: str, limit: int = SHOWN) -> str:
+    """`value` in double quotes, as `shown` shows it."""
+    return '"' + shown(value, limit).replace('"', '\\"') + '"'
