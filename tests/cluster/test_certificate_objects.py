@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
 from certs.errors import Conflict, Forbidden, NotFound, Rejected, StoreError, Unavailable
 from certs.managed.secret import Stored
+from certs.managed.source import SelfManagedSource
+from tests.certs.fakes import SERVICE, FakeClock, FakeServing, FixedChance, World, settings
 from webhook.cluster.certificate_objects import KubeConfiguration, KubeSecret
 from webhook.cluster.kube import Kube, Reply
 
@@ -83,3 +86,67 @@ async def test_what_cannot_be_decoded_is_not_quoted() -> None:
     with pytest.raises(Rejected) as raised:
         await KubeConfiguration(cast("Kube", kube), "webhook").get()
     assert "error found" in str(raised.value)
+
+
+class PretendApiServer:
+    """The webhook configuration and no Secret, in place of `Kube`: it takes every change and dates every answer."""
+
+    DATE = datetime(2030, 1, 1, tzinfo=UTC)
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, Any]] = []
+        self.secret: dict[str, Any] | None = None
+        namespace, name = SERVICE.split("/")
+        self.client_config: dict[str, Any] = {"service": {"namespace": namespace, "name": name}}
+
+    async def request(self, method: str, path: str, *, seconds: float, body: Any = None, kind: str = "json") -> Reply:
+        if method != "GET":
+            self.written.append((path.partition("?")[0], body))
+        if "/secrets/" not in path:
+            if method == "PATCH":
+                self.client_config |= body["webhooks"][0]["clientConfig"]
+            return self.answer({"webhooks": [{"name": "pods.m365", "clientConfig": self.client_config}]})
+        if method != "GET":
+            self.secret = {"data": body["data"]}
+        return self.answer(self.secret) if self.secret else self.answer({"message": "not found"}, status=404)
+
+    def answer(self, document: dict[str, Any], status: int = 200) -> Reply:
+        content = {"metadata": {"resourceVersion": str(len(self.written))}, **document}
+        return Reply(status, json.dumps(content).encode(), f"{self.DATE:%a, %d %b %Y %H:%M:%S} GMT")
+
+
+def replica_of(api_server: PretendApiServer, *, ahead: timedelta) -> SelfManagedSource:
+    """A replica with the real adapters, whose wall clock is `ahead` of the API server's."""
+    kube = cast("Kube", api_server)
+    return SelfManagedSource(
+        secrets=KubeSecret(kube, "m365", "webhook-authority"),
+        trust=KubeConfiguration(kube, "m365-webhook"),
+        settings=settings(),
+        clock=FakeClock(World(time=api_server.DATE), ahead),
+        chance=FixedChance(),
+        serve=FakeServing,
+    )
+
+
+async def test_a_replica_two_days_ahead_without_a_secret_creates_nothing() -> None:
+    """The answer for the configuration is the only one that gives the time: a Secret that is absent gives none."""
+    api_server = PretendApiServer()
+    replica = replica_of(api_server, ahead=timedelta(days=2))
+    for _ in range(3):
+        await replica.round()
+    assert api_server.written == []
+    assert any("the clock of this node" in problem.what for problem in replica.describe().problems)
+
+
+async def test_a_replica_half_an_hour_ahead_dates_by_the_api_server() -> None:
+    """Its wall clock is near enough to create an authority, and does not date it."""
+    api_server = PretendApiServer()
+    replica = replica_of(api_server, ahead=timedelta(minutes=30))
+    await replica.round()
+    assert replica.healthy()
+    description, second = replica.describe(), timedelta(seconds=1)
+    assert description.authority_not_after is not None
+    assert description.not_after is not None
+    life = settings()
+    assert timedelta(0) <= description.authority_not_after - api_server.DATE - life.authority_lifetime <= second
+    assert timedelta(0) <= description.not_after - api_server.DATE - life.leaf_lifetime <= second

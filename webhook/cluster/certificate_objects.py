@@ -125,7 +125,7 @@ def _configuration(reply: Reply) -> Configuration:
                 service=f"{service.get('namespace')}/{service.get('name')}" if service else None,
             )
         )
-    return Configuration(entries=tuple(entries), version=_version(document))
+    return Configuration(entries=tuple(entries), version=_version(document), date=_date(reply.date))
 
 
 def _document(reply: Reply) -> dict[str, Any]:
