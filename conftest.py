@@ -23,26 +23,6 @@ for _profile, _examples in (("quick", 25), ("usual", 100), ("thorough", 20_000))
     )
 settings.load_profile("usual")
 
-# What starts a process for each test, or waits in real time: two thirds of the time of all that needs no cluster.
-_SLOW = (
-    "tests/bench/",
-    "tests/chart/",
-    "tests/commands/test_serve.py",
-    "tests/testbed/entra/",
-    "tests/helper/test_connections.py",
-    "tests/helper_commands/",
-    "tests/server/test_limits.py",
-    "tests/server/test_process.py",
-    "tests/test_readme.py",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what `make test-quick` leaves out."""
-    for item in items:
-        if item.nodeid.startswith(_SLOW):
-            item.add_marker("slow")
-
 
 def _pass_over(number: int, frame: FrameType | None) -> None:
     """What a signal that is ignored does."""

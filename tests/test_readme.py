@@ -15,6 +15,8 @@ from webhook.core.decision import Decision
 from webhook.core.policy import SCOPES
 from webhook.metrics import OUTCOMES, Metrics
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text()

@@ -13,6 +13,8 @@ from bench.__main__ import PAGE, QUICK, run
 from bench.machine import Setup, two_cores
 from bench.report import BEGIN, END, GOALS, Report, Row, as_json, as_text, update_page
 
+pytestmark = pytest.mark.slow
+
 SETUP = Setup(date="2026-01-31", cores=2, processor="a processor", load=0.1, versions={"Python": "3.11"})
 ROWS = (
     Row("requests a second", "1/s", (100.0, 110.0, 90.0), (250.0, 210.0, 190.0), GOALS["requests at 8"]),

@@ -13,6 +13,8 @@ from tests.chart.objects import container, installed, one, some
 from webhook.checks.registration import SCOPE_ANNOTATION
 from webhook.metrics import OUTCOMES, Metrics
 
+pytestmark = pytest.mark.slow
+
 DOCS: Final = CHART.parents[1] / "docs"
 # AKS otherwise takes the selectors over, and the next server-side apply is a conflict. `check` reads the scope.
 USUAL: Final = {"admissions.enforcer/disabled": "true", SCOPE_ANNOTATION: "pod-label"}

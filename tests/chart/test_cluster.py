@@ -20,6 +20,8 @@ from tests.chart import kinds
 from tests.chart.objects import installed, one, some
 from webhook.checks.registration import restore
 
+pytestmark = pytest.mark.slow
+
 CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 MERGE: Final = {"Content-Type": "application/strategic-merge-patch+json"}
 VARIANTS: Final[dict[str, dict[str, Any]]] = {

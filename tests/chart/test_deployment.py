@@ -13,6 +13,8 @@ from tests.chart.objects import HOOK, container, installed, one, some
 from webhook.server.process import _SERVICES_END_SECONDS, Drain
 from webhook.settings import FILES, SELF_MANAGED, Settings, add_flags, read_settings
 
+pytestmark = pytest.mark.slow
+
 IMAGE: Final = "m365-workload-identity:0.1.0"
 DIGEST: Final = "sha256:" + "0123456789abcdef" * 4
 

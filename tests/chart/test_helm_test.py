@@ -23,6 +23,8 @@ from testbed.cluster.registration import webhook_registration
 from tests.chart.objects import HOOK, one
 from webhook.checks.registration import selected
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Job:

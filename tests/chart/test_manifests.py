@@ -10,6 +10,8 @@ import pytest
 from testbed.chart import helm, manifests
 from testbed.chart.manifests import PLAIN
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -17,6 +17,8 @@ from testbed.cluster.processes import wait_until
 from tests.chart.objects import Object, installed
 from tests.commands.live import Change, another_webhook, check, registered
 
+pytestmark = pytest.mark.slow
+
 POLICIES: Final = "/apis/admissionregistration.k8s.io/v1"
 PATH: Final = "/var/run/secrets/azure/tokens"
 FILE: Final = f"{PATH}/azure-identity-token"

@@ -20,6 +20,8 @@ from testbed.cluster.pki import Authority
 from testbed.cluster.processes import wait_until
 from tests.chart.objects import container, installed, one, some
 
+pytestmark = pytest.mark.slow
+
 CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
 PAGE: Final = CHART.parents[1] / "docs" / "certificates.md"

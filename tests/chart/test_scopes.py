@@ -12,6 +12,8 @@ from webhook.checks.registration import SCOPE_ANNOTATION, registrations
 from webhook.core.names import WEBHOOKS
 from webhook.core.policy import SCOPES
 
+pytestmark = pytest.mark.slow
+
 SYSTEM: Final[dict[str, Any]] = {
     "key": "kubernetes.io/metadata.name",
     "operator": "NotIn",

@@ -17,6 +17,8 @@ from webhook.core.clouds import CLOUDS
 from webhook.core.policy import SCOPES
 from webhook.settings import LOG_LEVELS
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 VALUES_TEXT = (CHART / "values.yaml").read_text(encoding="utf-8")
 VALUES = yaml.safe_load(VALUES_TEXT)

@@ -77,6 +77,7 @@ def test_it_shows_when_each_is_renewed(control_plane: Cluster, webhook: Running)
         assert abs(expires - datetime.now(UTC) - timedelta(days=days)) < timedelta(minutes=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("age", "renewed"),
     [

@@ -590,6 +590,7 @@ def test_only_a_terminal_gets_colours(mutate: Mutate) -> None:
     assert "\x1b" not in mutate("--color", "always", all=[ACCOUNT, pod()]).out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("environ", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
 def test_a_terminal_gets_colours_unless_told_otherwise(environ: dict[str, str], coloured: bool) -> None:
     """The real command on a real terminal; see https://no-color.org."""
@@ -612,6 +613,7 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 def test_the_examples_are_injected_through_pipes() -> None:
     """The real command, as a user runs it, in a locale without UTF-8; a reader that leaves early is no error."""
     command = [sys.executable, "-m", "webhook", "mutate", "-f"]

@@ -42,6 +42,7 @@ def kubeconfig(tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [

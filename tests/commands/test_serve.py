@@ -15,6 +15,8 @@ import pytest
 
 from demo.server import Running, free_port, running
 
+pytestmark = pytest.mark.slow
+
 ACCOUNTS = """
 apiVersion: v1
 kind: ServiceAccount

@@ -13,6 +13,8 @@ from testbed.entra.proxy import proxying
 from tests.helper.addresses import named, swallowing
 from tests.helper.support import SCOPE, Kind, Pod
 
+pytestmark = pytest.mark.slow
+
 HOST = "login.example"
 
 

@@ -29,6 +29,7 @@ SLOW = (
 """What takes longer to import than all of the library: needed for the first token, and not before."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "allowed"),
     [
@@ -56,6 +57,7 @@ def processor_seconds(statement: str) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+@pytest.mark.slow
 def test_the_import_is_little_more_than_that_of_azure_core() -> None:
     """Each exception is one of azure-core's too, so that much is needed; docs/helper.md has both in milliseconds.
 

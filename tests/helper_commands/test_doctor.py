@@ -19,6 +19,8 @@ from m365_identity._checks.walk import CHECKS
 from tests.helper_commands.doctor_support import doctor, well, write
 from tests.helper_commands.processes import COMMAND, SUBJECT, Commands, Pod
 
+pytestmark = pytest.mark.slow
+
 LINE = re.compile(r"(ok  |warn|FAIL|skip) (.{19})  (.+)")
 
 

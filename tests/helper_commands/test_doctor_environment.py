@@ -18,6 +18,8 @@ from m365_identity._checks.variables import contradictions, others
 from testbed.node.authority import authority
 from tests.helper_commands.doctor_support import one
 
+pytestmark = pytest.mark.slow
+
 CLIENT = "66666666-7777-4888-9999-000000000000"
 OTHER = "99999999-7777-4888-9999-000000000000"
 FILE = "/var/run/secrets/azure/tokens/azure-identity-token"

@@ -15,6 +15,8 @@ from tests.helper.rows import fits
 from tests.helper_commands.doctor_support import doctor, write
 from tests.helper_commands.processes import Pod
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = {"slow": ("--timeout", "4")}
 """Only what never answers is waited for in vain; the rest has time on a busy machine."""
 PROVOKED = sorted(ROWS.keys() & CODES.keys())

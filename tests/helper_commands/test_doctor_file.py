@@ -12,6 +12,8 @@ from m365_identity._checks.mounts import Mount, mount_of, mounts, renewal
 from tests.helper_commands.doctor_support import doctor, kubelet, one, write
 from tests.helper_commands.processes import Commands, Pod
 
+pytestmark = pytest.mark.slow
+
 TOKENS = "/var/run/secrets/azure/tokens"
 FILE = f"{TOKENS}/azure-identity-token"
 DATA = "..2026_01_31_12_00_00.123456789"

@@ -15,6 +15,8 @@ from tests.helper.tokens import jwt
 from tests.helper_commands.doctor_support import NOW, doctor, one
 from tests.helper_commands.processes import Pod
 
+pytestmark = pytest.mark.slow
+
 CLIENT = "66666666-7777-4888-9999-000000000000"
 
 

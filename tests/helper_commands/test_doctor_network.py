@@ -24,6 +24,8 @@ from tests.helper.addresses import named, swallowing
 from tests.helper_commands.doctor_support import doctor, one, well
 from tests.helper_commands.processes import Pod
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def trusted(pod: Pod) -> Pod:

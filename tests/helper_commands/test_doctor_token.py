@@ -13,6 +13,8 @@ from m365_identity.settings import settings
 from tests.helper_commands.doctor_support import NOW, doctor, found, one, write
 from tests.helper_commands.processes import Pod
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("url", "status", "says"),

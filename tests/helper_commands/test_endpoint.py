@@ -28,6 +28,8 @@ from m365_identity._commands import endpoint
 from m365_identity._commands.endpoint import Endpoint
 from m365_identity.errors import Advice
 
+pytestmark = pytest.mark.slow
+
 HEADER = "f6b36363-0b5c-4a5a-9f6f-0e0f3f4e5d6c"
 CLIENT_ID = "aaaaaaaa-1111-4222-8333-bbbbbbbbbbbb"
 GRAPH = "https://graph.microsoft.com"

@@ -12,6 +12,8 @@ import pytest
 
 from tests.helper_commands.processes import Commands, Done
 
+pytestmark = pytest.mark.slow
+
 # What a process is given when it starts, as JSON.
 INHERITED = """
 import json, os, sys

@@ -15,6 +15,8 @@ from m365_identity.retry import Clock
 from m365_identity.settings import settings
 from tests.helper_commands.processes import COMMAND, Commands
 
+pytestmark = pytest.mark.slow
+
 
 def test_success_is_one_line(commands: Commands) -> None:
     """One exchange, one call of Graph, and a line that says what worked."""

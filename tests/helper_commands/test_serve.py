@@ -35,6 +35,8 @@ from certs.authority import make_authority
 from m365_identity._tokens import access_token
 from tests.helper_commands.processes import Commands, Process
 
+pytestmark = pytest.mark.slow
+
 HEADER = "0a1b2c3d-4e5f-4a6b-8c7d-8e9f0a1b2c3d"
 SCOPE = "https://graph.microsoft.com/.default"
 CLIENT = Program("managed-identity", Path(__file__).parent / "go", ".")

@@ -10,6 +10,8 @@ import pytest
 from m365_identity._tokens import access_token
 from tests.helper_commands.processes import Commands
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_token_in_each_form(commands: Commands) -> None:
     """Alone by default, as a header, and as JSON with its end; nothing on standard error."""

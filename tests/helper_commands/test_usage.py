@@ -12,6 +12,8 @@ from m365_identity import __version__
 from m365_identity.__main__ import main
 from tests.helper_commands.processes import COMMAND, Commands
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("token", "whoami", "preflight", "exec", "serve")
 
 

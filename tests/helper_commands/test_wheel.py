@@ -17,7 +17,7 @@ UV = str(Path(sys.executable).with_name("uv"))
 MOST_BYTES = 150_000
 PAGE = ROOT / "docs" / "helper.md"
 
-pytestmark = pytest.mark.xdist_group("wheel")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
     return lambda: [shlex.split(line) for line in log.read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_the_cluster_is_made_for_the_run_with_our_issuer_and_deleted_after_it(calls: Calls, tmp_path: Path) -> None:
     """kind create with a configuration that sets the issuer for both of kubeadm's versions, and kind delete."""
     with kind.opened() as node:
@@ -64,6 +65,7 @@ def test_the_cluster_is_made_for_the_run_with_our_issuer_and_deleted_after_it(ca
     assert calls()[-1][:5] == ["kind", "delete", "cluster", "--name", node.name]
 
 
+@pytest.mark.slow
 def test_commands_and_images_reach_the_node(calls: Calls, tmp_path: Path) -> None:
     """A command goes through docker exec, and tells when it fails; an image is loaded from its file."""
     with kind.opened() as node:
@@ -76,6 +78,7 @@ def test_commands_and_images_reach_the_node(calls: Calls, tmp_path: Path) -> Non
         assert calls()[-1] == load
 
 
+@pytest.mark.slow
 def test_docker_builds_what_buildah_builds(calls: Calls) -> None:
     """The same names and contexts, the real Dockerfile on the base that it names itself."""
     built = images.build_all(kind.Docker())
@@ -88,6 +91,7 @@ def test_docker_builds_what_buildah_builds(calls: Calls) -> None:
     assert saved == list(built)
 
 
+@pytest.mark.slow
 def test_docker_builds_again_from_the_beginning(calls: Calls) -> None:
     """Else a second build would be the first one, and always the same."""
     assert images.build_again(kind.Docker()).name == images.AGAIN

@@ -44,6 +44,7 @@ def running(code: str, *arguments: str, environ: Mapping[str, str] | None = None
         process.communicate()
 
 
+@pytest.mark.slow
 def test_a_process_that_shows_nothing_is_clean() -> None:
     """Nor does one that is gone."""
     with running(WAITS) as group:
@@ -51,6 +52,7 @@ def test_a_process_that_shows_nothing_is_clean() -> None:
     assert exposed(group, KEYS) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "key", [ENCODED, PEM.decode(), PEM.decode().splitlines()[1]], ids=["as the API has it", "PEM", "line"]
 )
@@ -62,12 +64,14 @@ def test_a_key_in_arguments_or_environment_is_found(key: str) -> None:
         assert exposed(group, KEYS) == [f"environ of {group}"]
 
 
+@pytest.mark.slow
 def test_a_file_with_a_key_that_stays_open_is_found() -> None:
     """Closed, it is gone."""
     with running(HOLDS) as group:
         assert exposed(group, KEYS) == [f"pair (deleted) held open by {group}"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_CORE)[1] == 0, reason="no process here may dump core")
 def test_a_process_that_may_dump_core_is_found() -> None:
     """Its memory has the leaf's key."""

@@ -15,6 +15,8 @@ from tests.server.client import Client, post
 from tests.server.conftest import Server
 from webhook.server.limits import Limits
 
+pytestmark = pytest.mark.slow
+
 Serve = Callable[..., Server]
 
 # Enough of a ClientHello for a server to wait for the rest.

@@ -102,6 +102,7 @@ def test_a_bug_in_a_page_is_500_without_a_traceback(caplog: pytest.LogCaptureFix
     assert "RuntimeError: ours" in caplog.text
 
 
+@pytest.mark.slow
 def test_liveness_is_the_event_loops(serve: Serve) -> None:
     """While the loop that reviews stands still, /livez is not answered; it is when the loop turns again."""
     server = serve().ready()
@@ -134,6 +135,7 @@ def test_the_ports_do_not_serve_each_others_pages(server: Server) -> None:
         assert operations.ask(path="/mutate").status == 404
 
 
+@pytest.mark.slow
 def test_a_failing_check_shows_in_the_real_server(serve: Serve) -> None:
     """Reviews are served all the same: readiness tells kube-proxy, it refuses nobody."""
     server = serve(rain=True).ready()

@@ -12,6 +12,8 @@ import pytest
 from tests.server.client import Client, post
 from tests.server.conftest import Server
 
+pytestmark = pytest.mark.slow
+
 Serve = Callable[..., Server]
 
 

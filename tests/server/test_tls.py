@@ -24,6 +24,7 @@ def written(folder: Path, name: str) -> bytes:
     return ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN CERTIFICATE") :])
 
 
+@pytest.mark.slow
 def test_a_new_certificate_is_met_by_new_connections_only(serve: Serve, certificates: Path) -> None:
     """A rotation costs no connection: the open one goes on, with or without a server name in the handshake."""
     server = serve().ready()

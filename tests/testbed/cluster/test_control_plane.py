@@ -192,6 +192,7 @@ def test_a_server_that_cannot_start_is_explained_and_cleaned_up() -> None:
     assert not cluster.directory.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=lambda end: end.name)
 def test_processes_end_with_an_owner_that_was_killed(tmp_path: Path, end: signal.Signals) -> None:
     """Whatever signal ends the interpreter, its processes and their directory go with it."""
@@ -214,6 +215,7 @@ sys.stdin.read()
     wait_until(lambda: not alive(int(group)) and not Path(directory).exists(), "end of the processes", seconds=10)
 
 
+@pytest.mark.slow
 def test_a_program_that_ends_is_reported_with_its_log() -> None:
     """Waiting for something that died says so at once, with the end of its log."""
     workshop = Workshop("m365wi-test-")

@@ -21,6 +21,8 @@ from testbed.entra import TENANT_ID, Application, Entra
 from testbed.entra.client import SUBJECT, Client
 from testbed.entra.proxy import Proxy, proxying
 
+pytestmark = pytest.mark.slow
+
 SCOPE = "https://graph.microsoft.com/.default"
 PUBLIC = f"https://login.microsoftonline.com/{TENANT_ID}"
 

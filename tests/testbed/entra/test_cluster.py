@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from testbed.cluster import kubeconfig
 from testbed.cluster.cluster import Cluster
 from testbed.entra import Entra
 from testbed.entra.client import Client
+
+pytestmark = pytest.mark.slow
 
 AUDIENCE = "api://AzureADTokenExchange"
 

@@ -23,6 +23,8 @@ from testbed.entra import Entra, running
 from testbed.entra.client import SUBJECT, Client
 from testbed.entra.configuration import ConfigurationError, read
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 TENANT = "aaaaaaaa-2222-4333-8444-555555555555"
 OTHER_TENANT = "bbbbbbbb-2222-4333-8444-555555555555"

@@ -11,6 +11,8 @@ import pytest
 from testbed.entra import TENANT_ID, Application, Entra, running
 from testbed.entra.client import SUBJECT, Client
 
+pytestmark = pytest.mark.slow
+
 
 def decoded(entra: Entra, token: str) -> dict[str, object]:
     """The access token's claims, once its signature fits the keys that the login server publishes."""

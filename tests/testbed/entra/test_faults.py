@@ -17,6 +17,8 @@ import requests
 from testbed.entra import Application, Asked, Entra, running
 from testbed.entra.client import Client
 
+pytestmark = pytest.mark.slow
+
 Where = Literal["login", "graph"]
 PATIENCE = 10.0
 

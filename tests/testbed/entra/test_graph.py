@@ -9,6 +9,8 @@ import pytest
 from testbed.entra import TENANT_ID, Application, Entra, running
 from testbed.entra.client import Client
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("version", ["v1.0", "beta"])
 def test_the_organization(entra: Entra, client: Client, app: Application, version: str) -> None:

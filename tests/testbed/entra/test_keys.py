@@ -10,6 +10,8 @@ import pytest
 from testbed.entra import Application, Entra, Issuer, SigningKey, running
 from testbed.entra.client import SUBJECT, Client
 
+pytestmark = pytest.mark.slow
+
 ELSEWHERE = "https://kubernetes.default.svc.cluster.local"
 
 

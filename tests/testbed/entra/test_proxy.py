@@ -14,6 +14,8 @@ from testbed.entra import Application, Entra
 from testbed.entra.client import Client
 from testbed.entra.proxy import Proxy, Tunnel, proxying
 
+pytestmark = pytest.mark.slow
+
 
 @contextlib.contextmanager
 def through(entra: Entra, proxy: Proxy) -> Iterator[Client]:

@@ -17,6 +17,8 @@ from testbed.entra import Application, Entra, SigningKey
 from testbed.entra.aadsts import CODES
 from testbed.entra.client import SUBJECT, Client
 
+pytestmark = pytest.mark.slow
+
 Answer = requests.Response
 
 UNKNOWN = "99999999-2222-4333-8444-555555555555"
