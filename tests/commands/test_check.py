@@ -19,7 +19,7 @@ from webhook.checks.new_pod import Given
 from webhook.checks.refusals import Kind, classify
 from webhook.checks.registration import Registration, registrations, selected
 from webhook.commands import check, fic, issuer, reports
-from webhook.core.identity import Account, read
+from webhook.core.identity import Account, read_identity
 from webhook.core.policy import SCOPES, Policy
 from webhook.core.review import Request
 from webhook.core.variables import missing
@@ -609,7 +609,7 @@ def test_every_variable_of_an_identity_is_compared() -> None:
     annotations = {f"m365.workload.identity/{key}": value for key, value in values.items()}
     annotations |= {"azure.workload.identity/client-id": CLIENT, "azure.workload.identity/tenant-id": "contoso.com"}
     request = Request(uid="", namespace="shop", pod=the_pod())
-    identity = read(request, Account("shop", "terraform", annotations), Policy()).identity
+    identity = read_identity(request, Account("shop", "terraform", annotations), Policy()).identity
     assert identity is not None
     assert {each.name for each in missing(identity, {}, "/f").variables} == {
         *pods.VARIABLES,

@@ -8,7 +8,7 @@ import pytest
 from tests.core.cases import CLIENT, TENANT
 from tests.core.support import account, pod, request
 from webhook.core import names
-from webhook.core.identity import Identity, Reading, is_audience, is_guid, is_tenant, read, skipped
+from webhook.core.identity import Identity, Reading, containers_to_skip, is_audience, is_guid, is_tenant, read_identity
 from webhook.core.policy import Policy
 
 OTHER = "33333333-3333-4333-8333-333333333333"
@@ -18,7 +18,7 @@ NONE: Mapping[str, str] = {}
 def reading(
     on_pod: Mapping[str, str] = NONE, on_account: Mapping[str, str] = NONE, policy: Policy = Policy()
 ) -> Reading:
-    return read(request(pod(annotations=on_pod)), account(on_account), policy)
+    return read_identity(request(pod(annotations=on_pod)), account(on_account), policy)
 
 
 def identity_of(
@@ -208,7 +208,7 @@ def test_an_audience_is_printable_and_short(text: str, expected: bool) -> None:
 def test_names_to_skip_are_separated_by_semicolons_or_commas(text: str | None, expected: tuple[str, ...]) -> None:
     """Azure's cases, and AWS's commas."""
     annotations = None if text is None else {names.SKIP_CONTAINERS: text}
-    assert skipped(request(pod(annotations=annotations))) == expected
+    assert containers_to_skip(request(pod(annotations=annotations))) == expected
 
 
 @pytest.mark.parametrize("seconds", ["3600", "4800", "86400", "03600", " 3601 "])

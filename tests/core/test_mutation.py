@@ -11,7 +11,7 @@ from tests.core.cases import CLIENT, USUAL_ENV, USUAL_MOUNT
 from tests.core.support import container, identity, mount, pod
 from webhook.core import mutation, variables
 from webhook.core.clouds import CLOUDS
-from webhook.core.mutation import Mutation, Operation, UnsoundPatch, apply, mutate, receiving
+from webhook.core.mutation import Mutation, Operation, UnsoundPatch, apply, containers_to_inject, mutate
 from webhook.core.volumes import Access, Mount, Placement
 
 OTHER = "99999999-2222-4333-8444-555555555555"
@@ -100,7 +100,7 @@ def test_init_containers_come_first() -> None:
 def test_skipped_containers_are_passed_over(skip: tuple[str, ...], expected: list[str]) -> None:
     """Init containers and others alike; an unknown name does no harm."""
     sent = pod(container("a"), container("b"), initContainers=[container("i")])
-    assert [place.container["name"] for place in receiving(sent["spec"], skip)] == expected
+    assert [target.container["name"] for target in containers_to_inject(sent["spec"], skip)] == expected
     assert mutate(sent, identity(), skip).containers == tuple(expected)
 
 
@@ -203,7 +203,7 @@ def test_a_patch_that_repeats_a_name_or_path_is_never_let_out(
     monkeypatch: pytest.MonkeyPatch, placement: Placement, message: str
 ) -> None:
     """kube-apiserver would refuse the pod whatever the failurePolicy, so this must be our own error instead."""
-    monkeypatch.setattr(mutation, "place", lambda *_: placement)
+    monkeypatch.setattr(mutation, "place_tokens", lambda *_: placement)
     sent = pod(container(volumeMounts=[mount("v", "/v")]), volumes=[{"name": "v", "emptyDir": {}}])
     with pytest.raises(UnsoundPatch) as caught:
         mutated(sent)

@@ -144,7 +144,7 @@ async def test_an_unsound_patch_is_never_sent(
 ) -> None:
     """A patch that kube-apiserver would refuse whatever the failurePolicy becomes our own error."""
     twice = Placement((Access("/v/token", Mount("v", "/v")),), "", ())
-    monkeypatch.setattr(mutation, "place", lambda *_: twice)
+    monkeypatch.setattr(mutation, "place_tokens", lambda *_: twice)
     sent = pod(container(volumeMounts=[mount("v", "/v")]), volumes=[{"name": "v", "emptyDir": {}}])
     answer = await reviewed(body(sent))
     assert answer.status == 500

@@ -5,7 +5,7 @@ import pytest
 from tests.core.support import pod, request
 from webhook.core import names
 from webhook.core.policy import CLUSTER, NAMESPACE_LABEL, POD_LABEL, SCOPES, Policy
-from webhook.core.selection import labelled, passed_over
+from webhook.core.selection import labelled, skip_reason
 
 USE = names.USE_LABEL
 INJECT = {names.INJECT_LABEL: "true"}
@@ -39,7 +39,7 @@ def test_scope_and_labels_decide(
     labels: dict[str, str] | None, scope: str, namespace_labels: dict[str, str] | None, reason: str
 ) -> None:
     """The pod's label comes first, then the scope; labels that are not known were looked at by kube-apiserver."""
-    assert passed_over(request(pod(labels=labels)), Policy(scope=scope), namespace_labels) == reason
+    assert skip_reason(request(pod(labels=labels)), Policy(scope=scope), namespace_labels) == reason
 
 
 @pytest.mark.parametrize("scope", SCOPES)
@@ -47,20 +47,20 @@ def test_scope_and_labels_decide(
 def test_a_system_namespace_is_never_ours(namespace: str, scope: str) -> None:
     """Not even a labelled pod in a labelled namespace is, whatever the scope."""
     policy = Policy(scope=scope, own_namespace="own")
-    assert passed_over(request(pod(), namespace), policy, INJECT) == "not-selected"
+    assert skip_reason(request(pod(), namespace), policy, INJECT) == "not-selected"
 
 
 def test_our_namespace_is_the_one_we_run_in() -> None:
     """Where the webhook was installed elsewhere, a namespace of the default name is like any other."""
     policy = Policy(own_namespace="elsewhere")
-    assert passed_over(request(pod(), names.DEFAULT_NAMESPACE), policy) == ""
+    assert skip_reason(request(pod(), names.DEFAULT_NAMESPACE), policy) == ""
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_mirror_pod_is_never_ours(scope: str) -> None:
     """The annotation's presence tells, not its value."""
     mirror = pod(annotations={names.MIRROR_ANNOTATION: ""})
-    assert passed_over(request(mirror), Policy(scope=scope)) == "mirror-pod"
+    assert skip_reason(request(mirror), Policy(scope=scope)) == "mirror-pod"
 
 
 @pytest.mark.parametrize(("labels", "expected"), [({USE: "true"}, True), ({USE: "false"}, False), ({}, False)])
@@ -72,4 +72,4 @@ def test_a_pod_asks_for_an_identity_by_its_label(labels: dict[str, str], expecte
 def test_a_pod_without_metadata_is_no_trouble() -> None:
     """Null metadata, labels and annotations count as none."""
     for metadata in (None, {}, {"labels": None, "annotations": None}):
-        assert passed_over(request({"metadata": metadata, "spec": {}}), Policy(scope=CLUSTER)) == ""
+        assert skip_reason(request({"metadata": metadata, "spec": {}}), Policy(scope=CLUSTER)) == ""

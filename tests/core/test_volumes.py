@@ -6,7 +6,7 @@ import pytest
 
 from tests.core.support import container, identity, mount, pod, token_volume
 from webhook.core.names import MOUNT_PATH, OTHER_MOUNT_PATH, OTHER_VOLUME, TOKEN_FILE, VOLUME
-from webhook.core.volumes import Access, Mount, Placement, mount_entry, place, volume_entry
+from webhook.core.volumes import Access, Mount, Placement, mount_entry, place_tokens, volume_entry
 
 OUR_FILE = "/var/run/secrets/azure/tokens/azure-identity-token"
 OURS = Access(OUR_FILE, Mount(VOLUME, MOUNT_PATH))
@@ -16,7 +16,7 @@ AZURES = "azure-workload-identity-reserved-425c89ed5bb78a7623fae60fd8a6f6"
 
 
 def placed(*containers: dict[str, Any], volumes: list[dict[str, Any]] | None = None) -> Placement:
-    return place(pod(*containers, volumes=volumes)["spec"], containers, identity())
+    return place_tokens(pod(*containers, volumes=volumes)["spec"], containers, identity())
 
 
 def file_variable(value: Any = ..., **fields: Any) -> dict[str, Any]:
@@ -325,14 +325,14 @@ def test_a_kept_file_with_a_token_of_another_audience_is_warned_about() -> None:
     us = identity(audience="api://AzureADTokenExchangeUSGov")
     app = container(env=[file_variable(OUR_FILE)], volumeMounts=[mount(VOLUME, MOUNT_PATH)])
     spec = pod(app, volumes=[token_volume(VOLUME)])["spec"]
-    assert place(spec, [app], us).warnings != ()
+    assert place_tokens(spec, [app], us).warnings != ()
 
 
 def test_a_token_of_an_init_container_is_shared_where_it_is() -> None:
     """All containers of the pod are asked where the volume is mounted."""
     init, app = container("init", volumeMounts=[mount(AZURES, "/entra")]), container()
     spec = pod(app, initContainers=[init], volumes=[token_volume(AZURES, path="token")])["spec"]
-    assert place(spec, [init, app], identity()).accesses[1] == Access("/entra/token", Mount(AZURES, "/entra"))
+    assert place_tokens(spec, [init, app], identity()).accesses[1] == Access("/entra/token", Mount(AZURES, "/entra"))
 
 
 def test_a_foreign_mount_on_the_other_path_too_stays() -> None:
@@ -370,7 +370,7 @@ def test_a_volume_of_a_container_that_is_skipped_is_still_present() -> None:
     spec = pod(container(volumeMounts=[mount("e", "/e")]), container("log"), volumes=[token_volume("e", path="t")])[
         "spec"
     ]
-    found = place(spec, spec["containers"][1:], identity())
+    found = place_tokens(spec, spec["containers"][1:], identity())
     assert found.accesses == (Access(f"{MOUNT_PATH}/t", Mount("e", MOUNT_PATH)),)
 
 

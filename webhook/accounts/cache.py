@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from webhook.accounts.source import AccountSource, LookupFailed
-from webhook.core.identity import Account, by_itself
+from webhook.core.identity import Account, read_account_alone
 
 KEPT_SECONDS: Final = 30.0
 _MOST_KEPT: Final = 10_000
@@ -120,10 +120,14 @@ def _no_answer(key: tuple[str, str]) -> str:
 
 
 def _positive(account: Account | None) -> bool:
-    return account is not None and by_itself(account).identity is not None and by_itself(account).annotated
+    return (
+        account is not None
+        and read_account_alone(account).identity is not None
+        and read_account_alone(account).annotated
+    )
 
 
 def _result(account: Account | None) -> str:
     if account is None:
         return "absent"
-    return "found" if by_itself(account).annotated else "unannotated"
+    return "found" if read_account_alone(account).annotated else "unannotated"

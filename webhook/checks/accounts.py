@@ -7,7 +7,7 @@ from typing import Any, Final
 from webhook.accounts.source import account_from
 from webhook.checks.text import line, sentence
 from webhook.core import names
-from webhook.core.identity import Account, by_itself
+from webhook.core.identity import Account, read_account_alone
 from webhook.core.policy import Policy
 from webhook.findings import Finding, fail, ok, warn
 
@@ -30,7 +30,7 @@ def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str) -> Ite
     tenant: the one that the webhook gives to ServiceAccounts that name none, "" when it is not known.
     """
     account = account_from(document)
-    reading = by_itself(account, policy)
+    reading = read_account_alone(account, policy)
     command = f"serviceaccount {account.name} -n {account.namespace}"
     for problem in reading.problems:
         yield fail("account", sentence(line(problem)), fix=f"kubectl annotate --overwrite {command} KEY=VALUE")
@@ -64,7 +64,7 @@ def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str) -> Ite
 
 def has_client_id(account: Account, policy: Policy) -> bool:
     """Whether pods get an identity without asking for one, where the scope allows that."""
-    reading = by_itself(account, policy)
+    reading = read_account_alone(account, policy)
     return reading.annotated and reading.identity is not None
 
 

@@ -10,11 +10,11 @@ from webhook.checks.registration import Registration
 from webhook.checks.text import line, moment
 from webhook.checks.workloads import Workload
 from webhook.core import names
-from webhook.core.identity import Account, Identity, read, skipped
-from webhook.core.mutation import KINDS, receiving
+from webhook.core.identity import Account, Identity, containers_to_skip, read_identity
+from webhook.core.mutation import CONTAINER_LISTS, containers_to_inject
 from webhook.core.policy import Policy
 from webhook.core.review import Request, pod_problem
-from webhook.core.selection import passed_over
+from webhook.core.selection import skip_reason
 from webhook.core.variables import missing
 from webhook.findings import Finding, fail, ok, warn
 
@@ -119,7 +119,7 @@ def own(pod: Mapping[str, Any]) -> Own:
     spec = pod.get("spec") or {}
     variables = {
         str(container.get("name")): frozenset(str(entry.get("name")) for entry in container.get("env") or ())
-        for kind in KINDS
+        for kind in CONTAINER_LISTS
         for container in spec.get(kind) or ()
     }
     return Own(variables, frozenset(str(volume.get("name")) for volume in spec.get("volumes") or ()))
@@ -159,7 +159,7 @@ def restart(pod: Mapping[str, Any]) -> str:
 
 def _left_out(request: Request, expected: Expectation) -> str:
     """Why nobody asks the webhook about a new pod like this one, or what it answers; "" when it injects it."""
-    left_out = passed_over(request, expected.policy, expected.namespace_labels)
+    left_out = skip_reason(request, expected.policy, expected.namespace_labels)
     labels = (request.pod.get("metadata") or {}).get("labels") or {}
     if left_out or expected.found is None:
         return left_out
@@ -169,8 +169,8 @@ def _left_out(request: Request, expected: Expectation) -> str:
 
 def _stale(request: Request, expected: Expectation) -> Difference | None:
     """Why a pod has to be made anew."""
-    identity = read(request, expected.account, expected.policy).identity
-    receivers = [each.container for each in receiving(request.pod["spec"], skipped(request))]
+    identity = read_identity(request, expected.account, expected.policy).identity
+    receivers = [each.container for each in containers_to_inject(request.pod["spec"], containers_to_skip(request))]
     if identity is None or not receivers:
         return None  # told where the ServiceAccount and the workload are looked at
     metadata = request.pod.get("metadata") or {}

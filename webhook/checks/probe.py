@@ -11,7 +11,7 @@ from webhook.checks.installation import Installation
 from webhook.checks.registration import Entry, Registration, trust_problem
 from webhook.cluster.kube import Kube
 from webhook.core import names
-from webhook.core.mutation import KINDS
+from webhook.core.mutation import CONTAINER_LISTS
 from webhook.findings import Finding, Status, fail, ok
 
 _SECONDS: Final = 10.0
@@ -135,7 +135,7 @@ def has_token(pod: Mapping[str, Any]) -> bool:
     """Whether a container of a pod knows where its token is."""
     return any(
         entry.get("name") == names.TOKEN_FILE_VARIABLE
-        for kind in KINDS
+        for kind in CONTAINER_LISTS
         for container in pod["spec"].get(kind) or ()
         for entry in container.get("env") or ()
     )

@@ -19,12 +19,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from webhook.core.identity import Account, Identity, read, skipped
-from webhook.core.mutation import KINDS, Operation, mutate, receiving
+from webhook.core.identity import Account, Identity, containers_to_skip, read_identity
+from webhook.core.mutation import CONTAINER_LISTS, Operation, containers_to_inject, mutate
 from webhook.core.names import PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER
 from webhook.core.policy import Policy
 from webhook.core.review import Request
-from webhook.core.selection import labelled, passed_over
+from webhook.core.selection import labelled, skip_reason
 
 Outcome = Literal["injected", "unchanged", "denied", "error"]
 
@@ -58,9 +58,9 @@ def decide_early(
 
     namespace_labels: of the pod's namespace, or None when they are not known (kube-apiserver has then applied them).
     """
-    reason = passed_over(request, policy, namespace_labels)
-    spec, skip = request.pod["spec"], skipped(request)
-    if not reason and (skip or not spec["containers"]) and not receiving(spec, skip):
+    reason = skip_reason(request, policy, namespace_labels)
+    spec, skip = request.pod["spec"], containers_to_skip(request)
+    if not reason and (skip or not spec["containers"]) and not containers_to_inject(spec, skip):
         reason = "all-skipped"
     return _unchanged(reason) if reason else None
 
@@ -73,7 +73,7 @@ def decide(request: Request, account: Account | None, policy: Policy) -> Decisio
     if account is None:
         name = f"{request.namespace}/{request.account_name}"
         return _unchanged("account-not-found", [f"nothing was injected: there is no ServiceAccount {name}"])
-    reading = read(request, account, policy)
+    reading = read_identity(request, account, policy)
     if not reading.annotated and not labelled(request):
         # The pod asked for nothing, so only what hints at a mistake is worth its user's attention.
         return _unchanged("not-annotated", [text for text in reading.warnings if text.startswith("annotation ")])
@@ -85,7 +85,7 @@ def decide(request: Request, account: Account | None, policy: Policy) -> Decisio
             warnings=_lines(reading.warnings),
             audit={"outcome": "denied", "reason": "invalid-annotation"},
         )
-    skip = skipped(request)
+    skip = containers_to_skip(request)
     mutation = mutate(request.pod, reading.identity, skip)
     warnings = [*reading.warnings, *_unknown_names(request, skip), *mutation.warnings]
     if not mutation.operations:
@@ -117,7 +117,7 @@ def _unknown_names(request: Request, skip: tuple[str, ...]) -> list[str]:
     if not skip:
         return []
     spec = request.pod["spec"]
-    existing = {container.get("name") for kind in KINDS for container in spec.get(kind) or ()}
+    existing = {container.get("name") for kind in CONTAINER_LISTS for container in spec.get(kind) or ()}
     existing |= {PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER}  # named to leave them out
     return [f"skip-containers names what is no container of this pod: {name}" for name in skip if name not in existing]
 

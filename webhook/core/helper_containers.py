@@ -40,7 +40,7 @@ _OWN: Final[Mapping[str, Mapping[str, Any]]] = {
 _RESOURCES: Final = {"limits": {"memory": "128Mi"}, "requests": {"cpu": "10m", "memory": "64Mi"}}
 
 
-def lacking_helpers(spec: Mapping[str, Any], identity: Identity) -> list[dict[str, Any]]:
+def missing_helpers(spec: Mapping[str, Any], identity: Identity) -> list[dict[str, Any]]:
     """The containers that the pod `spec` lacks of `identity.helpers`, but for their variables and their mount."""
     if not identity.helpers:
         return []

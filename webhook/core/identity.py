@@ -122,7 +122,7 @@ def is_audience(text: str) -> bool:
     return _AUDIENCE.fullmatch(text) is not None
 
 
-def skipped(request: Request) -> tuple[str, ...]:
+def containers_to_skip(request: Request) -> tuple[str, ...]:
     """The names in the annotation skip-containers, in their order."""
     text = _annotations(request).get(names.SKIP_CONTAINERS)
     if not text:
@@ -130,28 +130,28 @@ def skipped(request: Request) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in (part.strip() for part in re.split("[;,]", text)) if name))
 
 
-def read(request: Request, account: Account, policy: Policy) -> Reading:
+def read_identity(request: Request, account: Account, policy: Policy) -> Reading:
     """What the annotations of the pod and its ServiceAccount say. The module's docstring has the precedence.
 
     A pod without annotations of its own says nothing, so all such pods of one ServiceAccount share one reading.
     """
     if any(key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)) for key in _annotations(request)):
-        return _read(request, account, policy)
+        return _read_identity(request, account, policy)
     reading = account.readings.get(policy)
     if reading is None:
-        reading = account.readings[policy] = _read(request, account, policy)
+        reading = account.readings[policy] = _read_identity(request, account, policy)
     return reading
 
 
-def by_itself(account: Account, policy: Policy = _DEFAULT_POLICY) -> Reading:
+def read_account_alone(account: Account, policy: Policy = _DEFAULT_POLICY) -> Reading:
     """What the annotations of `account` say of a pod that says nothing.
 
     No policy mends or makes a mistake in them, so whether there is an identity does not depend on it.
     """
-    return read(_SILENT, account, policy)
+    return read_identity(_SILENT, account, policy)
 
 
-def _read(request: Request, account: Account, policy: Policy) -> Reading:
+def _read_identity(request: Request, account: Account, policy: Policy) -> Reading:
     on_pod = _Annotations(f"Pod {_cut(request.namespace)}/{_cut(request.pod_name)}", _annotations(request))
     on_account = _Annotations(str(account), account.annotations)
     problems: list[str] = []
@@ -258,7 +258,7 @@ def _helpers(request: Request, on_pod: _Annotations, policy: Policy, problems: l
     """The helper containers that the pod asks for and that can run in it."""
     spec = request.pod["spec"]
     names_taken = {container.get("name") for container in spec["containers"]}
-    left_out = skipped(request)
+    left_out = containers_to_skip(request)
     found = []
     for key, container in _HELPERS.items():
         value = on_pod.value(key)

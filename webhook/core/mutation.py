@@ -9,12 +9,12 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypedDict
 
-from webhook.core.helper_containers import lacking_helpers
+from webhook.core.helper_containers import missing_helpers
 from webhook.core.identity import Identity
-from webhook.core.variables import EnvVar, missing, of_helper
-from webhook.core.volumes import mount_entry, place, volume_entry
+from webhook.core.variables import EnvVar, helper_variables, missing
+from webhook.core.volumes import mount_entry, place_tokens, volume_entry
 
-KINDS = ("initContainers", "containers")
+CONTAINER_LISTS = ("initContainers", "containers")
 
 
 class Operation(TypedDict):
@@ -37,18 +37,18 @@ class Mutation(NamedTuple):
     warnings: tuple[str, ...]
 
 
-class Receiver(NamedTuple):
+class Target(NamedTuple):
     """A container that is to have the identity, and its path in the pod."""
 
     path: str
     container: Mapping[str, Any]
 
 
-def receiving(spec: Mapping[str, Any], skip: Collection[str]) -> list[Receiver]:
+def containers_to_inject(spec: Mapping[str, Any], skip: Collection[str]) -> list[Target]:
     """The containers that are not skipped, init containers first. Ephemeral ones never come with a new pod."""
     return [
-        Receiver(f"/spec/{kind}/{index}", container)
-        for kind in KINDS
+        Target(f"/spec/{kind}/{index}", container)
+        for kind in CONTAINER_LISTS
         for index, container in enumerate(spec.get(kind) or ())
         if not skip or container.get("name") not in skip
     ]
@@ -57,13 +57,13 @@ def receiving(spec: Mapping[str, Any], skip: Collection[str]) -> list[Receiver]:
 def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) -> Mutation:
     """What `pod` lacks of `identity`, in all containers but those named in `skip`. Raises UnsoundPatch."""
     spec = pod["spec"]
-    receivers = receiving(spec, skip)
-    helpers = lacking_helpers(spec, identity)
-    placement = place(spec, [*helpers, *(each.container for each in receivers)], identity)
+    targets = containers_to_inject(spec, skip)
+    helpers = missing_helpers(spec, identity)
+    placement = place_tokens(spec, [*helpers, *(each.container for each in targets)], identity)
     operations: list[Operation] = []
     changed: list[str] = []
     warnings = list(placement.warnings)
-    for (path, container), access in zip(receivers, placement.accesses[len(helpers) :], strict=True):
+    for (path, container), access in zip(targets, placement.accesses[len(helpers) :], strict=True):
         lacking = missing(identity, container, access.file)
         before = len(operations)
         if lacking.variables:
@@ -82,7 +82,7 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
     # Last, because from here on the paths of init containers are others.
     entries = []
     for helper, access in zip(helpers, placement.accesses, strict=False):
-        environment = [variable.entry() for variable in of_helper(identity, access.file)]
+        environment = [variable.entry() for variable in helper_variables(identity, access.file)]
         mounts = [mount_entry(access.mount)] if access.mount else []
         entries.append({**helper, "env": environment, "volumeMounts": mounts})
         changed.append(helper["name"])
@@ -151,7 +151,7 @@ def _check(pod: Mapping[str, Any], operations: Sequence[Operation]) -> None:
     """
     before, after = pod["spec"], apply(pod, operations)["spec"]
     _check_unique("volume", "name", before.get("volumes"), after.get("volumes"))
-    for kind in KINDS:
+    for kind in CONTAINER_LISTS:
         old_ones, new_ones = before.get(kind) or (), after.get(kind) or ()
         if len(new_ones) > len(old_ones):
             _check_unique("container", "name", _containers(before), _containers(after))

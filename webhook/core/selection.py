@@ -16,7 +16,7 @@ def labelled(request: Request) -> bool:
     return _label(request) == "true"
 
 
-def passed_over(request: Request, policy: Policy, namespace_labels: Mapping[str, str] | None = None) -> str:
+def skip_reason(request: Request, policy: Policy, namespace_labels: Mapping[str, str] | None = None) -> str:
     """Why the pod is none of ours, as the reason of a decision, or "" when it is ours.
 
     namespace_labels: of the pod's namespace, or None where they are not known; kube-apiserver has then applied them.

@@ -83,7 +83,7 @@ def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -
     return Missing(tuple(lacking), tuple(different))
 
 
-def of_helper(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
+def helper_variables(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
     """The variables of a container of ours, which has none of its own.
 
     Those of its pod, since it stands in for the pod's other containers, and the cloud by name, whichever families these

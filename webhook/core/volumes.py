@@ -56,7 +56,7 @@ class Placement(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], identity: Identity) -> Placement:
+def place_tokens(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], identity: Identity) -> Placement:
     """Where each of `containers`, all of the pod `spec`, finds its token. The module's docstring has the rule."""
     volumes = {str(volume.get("name")): volume for volume in spec.get("volumes") or ()}
     files = {name: file for name, volume in volumes.items() if (file := _token_file(volume, identity.audience))}
@@ -77,7 +77,7 @@ def place(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], iden
     )
     at_home = VOLUME not in volumes and not any(each.occupies(MOUNT_PATH) for each in homeless)
     if reusable:
-        volume, directory = reusable, _whereabouts(spec, reusable.name)
+        volume, directory = reusable, _mount_directory(spec, reusable.name)
     elif at_home:
         volume, directory = TokenVolume(VOLUME, TOKEN_FILE), MOUNT_PATH
     else:
@@ -225,7 +225,7 @@ def _mounted_file(container: _Seen, files: Mapping[str, str]) -> Access | None:
     return None
 
 
-def _whereabouts(spec: Mapping[str, Any], volume: str) -> str:
+def _mount_directory(spec: Mapping[str, Any], volume: str) -> str:
     """Where a shared token is mounted: our path, but for a volume that a webhook wrote, which stays where that put it.
 
     Azure's, when it is called again, moves every mount of its own volume to its own path, and a variable of ours that

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from webhook.core import names
-from webhook.core.identity import Account, Identity, by_itself, is_guid
+from webhook.core.identity import Account, Identity, is_guid, read_account_alone
 from webhook.core.policy import Policy
 
 _LONGEST_NAME: Final = 120  # characters
@@ -60,7 +60,7 @@ def credential(account: Account, *, issuer: str, policy: Policy, client_id: str 
     A ServiceAccount may name two applications, one for Microsoft 365 and one for Azure; both need the credential.
     Raises NoCredential.
     """
-    reading = by_itself(account, policy)
+    reading = read_account_alone(account, policy)
     if reading.identity is None:
         raise NoCredential(reading.problems)
     applications = (client_id,) if client_id else _applications(reading.identity)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from webhook.core.decision import Decision
-from webhook.core.identity import Account, by_itself
+from webhook.core.identity import Account, read_account_alone
 from webhook.core.names import USE_LABEL
 from webhook.documents.files import Manifest
 
@@ -45,7 +45,7 @@ def hints(
     if isinstance(value, str) and value not in ("true", "false"):
         place = manifest.place(*steps, "metadata", "labels", USE_LABEL)
         yield f'{place}: label {USE_LABEL} is "{ascii(value[:80])[1:-1]}", expected "true" or "false"'
-    elif label_decides and value is None and not found and account and by_itself(account).annotated:
+    elif label_decides and value is None and not found and account and read_account_alone(account).annotated:
         place = manifest.place(*steps, "metadata")
         yield f'{place}: {account} has a client id, but the pod is not selected: put {USE_LABEL}: "true" in {wanted}'
 

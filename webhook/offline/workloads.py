@@ -24,7 +24,7 @@ from webhook.core.identity import Account
 from webhook.core.mutation import Operation
 from webhook.core.policy import POD_LABEL, Policy
 from webhook.core.review import Request, pod_problem
-from webhook.core.selection import passed_over
+from webhook.core.selection import skip_reason
 from webhook.documents.files import Manifest
 from webhook.offline.hints import hints
 
@@ -146,7 +146,7 @@ class _Cluster:
         if labels is None:
             labels = {}
             # Only where it matters what the labels are.
-            if not passed_over(request, self.policy, {names.INJECT_LABEL: "true"}) and passed_over(
+            if not skip_reason(request, self.policy, {names.INJECT_LABEL: "true"}) and skip_reason(
                 request, self.policy, labels
             ):
                 warnings = (
@@ -224,7 +224,7 @@ def _selected(request: Request, policy: Policy, *, label: str) -> bool:
     """Whether the pod would be, with this label."""
     metadata = request.pod["metadata"]
     labels = {**(metadata.get("labels") or {}), names.USE_LABEL: label}
-    return not passed_over(request._replace(pod={**request.pod, "metadata": {**metadata, "labels": labels}}), policy)
+    return not skip_reason(request._replace(pod={**request.pod, "metadata": {**metadata, "labels": labels}}), policy)
 
 
 def _path(problem: str) -> list[str | int]:
