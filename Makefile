@@ -7,54 +7,59 @@ COMMANDS := $(VENV)/commands
 SET_UP := $(VENV)/set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-quick test-node test-kind check manifests bench format lock clean
+.PHONY: help venv demo test test-quick test-node test-kind check messages manifests bench format lock clean
 
-help: ## what there is
+help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-venv: $(COMMANDS) ## .venv with what the commands of this repository need; the other targets add what they need
+venv: $(COMMANDS) ## make .venv with what the commands of this repository need; other targets add what they need
 
-demo: $(if $(CLUSTER),$(SET_UP),$(COMMANDS)) ## the guide's pod before and after, and what wrong set-ups are told (CLUSTER=1: on a real control plane)
+demo: $(if $(CLUSTER),$(SET_UP),$(COMMANDS)) ## show the guide's pod before and after, and answers to wrong set-ups (CLUSTER=1: on a real control plane)
 	@$(BIN)/python -m demo $(if $(CLUSTER),--cluster)
 
-test: $(SET_UP) ## all tests; builds a Kubernetes control plane on first use
+test: $(SET_UP) ## run all tests except those that need a node; the first run builds a Kubernetes control plane
 	$(BIN)/python -m testbed.cluster.build
 	$(BIN)/python -m pytest -n 2
 
-test-quick: $(SET_UP) ## the tests that need no cluster and no process of their own: under a minute
+test-quick: $(SET_UP) ## run the tests that need no cluster and start no process: under a minute
 	$(BIN)/python -m pytest -n auto -m "not cluster and not slow" --hypothesis-profile=quick
 
-test-node: $(SET_UP) ## the tests that need a node: containerd, kubelet, our image; as root, on Debian
+test-node: $(SET_UP) ## run the tests on a node: containerd, kubelet, our image; needs root and Debian
 	$(BIN)/python -m testbed.node
 	$(BIN)/python -m pytest -n 0 -m node tests/node
 
-test-kind: $(SET_UP) ## the same on kind, where Docker is
+test-kind: $(SET_UP) ## run the same tests on kind; needs Docker
 	M365WI_TEST_CLUSTER=kind $(BIN)/python -m testbed.node
 	M365WI_TEST_CLUSTER=kind $(BIN)/python -m pytest -n 0 -m node tests/node
 
-check: $(SET_UP) ## format, lint, types, layers, manifests
+check: $(SET_UP) ## check format, lint, types, layers, messages, version, manifests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.messages --check
+	$(BIN)/python -m tools.version
 	$(BIN)/python -m testbed.chart.manifests --check
 
-manifests: $(SET_UP) ## renders manifests/install*.yaml from the chart; builds Helm on first use
+messages: $(SET_UP) ## write docs/messages.md from the tables of messages
+	$(BIN)/python -m tools.messages
+
+manifests: $(SET_UP) ## write manifests/install*.yaml from the chart; the first run builds Helm
 	$(BIN)/python -m testbed.chart.manifests
 
-bench: $(SET_UP) ## speed, as ratios to a reference measured in the same run
+bench: $(SET_UP) ## measure speed, as ratios to a reference in the same run
 	$(BIN)/python -m bench
 
-format: $(SET_UP) ## puts the source into shape
+format: $(SET_UP) ## format the source and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(SET_UP) ## resolves the dependencies anew
+lock: $(SET_UP) ## resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header image/build.in -o image/build.txt
 
-clean: ## removes what the targets made here, but not the cache of test binaries
+clean: ## remove what the targets made here, but not the cache of test binaries
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 
 $(COMMANDS): requirements.txt
@@ -65,6 +70,6 @@ $(COMMANDS): requirements.txt
 	@touch $@
 
 $(SET_UP): requirements-dev.txt $(COMMANDS)
-	@echo "Adding what developing needs (once) …"
+	@echo "Adding the tools for development (once) …"
 	@$(INSTALL) requirements-dev.txt
 	@touch $@
