@@ -97,6 +97,7 @@ class TurnedClock:
     async def sleep(self, seconds: float) -> None:
         hands = read(TurnedClock.path)
         end = hands.ticks() + seconds
+        await asyncio.sleep(0)
         while (left := end - hands.ticks()) > 0:
             await asyncio.sleep(min(left / hands.rate, TICK))
             hands = read(TurnedClock.path)

@@ -7,8 +7,8 @@ older one is a Conflict, an object that was deleted and made again has another n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -51,6 +51,7 @@ class FakeClock:
 
     world: World
     ahead: timedelta = timedelta(0)
+    _limits: list[tuple[float, asyncio.Timeout]] = field(default_factory=list)
 
     def now(self) -> datetime:
         return self.world.time + self.ahead
@@ -58,12 +59,23 @@ class FakeClock:
     def ticks(self) -> float:
         return self.world.time.timestamp()
 
-    def limit(self, seconds: float) -> AbstractAsyncContextManager[object]:
-        return asyncio.timeout(seconds)
+    @asynccontextmanager
+    async def limit(self, seconds: float) -> AsyncIterator[None]:
+        """By the world's time, and by the machine's for what waits for something else."""
+        async with asyncio.timeout(seconds) as timeout:
+            limit = self.ticks() + seconds, timeout
+            self._limits.append(limit)
+            try:
+                yield
+            finally:
+                self._limits.remove(limit)
 
     async def sleep(self, seconds: float) -> None:
         self.world.time += timedelta(seconds=seconds)
         self.world.slept.append(seconds)
+        for end, timeout in self._limits:
+            if self.ticks() > end:
+                timeout.reschedule(0)  # at once
         await asyncio.sleep(0)
 
 
@@ -190,9 +202,7 @@ class FakeTrust:
 
     async def get(self) -> Configuration:
         await self._enter("get")
-        if self.world.configuration is None:
-            raise NotFound("mutatingwebhookconfigurations not found")
-        return replace(self.world.configuration, date=self.world.time if self.world.tells_time else None)
+        return self._dated()
 
     async def patch(self, bundles: Mapping[str, bytes], *, version: str) -> Configuration:
         await self._enter("patch")
@@ -205,7 +215,12 @@ class FakeTrust:
             *(replace(e, bundle=bundles.get(e.name, e.bundle)) for e in self.world.configuration.entries)
         )
         await self.gate("answer")
-        return self.world.configuration
+        return self._dated()
+
+    def _dated(self) -> Configuration:
+        if self.world.configuration is None:
+            raise NotFound("mutatingwebhookconfigurations not found")
+        return replace(self.world.configuration, date=self.world.time if self.world.tells_time else None)
 
     async def _enter(self, call: str) -> None:
         self.world.calls.append(f"trust {call}")
