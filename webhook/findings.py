@@ -1,62 +1,107 @@
-"""What a check has found: one sentence, and what mends it."""
+"""What a command finds about a cluster: messages of the table, with the pods that they are about."""
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
+
+from webhook.core.messages import NOWHERE, Kind, Message, Place, Severity, message
 
 
 class Status(enum.StrEnum):
-    """How something is."""
+    """How something is, by the severity of its message."""
 
     OK = "ok"
     WARN = "warn"
-    """It works, or may, and somebody should look at it."""
+    """It works, or may work, and somebody should look at it."""
     FAIL = "fail"
     SKIP = "skip"
     """It could not be looked at."""
 
 
+_STATUSES: Final[Mapping[Severity, Status]] = {
+    Severity.ERROR: Status.FAIL,
+    Severity.WARNING: Status.WARN,
+    Severity.NOTE: Status.OK,
+    Severity.OK: Status.OK,
+    Severity.SKIPPED: Status.SKIP,
+}
+
+
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found.
+    """One thing that a command found.
 
-    about: what was looked at, one word. detail: a sentence. fix: what to do, "" where there is nothing to do. pods: the
-    names of those that it is about; of a failure, those that have to be made anew.
+    about: what was looked at, one word. pods: the names of the pods that it is about; if the status is FAIL, these pods
+    must be created again.
     """
 
-    status: Status
     about: str
-    detail: str
-    fix: str = ""
+    message: Message
     pods: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """How it is."""
+        return _STATUSES[self.message.kind.severity]
+
+    @property
+    def detail(self) -> str:
+        """What was found: one line without the code."""
+        return self.message.text
+
+    @property
+    def fix(self) -> str:
+        """What to do, "" if there is nothing to do."""
+        return self.message.fix
+
+    def document(self) -> dict[str, Any]:
+        """The finding as JSON."""
+        place = self.message.place
+        return {
+            "status": self.status,
+            "code": self.message.code,
+            "about": self.about,
+            "place": {"object": place.object, "annotation": place.annotation, "field": place.field},
+            "detail": self.detail,
+            "fix": self.fix,
+            "pods": list(self.pods),
+        }
+
+
+def finding(
+    about: str, kind: Kind, place: Place = NOWHERE, /, *, pods: tuple[str, ...] = (), **values: object
+) -> Finding:
+    """A finding of `kind` at `place`, filled in with `values`; `kind` says whether it is good or bad."""
+    return Finding(about, message(kind, place, **values), pods)
 
 
 def ok(about: str, detail: str) -> Finding:
-    """All is well."""
-    return Finding(Status.OK, about, detail)
+    """All is well. Without a row of the table: use `finding`."""
+    return finding(about, Kind("", Severity.OK, "{detail}"), detail=detail)
 
 
 def warn(about: str, detail: str, *, fix: str, pods: tuple[str, ...] = ()) -> Finding:
-    """Somebody should look at it."""
-    return Finding(Status.WARN, about, detail, fix, pods)
+    """Somebody should look at it. Without a row of the table: use `finding`."""
+    return finding(about, Kind("", Severity.WARNING, "{detail}", "{fix}"), pods=pods, detail=detail, fix=fix)
 
 
 def fail(about: str, detail: str, *, fix: str, pods: tuple[str, ...] = ()) -> Finding:
-    """It is broken."""
-    return Finding(Status.FAIL, about, detail, fix, pods)
+    """It is broken. Without a row of the table: use `finding`."""
+    return finding(about, Kind("", Severity.ERROR, "{detail}", "{fix}"), pods=pods, detail=detail, fix=fix)
 
 
 def skip(about: str, detail: str, *, fix: str = "") -> Finding:
-    """It could not be looked at, for this reason."""
-    return Finding(Status.SKIP, about, detail, fix)
+    """It could not be looked at, for this reason. Without a row of the table: use `finding`."""
+    return finding(about, Kind("", Severity.SKIPPED, "{detail}", "{fix}"), detail=detail, fix=fix)
 
 
 def broken(findings: Iterable[Finding]) -> bool:
     """Whether anything failed."""
-    return any(finding.status is Status.FAIL for finding in findings)
+    return any(each.status is Status.FAIL for each in findings)
 
 
 def worst(findings: Iterable[Finding]) -> Status:
-    """The gravest status; what was skipped counts for nothing."""
-    statuses = {finding.status for finding in findings}
+    """The gravest status; findings that were skipped count for nothing."""
+    statuses = {each.status for each in findings}
     return next((status for status in (Status.FAIL, Status.WARN) if status in statuses), Status.OK)

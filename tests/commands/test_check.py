@@ -2,6 +2,7 @@
 
 import argparse
 import base64
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,10 +21,12 @@ from webhook.checks.refusals import Kind, classify
 from webhook.checks.registration import Registration, registrations, selected
 from webhook.commands import check, fic, issuer, reports
 from webhook.core.identity import Account, read_identity
+from webhook.core.messages import Kind as Row
+from webhook.core.messages import Place, Severity
 from webhook.core.policy import SCOPES, Policy
 from webhook.core.review import Request
 from webhook.core.variables import missing
-from webhook.findings import Finding, Status, fail, ok, skip, warn
+from webhook.findings import Finding, Status, finding, ok
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 EARLIER, LATER = "2026-07-01T10:00:00Z", "2026-07-01T11:00:00Z"
@@ -703,26 +706,52 @@ def test_a_placeholder_is_warned_about() -> None:
     assert any("is a placeholder" in each.detail for each in found if each.status is Status.WARN)
 
 
-def test_what_is_found_is_shown_a_line_each() -> None:
-    """With the fix below it; whatever came from elsewhere cannot begin a line of its own."""
+def test_findings_are_shown_a_line_each() -> None:
+    """With the code at the end and the fix below; whatever came from elsewhere cannot begin a line of its own."""
     many = tuple(f"pod-{number}" for number in range(12))
+
+    def kind(severity: Severity, code: str = "", fix: str = "") -> Row:
+        return Row(code, severity, "{text}", fix)
+
     shown = reports.text(
         [
-            ok("a", "fine."),
-            skip("b", "unseen.", fix="x"),
-            warn("c", "odd\nok    d  e", fix="y"),
-            fail("pods", "z", fix="f", pods=many),
+            finding("a", kind(Severity.OK, "WI996"), text="fine"),
+            finding("b", kind(Severity.SKIPPED, "WI997", "x"), text="unseen"),
+            finding("c", kind(Severity.WARNING, "WI998", "y"), text="odd\nok    d  e"),
+            finding("pods", kind(Severity.ERROR, "WI999", "f"), text="z", pods=many),
         ]
     )
     assert shown.splitlines() == [
-        "ok    a     fine.",
-        "skip  b     unseen.",
+        "ok    a     fine [WI996]",
+        "skip  b     unseen [WI997]",
         "      fix: x",
-        "warn  c     odd ok    d  e",
+        "warn  c     odd\\nok    d  e [WI998]",
         "      fix: y",
-        "FAIL  pods  z",
+        "FAIL  pods  z [WI999]",
         f"      pods: {', '.join(many[:10])} and 2 more",
         "      fix: f",
         "",
         "Something is wrong.",
     ]
+
+
+def test_findings_are_shown_as_json_with_all_that_is_known_of_them() -> None:
+    """Status, code, place, text, fix and every pod."""
+    kind = Row("WI999", Severity.WARNING, '{object}: annotation {annotation} is "{value}"', "set {annotation}")
+    place = Place("ServiceAccount shop/web", "x/client-id")
+    shown = json.loads(reports.document([finding("account", kind, place, pods=("web-1",), value="v")], restart=[]))
+    assert shown == {
+        "status": "warn",
+        "restart": [],
+        "findings": [
+            {
+                "status": "warn",
+                "code": "WI999",
+                "about": "account",
+                "place": {"object": "ServiceAccount shop/web", "annotation": "x/client-id", "field": ""},
+                "detail": 'ServiceAccount shop/web: annotation x/client-id is "v"',
+                "fix": "set x/client-id",
+                "pods": ["web-1"],
+            }
+        ],
+    }

@@ -12,10 +12,11 @@ from typing import Any, Final
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.commands import clusters, reports
 from webhook.commands.printed import put
+from webhook.core.messages import Kind, Severity
 from webhook.entra import issuers
 from webhook.entra.issuers import DISCOVERY, KEYS, NoDocument
 from webhook.entra.published import addresses, fetch
-from webhook.findings import Finding, Status, broken, fail
+from webhook.findings import Finding, Status, broken, fail, finding
 from webhook.settings import SettingsError
 
 _SECONDS: Final = 10.0
@@ -131,9 +132,9 @@ def _written(folder: Path, documents: Mapping[str, str], issuer: str, *, usable:
             f"Written to {folder}: {' and '.join(documents)}; but they name an issuer that Entra cannot use.",
             fix="start kube-apiserver with the address of their place, --service-account-issuer, and export again",
         )
-    return Finding(
-        Status.OK,
+    return finding(
         "export",
-        f"Written to {folder}: {' and '.join(documents)}.",
-        f"publish both below {issuer}, as application/json, for everybody; then run `issuer` without --export",
+        Kind("", Severity.OK, "{detail}", "{fix}"),
+        detail=f"Written to {folder}: {' and '.join(documents)}.",
+        fix=f"publish both below {issuer}, as application/json, for everybody; then run `issuer` without --export",
     )

@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
+from webhook.core.text import LONGEST_FIX, shown
 from webhook.findings import Finding, Status, worst
 
 FORMATS: Final = ("text", "json")
 
 _WORDS: Final = {Status.OK: "ok  ", Status.WARN: "warn", Status.FAIL: "FAIL", Status.SKIP: "skip"}
-_MOST_NAMES: Final = 10
+_MOST_NAMES: Final = 10  # more pods than that hide the line below them; JSON has all of them
 _SUMMARIES: Final = {
     Status.OK: "All is well.",
     Status.WARN: "It works; somebody should look at the warnings.",
@@ -19,26 +19,23 @@ _SUMMARIES: Final = {
 
 
 def text(findings: Sequence[Finding]) -> str:
-    """A line for each finding with its fix below it, and one that sums up; whatever was found cannot move a cursor."""
+    """A line for each finding, with its code at the end and its fix below it, and a line that sums up."""
     lines = []
-    width = max((len(finding.about) for finding in findings), default=0)
-    for finding in findings:
-        lines.append(_line(f"{_WORDS[finding.status]}  {finding.about.ljust(width)}  {finding.detail}"))
-        if finding.pods:
-            more = len(finding.pods) - _MOST_NAMES
-            named = ", ".join(finding.pods[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
-            lines.append(_line(f"      pods: {named}"))
-        if finding.fix:
-            lines.append(_line(f"      fix: {finding.fix}"))
+    width = max((len(each.about) for each in findings), default=0)
+    for each in findings:
+        code = f" [{each.message.code}]" if each.message.code else ""
+        lines.append(f"{_WORDS[each.status]}  {each.about.ljust(width)}  {each.detail}{code}")
+        if each.pods:
+            more = len(each.pods) - _MOST_NAMES
+            named = ", ".join(each.pods[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+            lines.append(f"      pods: {shown(named, LONGEST_FIX)}")
+        if each.fix:
+            lines.append(f"      fix: {each.fix}")
     lines += ["", _SUMMARIES[worst(findings)]]
     return "".join(f"{line}\n" for line in lines)
 
 
 def document(findings: Sequence[Finding], **more: Any) -> str:
-    """The same as JSON: `status`, `findings`, and whatever else is given before them."""
-    found = {"status": worst(findings), **more, "findings": [asdict(finding) for finding in findings]}
+    """The same as JSON: `status`, then whatever else is given, then `findings`."""
+    found = {"status": worst(findings), **more, "findings": [each.document() for each in findings]}
     return json.dumps(found, indent=2) + "\n"
-
-
-def _line(line: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in line).rstrip()

@@ -6,6 +6,8 @@ SHOWN: Final = 80
 """Characters of a foreign value in a message: enough to recognize it, too few to fill a log."""
 LONGEST_LINE: Final = 500
 """Characters of one message. kube-apiserver passes on 120 of a warning; the log and the command line show more."""
+LONGEST_FIX: Final = 2000
+"""Characters of one fix: thirty commands of the length of `kubectl rollout restart deployment/NAME -n NAMESPACE`."""
 
 
 def shown(value: object, limit: int = SHOWN) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from webhook.core.text import LONGEST_LINE, shown
+from webhook.core.text import LONGEST_FIX, LONGEST_LINE, shown
 
 
 class Severity(enum.StrEnum):
@@ -19,7 +19,11 @@ class Severity(enum.StrEnum):
     WARNING = "warning"
     """It works, or may work, and somebody should look at it."""
     NOTE = "note"
-    """Something is as it should be, or was not looked at."""
+    """Somebody may want to know it; nothing is wrong."""
+    OK = "ok"
+    """Something was looked at and is as it should be."""
+    SKIPPED = "skipped"
+    """Something could not be looked at."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Message:
     @property
     def fix(self) -> str:
         """What to do, one line of printable ASCII; "" if there is nothing to do."""
-        return shown(self._filled(self.kind.fix), LONGEST_LINE)
+        return shown(self._filled(self.kind.fix), LONGEST_FIX)
 
     def __str__(self) -> str:
         return self.text + (f" ({self.fix})" if self.kind.fix else "") + f" [{self.kind.code}]"
@@ -94,4 +98,4 @@ class Message:
 
 def message(kind: Kind, place: Place = NOWHERE, /, **values: object) -> Message:
     """`kind` at `place`, filled in with `values`: each as `webhook.core.text.shown` shows it."""
-    return Message(kind, place, {name: shown(value, LONGEST_LINE) for name, value in values.items()})
+    return Message(kind, place, {name: shown(value, LONGEST_FIX) for name, value in values.items()})
