@@ -5,19 +5,8 @@
     with WorkloadIdentityCredential() as credential:
         token = credential.get_token(graph_scope())
 
-`m365_identity.aio` has the same for asyncio; `m365_identity.errors` draws the tree of what can go wrong. azure-identity
-is imported when the first token is asked for, since that takes longer than everything else.
-
-Layers, innermost first; each imports only what stands before it (checked by import-linter):
-
-    clouds, jwt, words, connections        constants, decoding, text for people, sockets
-    transport                              requests with these connections
-    errors, failures, access_token         what can go wrong, what a token says
-    settings, trust                        the environment
-    advice                                 what a failure means and how it is mended
-    retry, token_file                      when to try again, what to send
-    signing                                what both credentials share
-    credential, aio, graph                 what signs in
+`m365_identity.aio` has the same for asyncio; `m365_identity.errors` shows all errors as a tree. Modules with a leading
+underscore are private. azure-identity is imported with the first token: its import takes longer than everything else.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from m365_identity._text import cut, line
 
-__all__ = ["Failure", "Kind", "of_answer", "of_exception", "plain", "retry_after"]
+__all__ = ["Failure", "FailureKind", "from_answer", "from_exception", "plain", "retry_after"]
 
 _LONGEST_TEXT: Final = 600  # characters of Entra's description
 # The start of a JSON object in base64url; or a second part that is longer than any in the name of a host, which is what
@@ -31,7 +31,7 @@ _CUT: Final = "it cut the connection before it had answered"
 _TRAILER: Final = re.compile(r"\s*Trace ID: .*", re.DOTALL)
 
 
-class Kind(enum.Enum):
+class FailureKind(enum.Enum):
     """How an attempt failed."""
 
     REFUSED = "refused"
@@ -52,7 +52,7 @@ class Kind(enum.Enum):
 class Failure:
     """One failed attempt. `description` is Entra's sentence, or what is strange or wrong. retry_after is in seconds."""
 
-    kind: Kind
+    kind: FailureKind
     description: str
     http_status: int = 0
     error: str = ""
@@ -67,16 +67,16 @@ class Failure:
 
     def __str__(self) -> str:
         """One line: `AADSTS700016 (unauthorized_client, HTTP 400)`."""
-        if self.kind is Kind.STRANGE:
+        if self.kind is FailureKind.STRANGE:
             return f"HTTP {self.http_status}, {self.description}"
-        if self.kind is not Kind.REFUSED:
+        if self.kind is not FailureKind.REFUSED:
             return self.description
         if self.code is None:
             return f"{self.error or 'an error without a name'} (HTTP {self.http_status})"
         return f"AADSTS{self.code} ({self.error}, HTTP {self.http_status})"
 
 
-def of_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: float) -> Failure | None:
+def from_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: float) -> Failure | None:
     """What is wrong with the token endpoint's answer; None if it holds a token. `now` is the time of day."""
     document = _document(body)
     content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -85,7 +85,7 @@ def of_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: floa
     if document is not None and ("error" in document or "error_codes" in document):
         description = document.get("error_description")
         return Failure(
-            kind=Kind.REFUSED,
+            kind=FailureKind.REFUSED,
             description=_TRAILER.sub("", plain(description)) if isinstance(description, str) else "",
             http_status=status,
             error=plain(document["error"])[:80] if isinstance(document.get("error"), str) else "",
@@ -95,12 +95,12 @@ def of_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: floa
         )
     if status == 200 and not body and not content_type:
         # http.client takes headers that were cut off for whole ones.
-        return Failure(kind=Kind.NO_ANSWER, description=_CUT)
+        return Failure(kind=FailureKind.NO_ANSWER, description=_CUT)
     strange = _strange(status, content_type, document)
     if strange is None:
         return None
     return Failure(
-        kind=Kind.STRANGE,
+        kind=FailureKind.STRANGE,
         description=strange,
         http_status=status,
         correlation_id=plain(correlation)[:80],
@@ -108,7 +108,7 @@ def of_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: floa
     )
 
 
-def of_exception(error: BaseException) -> Failure:
+def from_exception(error: BaseException) -> Failure:
     """What kept an attempt from being answered, in words that hold nothing of the request."""
     chain = list(_chain(error))
     names = {kind.__name__ for each in chain for kind in type(each).__mro__}
@@ -116,30 +116,30 @@ def of_exception(error: BaseException) -> Failure:
     if untrusted:
         # aiohttp's own has the type and not the words of the one that it came from.
         words = next((plain(each.verify_message) for each in untrusted if hasattr(each, "verify_message")), "")
-        return Failure(kind=Kind.UNTRUSTED, description=f"its certificate is not trusted{words and ': '}{words}")
+        return Failure(kind=FailureKind.UNTRUSTED, description=f"its certificate is not trusted{words and ': '}{words}")
     if "ProxyError" in names or "ClientHttpProxyError" in names or "ClientProxyConnectionError" in names:
         status = next(filter(None, map(_proxy_status, chain)), 0)
         if status:
-            return Failure(kind=Kind.PROXY, description=f"the proxy answered {status}", http_status=status)
-        return Failure(kind=Kind.UNREACHABLE, description="the proxy cannot be reached")
+            return Failure(kind=FailureKind.PROXY, description=f"the proxy answered {status}", http_status=status)
+        return Failure(kind=FailureKind.UNREACHABLE, description="the proxy cannot be reached")
     for each in chain:
         if isinstance(each, socket.gaierror):
-            return Failure(kind=Kind.UNREACHABLE, description=f"its name cannot be resolved ({each.strerror})")
+            return Failure(kind=FailureKind.UNREACHABLE, description=f"its name cannot be resolved ({each.strerror})")
     if any(isinstance(each, ConnectionRefusedError) for each in chain):
-        return Failure(kind=Kind.UNREACHABLE, description="it refused the connection")
+        return Failure(kind=FailureKind.UNREACHABLE, description="it refused the connection")
     if "ConnectionTimeoutError" in names:  # aiohttp's, which older releases of azure-core take for a late answer
-        return Failure(kind=Kind.UNREACHABLE, description="the connection timed out")
+        return Failure(kind=FailureKind.UNREACHABLE, description="the connection timed out")
     # azure-core takes some of what aiohttp says of answers for failed requests. Before the request it is a "connector".
     cut = names & {"ServerDisconnectedError", "ClientPayloadError", "ConnectionResetError"}
     if "ServiceRequestError" in names and (not cut or "ClientConnectorError" in names):
         if names & {"ServiceRequestTimeoutError", "ConnectTimeoutError", "TimeoutError"}:
-            return Failure(kind=Kind.UNREACHABLE, description="the connection timed out")
+            return Failure(kind=FailureKind.UNREACHABLE, description="the connection timed out")
         if any(isinstance(each, ssl.SSLError) for each in chain):
-            return Failure(kind=Kind.UNREACHABLE, description="it does not speak TLS as expected")
-        return Failure(kind=Kind.UNREACHABLE, description="the connection failed")
+            return Failure(kind=FailureKind.UNREACHABLE, description="it does not speak TLS as expected")
+        return Failure(kind=FailureKind.UNREACHABLE, description="the connection failed")
     if names & {"ServiceResponseTimeoutError", "ReadTimeoutError", "TimeoutError"}:
-        return Failure(kind=Kind.NO_ANSWER, description="it did not answer in time")
-    return Failure(kind=Kind.NO_ANSWER, description=_CUT)
+        return Failure(kind=FailureKind.NO_ANSWER, description="it did not answer in time")
+    return Failure(kind=FailureKind.NO_ANSWER, description=_CUT)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -186,11 +186,11 @@ def _codes(document: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _strange(status: int, content_type: str, document: Mapping[str, Any] | None) -> str | None:
     if status != 200:
-        return "no error of Entra's" if status >= 400 else "a redirect" if 300 <= status < 400 else "no token"
+        return "not one of Entra's errors" if status >= 400 else "a redirect" if 300 <= status < 400 else "no token"
     if not _JSON.fullmatch(content_type):
         return f"content of type {plain(content_type)[:80] or 'none'} instead of a token"
     if document is None:
-        return "a body that is no JSON object"
+        return "a body that is not a JSON object"
     if not isinstance(document.get("access_token"), str) or not document["access_token"]:
         return "no access_token"
     lifetime = document.get("expires_on", document.get("expires_in"))

@@ -11,11 +11,11 @@ from azure.core.credentials import SupportsTokenInfo, TokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from m365_identity import _failures
-from m365_identity._exchange import OnRetry
-from m365_identity._failures import Failure, Kind
+from m365_identity._attempts import Attempts, may_heal
+from m365_identity._failures import Failure, FailureKind
 from m365_identity._network import trusted_authorities
 from m365_identity.errors import Advice, GraphError, M365IdentityError, NoAnswerError, UnreachableError
-from m365_identity.retry import Clock, Retry, Series, may_heal
+from m365_identity.retry import Clock, OnRetry, Retry
 from m365_identity.settings import Settings
 
 __all__ = ["ORGANIZATION", "get"]
@@ -39,57 +39,66 @@ def get(
     Throttling, 5xx and the network are tried again for as long as `retry` says. Raises GraphError, UnreachableError or
     NoAnswerError, and what the credential raises.
     """
+    url = f"{settings.graph}{path}"
+    attempts = Attempts(retry, clock)
+    with _client(credential, settings, environ) as client:
+        while True:
+            answer = _request(client, url, attempts.silence())
+            error: M365IdentityError
+            if isinstance(answer, Failure):
+                failure, error = answer, _network_error(answer, settings, attempts)
+            else:
+                outcome = _judge(answer, path, settings, clock.wall())
+                if isinstance(outcome, dict):
+                    return outcome
+                failure, error = outcome
+            pause = attempts.pause(failure)
+            if pause is None:
+                raise error
+            if on_retry:
+                on_retry(error, pause)
+            clock.sleep(pause)
+
+
+def _client(credential: TokenCredential | SupportsTokenInfo, settings: Settings, environ: Mapping[str, str]) -> Any:
     from azure.core import PipelineClient
     from azure.core.pipeline.policies import BearerTokenCredentialPolicy, UserAgentPolicy
-    from azure.core.rest import HttpRequest
 
     from m365_identity._network.requests_transport import transport
 
     policies = [UserAgentPolicy("m365-identity"), BearerTokenCredentialPolicy(credential, settings.scope)]
-    series = Series(retry, clock)
-    wires = transport(verify=trusted_authorities.authorities(environ))
-    with PipelineClient[Any, Any](settings.graph, policies=policies, transport=wires) as client:
-        while True:
-            silence = series.silence()
-            outcome: dict[str, Any] | tuple[Failure, GraphError | None]
-            try:
-                answer = client.send_request(
-                    HttpRequest("GET", f"{settings.graph}{path}", headers={"Accept": "application/json"}),
-                    connection_timeout=silence,
-                    read_timeout=silence,
-                )
-            except ClientAuthenticationError:
-                raise  # the credential's own, which has tried again itself
-            except AzureError as error:
-                outcome = _failures.of_exception(error), None
-            else:
-                outcome = _judged(answer, path, settings, clock.wall())
-            if isinstance(outcome, dict):
-                return outcome
-            failure, graph_error = outcome
-            problem = graph_error or _network_error(failure, settings, series)
-            pause = series.pause(failure)
-            if pause is None:
-                raise problem
-            if on_retry:
-                on_retry(problem, pause)
-            clock.sleep(pause)
+    verify = trusted_authorities.authorities(environ)
+    return PipelineClient[Any, Any](settings.graph, policies=policies, transport=transport(verify=verify))
 
 
-def _judged(answer: Any, path: str, settings: Settings, now: float) -> dict[str, Any] | tuple[Failure, GraphError]:
+def _request(client: Any, url: str, silence: float) -> Any:
+    """The answer to GET `url`, or the Failure to get one. Raises what the credential raises."""
+    from azure.core.rest import HttpRequest
+
+    request = HttpRequest("GET", url, headers={"Accept": "application/json"})
+    try:
+        return client.send_request(request, connection_timeout=silence, read_timeout=silence)
+    except ClientAuthenticationError:
+        raise  # the credential's own, which has tried again itself
+    except AzureError as error:
+        return _failures.from_exception(error)
+
+
+def _judge(answer: Any, path: str, settings: Settings, now: float) -> dict[str, Any] | tuple[Failure, GraphError]:
+    """The document that Graph sent, or what is wrong with its answer."""
     try:
         document = json.loads(answer.content)
     except (ValueError, RecursionError):
         document = None
     if answer.status_code == 200 and isinstance(document, dict):
         return document
-    said = document.get("error") if isinstance(document, dict) else None
-    said = said if isinstance(said, dict) else {}
-    code, message = _failures.plain(said.get("code") or "")[:80], _failures.plain(said.get("message") or "")
+    stated = document.get("error") if isinstance(document, dict) else None
+    stated = stated if isinstance(stated, dict) else {}
+    code, message = _failures.plain(stated.get("code") or "")[:80], _failures.plain(stated.get("message") or "")
     status = answer.status_code
-    words = code or ("a body that is no JSON object" if status == 200 else "no error of Graph's")
+    words = code or ("a body that is not a JSON object" if status == 200 else "not one of Graph's errors")
     failure = Failure(
-        kind=Kind.REFUSED if code else Kind.STRANGE,
+        kind=FailureKind.REFUSED if code else FailureKind.STRANGE,
         description=words,
         http_status=status,
         error=code,
@@ -137,23 +146,23 @@ def _advice(status: int, code: str, settings: Settings) -> Advice:
     )
 
 
-def _network_error(failure: Failure, settings: Settings, series: Series) -> M365IdentityError:
+def _network_error(failure: Failure, settings: Settings, attempts: Attempts) -> M365IdentityError:
     advice = Advice(
         meaning="Graph cannot be reached from here; Terraform's provider may take that for resources that are gone, "
         "and drop them from its state",
         causes=(
             "a NetworkPolicy, firewall or proxy lets the login host pass and not Graph",
             "a proxy decrypts TLS, and its certificate authority is not known here"
-            if failure.kind is Kind.UNTRUSTED
+            if failure.kind is FailureKind.UNTRUSTED
             else "Graph had a passing problem",
         ),
         fix=f"let {settings.graph} pass as well; from the pod's network: curl -v {settings.graph}",
     )
-    kind = NoAnswerError if failure.kind is Kind.NO_ANSWER else UnreachableError
+    kind = NoAnswerError if failure.kind is FailureKind.NO_ANSWER else UnreachableError
     return kind(
         f"no answer from {settings.graph} ({failure})",
         host=settings.graph,
         advice=advice,
-        attempts=series.attempts,
+        attempts=attempts.count,
         may_heal=may_heal(failure),
     )

@@ -6,7 +6,7 @@ Text in braces is filled in as in `m365_identity._advice.codes`.
 from typing import Final
 
 from m365_identity._advice.codes import ROWS, Row
-from m365_identity._failures import Failure, Kind
+from m365_identity._failures import Failure, FailureKind
 
 __all__ = ["GENERAL", "STATUSES", "general"]
 
@@ -26,19 +26,19 @@ STATUSES: Final[dict[int, Row]] = {
 }
 """Where an answer has no code that is known."""
 
-GENERAL: Final[dict[Kind, Row]] = {
-    Kind.REFUSED: Row(
+GENERAL: Final[dict[FailureKind, Row]] = {
+    FailureKind.REFUSED: Row(
         "Entra refused: {failure}",
         ("its code is not in this version's table",),
         "https://login.microsoftonline.com/error explains codes; `m365-identity doctor` shows every link",
         about_the_token=True,
     ),
-    Kind.STRANGE: Row(
+    FailureKind.STRANGE: Row(
         "what answered at {login} is not Entra, or was changed on the way",
         ("a proxy, firewall or captive portal answers in its place", "AZURE_AUTHORITY_HOST names another server"),
         "let {login} pass unchanged; unset AZURE_AUTHORITY_HOST if nobody meant it",
     ),
-    Kind.UNREACHABLE: Row(
+    FailureKind.UNREACHABLE: Row(
         "there is no way from here to the login host",
         (
             "a NetworkPolicy or firewall does not let the pod out to port 443",
@@ -47,12 +47,12 @@ GENERAL: Final[dict[Kind, Row]] = {
         ),
         "from the pod's network: curl -v {login}",
     ),
-    Kind.PROXY: Row(
+    FailureKind.PROXY: Row(
         "the proxy makes no connection to the login host, HTTP {status}",
         ("the proxy cannot reach {login} itself", "HTTPS_PROXY names the wrong proxy, or something that is none"),
         "see that the proxy reaches {login}, or correct HTTPS_PROXY and NO_PROXY",
     ),
-    Kind.UNTRUSTED: Row(
+    FailureKind.UNTRUSTED: Row(
         "what answers as {login} cannot show that it is Entra, so no token was sent",
         (
             "a proxy or firewall decrypts TLS, and its certificate authority is not known here",
@@ -62,7 +62,7 @@ GENERAL: Final[dict[Kind, Row]] = {
         ),
         "put the authority's PEM into a file that also has the public ones, and name it in SSL_CERT_FILE",
     ),
-    Kind.NO_ANSWER: Row(
+    FailureKind.NO_ANSWER: Row(
         "the login host was reached, and no whole answer came back",
         ("a proxy or firewall cuts or delays the connection", "Entra had a passing problem"),
         "try again later; from the pod's network: curl -v {login}",
@@ -74,6 +74,6 @@ GENERAL: Final[dict[Kind, Row]] = {
 def general(failure: Failure) -> Row:
     """What is said of a failure without a code that is known."""
     # Other statuses than these are the proxy's own troubles, and not Entra's.
-    if failure.kind is Kind.PROXY and failure.http_status not in _BARRED:
-        return GENERAL[Kind.PROXY]
+    if failure.kind is FailureKind.PROXY and failure.http_status not in _BARRED:
+        return GENERAL[FailureKind.PROXY]
     return STATUSES.get(failure.http_status) or GENERAL[failure.kind]

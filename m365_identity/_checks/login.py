@@ -11,7 +11,7 @@ from m365_identity import _failures
 from m365_identity._advice.advise import Situation, advise
 from m365_identity._checks.found import Found
 from m365_identity._checks.result import Finding, advised, fail, ok, skip, warn
-from m365_identity._failures import Failure, Kind
+from m365_identity._failures import Failure, FailureKind
 from m365_identity._text import duration, printable
 
 __all__ = ["clock", "discovery"]
@@ -84,7 +84,7 @@ def _get(url: str, found: Found) -> Any:
                 read_timeout=found.silence,
             )
         except AzureError as error:
-            return _failures.of_exception(error)
+            return _failures.from_exception(error)
         found.skew = _skew(answer.headers.get("Date", ""), (before + found.clock.wall()) / 2)
         return answer
 
@@ -108,8 +108,10 @@ def _judged(answer: Any, found: Found) -> Failure | None:
             return None
         content_type = printable(answer.headers.get("Content-Type", "")) or "none"
         return Failure(
-            kind=Kind.STRANGE, description=f"content of type {content_type} instead of a configuration", http_status=200
+            kind=FailureKind.STRANGE,
+            description=f"content of type {content_type} instead of a configuration",
+            http_status=200,
         )
-    return _failures.of_answer(
+    return _failures.from_answer(
         status=answer.status_code, headers=answer.headers, body=answer.content, now=found.clock.wall()
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from testbed.entra import Entra, running
-from tests.helper.support import KINDS, Kind, Pod
+from tests.helper.support import FLAVOURS, Flavour, Pod
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def pod(entra: Entra, tmp_path: Path) -> Pod:
     return Pod(entra, tmp_path)
 
 
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> Kind:
+@pytest.fixture(params=FLAVOURS)
+def kind(request: pytest.FixtureRequest) -> Flavour:
     """Each behaviour is that of both credentials."""
-    kind: Kind = request.param
+    kind: Flavour = request.param
     return kind

@@ -21,8 +21,8 @@ SCOPE = "https://graph.microsoft.com/.default"
 
 T = TypeVar("T")
 
-Kind = Literal["sync", "async"]
-KINDS: tuple[Kind, ...] = ("sync", "async")
+Flavour = Literal["sync", "async"]
+FLAVOURS: tuple[Flavour, ...] = ("sync", "async")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -32,12 +32,12 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         try:
             return await main
         finally:
-            await _settled()
+            await _wait_for_closed_connections()
 
     return asyncio.run(whole())
 
 
-async def _settled() -> None:
+async def _wait_for_closed_connections() -> None:
     """Waits for connections that were given up: TLS says goodbye first, and the loop would be closed before.
 
     One file stays with the selector, by which the loop wakes itself.
@@ -59,7 +59,7 @@ class Time:
         self.pauses: list[float] = []
         self.before_sleep: Callable[[], object] = lambda: None
 
-    def clock(self, kind: Kind) -> Clock:
+    def clock(self, kind: Flavour) -> Clock:
         """With a chance that gives the longest pauses."""
         sleep: Callable[[float], Any] = self._sleep if kind == "sync" else self._sleep_async
         return Clock(wall=self._entra.clock, monotonic=lambda: self.now, sleep=sleep, chance=lambda: 1.0)
@@ -108,7 +108,7 @@ class Pod:
         self.application.federate(issuer=self.entra.issuer.url, subject=SUBJECT, delay=delay)
 
     @contextlib.contextmanager
-    def credential(self, kind: Kind, *, bound: float = 0.0, **options: Any) -> Iterator[Get]:
+    def credential(self, kind: Flavour, *, bound: float = 0.0, **options: Any) -> Iterator[Get]:
         """`get_token_info` of a credential of that kind, which is closed afterwards. bound: see Retry, in seconds."""
         options = {"environ": self.environ, "retry": Retry(bound=bound), "clock": self.time.clock(kind), **options}
         if kind == "sync":
@@ -126,9 +126,9 @@ class Pod:
             finally:
                 self.entra.clear()
                 runner.run(waiting.close())
-                runner.run(_settled())
+                runner.run(_wait_for_closed_connections())
 
-    def fails(self, kind: Kind, **options: Any) -> M365IdentityError:
+    def fails(self, kind: Flavour, **options: Any) -> M365IdentityError:
         """What a new credential's first call raises."""
         with self.credential(kind, **options) as get, pytest.raises(M365IdentityError) as caught:
             get(SCOPE)

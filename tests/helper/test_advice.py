@@ -16,15 +16,14 @@ from m365_identity import ExchangeError, ThrottledError, aio
 from m365_identity._advice.advise import Situation, advise, federated_credential, federated_credential_command
 from m365_identity._advice.codes import ROWS
 from m365_identity._advice.general import GENERAL, STATUSES
-from m365_identity._failures import Failure, Kind
+from m365_identity._failures import Failure, FailureKind
 from m365_identity._tokens.assertion import Assertion, decode
 from m365_identity.clouds import CLOUDS
 from m365_identity.settings import Settings
 from testbed.entra import Entra, running
 from testbed.entra.aadsts import CODES
 from tests.helper.rows import WORDS, fits
-from tests.helper.support import SUBJECT, Pod
-from tests.helper.support import Kind as Flavour
+from tests.helper.support import SUBJECT, Flavour, Pod
 
 CLIENT = "66666666-7777-4888-9999-000000000000"
 NOT_OURS = {50059, 70003, 900561}
@@ -82,7 +81,7 @@ def situation(token: Assertion | None, *, cloud: str = "public", now: float = 20
 
 def refused(code: int) -> Failure:
     """An answer with a code."""
-    return Failure(kind=Kind.REFUSED, description="said", http_status=400, codes=(code,))
+    return Failure(kind=FailureKind.REFUSED, description="said", http_status=400, codes=(code,))
 
 
 def test_every_code_that_such_a_client_meets_has_its_row() -> None:
@@ -210,8 +209,8 @@ def test_a_code_that_nobody_knows_is_told_with_entras_own_words() -> None:
     assert advice.meaning == "Entra refused: said"
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_every_kind_of_failure_has_its_advice(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(FailureKind))
+def test_every_kind_of_failure_has_its_advice(kind: FailureKind) -> None:
     """Where there is no code."""
     advice = advise(Failure(kind=kind, description="said"), situation(None))
     known = {"failure": "said", "login": "https://login.microsoftonline.com/", "status": "0"}
@@ -224,7 +223,7 @@ def test_every_kind_of_failure_has_its_advice(kind: Kind) -> None:
 @pytest.mark.parametrize("status", sorted(STATUSES))
 def test_a_status_without_a_code_has_its_advice(status: int) -> None:
     """As a proxy in between answers."""
-    advice = advise(Failure(kind=Kind.STRANGE, description="said", http_status=status), situation(None))
+    advice = advise(Failure(kind=FailureKind.STRANGE, description="said", http_status=status), situation(None))
     known = {"login": "https://login.microsoftonline.com/", "status": str(status)}
     row = STATUSES[status]
     assert advice.meaning == row.meaning.format_map(known)

@@ -11,14 +11,14 @@ from m365_identity import Retry, UnreachableError
 from m365_identity._network.connections import connect
 from testbed.entra.proxy import proxying
 from tests.helper.addresses import named, swallowing
-from tests.helper.support import SCOPE, Kind, Pod
+from tests.helper.support import SCOPE, Flavour, Pod
 
 pytestmark = pytest.mark.slow
 
 HOST = "login.example"
 
 
-def seconds(pod: Pod, kind: Kind, count: int) -> float:
+def seconds(pod: Pod, kind: Flavour, count: int) -> float:
     """How long a sign-in takes that may take a second to connect, with so many addresses that swallow packets."""
     with swallowing(count) as (addresses, port), named(HOST, addresses):
         before = time.monotonic()
@@ -29,12 +29,12 @@ def seconds(pod: Pod, kind: Kind, count: int) -> float:
     return taken
 
 
-def test_eight_addresses_take_no_longer_than_one(pod: Pod, kind: Kind) -> None:
+def test_eight_addresses_take_no_longer_than_one(pod: Pod, kind: Flavour) -> None:
     """Each attempt would be beyond the bound by as much as there are addresses: Entra's hosts have eight."""
     assert seconds(pod, kind, 8) < 3 * seconds(pod, kind, 1)
 
 
-def test_one_address_of_many_is_enough(pod: Pod, kind: Kind) -> None:
+def test_one_address_of_many_is_enough(pod: Pod, kind: Flavour) -> None:
     """The last one, as an address of IPv4 is where IPv6 leads nowhere; within the time for a connection."""
     pod.federate()
     port = urlsplit(pod.entra.login).port or 0
@@ -43,7 +43,7 @@ def test_one_address_of_many_is_enough(pod: Pod, kind: Kind) -> None:
             assert get(SCOPE).token
 
 
-def test_a_proxy_is_connected_to_in_the_same_way(pod: Pod, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_connected_to_in_the_same_way(pod: Pod, kind: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time is that of the connection that is made."""
     pod.federate()
     monkeypatch.delenv("NO_PROXY", raising=False)

@@ -27,7 +27,7 @@ from m365_identity import (
     aio,
 )
 from testbed.entra import Entra
-from tests.helper.support import SCOPE, Get, Kind, Pod, run
+from tests.helper.support import SCOPE, Flavour, Get, Pod, run
 
 OTHER = "https://management.azure.com/.default"
 
@@ -61,7 +61,7 @@ def test_a_token_is_a_real_access_token(pod: Pod) -> None:
     assert info.token_type == "Bearer"
 
 
-def test_what_is_sent_is_what_entra_takes(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_what_is_sent_is_what_entra_takes(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """Tenant, client, scope, and the file's content without the newline at its end."""
     pod.federate()
     pod.token_file.write_text(pod.write() + "\n")
@@ -73,7 +73,7 @@ def test_what_is_sent_is_what_entra_takes(pod: Pod, entra: Entra, kind: Kind) ->
     assert (asked.scope, asked.claims["sub"], asked.is_cae) == (SCOPE, "system:serviceaccount:shop:terraform", False)
 
 
-def test_a_token_is_kept(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_a_token_is_kept(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """For its scope; another scope, and a token that may be revoked early (CAE), are others."""
     pod.federate()
     with pod.credential(kind) as get:
@@ -88,7 +88,7 @@ def test_a_token_is_kept(pod: Pod, entra: Entra, kind: Kind) -> None:
         assert len(entra.exchanges) == 3
 
 
-def test_a_claims_challenge_takes_no_kept_token_and_replaces_it(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_a_claims_challenge_takes_no_kept_token_and_replaces_it(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """The one that Graph has refused must not be given again, neither now nor later."""
     pod.federate()
     with pod.credential(kind) as get:
@@ -100,7 +100,7 @@ def test_a_claims_challenge_takes_no_kept_token_and_replaces_it(pod: Pod, entra:
         assert len(entra.exchanges) == 2
 
 
-def test_another_tenant_must_be_allowed(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_another_tenant_must_be_allowed(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """By azure-identity's rule, and each tenant's token is its own."""
     pod.federate()
     other = "22222222-2222-4333-8444-555555555555"
@@ -115,7 +115,7 @@ def test_another_tenant_must_be_allowed(pod: Pod, entra: Entra, kind: Kind) -> N
     assert [asked.tenant for asked in entra.exchanges] == [pod.application.tenant_id, other]
 
 
-def test_another_tenant_that_is_none_is_the_one_that_is_told(pod: Pod, kind: Kind) -> None:
+def test_another_tenant_that_is_none_is_the_one_that_is_told(pod: Pod, kind: Flavour) -> None:
     """And that the call asked for it, which no annotation can mend."""
     other = "22222222-2222-4333-8444-555555555555"
     with (
@@ -131,7 +131,7 @@ def test_another_tenant_that_is_none_is_the_one_that_is_told(pod: Pod, kind: Kin
     assert pod.fails(kind).advice != advice
 
 
-def test_a_call_without_scope_is_the_callers_mistake(pod: Pod, kind: Kind) -> None:
+def test_a_call_without_scope_is_the_callers_mistake(pod: Pod, kind: Flavour) -> None:
     """And says what is usual."""
     with pod.credential(kind) as get, pytest.raises(ValueError, match="graph_scope"):
         get()
@@ -142,7 +142,7 @@ def test_a_call_without_scope_is_the_callers_mistake(pod: Pod, kind: Kind) -> No
 def test_a_good_token_is_not_lost_to_a_failed_renewal(
     pod: Pod,
     entra: Entra,
-    kind: Kind,
+    kind: Flavour,
     monkeypatch: pytest.MonkeyPatch,
     moment: str,
     fault: dict[str, object] | None,
@@ -169,7 +169,7 @@ def test_a_good_token_is_not_lost_to_a_failed_renewal(
         assert get(SCOPE).token != first.token
 
 
-def test_an_expired_token_is_not_given(pod: Pod, entra: Entra, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expired_token_is_not_given(pod: Pod, entra: Entra, kind: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then the failure is the answer."""
     pod.federate()
     with pod.credential(kind) as get:
@@ -259,7 +259,7 @@ def test_those_who_wait_share_the_failure(pod: Pod, entra: Entra) -> None:
     assert {str(error) for error in errors} == {str(errors[0])}
 
 
-def test_a_failure_is_not_kept_for_later_calls(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_a_failure_is_not_kept_for_later_calls(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """Once it is mended, the next call succeeds."""
     with pod.credential(kind) as get:
         with pytest.raises(ExchangeError):
@@ -269,7 +269,7 @@ def test_a_failure_is_not_kept_for_later_calls(pod: Pod, entra: Entra, kind: Kin
     assert [asked.code for asked in entra.exchanges] == [70025, None]
 
 
-def test_a_failure_keeps_nothing_of_its_caller(pod: Pod, kind: Kind, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_keeps_nothing_of_its_caller(pod: Pod, kind: Flavour, caplog: pytest.LogCaptureFixture) -> None:
     """The credential remembers it for those who wait, and not the frames that its traceback holds."""
     caplog.set_level("CRITICAL", "azure.identity")  # pytest keeps the exceptions that are logged
 
@@ -378,14 +378,14 @@ def test_what_is_set_up_wrongly_ends_a_chain(pod: Pod, entra: Entra) -> None:
     assert len(entra.exchanges) == 1
 
 
-def test_settings_that_make_no_sense_are_told_at_once(pod: Pod, kind: Kind) -> None:
+def test_settings_that_make_no_sense_are_told_at_once(pod: Pod, kind: Flavour) -> None:
     """Where the credential is made, and not where it is used."""
     with pytest.raises(SettingsError, match="M365_CLOUD"):
         with pod.credential(kind, environ={"M365_CLOUD": "x"}):
             raise AssertionError("it was made")
 
 
-def test_settings_may_be_given_whole(pod: Pod, kind: Kind) -> None:
+def test_settings_may_be_given_whole(pod: Pod, kind: Flavour) -> None:
     """And then nothing else of them."""
     pod.federate()
     environ = {"SSL_CERT_FILE": pod.environ["SSL_CERT_FILE"]}
@@ -404,7 +404,7 @@ def test_the_representation_names_who_signs_in(pod: Pod) -> None:
 
 
 @pytest.mark.parametrize("reason", ["gone", "empty", "binary", "no token"])
-def test_a_file_of_no_use_fails_at_once(pod: Pod, entra: Entra, kind: Kind, reason: str) -> None:
+def test_a_file_of_no_use_fails_at_once(pod: Pod, entra: Entra, kind: Flavour, reason: str) -> None:
     """Without an exchange, and without waiting."""
     pod.federate()
     content = {"empty": b"", "binary": b"\0\xff", "no token": b"hello"}

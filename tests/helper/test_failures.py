@@ -12,7 +12,7 @@ from azure.core.exceptions import IncompleteReadError, ServiceRequestError, Serv
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m365_identity._failures import Failure, Kind, of_answer, of_exception, plain, retry_after
+from m365_identity._failures import Failure, FailureKind, from_answer, from_exception, plain, retry_after
 from tests.helper.tokens import jwt
 
 NOW = 1_800_000_000.0
@@ -22,7 +22,7 @@ TOKEN = {"access_token": "opaque", "expires_in": 3599, "token_type": "Bearer"}
 
 def answer(status: int, document: object, **headers: str) -> Failure | None:
     """What a JSON answer comes to."""
-    return of_answer(status=status, headers=JSON | headers, body=json.dumps(document).encode(), now=NOW)
+    return from_answer(status=status, headers=JSON | headers, body=json.dumps(document).encode(), now=NOW)
 
 
 @pytest.mark.parametrize("lifetime", [{"expires_in": 3599}, {"expires_in": "3599"}, {"expires_on": 1_800_003_599}])
@@ -41,7 +41,7 @@ def test_an_error_of_entras_is_read() -> None:
     }
     failure = answer(401, document)
     assert failure == Failure(
-        kind=Kind.REFUSED,
+        kind=FailureKind.REFUSED,
         description="AADSTS700213: No matching record.",
         http_status=401,
         error="invalid_client",
@@ -70,7 +70,7 @@ def test_an_error_without_a_code_is_one_too(document: dict[str, object], text: s
     """Of whatever types its parts are."""
     failure = answer(400, document)
     assert failure is not None
-    assert failure.kind is Kind.REFUSED
+    assert failure.kind is FailureKind.REFUSED
     assert failure.code is None
     assert str(failure) == text
 
@@ -78,9 +78,9 @@ def test_an_error_without_a_code_is_one_too(document: dict[str, object], text: s
 @pytest.mark.parametrize(
     ("status", "headers", "body", "text"),
     [
-        (200, JSON, b"{", "HTTP 200, a body that is no JSON object"),
-        (200, JSON, b"[1]", "HTTP 200, a body that is no JSON object"),
-        (200, JSON, b"[" * 100_000, "HTTP 200, a body that is no JSON object"),
+        (200, JSON, b"{", "HTTP 200, a body that is not a JSON object"),
+        (200, JSON, b"[1]", "HTTP 200, a body that is not a JSON object"),
+        (200, JSON, b"[" * 100_000, "HTTP 200, a body that is not a JSON object"),
         (200, JSON, b"{}", "HTTP 200, no access_token"),
         (200, JSON, b'{"access_token": 1}', "HTTP 200, no access_token"),
         (200, JSON, b'{"access_token": "a"}', "HTTP 200, no lifetime"),
@@ -89,24 +89,24 @@ def test_an_error_without_a_code_is_one_too(document: dict[str, object], text: s
         (200, {}, b"<html>", "HTTP 200, content of type none instead of a token"),
         (204, JSON, b"", "HTTP 204, no token"),
         (302, {"Location": "https://portal/"}, b"", "HTTP 302, a redirect"),
-        (403, {"Content-Type": "text/html"}, b"<html>", "HTTP 403, no error of Entra's"),
-        (503, {"Content-Type": "text/html"}, b"<html>", "HTTP 503, no error of Entra's"),
-        (500, JSON, b'{"message": "x"}', "HTTP 500, no error of Entra's"),
+        (403, {"Content-Type": "text/html"}, b"<html>", "HTTP 403, not one of Entra's errors"),
+        (503, {"Content-Type": "text/html"}, b"<html>", "HTTP 503, not one of Entra's errors"),
+        (500, JSON, b'{"message": "x"}', "HTTP 500, not one of Entra's errors"),
     ],
 )
 def test_what_no_token_endpoint_says_is_strange(status: int, headers: dict[str, str], body: bytes, text: str) -> None:
     """And none of it goes into the failure."""
-    failure = of_answer(status=status, headers=headers, body=body, now=NOW)
+    failure = from_answer(status=status, headers=headers, body=body, now=NOW)
     assert failure is not None
-    assert failure.kind is Kind.STRANGE
+    assert failure.kind is FailureKind.STRANGE
     assert str(failure) == text
 
 
 def test_headers_that_were_cut_off_are_no_answer() -> None:
     """http.client takes them for whole ones without a body."""
-    failure = of_answer(status=200, headers={"Date": ""}, body=b"", now=NOW)
+    failure = from_answer(status=200, headers={"Date": ""}, body=b"", now=NOW)
     assert failure is not None
-    assert failure.kind is Kind.NO_ANSWER
+    assert failure.kind is FailureKind.NO_ANSWER
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_no_retry_after_breaks_the_reading(text: str) -> None:
 @given(st.binary() | st.from_type(dict).map(lambda value: repr(value).encode()), st.integers(100, 599))
 def test_no_answer_breaks_the_reading(body: bytes, status: int) -> None:
     """Whatever it is, it is no token."""
-    assert of_answer(status=status, headers=JSON, body=body, now=NOW) is not None
+    assert from_answer(status=status, headers=JSON, body=body, now=NOW) is not None
 
 
 def test_a_token_that_an_answer_echoes_is_taken_out() -> None:
@@ -219,40 +219,44 @@ def request_error(cause: Exception) -> ServiceRequestError:
 @pytest.mark.parametrize(
     ("error", "kind", "text"),
     [
-        (request_error(ConnectionRefusedError(111, "x")), Kind.UNREACHABLE, "it refused the connection"),
+        (request_error(ConnectionRefusedError(111, "x")), FailureKind.UNREACHABLE, "it refused the connection"),
         (
             request_error(socket.gaierror(-2, "Name or service not known")),
-            Kind.UNREACHABLE,
+            FailureKind.UNREACHABLE,
             "its name cannot be resolved (Name or service not known)",
         ),
         (
             request_error(ProxyError("host='login.microsoftonline.com', port=443")),
-            Kind.UNREACHABLE,
+            FailureKind.UNREACHABLE,
             "the proxy cannot be reached",
         ),
-        (request_error(ProxyError("x")), Kind.UNREACHABLE, "the proxy cannot be reached"),
-        (request_error(ssl.SSLError(1, "wrong version")), Kind.UNREACHABLE, "it does not speak TLS as expected"),
-        (request_error(TimeoutError()), Kind.UNREACHABLE, "the connection timed out"),
-        (request_error(OSError(101, "x")), Kind.UNREACHABLE, "the connection failed"),
+        (request_error(ProxyError("x")), FailureKind.UNREACHABLE, "the proxy cannot be reached"),
+        (request_error(ssl.SSLError(1, "wrong version")), FailureKind.UNREACHABLE, "it does not speak TLS as expected"),
+        (request_error(TimeoutError()), FailureKind.UNREACHABLE, "the connection timed out"),
+        (request_error(OSError(101, "x")), FailureKind.UNREACHABLE, "the connection failed"),
         (
             request_error(ServerDisconnectedError()),
-            Kind.NO_ANSWER,
+            FailureKind.NO_ANSWER,
             "it cut the connection before it had answered",
         ),
-        (ServiceResponseError(TimeoutError(), error=TimeoutError()), Kind.NO_ANSWER, "it did not answer in time"),
-        (IncompleteReadError("x"), Kind.NO_ANSWER, "it cut the connection before it had answered"),
+        (
+            ServiceResponseError(TimeoutError(), error=TimeoutError()),
+            FailureKind.NO_ANSWER,
+            "it did not answer in time",
+        ),
+        (IncompleteReadError("x"), FailureKind.NO_ANSWER, "it cut the connection before it had answered"),
     ],
 )
-def test_an_exception_is_told_by_what_it_came_from(error: Exception, kind: Kind, text: str) -> None:
+def test_an_exception_is_told_by_what_it_came_from(error: Exception, kind: FailureKind, text: str) -> None:
     """In words of ours, since those of the libraries differ and may hold anything."""
-    assert of_exception(error) == Failure(kind=kind, description=text)
+    assert from_exception(error) == Failure(kind=kind, description=text)
 
 
 def test_a_proxys_answer_has_its_status() -> None:
     """Its own, and no other number of the text."""
     tunnel = ProxyError("port=443", OSError("Tunnel connection failed: 407 Proxy Authentication Required"))
-    assert of_exception(request_error(tunnel)) == Failure(
-        kind=Kind.PROXY, description="the proxy answered 407", http_status=407
+    assert from_exception(request_error(tunnel)) == Failure(
+        kind=FailureKind.PROXY, description="the proxy answered 407", http_status=407
     )
 
 
@@ -260,4 +264,4 @@ def test_exceptions_that_come_from_each_other_end() -> None:
     """A circle of causes is gone round once."""
     first, second = ServiceRequestError("a"), OSError("b")
     first.__cause__, second.__cause__ = second, first
-    assert of_exception(first).kind is Kind.UNREACHABLE
+    assert from_exception(first).kind is FailureKind.UNREACHABLE

@@ -62,9 +62,9 @@ def test_a_missing_role_is_told_with_the_fix(pod: Pod) -> None:
         ({"status": 401, "code": "InvalidAuthenticationToken"}, ": Graph does not take the token\n"),
         ({"status": 404, "code": "ResourceNotFound"}, "is not Graph, or was asked"),
         ({"status": 403, "body": b"<html>", "content_type": "text/html"}, "captive portal"),
-        ({"status": 200, "body": b"<html>", "content_type": "text/html"}, "a body that is no JSON object"),
-        ({"status": 200, "body": b"[]"}, "a body that is no JSON object"),
-        ({"status": 400, "body": json.dumps({"error": "text"}).encode()}, "no error of Graph's"),
+        ({"status": 200, "body": b"<html>", "content_type": "text/html"}, "a body that is not a JSON object"),
+        ({"status": 200, "body": b"[]"}, "a body that is not a JSON object"),
+        ({"status": 400, "body": json.dumps({"error": "text"}).encode()}, "not one of Graph's errors"),
     ],
 )
 def test_what_does_not_pass_fails_at_once(pod: Pod, entra: Entra, fault: dict[str, Any], words: str) -> None:

@@ -12,10 +12,10 @@ from azure.core.rest import HttpRequest
 from m365_identity import ExchangeError, M365IdentityError, NoAnswerError, Retry, ThrottledError, aio
 from m365_identity.credential import WorkloadIdentityCredential
 from testbed.entra import Entra
-from tests.helper.support import SCOPE, Kind, Pod, run
+from tests.helper.support import SCOPE, Flavour, Pod, run
 
 
-def test_a_credential_that_appears_within_the_bound_is_found(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_a_credential_that_appears_within_the_bound_is_found(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """After twenty seconds of the thirty; the pauses double, with chance at its longest."""
     pod.federate(delay=20)
     with pod.credential(kind, bound=30) as get:
@@ -24,7 +24,7 @@ def test_a_credential_that_appears_within_the_bound_is_found(pod: Pod, entra: En
     assert [asked.code for asked in entra.exchanges] == [70025] * 5 + [None]
 
 
-def test_a_credential_that_appears_later_is_not_waited_for(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_a_credential_that_appears_later_is_not_waited_for(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """After forty seconds: the library gives up at thirty, with seven attempts and what to do."""
     pod.federate(delay=40)
     error = pod.fails(kind, bound=30)
@@ -34,7 +34,7 @@ def test_a_credential_that_appears_later_is_not_waited_for(pod: Pod, entra: Entr
     assert str(error).startswith("AADSTS70025 (invalid_client, HTTP 401), after 7 attempts: ")
 
 
-def test_a_longer_bound_finds_it(pod: Pod, kind: Kind) -> None:
+def test_a_longer_bound_finds_it(pod: Pod, kind: Flavour) -> None:
     """As the commands have it: five minutes."""
     pod.federate(delay=40)
     with pod.credential(kind, bound=300) as get:
@@ -47,7 +47,7 @@ def test_thirty_seconds_are_the_default() -> None:
     assert Retry().bound == 30
 
 
-def test_whoever_wants_to_is_told_of_each_attempt(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_whoever_wants_to_is_told_of_each_attempt(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """With the failure and the pause, before it is made: a command shows it."""
     pod.federate(delay=2)
     told: list[tuple[M365IdentityError, float]] = []
@@ -75,7 +75,7 @@ def test_whoever_wants_to_is_told_of_each_attempt(pod: Pod, entra: Entra, kind: 
     ],
     ids=str,
 )
-def test_what_passes_heals(pod: Pod, entra: Entra, kind: Kind, fault: dict[str, Any]) -> None:
+def test_what_passes_heals(pod: Pod, entra: Entra, kind: Flavour, fault: dict[str, Any]) -> None:
     """Two failures, then a token: three attempts, one request each. Each failure says of itself that it may heal."""
     pod.federate()
     held = entra.next("login", times=2, **fault)
@@ -103,7 +103,7 @@ def test_what_passes_heals(pod: Pod, entra: Entra, kind: Kind, fault: dict[str, 
     ],
     ids=str,
 )
-def test_what_does_not_pass_fails_at_once(pod: Pod, entra: Entra, kind: Kind, fault: dict[str, Any]) -> None:
+def test_what_does_not_pass_fails_at_once(pod: Pod, entra: Entra, kind: Flavour, fault: dict[str, Any]) -> None:
     """One attempt, one request, no pause."""
     pod.federate()
     held = entra.next("login", times=None, **fault)
@@ -113,7 +113,7 @@ def test_what_does_not_pass_fails_at_once(pod: Pod, entra: Entra, kind: Kind, fa
     assert not error.may_heal
 
 
-def test_retry_after_is_kept(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_retry_after_is_kept(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """It is longer than the pause would have been."""
     pod.federate()
     entra.next("login", status=429, retry_after=17)
@@ -122,7 +122,7 @@ def test_retry_after_is_kept(pod: Pod, entra: Entra, kind: Kind) -> None:
     assert pod.time.pauses == [17]
 
 
-def test_a_retry_after_beyond_the_bound_is_told_at_once(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_a_retry_after_beyond_the_bound_is_told_at_once(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """A minute, as Entra usually says: nothing is asked again, and the caller knows how long."""
     entra.next("login", status=429, retry_after=60, times=None)
     error = pod.fails(kind, bound=30)
@@ -132,7 +132,7 @@ def test_a_retry_after_beyond_the_bound_is_told_at_once(pod: Pod, entra: Entra, 
 
 
 @pytest.mark.parametrize("bound", [0, 30])
-def test_a_token_out_of_its_time_is_read_again_once(pod: Pod, entra: Entra, kind: Kind, bound: float) -> None:
+def test_a_token_out_of_its_time_is_read_again_once(pod: Pod, entra: Entra, kind: Flavour, bound: float) -> None:
     """The kubelet has renewed it meanwhile: the second attempt, at once, has the new one."""
     pod.federate()
     pod.write(lifetime=-3600.0)
@@ -143,7 +143,7 @@ def test_a_token_out_of_its_time_is_read_again_once(pod: Pod, entra: Entra, kind
     assert pod.time.pauses == [0]
 
 
-def test_a_token_that_stays_out_of_its_time_fails_at_the_second_attempt(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_a_token_that_stays_out_of_its_time_fails_at_the_second_attempt(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """A file that nobody renews, as with subPath."""
     pod.federate()
     pod.write(lifetime=-3600.0)
@@ -154,7 +154,7 @@ def test_a_token_that_stays_out_of_its_time_fails_at_the_second_attempt(pod: Pod
     assert "subPath" in error.advice.causes[1]
 
 
-def test_a_server_that_hangs_costs_no_more_than_the_bound(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_a_server_that_hangs_costs_no_more_than_the_bound(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """Real time: a silence of half a second, and no further attempt."""
     pod.federate()
     held = entra.next("login", hang=True, times=None)
@@ -165,7 +165,7 @@ def test_a_server_that_hangs_costs_no_more_than_the_bound(pod: Pod, entra: Entra
     assert held.hits == 1
 
 
-def test_a_slow_server_is_waited_for(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_a_slow_server_is_waited_for(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """Within the silence that it may keep."""
     pod.federate()
     entra.next("login", slow=0.3)
@@ -189,7 +189,7 @@ def test_the_retries_of_an_azure_sdk_client_do_not_multiply_ours(pod: Pod, entra
     assert isinstance(caught.value, ServiceRequestError | ServiceResponseError | ExchangeError)
 
 
-def test_a_server_that_cannot_be_reached_is_told(pod: Pod, kind: Kind) -> None:
+def test_a_server_that_cannot_be_reached_is_told(pod: Pod, kind: Flavour) -> None:
     """As the exception that SDK users catch for it, with the fix."""
     error = pod.fails(kind, authority="https://127.0.0.1:1/")
     assert isinstance(error, ServiceRequestError)

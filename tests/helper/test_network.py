@@ -10,7 +10,7 @@ from m365_identity import ExchangeError, SettingsError, UnreachableError
 from m365_identity._network.trusted_authorities import VARIABLES, authorities
 from testbed.entra import Entra, running
 from testbed.entra.proxy import proxying
-from tests.helper.support import SCOPE, Kind, Pod
+from tests.helper.support import SCOPE, Flavour, Pod
 
 PROXIES = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy")
 
@@ -28,7 +28,7 @@ def trusting(pod: Pod, **variables: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_each_variable_gives_the_authority_to_both(pod: Pod, kind: Kind, variable: str) -> None:
+def test_each_variable_gives_the_authority_to_both(pod: Pod, kind: Flavour, variable: str) -> None:
     """requests reads two of them by itself and aiohttp the third one; here each counts for both."""
     pod.federate()
     environ = trusting(pod, **{variable: str(pod.entra.ca_file)})
@@ -36,7 +36,7 @@ def test_each_variable_gives_the_authority_to_both(pod: Pod, kind: Kind, variabl
         assert get(SCOPE).token
 
 
-def test_the_variable_of_requests_comes_first(pod: Pod, kind: Kind, tmp_path: Path) -> None:
+def test_the_variable_of_requests_comes_first(pod: Pod, kind: Flavour, tmp_path: Path) -> None:
     """As it does for everything else in Python that uses requests."""
     pod.federate()
     with running(directory=tmp_path) as other:
@@ -45,7 +45,7 @@ def test_the_variable_of_requests_comes_first(pod: Pod, kind: Kind, tmp_path: Pa
             assert get(SCOPE).token
 
 
-def test_without_the_authority_nobody_is_trusted_and_nothing_is_tried_again(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_an_untrusted_server_gets_no_token_and_is_not_tried_again(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """A proxy that decrypts TLS looks the same; no token is sent."""
     error = pod.fails(kind, environ=trusting(pod), bound=30)
     assert isinstance(error, UnreachableError)
@@ -66,7 +66,7 @@ def test_without_the_authority_nobody_is_trusted_and_nothing_is_tried_again(pod:
     ],
 )
 def test_a_file_that_is_no_bundle_is_told(
-    pod: Pod, kind: Kind, tmp_path: Path, content: bytes | None, problem: str
+    pod: Pod, kind: Flavour, tmp_path: Path, content: bytes | None, problem: str
 ) -> None:
     """With the variable, instead of an error of a library, or of trusting somebody else."""
     path = tmp_path / "bundle.pem"
@@ -83,7 +83,7 @@ def test_where_nothing_is_set_the_usual_authorities_count() -> None:
     assert authorities({"SSL_CERT_FILE": ""}) is True
 
 
-def test_a_proxy_is_used(pod: Pod, entra: Entra, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_used(pod: Pod, entra: Entra, kind: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
     """Named in HTTPS_PROXY: Microsoft's own host name is asked for there, and TLS is with what is behind it."""
     pod.federate()
     environ = {name: value for name, value in pod.environ.items() if name != "AZURE_AUTHORITY_HOST"}
@@ -94,7 +94,7 @@ def test_a_proxy_is_used(pod: Pod, entra: Entra, kind: Kind, monkeypatch: pytest
     assert [(tunnel.host, tunnel.status) for tunnel in proxy.tunnels] == [("login.microsoftonline.com", 200)]
 
 
-def test_a_host_in_no_proxy_is_called_directly(pod: Pod, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_in_no_proxy_is_called_directly(pod: Pod, kind: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a private address of the login host is."""
     pod.federate()
     with proxying() as proxy:
@@ -106,7 +106,9 @@ def test_a_host_in_no_proxy_is_called_directly(pod: Pod, kind: Kind, monkeypatch
 
 
 @pytest.mark.parametrize("status", [401, 403, 405, 407])
-def test_a_proxy_that_refuses_is_asked_once(pod: Pod, kind: Kind, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+def test_a_proxy_that_refuses_is_asked_once(
+    pod: Pod, kind: Flavour, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
     """No waiting gives it a password or another policy. It is told from Entra, by its own status and advice."""
     environ = {name: value for name, value in pod.environ.items() if name != "AZURE_AUTHORITY_HOST"}
     with proxying() as proxy:
@@ -126,7 +128,7 @@ def test_a_proxy_that_refuses_is_asked_once(pod: Pod, kind: Kind, monkeypatch: p
 
 @pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
 def test_a_proxy_with_troubles_of_its_own_is_asked_again(
-    pod: Pod, kind: Kind, monkeypatch: pytest.MonkeyPatch, status: int
+    pod: Pod, kind: Flavour, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """It may be better in a moment; nothing is said of Entra."""
     with proxying() as proxy:
@@ -142,7 +144,7 @@ def test_a_proxy_with_troubles_of_its_own_is_asked_again(
     assert "the proxy cannot reach" in error.advice.causes[0]
 
 
-def test_a_proxy_that_is_not_there_is_told(pod: Pod, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_is_not_there_is_told(pod: Pod, kind: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its address holds a password at times, and is not repeated."""
     monkeypatch.setenv("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:1")
     error = pod.fails(kind)
@@ -151,14 +153,14 @@ def test_a_proxy_that_is_not_there_is_told(pod: Pod, kind: Kind, monkeypatch: py
     assert "hunter2" not in str(error)
 
 
-def test_a_name_that_does_not_resolve_is_told(pod: Pod, kind: Kind) -> None:
+def test_a_name_that_does_not_resolve_is_told(pod: Pod, kind: Flavour) -> None:
     """.invalid never does."""
     error = pod.fails(kind, authority="https://login.invalid/")
     assert isinstance(error, UnreachableError)
     assert "its name cannot be resolved" in str(error)
 
 
-def test_a_certificate_for_another_name_is_not_trusted(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_a_certificate_for_another_name_is_not_trusted(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """The authority is known, and the name is not in the certificate."""
     pod.federate()
     authority = entra.login.replace("localhost", "127.0.0.2")
@@ -167,7 +169,7 @@ def test_a_certificate_for_another_name_is_not_trusted(pod: Pod, entra: Entra, k
     assert "certificate is not trusted" in str(error) or "refused the connection" in str(error)
 
 
-def test_a_portal_that_answers_in_entras_place_is_told(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_a_portal_that_answers_in_entras_place_is_told(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """A page in HTML with 200, as of a captive portal."""
     entra.next("login", body=b"<html>Please log in</html>", content_type="text/html", status=200)
     error = pod.fails(kind)
@@ -183,7 +185,7 @@ def test_a_folder_is_no_bundle(tmp_path: Path) -> None:
         authorities({"REQUESTS_CA_BUNDLE": str(tmp_path)})
 
 
-def test_a_bundle_of_many_is_taken(pod: Pod, kind: Kind, tmp_path: Path) -> None:
+def test_a_bundle_of_many_is_taken(pod: Pod, kind: Flavour, tmp_path: Path) -> None:
     """The public authorities with one's own at the end, as the advice says."""
     pod.federate()
     bundle = tmp_path / "bundle.pem"

@@ -5,17 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m365_identity._failures import Failure, Kind
-from m365_identity.retry import Clock, Healing, Retry, Series, heals, is_throttled
+from m365_identity._attempts import Attempts, Healing, heals, is_throttled
+from m365_identity._failures import Failure, FailureKind
+from m365_identity.retry import Clock, Retry
 
 
 def refused(code: int | None = None, *, status: int = 400, retry_after: float | None = None) -> Failure:
     """An answer of Entra's."""
     codes = () if code is None else (code,)
-    return Failure(kind=Kind.REFUSED, description="", http_status=status, codes=codes, retry_after=retry_after)
+    return Failure(kind=FailureKind.REFUSED, description="", http_status=status, codes=codes, retry_after=retry_after)
 
 
-def failure(kind: Kind, status: int = 0) -> Failure:
+def failure(kind: FailureKind, status: int = 0) -> Failure:
     """One that is no answer of Entra's."""
     return Failure(kind=kind, description="", http_status=status)
 
@@ -32,10 +33,10 @@ def test_a_credential_that_may_be_fresh_heals(code: int, status: int) -> None:
     [
         *(refused(code, status=400) for code in (90033, 90006, 90024, 90012, 50033, 50196, 90055)),
         *(refused(status=status) for status in (408, 429, 500, 502, 503, 504)),
-        *(failure(Kind.STRANGE, status) for status in (429, 503)),
-        failure(Kind.UNREACHABLE),
-        failure(Kind.NO_ANSWER),
-        *(failure(Kind.PROXY, status) for status in (408, 429, 502, 503, 504)),
+        *(failure(FailureKind.STRANGE, status) for status in (429, 503)),
+        failure(FailureKind.UNREACHABLE),
+        failure(FailureKind.NO_ANSWER),
+        *(failure(FailureKind.PROXY, status) for status in (408, 429, 502, 503, 504)),
     ],
     ids=str,
 )
@@ -49,9 +50,9 @@ def test_what_passes_by_itself_heals(waiting: Failure) -> None:
     [
         *(refused(code) for code in (7002138, 700016, 90002, 700027, 700223, 53003, 70011, 12345)),
         *(refused(status=status) for status in (400, 401, 403)),
-        *(failure(Kind.STRANGE, status) for status in (200, 302, 403, 407)),
-        failure(Kind.UNTRUSTED),
-        *(failure(Kind.PROXY, status) for status in (301, 401, 403, 405, 407)),
+        *(failure(FailureKind.STRANGE, status) for status in (200, 302, 403, 407)),
+        failure(FailureKind.UNTRUSTED),
+        *(failure(FailureKind.PROXY, status) for status in (301, 401, 403, 405, 407)),
     ],
     ids=str,
 )
@@ -80,13 +81,13 @@ class Now:
 def pauses(retry: Retry, *, chance: float = 1.0, takes: float = 0.0, wait: float | None = None) -> list[float]:
     """The pauses of a call whose attempts all fail in a way that heals, after `takes` seconds each."""
     now = Now()
-    series = Series(retry, now.clock(chance))
+    series = Attempts(retry, now.clock(chance))
     made: list[float] = []
     while True:
         now.seconds += takes
         pause = series.pause(refused(status=503, retry_after=wait))
         if pause is None:
-            assert series.attempts == len(made) + 1
+            assert series.count == len(made) + 1
             return made
         made.append(pause)
         now.seconds += pause
@@ -107,7 +108,7 @@ def test_chance_halves_a_pause_at_most() -> None:
 def test_a_bound_of_nothing_is_one_attempt() -> None:
     """And that one may wait for the server as usual."""
     assert pauses(Retry(bound=0)) == []
-    assert Series(Retry(bound=0), Now().clock()).silence() == 10.0
+    assert Attempts(Retry(bound=0), Now().clock()).silence() == 10.0
 
 
 def test_retry_after_is_the_least() -> None:
@@ -123,16 +124,16 @@ def test_a_retry_after_beyond_the_bound_is_not_begun() -> None:
 
 def test_a_token_out_of_its_time_is_read_again_once() -> None:
     """At once, beyond the bound too; the second time it is final."""
-    series = Series(Retry(bound=0), Now().clock())
+    series = Attempts(Retry(bound=0), Now().clock())
     assert series.pause(refused(700024)) == 0.0
     assert series.pause(refused(700024)) is None
-    assert series.attempts == 2
+    assert series.count == 2
 
 
 def test_silence_is_limited_to_what_is_left() -> None:
     """Ten seconds, less towards the end, and never less than one."""
     now = Now()
-    series = Series(Retry(), now.clock())
+    series = Attempts(Retry(), now.clock())
     found = []
     for seconds in (0, 25, 29.5, 31):
         now.seconds = seconds

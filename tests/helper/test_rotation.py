@@ -12,7 +12,7 @@ from m365_identity._tokens.assertion import decode
 from m365_identity._tokens.jwt_claims import claims
 from m365_identity._tokens.token_file import read
 from testbed.entra import Entra
-from tests.helper.support import SCOPE, SUBJECT, Kind, Pod
+from tests.helper.support import SCOPE, SUBJECT, Flavour, Pod
 from tests.helper.tokens import jwt
 
 FILE = "azure-identity-token"
@@ -103,7 +103,7 @@ def test_no_call_fails_while_tokens_are_swapped(pod: Pod, entra: Entra, volume: 
     assert used == sorted(used)
 
 
-def test_the_next_exchange_uses_the_new_token(pod: Pod, entra: Entra, volume: Volume, kind: Kind) -> None:
+def test_the_next_exchange_uses_the_new_token(pod: Pod, entra: Entra, volume: Volume, kind: Flavour) -> None:
     """No text of it is kept: azure-identity's own credential would send the old one for ten minutes."""
     pod.federate()
     with pod.credential(kind, token_file=volume.path / FILE) as get:

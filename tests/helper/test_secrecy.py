@@ -13,7 +13,7 @@ import pytest
 
 from m365_identity import ExchangeError, TokenFileError, WorkloadIdentityCredential
 from testbed.entra import Entra
-from tests.helper.support import SCOPE, Kind, Pod
+from tests.helper.support import SCOPE, Flavour, Pod
 
 ECHO = object()
 FAULTS: list[dict[str, Any]] = [
@@ -72,7 +72,7 @@ def told(error: BaseException) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: "-".join(map(str, fault)) or "none")
-def test_no_token_is_told(pod: Pod, entra: Entra, kind: Kind, log: io.StringIO, fault: dict[str, Any]) -> None:
+def test_no_token_is_told(pod: Pod, entra: Entra, kind: Flavour, log: io.StringIO, fault: dict[str, Any]) -> None:
     """Whatever happens, also where the server sends back what it was sent."""
     pod.federate()
     assertion = pod.write()
@@ -104,7 +104,7 @@ def test_no_token_is_told(pod: Pod, entra: Entra, kind: Kind, log: io.StringIO, 
     ["{0}\n{0}", "{0}.{0}", "{0} {0}", "{0}\0", "{0}é", "x" * 65536 + "{0}", "Bearer {0}"],
     ids=["two", "five-parts", "blank", "nul", "binary", "large", "word"],
 )
-def test_a_file_that_is_no_token_and_has_one_in_it_is_not_told(pod: Pod, kind: Kind, content: str) -> None:
+def test_a_file_that_is_no_token_and_has_one_in_it_is_not_told(pod: Pod, kind: Flavour, content: str) -> None:
     """What is in the frames that the exception comes through is told as well, by what sends their variables."""
     assertion = pod.write()
     pod.token_file.write_text(content.format(assertion), encoding="utf-8")
@@ -115,7 +115,7 @@ def test_a_file_that_is_no_token_and_has_one_in_it_is_not_told(pod: Pod, kind: K
         assert secret not in said
 
 
-def test_a_number_without_end_is_no_end_of_the_sign_in(pod: Pod, kind: Kind) -> None:
+def test_a_number_without_end_is_no_end_of_the_sign_in(pod: Pod, kind: Flavour) -> None:
     """It is one in the token; Entra judges that, and here its end is not known."""
     pod.federate()
     pod.write(exp=10**400)
@@ -134,7 +134,7 @@ def test_bodies_are_not_logged_for_whoever_asks_for_it(pod: Pod, log: io.StringI
         assert secret not in log.getvalue()
 
 
-def test_no_representation_has_a_token(pod: Pod, kind: Kind) -> None:
+def test_no_representation_has_a_token(pod: Pod, kind: Flavour) -> None:
     """Of the credential and of everything that it is made of."""
     pod.federate()
     assertion = pod.write()
@@ -146,7 +146,7 @@ def test_no_representation_has_a_token(pod: Pod, kind: Kind) -> None:
         assert secret not in said
 
 
-def test_an_exception_holds_neither_request_nor_answer(pod: Pod, entra: Entra, kind: Kind) -> None:
+def test_an_exception_holds_neither_request_nor_answer(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """`response` of azure-core's exceptions leads to the request, whose body is the token."""
     entra.next("login", code=700016)
     error = pod.fails(kind)

@@ -122,7 +122,7 @@ def test_a_tenant_of_another_cloud(pod: Pod) -> None:
     ("fault", "says"),
     [
         ({"status": 503}, "HTTP 503"),
-        ({"status": 502}, "HTTP 502, no error of Entra's"),
+        ({"status": 502}, "HTTP 502, not one of Entra's errors"),
         ({"status": 302, "headers": {"Location": "https://portal.example/"}}, "HTTP 302"),
         ({"body": b"<html>Welcome to our hotel", "content_type": "text/html"}, "content of type text/html"),
         ({"body": b"{}"}, "instead of a configuration"),
