@@ -18,8 +18,13 @@ from webhook.metrics import OUTCOMES, Metrics
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / ".github").rglob("*.md")),
+]
 README = (ROOT / "README.md").read_text()
+IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
 def commands(page: Path) -> list[str]:
@@ -61,18 +66,34 @@ def test_the_demo_runs_and_shows_what_the_readme_promises() -> None:
 
 
 def test_every_module_of_the_webhook_is_on_the_map() -> None:
-    """In CONTRIBUTING, by its name."""
-    text = (ROOT / "CONTRIBUTING.md").read_text()
+    """In docs/architecture.md, by its name."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
     modules = [path.name + "/" * path.is_dir() for path in sorted((ROOT / "webhook").iterdir()) if path.name[0] != "_"]
     assert [name for name in modules if f"{name}`" not in text] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_every_link_leads_to_a_file(page: Path) -> None:
     """Those into the repository; others are not ours to check."""
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
     missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_path_that_is_named_exists(page: Path) -> None:
+    """In backticks, and beginning with a folder of the repository; `*` stands for any name."""
+    tops = {path.name for path in ROOT.iterdir()} - {"build", "dist"}
+    paths = {path for path in re.findall(r"`([\w.*-]+(?:/[\w.*-]*)+)`", page.read_text()) if path.split("/")[0] in tops}
+    assert [path for path in sorted(paths) if not [*ROOT.glob(path.rstrip("/"))]] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    """docs/README.md links to each page, and docs/decisions/README.md to each decision."""
+    for folder in (ROOT / "docs", ROOT / "docs" / "decisions"):
+        index = (folder / "README.md").read_text()
+        pages = {page.name for page in folder.glob("*.md")} - {"README.md"}
+        assert {name for name in pages if f"]({name}" not in index} == set()
 
 
 def test_every_make_target_that_is_named_exists() -> None:
