@@ -80,6 +80,17 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     assert missing == []
 
 
+def test_every_rule_is_where_the_architecture_page_says() -> None:
+    """The table "Where is …?": twenty rules, each with a file, and a word to look for in it."""
+    text = (ROOT / "docs" / "architecture.md").read_text().partition("## Where is")[2]
+    rules = re.findall(r"^\| ([^|]+) \| `([^`|]+)` \| `([^`|]+)` \|$", text, flags=re.MULTILINE)
+    assert len(rules) >= 20
+    for rule, name, word in rules:
+        path = ROOT / name
+        texts = [file.read_text() for file in ([path] if path.is_file() else path.glob("*.py"))]
+        assert any(re.search(rf"\b{word}\b", each) for each in texts), f"{rule}: {word} is not in {name}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_every_path_that_is_named_exists(page: Path) -> None:
     """In backticks, and beginning with a folder of the repository; `*` stands for any name."""
