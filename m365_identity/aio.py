@@ -63,8 +63,8 @@ class WorkloadIdentityCredential(BaseCredential["AsyncHttpTransport[Any, Any]", 
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
         await self.close()

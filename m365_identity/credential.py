@@ -82,8 +82,8 @@ class WorkloadIdentityCredential(BaseCredential["HttpTransport[Any, Any]", "Clie
 
     def __exit__(
         self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
         self.close()

@@ -1,5 +1,7 @@
 """Fixtures: Entra, a pod, and commands in it."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +9,19 @@ import pytest
 
 from testbed.entra import Entra, running
 from tests.helper_commands.processes import Commands, Pod
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the helper, built as it is published."""
+    folder = tmp_path_factory.mktemp("wheel")
+    uv = str(Path(sys.executable).with_name("uv"))
+    build = [uv, "build", "--wheel", "--no-build-isolation", "--quiet", "--out-dir", str(folder), str(ROOT)]
+    subprocess.run(build, check=True)
+    (built,) = folder.glob("*.whl")
+    return built
 
 
 @pytest.fixture

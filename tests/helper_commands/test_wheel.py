@@ -21,16 +21,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built as it is published."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [UV, "build", "--wheel", "--no-build-isolation", "--quiet", "--out-dir", str(folder), str(ROOT)]
-    subprocess.run(build, check=True)
-    (built,) = folder.glob("*.whl")
-    return built
-
-
-@pytest.fixture(scope="module")
 def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of programs of an environment that has the wheel and what it requires, in the versions of the lock."""
     folder = tmp_path_factory.mktemp("empty") / "venv"
