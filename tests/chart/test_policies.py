@@ -100,6 +100,21 @@ PODS: Final[Mapping[str, tuple[dict[str, Any], bool]]] = {
         pod({**BY_HAND, "volumeMounts": [{"name": "token", "mountPath": "/work"}]}, **VOLUMES),
         False,
     ),
+    "with the variable by hand, next to a mount whose path only begins alike": (
+        pod({**BY_HAND, "volumeMounts": [{"name": "token", "mountPath": PATH[:-1]}]}, **VOLUMES),
+        False,
+    ),
+    "with its token on the file's own path": (
+        pod(
+            {**BY_HAND, "volumeMounts": [{"name": "token", "mountPath": FILE, "subPath": "azure-identity-token"}]},
+            **VOLUMES,
+        ),
+        True,
+    ),
+    "with everything mounted at the root of a volume": (
+        pod({**BY_HAND, "volumeMounts": [{"name": "token", "mountPath": PATH + "/"}]}, **VOLUMES),
+        True,
+    ),
     "with the variable set to nothing": (pod({"env": [{"name": "AZURE_FEDERATED_TOKEN_FILE"}]}), False),
     "with a file of its author's": (pod(ELSEWHERE, volumes=[{"name": "token", "emptyDir": {}}]), True),
     "with a path that only the cluster knows": (pod(BY_REFERENCE), True),

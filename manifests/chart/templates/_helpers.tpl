@@ -98,6 +98,13 @@ matchLabels:
   expression: "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)"
 {{- end }}
 
+{{/* The match condition of the policies that hold the webhook's own ServiceAccount, and no one else. */}}
+{{- define "m365.webhookItself" -}}
+- name: the-webhook-itself
+  expression: >-
+    request.userInfo.username == 'system:serviceaccount:{{ .Release.Namespace }}:{{ include "m365.name" . }}'
+{{- end }}
+
 {{/* A duration such as 2h30m in seconds. */}}
 {{- define "m365.seconds" -}}
 {{- $seconds := 0 -}}
