@@ -69,16 +69,17 @@ def test_the_quota_has_room_for_a_roll_out(values: dict[str, Any], pods: str) ->
 
 def test_the_network_policy_lets_through_what_is_needed_and_who_is_named() -> None:
     """Reviews and metrics in, the API server out; named peers only where some are named."""
-    objects = installed({"networkPolicy": {"enabled": True}})
+    nodes = [{"ipBlock": {"cidr": "10.0.0.0/28"}}]
+    objects = installed({"networkPolicy": {"enabled": True, "apiServerTo": nodes}})
     spec = one(objects, "NetworkPolicy")["spec"]
     assert spec["podSelector"] == one(objects, "Deployment")["spec"]["selector"]
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     assert [rule["ports"][0]["port"] for rule in spec["ingress"]] == ["webhook", "operations"]
     assert {each["name"] for each in container(objects)["ports"]} == {"webhook", "operations"}
     assert [port["port"] for rule in spec["egress"] for port in rule["ports"]] == [443, 6443]
-    assert all("from" not in rule and "to" not in rule for rule in (*spec["ingress"], *spec["egress"]))
+    assert all("from" not in rule for rule in spec["ingress"])
+    assert all(rule["to"] == nodes for rule in spec["egress"])
 
-    nodes = [{"ipBlock": {"cidr": "10.0.0.0/28"}}]
     monitoring = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
     named = {"webhookFrom": nodes, "operationsFrom": monitoring, "apiServerTo": nodes, "apiServerPorts": [16443]}
     spec = one(installed({"networkPolicy": {"enabled": True, **named}}), "NetworkPolicy")["spec"]

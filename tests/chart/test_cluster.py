@@ -35,6 +35,7 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
         "networkPolicy": {
             "enabled": True,
             "webhookFrom": [{"ipBlock": {"cidr": "10.0.0.0/28"}}],
+            "apiServerTo": [{"ipBlock": {"cidr": "10.0.0.1/32"}}],
             "operationsFrom": [{"namespaceSelector": {}}],
         },
         "validatingAdmissionPolicy": {"enabled": True, "actions": ["Warn", "Audit"]},

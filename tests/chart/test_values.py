@@ -48,6 +48,10 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
         {"certificates": {"mode": "files"}},
         "certificates.mode is files: name the Secret with tls.crt and tls.key in certificates.secretName",
     ),
+    "a network policy that lets everything out": (
+        {"networkPolicy": {"enabled": True}},
+        "networkPolicy.enabled needs networkPolicy.apiServerTo",
+    ),
     "a bundle that someone else writes": (
         {"certificates": {"caBundle": "cGVt"}},
         "certificates.caBundle is set, but certificates.mode is self-managed",
@@ -186,10 +190,16 @@ def test_a_cluster_that_is_too_old_is_refused() -> None:
 def test_the_chart_passes_lint() -> None:
     """Strictly, with everything that can be enabled, each once."""
     enabled = {"enabled": True}
-    optional = ("prometheusRule", "podMonitor", "networkPolicy", "resourceQuota", "autoscaling")
+    optional = ("prometheusRule", "podMonitor", "resourceQuota", "autoscaling")
+    network = {"networkPolicy": {"enabled": True, "apiServerTo": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]}}
     for values in (
         {},
-        {"certificates": {"mode": "cert-manager"}, **dict.fromkeys(optional, enabled), "scope": "namespace-label"},
+        {
+            "certificates": {"mode": "cert-manager"},
+            **dict.fromkeys(optional, enabled),
+            **network,
+            "scope": "namespace-label",
+        },
         {"certificates": {"mode": "files", "secretName": "pair"}, "hostNetwork": True, "scope": "cluster"},
         {"mutatingAdmissionPolicy": enabled, "validatingAdmissionPolicy": enabled},
     ):

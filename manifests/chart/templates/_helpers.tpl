@@ -137,6 +137,9 @@ matchLabels:
 {{- $wrong = append $wrong (printf "autoscaling.minReplicas is %d, more than maxReplicas, %d" (int .minReplicas) (int .maxReplicas)) -}}
 {{- end -}}
 {{- end -}}
+{{- if and (include "m365.server" .) .Values.networkPolicy.enabled (not .Values.networkPolicy.apiServerTo) -}}
+{{- $wrong = append $wrong "networkPolicy.enabled needs networkPolicy.apiServerTo, or the webhook could reach everything: give the API server's addresses, from kubectl get endpointslices -n default -l kubernetes.io/service-name=kubernetes" -}}
+{{- end -}}
 {{- $actions := .Values.validatingAdmissionPolicy.actions -}}
 {{- if and (has "Deny" $actions) (has "Warn" $actions) -}}
 {{- $wrong = append $wrong "validatingAdmissionPolicy.actions has Deny and Warn: Kubernetes takes one of them" -}}
