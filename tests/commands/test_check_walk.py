@@ -25,13 +25,13 @@ APPS = "/apis/apps/v1"
         (
             {"annotations": {**annotated(), "azure.workload.identity/client_id": "x"}},
             "warn",
-            "azure.workload.identity/client-id may be meant: client_id is unknown.\n",
+            "unknown annotation client_id, did you mean client-id?\n",
             "azure.workload.identity/client-id=VALUE azure.workload.identity/client_id-",
         ),
         (
             {"annotations": {**annotated(), "azure.workload.identity/clouds": "dod"}},
             "warn",
-            "m365.workload.identity/cloud may be meant: azure.workload.identity/clouds is unknown.\n",
+            "unknown annotation azure.workload.identity/clouds, did you mean m365.workload.identity/cloud?\n",
             "m365.workload.identity/cloud=VALUE azure.workload.identity/clouds-",
         ),
         (
@@ -43,8 +43,8 @@ APPS = "/apis/apps/v1"
         (
             {"annotations": {**annotated(), "azure.workload.identity/skip-containers": "app"}},
             "warn",
-            "it belongs on the Pod",
-            "azure.workload.identity/skip-containers-",
+            "has no effect on a ServiceAccount",
+            "azure.workload.identity/skip-containers-, and set it on the Pod",
         ),
         (
             {"annotations": annotated(), "labels": LABELLED},

@@ -213,7 +213,10 @@ def test_a_shell_behind_it_does_not_create_a_credential_that_is_good_for_nothing
 def test_warnings_about_the_annotations_are_told(control_plane: Cluster, namespace: str) -> None:
     """A near miss beside a good client id."""
     make_account(control_plane, namespace, annotations={**annotated(), "azure.workload.identity/tenantid": "x"})
-    assert "annotation azure.workload.identity/tenant-id may be meant" in fic(control_plane, namespace).err
+    assert (
+        "unknown annotation tenantid, did you mean tenant-id? (rename it to azure.workload.identity/tenant-id) [WI106]"
+        in fic(control_plane, namespace).err
+    )
 
 
 def test_a_service_account_that_is_not_there_is_told_with_the_command(control_plane: Cluster, namespace: str) -> None:

@@ -343,7 +343,7 @@ def test_one_refusal_leaves_standard_output_empty(mutate: Mutate) -> None:
         assert [line for line in ran.err if "warning" not in line] == [
             "Pod shop/p: injected",
             f'Pod shop/q: refused: ServiceAccount shop/wrong: annotation {CLIENT} is "contoso-app", expected the '
-            'application\'s GUID (az ad app list --display-name contoso-app --query "[].appId")',
+            'application\'s GUID (az ad app list --display-name contoso-app --query "[].appId") [WI120]',
             "nothing is printed, since not all of it would be taken",
         ]
 
@@ -371,15 +371,19 @@ def test_one_refusal_leaves_standard_output_empty(mutate: Mutate) -> None:
             "kind: ServiceAccount\n",
             "ServiceAccount shop/*: refused: all.yaml:1:1: expected a ServiceAccount with metadata.name",
         ),
-        ("kind: Pod\nmetadata: {name: p}\n", "Pod shop/p: refused: all.yaml:1:1: spec: expected an object"),
+        ("kind: Pod\nmetadata: {name: p}\n", "Pod shop/p: refused: all.yaml:1:1: spec: expected an object [WI311]"),
         (
             "kind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: app\n    env: {A: b}\n",
-            "Pod shop/p: refused: all.yaml:7:10: spec.containers[0].env: expected a list",
+            "Pod shop/p: refused: all.yaml:7:10: spec.containers[0].env: expected a list [WI312]",
         ),
-        ("kind: PodTemplate\nmetadata: {name: p}\n", "PodTemplate shop/p: refused: all.yaml:1:1: template is missing"),
+        (
+            "kind: PodTemplate\nmetadata: {name: p}\n",
+            "PodTemplate shop/p: refused: all.yaml:1:1: template is missing [WI304]",
+        ),
         (
             "kind: PodTemplate\ntemplate:\n  spec: {containers: [{env: [{name: [x]}]}]}\n",
-            "PodTemplate shop/*: refused: all.yaml:4:37: template.spec.containers[0].env[0].name: expected a string",
+            "PodTemplate shop/*: refused: all.yaml:4:37: template.spec.containers[0].env[0].name: expected a string "
+            "[WI313]",
         ),
     ],
 )

@@ -13,6 +13,7 @@ import pytest
 from tests.core.cases import FOLDER, USUAL_ENV, Case, differences, load, read
 from tests.core.support import Accounts
 from webhook.core.decision import Decision, decide, decide_early
+from webhook.core.messages import one_line
 from webhook.core.mutation import apply
 from webhook.core.policy import NAMESPACE_LABEL
 from webhook.reviewer import Reviewer
@@ -34,10 +35,10 @@ def test_a_case_is_decided_as_it_says(case: Case) -> None:
     """Outcome, reason, message and each warning."""
     found = decided(case)
     assert (found.outcome, found.reason) == (case.expect.outcome, case.expect.reason)
-    assert case.expect.message.fits(found.message), found.message
+    assert case.expect.message.fits(one_line(found.problems)), one_line(found.problems)
     assert len(found.warnings) == len(case.expect.warnings), found.warnings
-    for expected, text in zip(case.expect.warnings, found.warnings, strict=True):
-        assert expected.fits(text), text
+    for expected, warning in zip(case.expect.warnings, found.warnings, strict=True):
+        assert expected.fits(str(warning)), warning
 
 
 @every
@@ -104,7 +105,7 @@ def test_a_case_can_be_moved_to_another_namespace() -> None:
     assert case.namespace == "test-7"
     assert case.account is not None
     assert case.account.namespace == "test-7"
-    assert case.expect.message.fits(decided(case).message)
+    assert case.expect.message.fits(one_line(decided(case).problems))
     manifest = case.service_account()
     assert manifest is not None
     assert (manifest["metadata"]["namespace"], manifest["metadata"]["name"]) == ("test-7", "terraform")

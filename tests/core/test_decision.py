@@ -9,6 +9,7 @@ from tests.core.support import account, container, pod, request
 from webhook.core import names
 from webhook.core.decision import Decision, decide, decide_early
 from webhook.core.identity import Account
+from webhook.core.messages import one_line
 from webhook.core.policy import CLUSTER, NAMESPACE_LABEL, Policy
 
 POLICY = Policy()
@@ -80,15 +81,18 @@ def test_a_denial_has_no_operations() -> None:
 def test_problems_are_joined_in_one_line() -> None:
     """kubectl shows the message after the webhook's name."""
     found = decide(request(pod()), account({names.AZURE_CLIENT_ID: "x", names.CLOUD: "y"}), POLICY)
-    assert found.message.count("; ") == 1
-    assert "\n" not in found.message
+    message = one_line(found.problems)
+    assert message.count("; ") == 1
+    assert "\n" not in message
 
 
 def test_an_account_that_is_not_there_is_told() -> None:
     """The pod is let through as it is: the API server has the last word on it."""
     found = decide(request(pod()), None, POLICY)
     assert (found.outcome, found.reason) == ("unchanged", "account-not-found")
-    assert found.warnings == ("nothing was injected: there is no ServiceAccount shop/terraform",)
+    (warning,) = found.warnings
+    assert warning.text == "nothing was injected: cannot find ServiceAccount shop/terraform"
+    assert warning.fix == "kubectl create serviceaccount terraform -n shop"
 
 
 def test_an_unlabelled_pod_hears_only_of_likely_mistakes() -> None:
@@ -96,13 +100,13 @@ def test_an_unlabelled_pod_hears_only_of_likely_mistakes() -> None:
     annotations = {"azure.workload.identity/client_id": CLIENT}
     found = decide(request(pod(labels={})), account(annotations), Policy(scope=CLUSTER))
     assert (found.outcome, found.reason) == ("unchanged", "not-annotated")
-    assert found.warnings == ("annotation azure.workload.identity/client-id may be meant: client_id is unknown",)
+    assert [each.text for each in found.warnings] == ["unknown annotation client_id, did you mean client-id?"]
 
 
 def test_warnings_come_with_an_injected_pod_that_lacks_nothing() -> None:
     """Each call is another user, who has not heard them yet."""
     first = decide(request(pod(annotations={names.SKIP_CONTAINERS: "typo"})), account(), POLICY)
-    assert first.warnings == ("skip-containers names what is no container of this pod: typo",)
+    assert [str(each) for each in first.warnings] == ["skip-containers: this pod has no container typo [WI202]"]
 
 
 @pytest.mark.parametrize("name", ["bär", "a\nb", "a\x1b[31mb", "a\u2028b"])
@@ -113,7 +117,7 @@ def test_warnings_and_messages_are_one_line_of_ascii(name: str) -> None:
     wrong = pod(annotations={names.CLOUD: name})
     wrong["metadata"]["name"] = name
     denied = decide(request(wrong), account(), POLICY)
-    for text in (*found.warnings, denied.message):
+    for text in (*map(str, found.warnings), one_line(denied.problems)):
         assert text
         assert text.isascii()
         assert text.isprintable()
@@ -128,23 +132,23 @@ EXPIRATION = names.TOKEN_EXPIRATION
     [
         ({}, {}, f"no client id: annotation {names.AZURE_CLIENT_ID} is missing on "),
         ({}, {}, f"no tenant id: annotation {names.AZURE_TENANT_ID} is missing on "),
-        ({EXPIRATION.replace("expiration", "expiraton"): "x"}, {}, f"annotation {EXPIRATION} may be meant: "),
+        ({EXPIRATION.replace("expiration", "expiraton"): "x"}, {}, "did you mean service-account-token-expiration?"),
         (
             {names.PREFLIGHT: "true"},
             {},
-            f"annotation {names.PREFLIGHT} has no effect on a ServiceAccount: it belongs on",
+            f"annotation {names.PREFLIGHT} has no effect on a ServiceAccount (move it to the Pod)",
         ),
-        ({}, {"env": [{"name": "M365_CLOUD", "value": "x"}]}, "set to something else, and that stays: M365_CLOUD of "),
+        ({}, {"env": [{"name": "M365_CLOUD", "value": "x"}]}, "the pod's own value is kept: M365_CLOUD of "),
         (
             {},
             {"env": [{"name": names.TOKEN_FILE_VARIABLE, "value": ""}]},
-            f"{names.TOKEN_FILE_VARIABLE} is set to nothing",
+            f"{names.TOKEN_FILE_VARIABLE} is empty, so there is no token: ",
         ),
         ({}, {"env": [{"name": names.TOKEN_FILE_VARIABLE, "value": "/x"}]}, "so no token was added: "),
         (
             {},
             {"volumeMounts": [{"name": "x", "mountPath": names.MOUNT_PATH}]},
-            f"the token is in {names.OTHER_MOUNT_PATH}, because {names.MOUNT_PATH} is not ours: ",
+            f"the token is in {names.OTHER_MOUNT_PATH}, because {names.MOUNT_PATH} is taken: ",
         ),
     ],
 )
@@ -154,16 +158,17 @@ def test_a_warning_says_what_and_where_before_it_is_cut(
     """Of 120 characters, however long the names are: they come last."""
     sent = request(pod(container(LONG, **spec)))._replace(namespace=LONG)
     decision = decide(sent, Account(LONG, LONG, annotations), POLICY)
-    assert any(expected in warning[:117] for warning in decision.warnings), decision.warnings
+    sent_on = [warning.shortened(120) for warning in decision.warnings]
+    assert any(expected in text[:117] for text in sent_on), sent_on
 
 
 def test_a_name_that_is_no_container_is_told_before_it_is_cut() -> None:
     """The same of skip-containers, and of a ServiceAccount that is not there."""
     sent = request(pod(annotations={names.SKIP_CONTAINERS: "x" * 500}))._replace(namespace=LONG)
     (warning,) = decide(sent, account(), POLICY).warnings
-    assert warning.startswith("skip-containers names what is no container of this pod: ")
+    assert warning.shortened(120).startswith("skip-containers: this pod has no container x")
     (warning,) = decide(sent, None, POLICY).warnings
-    assert warning.startswith("nothing was injected: there is no ServiceAccount ")
+    assert warning.shortened(120).startswith("nothing was injected: cannot find ServiceAccount a")
 
 
 def test_a_message_is_bounded() -> None:
@@ -171,7 +176,7 @@ def test_a_message_is_bounded() -> None:
     wrong = dict.fromkeys((names.CLOUD, names.ENV, names.AUTH_METHOD, names.TENANT_ID), "a b")
     sent = pod(annotations=wrong)
     sent["metadata"]["name"] = "x" * 1_000_000
-    assert len(decide(request(sent), account(), POLICY).message) < 10_000
+    assert len(one_line(decide(request(sent), account(), POLICY).problems)) < 10_000
 
 
 def test_warnings_are_bounded() -> None:
@@ -179,8 +184,8 @@ def test_warnings_are_bounded() -> None:
     skip = {names.SKIP_CONTAINERS: ";".join([f"x{number}" * 1000 for number in range(1000)])}
     warnings = decide(request(pod(annotations=skip)), account(), POLICY).warnings
     assert len(warnings) < 100
-    assert all(len(text) < 1000 for text in warnings)
-    assert warnings[-1] == f"{1000 - len(warnings) + 1} more warnings"
+    assert all(len(str(each)) < 1000 for each in warnings)
+    assert warnings[-1].text == f"{1000 - len(warnings) + 1} more warnings"
 
 
 def test_the_same_pod_gives_the_same_decision() -> None:

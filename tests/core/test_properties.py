@@ -16,6 +16,7 @@ from tests.core.pods import PROVIDED, VALUES, account_annotations, damaged, pods
 from tests.core.support import Accounts, account, body, pod, request, review
 from webhook.core.decision import Decision, decide, decide_early
 from webhook.core.identity import Account
+from webhook.core.messages import one_line
 from webhook.core.mutation import apply
 from webhook.core.policy import CLUSTER, Policy
 from webhook.core.response import respond
@@ -229,8 +230,8 @@ ANY_ANNOTATIONS = st.dictionaries(
 def test_any_annotation_gives_an_injection_or_a_reason(pod: Json, annotations: dict[str, str]) -> None:
     """Whatever somebody writes, he gets his pod or is told why not, in one line of ASCII."""
     found = decided(pod, annotations)
-    assert (found.outcome == "denied") == bool(found.message)
-    for text in (found.message, *found.warnings, *found.audit.values()):
+    assert (found.outcome == "denied") == bool(found.problems)
+    for text in (one_line(found.problems), *map(str, found.warnings), *found.audit.values()):
         assert not text or (text.isascii() and text.isprintable())
 
 

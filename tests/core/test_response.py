@@ -7,10 +7,16 @@ import orjson
 import pytest
 
 from webhook.core.decision import Decision
+from webhook.core.messages import Kind, Message, Severity, message
 from webhook.core.mutation import Operation
 from webhook.core.response import respond, shortened
 
+KIND = Kind("WI999", Severity.WARNING, "{text}")
 ADD: Operation = {"op": "add", "path": "/spec/volumes", "value": [{"name": "é"}]}
+
+
+def warning(text: str) -> Message:
+    return message(KIND, text=text)
 
 
 def response(decision: Decision, uid: str = "u-1") -> dict[str, Any]:
@@ -37,8 +43,10 @@ def test_no_change_is_neither_patch_nor_type() -> None:
 
 def test_a_denial_says_what_is_wrong() -> None:
     """Code 422 and the message for the user; never a patch beside it."""
-    found = response(Decision("denied", "invalid-annotation", message="mend it", operations=(ADD,)))
-    status = {"code": 422, "message": "mend it", "reason": "Invalid", "status": "Failure"}
+    problems = (warning("this is wrong"), warning("and this"))
+    found = response(Decision("denied", "invalid-annotation", problems, operations=(ADD,)))
+    text = "this is wrong [WI999]; and this [WI999]"
+    status = {"code": 422, "message": text, "reason": "Invalid", "status": "Failure"}
     assert found == {"uid": "u-1", "allowed": False, "status": status}
 
 
@@ -50,29 +58,39 @@ def test_the_uid_is_echoed_as_it_came() -> None:
 @pytest.mark.parametrize("outcome", ["unchanged", "injected", "denied"])
 def test_warnings_and_audit_annotations_come_with_every_outcome(outcome: Any) -> None:
     """A denial has its warnings too."""
-    found = response(Decision(outcome, "r", message="m", warnings=("w",), audit={"outcome": outcome}))
-    assert found["warnings"] == ["w"]
+    found = response(Decision(outcome, "r", warnings=(warning("w"),), audit={"outcome": outcome}))
+    assert found["warnings"] == ["w [WI999]"]
     assert found["auditAnnotations"] == {"outcome": outcome}
 
 
 def test_three_warnings_are_sent_as_they_are() -> None:
     """Three is the most that is sent."""
-    assert shortened(["a", "b", "c"]) == ["a", "b", "c"]
+    assert shortened([warning(text) for text in "abc"]) == ["a [WI999]", "b [WI999]", "c [WI999]"]
 
 
 def test_of_more_warnings_the_last_counts_those_left_out() -> None:
     """Nobody is left to believe that there were no more."""
-    assert shortened(list("abcde")) == ["a", "b", "3 more warnings: see the webhook's log, or run its command mutate"]
+    more = "3 more warnings (see the webhook's log, or run its command mutate) [WI291]"
+    assert shortened([warning(text) for text in "abcde"]) == ["a [WI999]", "b [WI999]", more]
 
 
-@pytest.mark.parametrize("length", [119, 120, 121, 5000])
+@pytest.mark.parametrize("length", [111, 112, 113, 400])
 def test_a_long_warning_is_cut(length: int) -> None:
-    """120 characters are what kube-apiserver advises; a cut is shown."""
-    (found,) = shortened(["x" * length])
-    assert found == ("x" * length if length <= 120 else "x" * 117 + "...")
+    """120 characters are what kube-apiserver advises; a cut is shown, and the code stays."""
+    (found,) = shortened([warning("x" * length)])
+    assert found == ("x" * length if length <= 112 else "x" * 109 + "...") + " [WI999]"
+
+
+@pytest.mark.parametrize("length", [84, 85])
+def test_a_fix_that_does_not_fit_is_left_out(length: int) -> None:
+    """Half a command is worse than none."""
+    kind = Kind("WI999", Severity.WARNING, "{text}", fix="kubectl get serviceaccounts")
+    (found,) = shortened([message(kind, text="x" * (length - 2))])
+    fix = " (kubectl get serviceaccounts)" if length == 84 else ""
+    assert found == "x" * (length - 2) + fix + " [WI999]"
 
 
 def test_the_same_decision_gives_the_same_bytes() -> None:
     """Nothing in the answer depends on time or order."""
-    decision = Decision("injected", "injected", warnings=("w",), operations=(ADD,), audit={"a": "b", "c": "d"})
+    decision = Decision("injected", "injected", warnings=(warning("w"),), operations=(ADD,), audit={"a": "b", "c": "d"})
     assert respond("u", decision) == respond("u", decision)

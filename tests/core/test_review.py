@@ -7,7 +7,8 @@ import orjson
 import pytest
 
 from tests.core.support import body, container, pod, review, token_volume
-from webhook.core.review import BadReview, Request, parse, pod_problem
+from webhook.core.pod_shape import shape_problem
+from webhook.core.review import BadReview, Request, parse
 
 DEEP = b"[" * 1000 + b"]" * 1000  # orjson reads 1024 levels
 
@@ -19,7 +20,13 @@ def refusal(body: bytes) -> str:
     assert text.isascii()
     assert text.isprintable()
     assert len(text) < 200
-    return text
+    assert text == f"{caught.value.message.text} [{caught.value.message.code}]"
+    return caught.value.message.text
+
+
+def problem_of(pod: Any) -> str:
+    problem = shape_problem(pod)
+    return problem.message(path="").text if problem else ""
 
 
 def test_a_review_gives_the_request() -> None:
@@ -94,13 +101,13 @@ def test_a_pod_without_service_account_has_the_default_one(name: Any, expected: 
 )
 def test_what_is_no_json_is_refused(text: bytes) -> None:
     """Truncated, with trailing data, not UTF-8, or nested without end."""
-    assert refusal(text).startswith("the body is no JSON: ")
+    assert refusal(text).startswith("the body is not JSON: ")
 
 
 @pytest.mark.parametrize("text", [b"null", b"1", b'"a"', b"[]", b"[{}]", b"true"])
 def test_what_is_no_object_is_refused(text: bytes) -> None:
     """JSON alone is no AdmissionReview."""
-    assert refusal(text) == "the body is no AdmissionReview: expected a JSON object"
+    assert refusal(text) == "the body is not an AdmissionReview: expected a JSON object"
 
 
 @pytest.mark.parametrize(
@@ -164,29 +171,29 @@ def test_a_kind_may_say_more_than_we_know() -> None:
 @pytest.mark.parametrize(
     ("metadata", "spec", "problem"),
     [
-        ([], {}, ".metadata: expected an object"),
-        ({"labels": []}, {}, ".metadata.labels: expected an object of strings"),
-        ({"labels": {"a": 1}}, {}, ".metadata.labels: expected an object of strings"),
-        ({"annotations": "a=b"}, {}, ".metadata.annotations: expected an object of strings"),
-        ({"annotations": {"a": None}}, {}, ".metadata.annotations: expected an object of strings"),
-        ({}, None, ".spec: expected an object"),
-        ({}, {"serviceAccountName": 7}, ".spec.serviceAccountName: expected a string"),
-        ({}, {"containers": None}, ".spec.containers: expected a list"),
-        ({}, {"containers": {}}, ".spec.containers: expected a list"),
-        ({}, {"containers": ["app"]}, ".spec.containers[0]: expected an object"),
-        ({}, {"initContainers": {}}, ".spec.initContainers: expected a list"),
-        ({}, {"initContainers": [None]}, ".spec.initContainers[0]: expected an object"),
-        ({}, {"volumes": "v"}, ".spec.volumes: expected a list"),
-        ({}, {"volumes": [{}, 1]}, ".spec.volumes[1]: expected an object"),
-        ({}, {"containers": [{"env": {}}]}, ".spec.containers[0].env: expected a list"),
-        ({}, {"containers": [{}, {"env": [1]}]}, ".spec.containers[1].env[0]: expected an object"),
-        ({}, {"initContainers": [{"volumeMounts": 1}]}, ".spec.initContainers[0].volumeMounts: expected a list"),
-        ({}, {"volumes": [{"projected": 1}]}, ".spec.volumes[0].projected: expected an object"),
-        ({}, {"volumes": [{"projected": {"sources": {}}}]}, ".spec.volumes[0].projected.sources: expected a list"),
+        ([], {}, "metadata: expected an object"),
+        ({"labels": []}, {}, "metadata.labels: expected an object of strings"),
+        ({"labels": {"a": 1}}, {}, "metadata.labels: expected an object of strings"),
+        ({"annotations": "a=b"}, {}, "metadata.annotations: expected an object of strings"),
+        ({"annotations": {"a": None}}, {}, "metadata.annotations: expected an object of strings"),
+        ({}, None, "spec: expected an object"),
+        ({}, {"serviceAccountName": 7}, "spec.serviceAccountName: expected a string"),
+        ({}, {"containers": None}, "spec.containers: expected a list"),
+        ({}, {"containers": {}}, "spec.containers: expected a list"),
+        ({}, {"containers": ["app"]}, "spec.containers[0]: expected an object"),
+        ({}, {"initContainers": {}}, "spec.initContainers: expected a list"),
+        ({}, {"initContainers": [None]}, "spec.initContainers[0]: expected an object"),
+        ({}, {"volumes": "v"}, "spec.volumes: expected a list"),
+        ({}, {"volumes": [{}, 1]}, "spec.volumes[1]: expected an object"),
+        ({}, {"containers": [{"env": {}}]}, "spec.containers[0].env: expected a list"),
+        ({}, {"containers": [{}, {"env": [1]}]}, "spec.containers[1].env[0]: expected an object"),
+        ({}, {"initContainers": [{"volumeMounts": 1}]}, "spec.initContainers[0].volumeMounts: expected a list"),
+        ({}, {"volumes": [{"projected": 1}]}, "spec.volumes[0].projected: expected an object"),
+        ({}, {"volumes": [{"projected": {"sources": {}}}]}, "spec.volumes[0].projected.sources: expected a list"),
         (
             {},
             {"volumes": [{"projected": {"sources": ["a"]}}]},
-            ".spec.volumes[0].projected.sources[0]: expected an object",
+            "spec.volumes[0].projected.sources[0]: expected an object",
         ),
     ],
 )
@@ -194,8 +201,8 @@ def test_an_object_that_has_not_the_shape_of_a_pod_is_refused(metadata: Any, spe
     """kube-apiserver sends no such thing, but everybody else may; the message says where the problem is."""
     whole = spec if spec is None else {"containers": [], **spec}
     sent = {"metadata": metadata, "spec": whole}
-    assert pod_problem(sent) == problem
-    assert refusal(body(sent)) == f"request.object{problem}"
+    assert problem_of(sent) == problem
+    assert refusal(body(sent)) == f"request.object.{problem}"
 
 
 @pytest.mark.parametrize(
@@ -211,7 +218,7 @@ def test_an_object_that_has_not_the_shape_of_a_pod_is_refused(metadata: Any, spe
 )
 def test_a_pod_has_no_problem(sent: Any) -> None:
     """What may be lacking may be null as well."""
-    assert pod_problem(sent) == ""
+    assert problem_of(sent) == ""
 
 
 @pytest.mark.parametrize(
@@ -275,14 +282,14 @@ def test_a_large_number_where_nobody_looks_does_no_harm(digits: int) -> None:
 def test_a_number_beyond_all_measure_is_refused() -> None:
     """It has no value that a computer holds."""
     text = body(pod(activeDeadlineSeconds=0)).replace(b'Seconds":0', b'Seconds":' + b"9" * 400)
-    assert refusal(text).startswith("the body is no JSON: ")
+    assert refusal(text).startswith("the body is not JSON: ")
 
 
 @pytest.mark.parametrize("kind", ["containers", "initContainers"])
 def test_a_pod_has_at_most_a_thousand_containers_of_a_kind(kind: str) -> None:
     """Each is answered with a kilobyte, so somebody's million must not be."""
     many = [container(f"c{number}") for number in range(1001)]
-    assert pod_problem({"spec": {"containers": [], kind: many[:1000]}}) == ""
+    assert problem_of({"spec": {"containers": [], kind: many[:1000]}}) == ""
     assert (
         refusal(body({"spec": {"containers": [], kind: many}})) == f"request.object.spec.{kind}: expected at most 1000"
     )

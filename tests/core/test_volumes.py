@@ -19,6 +19,10 @@ def placed(*containers: dict[str, Any], volumes: list[dict[str, Any]] | None = N
     return place_tokens(pod(*containers, volumes=volumes)["spec"], containers, identity())
 
 
+def texts(found: Placement) -> tuple[str, ...]:
+    return tuple(warning.text for warning in found.warnings)
+
+
 def file_variable(value: Any = ..., **fields: Any) -> dict[str, Any]:
     entry = {"name": "AZURE_FEDERATED_TOKEN_FILE", **fields}
     return entry if value is ... else {**entry, "value": value}
@@ -94,7 +98,7 @@ def test_a_named_file_in_no_mount_is_kept_and_warned_about() -> None:
     """Rule 1: a mount whose path merely begins alike holds no file of another directory."""
     found = placed(container(env=[file_variable("/entra/token")], volumeMounts=[mount("e", "/ent")]))
     assert found.accesses == (Access("/entra/token"),)
-    assert found.warnings == (
+    assert texts(found) == (
         "AZURE_FEDERATED_TOKEN_FILE names a file in no volume, so no token was added: container app",
     )
 
@@ -105,7 +109,7 @@ def test_a_named_file_behind_a_sub_path_is_kept_and_warned_about(field: str) -> 
     app = container(env=[file_variable("/e/token")], volumeMounts=[mount("e", "/e/token", **{field: "token"})])
     found = placed(app, volumes=[token_volume("e", path="token")])
     assert found.accesses == (Access("/e/token"),)
-    assert found.warnings == ("the token is mounted with subPath and will never be renewed: container app",)
+    assert texts(found) == ("the token is mounted with subPath and will never be renewed: container app",)
 
 
 def test_our_file_named_without_a_mount_is_provided() -> None:
@@ -208,7 +212,7 @@ def test_a_device_on_our_path_stays(path: str) -> None:
     app = container(volumeDevices=[{"name": "disk", "devicePath": path}])
     found = placed(app, container("log"), volumes=[{"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}}])
     assert (found.accesses, found.volume) == ((MOVED, MOVED), OTHER_VOLUME)
-    assert found.warnings[0].endswith(f"because {MOUNT_PATH} is not ours: container app")
+    assert found.warnings[0].text.endswith(f"because {MOUNT_PATH} is taken: container app")
 
 
 def test_a_device_on_the_other_path_too_stays() -> None:
@@ -223,7 +227,7 @@ def test_a_token_named_inside_a_device_is_in_no_volume() -> None:
     app = container(env=[file_variable(OUR_FILE)], volumeDevices=[{"name": "disk", "devicePath": MOUNT_PATH}])
     found = placed(app)
     assert (found.accesses, found.volume) == ((Access(OUR_FILE),), "")
-    assert found.warnings == (
+    assert texts(found) == (
         "AZURE_FEDERATED_TOKEN_FILE names a file in no volume, so no token was added: container app",
     )
 
@@ -275,8 +279,8 @@ def test_a_foreign_mount_on_our_path_stays(path: str) -> None:
     found = placed(app, container("log"), volumes=[{"name": "mine", **EMPTY}])
     assert found.accesses == (MOVED, MOVED)
     assert found.volume == OTHER_VOLUME
-    assert found.warnings[0] == (
-        "the token is in /var/run/secrets/m365/tokens, because /var/run/secrets/azure/tokens is not ours: container app"
+    assert texts(found)[0] == (
+        "the token is in /var/run/secrets/m365/tokens, because /var/run/secrets/azure/tokens is taken: container app"
     )
 
 
@@ -347,9 +351,9 @@ def test_a_foreign_volume_of_our_name_stays() -> None:
     """The token then has the other name and the other path, for all containers, with a warning for each."""
     found = placed(container(), container("log"), volumes=[{"name": VOLUME, **EMPTY}])
     assert (found.accesses, found.volume) == ((MOVED, MOVED), OTHER_VOLUME)
-    assert found.warnings == (
-        "the token is in /var/run/secrets/m365/tokens, because volume azure-identity-token is not ours: container app",
-        "the token is in /var/run/secrets/m365/tokens, because volume azure-identity-token is not ours: container log",
+    assert texts(found) == (
+        "the token is in /var/run/secrets/m365/tokens, because volume azure-identity-token is taken: container app",
+        "the token is in /var/run/secrets/m365/tokens, because volume azure-identity-token is taken: container log",
     )
 
 
@@ -398,7 +402,7 @@ def test_a_warning_names_the_path_that_is_taken() -> None:
     app = container(volumeMounts=[mount(AZURES, "/entra")])
     log = container("log", volumeMounts=[mount("cache", "/entra")])
     (warning,) = placed(app, log, volumes=[token_volume(AZURES), {"name": "cache", **EMPTY}]).warnings
-    assert warning == f"the token is in {MOUNT_PATH}, because /entra is not ours: container log"
+    assert warning.text == f"the token is in {MOUNT_PATH}, because /entra is taken: container log"
 
 
 def test_where_a_shared_tokens_place_is_taken_our_own_path_is_next() -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import orjson
 
 from webhook.core.decision import Decision
+from webhook.core.messages import Kind, Severity, message
 from webhook.logs import Log, configure
 from webhook.metrics import Metrics
 from webhook.reviewer import Answer
@@ -30,7 +31,7 @@ from webhook.server.operations import create_operations, on_event_loop
 from webhook.server.process import Drain, Service, run
 
 DECISIONS = {
-    200: Decision("injected", "injected", warnings=("mind the gap",)),
+    200: Decision("injected", "injected", warnings=(message(Kind("WI999", Severity.WARNING, "mind the gap")),)),
     400: Decision("error", "bad-request"),
     500: Decision("error", "internal"),
     503: Decision("error", "lookup-failed"),

@@ -273,7 +273,7 @@ def test_a_review_is_one_line_of_json_without_the_body(server: Server) -> None:
         "pod": "app-*",
         "account": "terraform",
         "dry_run": True,
-        "warnings": ["mind the gap"],
+        "warnings": ["mind the gap [WI999]"],
         "lookup_ms": 1.0,
     }
     assert expected.items() <= line.items()

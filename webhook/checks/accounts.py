@@ -1,6 +1,5 @@
 """One ServiceAccount: does it say who its pods will be, and is everything on it where somebody reads it?"""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -8,11 +7,18 @@ from webhook.accounts.source import account_from
 from webhook.checks.text import line, sentence
 from webhook.core import names
 from webhook.core.identity import Account, read_account_alone
+from webhook.core.messages import Message
+from webhook.core.messages.annotations import (
+    CLIENT_ID_MISSING,
+    LABEL_AS_ANNOTATION,
+    MISPLACED_ANNOTATION,
+    TENANT_ID_MISSING,
+    UNKNOWN_ANNOTATION,
+)
 from webhook.core.policy import Policy
 from webhook.findings import Finding, fail, ok, warn
 
 _PREFIXES: Final = (names.AZURE_PREFIX, names.M365_PREFIX)
-_UNKNOWN: Final = re.compile(r"annotation ((\S+/)\S+) may be meant: (\S+/)?(\S+) is unknown")
 
 
 def absent(namespace: str, name: str) -> Finding:
@@ -33,7 +39,9 @@ def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str) -> Ite
     reading = read_account_alone(account, policy)
     command = f"serviceaccount {account.name} -n {account.namespace}"
     for problem in reading.problems:
-        yield fail("account", sentence(line(problem)), fix=f"kubectl annotate --overwrite {command} KEY=VALUE")
+        expected = f" ({problem.fix})" if problem.fix else ""
+        fix = f"kubectl annotate --overwrite {command} KEY=VALUE"
+        yield fail("account", sentence(problem.text + expected), fix=fix)
     if not reading.annotated:
         yield fail(
             "account",
@@ -41,9 +49,9 @@ def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str) -> Ite
             fix=f"kubectl annotate {command} {names.AZURE_CLIENT_ID}=GUID",
         )
     for warning in reading.warnings:
-        if warning.startswith("no client id") or (warning.startswith("no tenant id") and tenant):
+        if warning.kind is CLIENT_ID_MISSING or (warning.kind is TENANT_ID_MISSING and tenant):
             continue
-        yield warn("account", sentence(f"{account}: {warning}"), fix=_fix(warning, command))
+        yield warn("account", sentence(f"{account}: {warning.text}"), fix=_fix(warning, command))
     for key in sorted((document.get("metadata") or {}).get("labels") or {}):
         if key == names.USE_LABEL:
             yield warn(
@@ -68,12 +76,14 @@ def has_client_id(account: Account, policy: Policy) -> bool:
     return reading.annotated and reading.identity is not None
 
 
-def _fix(warning: str, command: str) -> str:
-    unknown = _UNKNOWN.match(warning)
-    if unknown:
-        return f"kubectl annotate {command} {unknown[1]}=VALUE {unknown[3] or unknown[2]}{unknown[4]}-"
-    if warning.startswith("no tenant id"):
+def _fix(warning: Message, command: str) -> str:
+    key = warning.place.annotation
+    if warning.kind is UNKNOWN_ANNOTATION:
+        return f"kubectl annotate {command} {warning.values['meant']}=VALUE {key}-"
+    if warning.kind is TENANT_ID_MISSING:
         return f"kubectl annotate {command} {names.AZURE_TENANT_ID}=TENANT, or --tenant-id of the webhook for all"
-    if warning.startswith("annotation "):
-        return f"kubectl annotate {command} {warning.split(' ')[1]}-, and set it where it belongs"
+    if warning.kind is MISPLACED_ANNOTATION:
+        return f"kubectl annotate {command} {key}-, and set it on the {warning.values['owner']}"
+    if warning.kind is LABEL_AS_ANNOTATION:
+        return f"kubectl annotate {command} {key}-, and set it where it belongs"
     return f"kubectl annotate --overwrite {command} KEY=VALUE"

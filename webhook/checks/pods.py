@@ -12,8 +12,9 @@ from webhook.checks.workloads import Workload
 from webhook.core import names
 from webhook.core.identity import Account, Identity, containers_to_skip, read_identity
 from webhook.core.mutation import CONTAINER_LISTS, containers_to_inject
+from webhook.core.pod_shape import shape_problem
 from webhook.core.policy import Policy
-from webhook.core.review import Request, pod_problem
+from webhook.core.review import Request
 from webhook.core.selection import skip_reason
 from webhook.core.variables import missing
 from webhook.findings import Finding, fail, ok, warn
@@ -281,7 +282,7 @@ def _said(request: Request, expected: Expectation, key: str) -> bool:
 
 def _runs(pod: Mapping[str, Any]) -> bool:
     over = (pod.get("status") or {}).get("phase") in _OVER or (pod.get("metadata") or {}).get("deletionTimestamp")
-    return not over and not pod_problem(pod)
+    return not over and not shape_problem(pod)
 
 
 def _name(pod: Mapping[str, Any]) -> str:

@@ -10,11 +10,29 @@ from webhook.checks.text import line, sentence
 from webhook.core import names
 from webhook.core.decision import Decision, decide, decide_early
 from webhook.core.identity import Account
+from webhook.core.messages import Message, one_line
+from webhook.core.messages.annotations import (
+    CLIENT_ID_MISSING,
+    CLIENT_ID_PLACEHOLDER,
+    NEAR_MISSES,
+    TENANT_ID_MISSING,
+    TENANT_ID_PLACEHOLDER,
+)
+from webhook.core.messages.pods import ACCOUNT_NOT_FOUND
+from webhook.core.pod_shape import shape_problem
 from webhook.core.policy import NAMESPACE_LABEL, POD_LABEL, Policy
-from webhook.core.review import Request, pod_problem
+from webhook.core.review import Request
 from webhook.findings import Finding, fail, ok, warn
 
 _TEMPLATE: Final = ("spec", "template")
+# By the checks of the ServiceAccount, and by `_misplaced`.
+_REPORTED_ELSEWHERE: Final = NEAR_MISSES | {
+    CLIENT_ID_MISSING,
+    CLIENT_ID_PLACEHOLDER,
+    TENANT_ID_MISSING,
+    TENANT_ID_PLACEHOLDER,
+    ACCOUNT_NOT_FOUND,
+}
 _SETTINGS: Final = names.POD_ANNOTATIONS | names.ACCOUNT_ANNOTATIONS
 
 
@@ -64,9 +82,9 @@ class Workload:
         template: Any = self.document
         for step in self.kind.steps:
             template = template.get(step) if isinstance(template, dict) else None
-        problem = pod_problem(template)
+        problem = shape_problem(template)
         if problem:
-            raise ValueError(f"{self}: {'.'.join(self.kind.steps)}{problem}")
+            raise ValueError(f"{problem.message(place=str(self), path='.'.join(self.kind.steps))}")
         metadata = {key: value for key, value in (template.get("metadata") or {}).items() if value is not None}
         if self.kind.steps:
             metadata["generateName"] = f"{self.name}-"
@@ -144,17 +162,15 @@ def findings(
         yield left_out
         return
     if decision.outcome == "denied":
-        yield fail("workload", f"The pods of {workload} are refused: {decision.message}.", fix="mend what it names")
+        yield fail(
+            "workload", f"The pods of {workload} are refused: {one_line(decision.problems)}.", fix="fix what it names"
+        )
         return
     for warning in decision.warnings:
-        # Those about the ServiceAccount are told where it is looked at.
-        if (
-            not warning.startswith(("no ", "nothing was injected", "client id ", "tenant id "))
-            and "annotation" not in warning
-        ):
+        if warning.kind not in _REPORTED_ELSEWHERE:
             yield warn(
                 "workload",
-                sentence(f"{workload}: {warning}"),
+                sentence(f"{workload}: {warning.text}"),
                 fix="take it out of the pod template, if it is a mistake",
             )
     if decision.reason == "all-skipped":
@@ -264,14 +280,14 @@ def _misplaced(workload: Workload) -> Iterator[Finding]:
     for warning in _of_pod(workload):
         yield warn(
             "workload",
-            sentence(f"{workload}: {warning}"),
+            sentence(f"{workload}: {warning.text}"),
             fix="set it where it belongs, in the pod template or elsewhere",
         )
 
 
-def _of_pod(workload: Workload) -> Iterator[str]:
+def _of_pod(workload: Workload) -> Iterator[Message]:
     """The warnings about annotations of the pod template alone."""
     bare = Account(workload.namespace, workload.account, {})
     for warning in decide(workload.request, bare, Policy(scope=POD_LABEL)).warnings:
-        if warning.startswith("annotation "):
+        if warning.kind in NEAR_MISSES:
             yield warning

@@ -80,7 +80,7 @@ async def _printed(flags: argparse.Namespace, settings: Settings, kube: Kube) ->
     try:
         wanted = credential(account, issuer=issuer, policy=settings.policy, client_id=flags.client_id)
     except NoCredential as error:
-        return _refused(error.problems)
+        return _refused([str(problem) for problem in error.problems])
     for warning in wanted.warnings:
         _tell(f"warning: {warning}")
     unusable = finding.status is Status.FAIL

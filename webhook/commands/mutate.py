@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from webhook.commands.printed import put
+from webhook.core.messages import one_line
 from webhook.core.mutation import UnsoundPatch
 from webhook.core.policy import Policy
 from webhook.documents.files import STANDARD_INPUT, Reading, read
@@ -96,7 +97,7 @@ def _account(result: Result) -> Sequence[str]:
     """What was decided of an object, and each warning and each hint in a line of its own."""
     decision = result.decision
     if result.refused:
-        decided = f"refused: {decision.message}"
+        decided = f"refused: {one_line(decision.problems)}"
     elif decision.outcome == "injected":
         decided = "injected"
     else:

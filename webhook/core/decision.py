@@ -15,38 +15,39 @@ A labelled pod whose ServiceAccount has no client id is injected without it, and
 The outcome `error` (lookup-failed, not-ready, bad-request, internal) is never decided here, but by who failed before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from webhook.core.identity import Account, Identity, containers_to_skip, read_identity
+from webhook.core.messages import Message, Place, message
+from webhook.core.messages.annotations import NEAR_MISSES
+from webhook.core.messages.pods import ACCOUNT_NOT_FOUND, MORE_WARNINGS, UNKNOWN_CONTAINER
 from webhook.core.mutation import CONTAINER_LISTS, Operation, containers_to_inject, mutate
-from webhook.core.names import PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER
+from webhook.core.names import PREFLIGHT_CONTAINER, SKIP_CONTAINERS, TOKEN_ENDPOINT_CONTAINER
 from webhook.core.policy import Policy
 from webhook.core.review import Request
 from webhook.core.selection import labelled, skip_reason
+from webhook.core.text import shown
 
 Outcome = Literal["injected", "unchanged", "denied", "error"]
 
-# kube-apiserver stores audit annotations with each event; forty long container names are nobody's need.
-_AUDIT_VALUE_LENGTH = 256
-_MOST_WARNINGS = 50
-_LONGEST_WARNING = 500  # characters
+_AUDIT_VALUE_LENGTH = 256  # characters; kube-apiserver stores audit annotations with each event
+_MOST_WARNINGS = 50  # of one pod; a stranger's pod may give cause for thousands, and they all go into the log
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to happen to a pod and why: the one thing that HTTP answer, offline command, log and metrics all print.
+    """What is to happen to a pod and why. HTTP answer, offline command, log and metrics all print this.
 
-    message: for the user, when denied. warnings: all of them, most important first, each one line of ASCII with the
-    names at its end, because kube-apiserver passes on the first 120 characters.
-    operations: the JSON Patch. audit: short values for the audit log, without prefix.
+    problems: why it is denied, for the user. warnings: all of them, most important first. operations: the JSON Patch.
+    audit: short values for the audit log, without prefix.
     """
 
     outcome: Outcome
     reason: str
-    message: str = ""
-    warnings: tuple[str, ...] = ()
+    problems: tuple[Message, ...] = ()
+    warnings: tuple[Message, ...] = ()
     operations: tuple[Operation, ...] = ()
     audit: Mapping[str, str] = field(default_factory=dict)
 
@@ -71,18 +72,17 @@ def decide(request: Request, account: Account | None, policy: Policy) -> Decisio
     Raises UnsoundPatch when the patch would be wrong, which is our bug.
     """
     if account is None:
-        name = f"{request.namespace}/{request.account_name}"
-        return _unchanged("account-not-found", [f"nothing was injected: there is no ServiceAccount {name}"])
+        return _unchanged("account-not-found", [_account_not_found(request)])
     reading = read_identity(request, account, policy)
     if not reading.annotated and not labelled(request):
         # The pod asked for nothing, so only what hints at a mistake is worth its user's attention.
-        return _unchanged("not-annotated", [text for text in reading.warnings if text.startswith("annotation ")])
+        return _unchanged("not-annotated", [each for each in reading.warnings if each.kind in NEAR_MISSES])
     if reading.identity is None:
         return Decision(
             "denied",
             "invalid-annotation",
-            message=_line("; ".join(reading.problems)),
-            warnings=_lines(reading.warnings),
+            problems=reading.problems,
+            warnings=_bounded(reading.warnings),
             audit={"outcome": "denied", "reason": "invalid-annotation"},
         )
     skip = containers_to_skip(request)
@@ -93,15 +93,15 @@ def decide(request: Request, account: Account | None, policy: Policy) -> Decisio
     return Decision(
         "injected",
         "injected",
-        warnings=_lines(warnings),
+        warnings=_bounded(warnings),
         operations=mutation.operations,
         audit=_audit("injected", "injected", reading.identity, mutation.containers),
     )
 
 
-def _unchanged(reason: str, warnings: list[str] | None = None, identity: Identity | None = None) -> Decision:
+def _unchanged(reason: str, warnings: Sequence[Message] = (), identity: Identity | None = None) -> Decision:
     audit = _audit("unchanged", reason, identity, ())
-    return Decision("unchanged", reason, warnings=_lines(warnings or ()), audit=audit)
+    return Decision("unchanged", reason, warnings=_bounded(warnings), audit=audit)
 
 
 def _audit(outcome: str, reason: str, identity: Identity | None, containers: tuple[str, ...]) -> dict[str, str]:
@@ -113,23 +113,22 @@ def _audit(outcome: str, reason: str, identity: Identity | None, containers: tup
     return audit
 
 
-def _unknown_names(request: Request, skip: tuple[str, ...]) -> list[str]:
+def _account_not_found(request: Request) -> Message:
+    account = Account(shown(request.namespace), shown(request.account_name), {})
+    return message(ACCOUNT_NOT_FOUND, Place(str(account)), command=account.command)
+
+
+def _unknown_names(request: Request, skip: tuple[str, ...]) -> Iterator[Message]:
     if not skip:
-        return []
+        return
     spec = request.pod["spec"]
     existing = {container.get("name") for kind in CONTAINER_LISTS for container in spec.get(kind) or ()}
     existing |= {PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER}  # named to leave them out
-    return [f"skip-containers names what is no container of this pod: {name}" for name in skip if name not in existing]
+    place = Place(annotation=SKIP_CONTAINERS)
+    yield from (message(UNKNOWN_CONTAINER, place, container=shown(name)) for name in skip if name not in existing)
 
 
-def _lines(texts: list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    """The warnings, each one line; a stranger's pod may give cause for thousands, and they all go into the log."""
-    kept = [_line(text[:_LONGEST_WARNING]) for text in texts[:_MOST_WARNINGS]]
-    if len(texts) > _MOST_WARNINGS:
-        kept.append(f"{len(texts) - _MOST_WARNINGS} more warnings")
-    return tuple(kept)
-
-
-def _line(text: str) -> str:
-    """One line of ASCII: kube-apiserver drops a warning with anything else in it."""
-    return text if text.isascii() and text.isprintable() else ascii(text)[1:-1]
+def _bounded(warnings: Sequence[Message]) -> tuple[Message, ...]:
+    kept = tuple(warnings[:_MOST_WARNINGS])
+    left_out = len(warnings) - len(kept)
+    return (*kept, message(MORE_WARNINGS, count=left_out)) if left_out else kept

@@ -18,17 +18,21 @@ Precedence, the first that is set wins; a value of nothing but white space count
 with A = azure.workload.identity/ and M = m365.workload.identity/.
 """
 
-import difflib
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from webhook.core import names
+from webhook.core.annotations import Annotations, Value, pod_annotations, raw_annotations
 from webhook.core.clouds import CLOUDS, Cloud
+from webhook.core.messages import Kind, Message, message
+from webhook.core.messages import annotations as kinds
+from webhook.core.near_misses import near_misses
 from webhook.core.policy import Policy
 from webhook.core.review import Request
+from webhook.core.text import quoted, shown
 
 AUTH_METHODS: Final = ("workload_identity", "oidc")
 FAMILIES: Final = ("m365", "azure")
@@ -41,10 +45,6 @@ _HELPERS: Final = {
     names.TOKEN_ENDPOINT: names.TOKEN_ENDPOINT_CONTAINER,
 }
 _PLACEHOLDER: Final = "00000000-0000-0000-0000-000000000000"
-_KNOWN: Final = sorted(names.ACCOUNT_ANNOTATIONS | names.POD_ANNOTATIONS)
-# A stranger may send thousands of annotations; comparing spellings is the only work that grows with them.
-_SPELLINGS_COMPARED: Final = 20
-_LONGEST_SHOWN: Final = 80  # characters of a value in a message
 _SILENT: Final = Request(uid="", namespace="", pod={"spec": {"containers": []}})
 _DEFAULT_POLICY: Final = Policy()
 
@@ -61,12 +61,17 @@ class Account:
     def __str__(self) -> str:
         return f"ServiceAccount {self.namespace}/{self.name}"
 
+    @property
+    def command(self) -> str:
+        """The account as the arguments of a kubectl command."""
+        return f"serviceaccount {shlex.quote(self.name)} -n {shlex.quote(self.namespace)}"
+
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a pod will be. Empty strings stand for what nobody has set. token_expiration is in seconds.
+    """Who a pod will be. Empty strings stand for what is not set. token_expiration is in seconds.
 
-    helpers: the containers that the pod gets beside its own, in their order. helper_image: what they run in.
+    helpers: the containers that the pod gets in addition to its own, in their order. helper_image: what they run in.
     environments: what `webhook.core.variables` has made of it, by the token's file.
     """
 
@@ -87,24 +92,14 @@ class Identity:
 class Reading(NamedTuple):
     """What the annotations say.
 
-    identity: None when there are problems. problems: what must be mended before the pod can run. warnings: what looks
-    like a mistake. annotated: whether anybody has set a client id at all, a valid one or not.
+    identity: None if there are problems. problems: what must be fixed before the pod can run. warnings: what looks like
+    a mistake. annotated: whether any client id is set, a valid one or not.
     """
 
     identity: Identity | None
-    problems: tuple[str, ...]
-    warnings: tuple[str, ...]
+    problems: tuple[Message, ...]
+    warnings: tuple[Message, ...]
     annotated: bool
-
-
-class _Value(NamedTuple):
-    """The annotation that won: its text, and where it stands, for the error message."""
-
-    text: str
-    place: str
-
-    def problem(self, expected: str) -> str:
-        return f"{self.place} is {_quoted(self.text)}, expected {expected}"
 
 
 def is_guid(text: str) -> bool:
@@ -124,7 +119,7 @@ def is_audience(text: str) -> bool:
 
 def containers_to_skip(request: Request) -> tuple[str, ...]:
     """The names in the annotation skip-containers, in their order."""
-    text = _annotations(request).get(names.SKIP_CONTAINERS)
+    text = raw_annotations(request).get(names.SKIP_CONTAINERS)
     if not text:
         return ()
     return tuple(dict.fromkeys(name for name in (part.strip() for part in re.split("[;,]", text)) if name))
@@ -135,7 +130,7 @@ def read_identity(request: Request, account: Account, policy: Policy) -> Reading
 
     A pod without annotations of its own says nothing, so all such pods of one ServiceAccount share one reading.
     """
-    if any(key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)) for key in _annotations(request)):
+    if any(key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)) for key in raw_annotations(request)):
         return _read_identity(request, account, policy)
     reading = account.readings.get(policy)
     if reading is None:
@@ -144,43 +139,30 @@ def read_identity(request: Request, account: Account, policy: Policy) -> Reading
 
 
 def read_account_alone(account: Account, policy: Policy = _DEFAULT_POLICY) -> Reading:
-    """What the annotations of `account` say of a pod that says nothing.
+    """What the annotations of `account` say for a pod that says nothing.
 
-    No policy mends or makes a mistake in them, so whether there is an identity does not depend on it.
+    No policy fixes or makes a mistake in them, so whether there is an identity does not depend on it.
     """
     return read_identity(_SILENT, account, policy)
 
 
 def _read_identity(request: Request, account: Account, policy: Policy) -> Reading:
-    on_pod = _Annotations(f"Pod {_cut(request.namespace)}/{_cut(request.pod_name)}", _annotations(request))
-    on_account = _Annotations(str(account), account.annotations)
-    problems: list[str] = []
-
-    azure_client = on_account.value(names.AZURE_CLIENT_ID)
-    client = on_pod.value(names.CLIENT_ID) or on_account.value(names.CLIENT_ID) or azure_client
-    azure_tenant = on_account.value(names.AZURE_TENANT_ID)
-    tenant = on_pod.value(names.TENANT_ID) or on_account.value(names.TENANT_ID) or azure_tenant
-    audience = on_account.value(names.AUDIENCE)
-
-    for value in _distinct(client, azure_client):
-        if not is_guid(value.text):
-            problems.append(value.problem(f"the application's GUID ({_app_query(value.text)})"))
-    for value in _distinct(tenant, azure_tenant):
-        if not is_tenant(value.text):
-            problems.append(value.problem("the tenant's GUID or domain (az account show --query tenantId)"))
-    if audience and not is_audience(audience.text):
-        problems.append(audience.problem("an audience of at most 600 characters without spaces"))
-    expiration = _expiration(on_pod.value(names.TOKEN_EXPIRATION) or on_account.value(names.TOKEN_EXPIRATION), problems)
-    cloud_name = _one_of(on_pod.value(names.CLOUD) or on_account.value(names.CLOUD), CLOUDS, policy.cloud, problems)
-    method = on_pod.value(names.AUTH_METHOD) or on_account.value(names.AUTH_METHOD)
-    auth_method = _one_of(method, AUTH_METHODS, AUTH_METHODS[0], problems)
-    families = _families(on_pod.value(names.ENV) or on_account.value(names.ENV), problems)
-    helpers = _helpers(request, on_pod, policy, problems)
-
-    warnings = tuple(_warnings(on_pod, on_account, client, tenant, cloud_name, policy))
-    if problems:
-        return Reading(None, tuple(problems), warnings, annotated=client is not None)
-    cloud = CLOUDS[cloud_name]
+    reader = _Reader(pod_annotations(request), Annotations("ServiceAccount", str(account), account.annotations))
+    azure_client = reader.on_account.value(names.AZURE_CLIENT_ID)
+    client = reader.either(names.CLIENT_ID) or azure_client
+    azure_tenant = reader.on_account.value(names.AZURE_TENANT_ID)
+    tenant = reader.either(names.TENANT_ID) or azure_tenant
+    reader.check_clients(client, azure_client)
+    reader.check_tenants(tenant, azure_tenant)
+    audience = reader.audience()
+    expiration = reader.expiration()
+    cloud = CLOUDS[reader.one_of(names.CLOUD, CLOUDS, policy.cloud)]
+    auth_method = reader.one_of(names.AUTH_METHOD, AUTH_METHODS, AUTH_METHODS[0])
+    families = reader.families()
+    helpers = reader.helpers(request, policy)
+    warnings = tuple(_warnings(reader, account, client, tenant, cloud, policy))
+    if reader.problems:
+        return Reading(None, tuple(reader.problems), warnings, annotated=client is not None)
     identity = Identity(
         client_id=client.text if client else "",
         azure_client_id=azure_client.text if azure_client else "",
@@ -189,7 +171,7 @@ def _read_identity(request: Request, account: Account, policy: Policy) -> Readin
         cloud=cloud,
         auth_method=auth_method,
         families=families,
-        audience=audience.text if audience else policy.audience or cloud.audience,
+        audience=audience or policy.audience or cloud.audience,
         token_expiration=expiration,
         helpers=helpers,
         helper_image=policy.helper_image,
@@ -197,156 +179,126 @@ def _read_identity(request: Request, account: Account, policy: Policy) -> Readin
     return Reading(identity, (), warnings, annotated=client is not None)
 
 
-class _Annotations(NamedTuple):
-    """The annotations of one object, which knows its own name for error messages."""
+class _Reader:
+    """Reads settings from the annotations of a pod and its ServiceAccount, and collects what is wrong with them.
 
-    owner: str
-    values: Mapping[str, str]
+    A value that is wrong is replaced by one that is right, so that reading can go on: all problems are found at once.
+    """
 
-    def value(self, key: str) -> _Value | None:
-        text = self.values.get(key, "").strip()
-        return _Value(text, f"{self.owner}: annotation {key}") if text else None
+    def __init__(self, on_pod: Annotations, on_account: Annotations) -> None:
+        self.on_pod = on_pod
+        self.on_account = on_account
+        self.problems: list[Message] = []
 
+    def either(self, key: str) -> Value | None:
+        """The annotation of the pod, else that of the ServiceAccount."""
+        return self.on_pod.value(key) or self.on_account.value(key)
 
-def _annotations(request: Request) -> Mapping[str, str]:
-    return (request.pod.get("metadata") or {}).get("annotations") or {}
+    def check_clients(self, *values: Value | None) -> None:
+        """Each must be a GUID."""
+        for value in _distinct(values):
+            if not is_guid(value.text):
+                self._problem(kinds.CLIENT_ID_INVALID, value, name=shlex.quote(shown(value.text)))
 
+    def check_tenants(self, *values: Value | None) -> None:
+        """Each must be a GUID or a domain."""
+        for value in _distinct(values):
+            if not is_tenant(value.text):
+                self._problem(kinds.TENANT_ID_INVALID, value)
 
-def _distinct(first: _Value | None, second: _Value | None) -> Iterator[_Value]:
-    if first:
-        yield first
-    if second and second != first:
-        yield second
+    def audience(self) -> str:
+        """The audience, "" if it is not set. A pod cannot set it."""
+        value = self.on_account.value(names.AUDIENCE)
+        if value and not is_audience(value.text):
+            self._problem(kinds.AUDIENCE_INVALID, value)
+        return value.text if value else ""
 
-
-def _expiration(value: _Value | None, problems: list[str]) -> int:
-    if value is None:
+    def expiration(self) -> int:
+        """The lifetime of the token in seconds."""
+        value = self.either(names.TOKEN_EXPIRATION)
+        if value is None:
+            return names.DEFAULT_EXPIRATION
+        # Ten digits are more than enough, and Python refuses to read thousands of them.
+        if re.fullmatch("[0-9]{1,10}", value.text):
+            seconds = int(value.text)
+            if names.MINIMUM_EXPIRATION <= seconds <= names.MAXIMUM_EXPIRATION:
+                return seconds
+        limits = {"minimum": names.MINIMUM_EXPIRATION, "maximum": names.MAXIMUM_EXPIRATION}
+        self.problems.append(message(kinds.EXPIRATION_INVALID, value.place, value=shown(value.text), **limits))
         return names.DEFAULT_EXPIRATION
-    # Ten digits are more than enough, and Python refuses to read thousands of them.
-    if re.fullmatch("[0-9]{1,10}", value.text):
-        seconds = int(value.text)
-        if names.MINIMUM_EXPIRATION <= seconds <= names.MAXIMUM_EXPIRATION:
-            return seconds
-    problems.append(
-        f"{value.place}: token expiration {_cut(value.text)} not valid. Expected value to be between "
-        f"{names.MINIMUM_EXPIRATION} and {names.MAXIMUM_EXPIRATION}"
-    )
-    return names.DEFAULT_EXPIRATION
+
+    def one_of(self, key: str, allowed: Collection[str], default: str) -> str:
+        """One of the `allowed` words."""
+        value = self.either(key)
+        if value is None:
+            return default
+        if value.text not in allowed:
+            self._problem(kinds.NOT_ONE_OF, value, allowed=", ".join(allowed))
+            return default
+        return value.text
+
+    def families(self) -> tuple[str, ...]:
+        """The families of variables, in our order."""
+        value = self.either(names.ENV)
+        if value is None:
+            return FAMILIES
+        wanted = {part.strip() for part in value.text.split(",")}
+        if not wanted <= set(FAMILIES):
+            self._problem(kinds.FAMILIES_INVALID, value)
+        return tuple(family for family in FAMILIES if family in wanted)
+
+    def helpers(self, request: Request, policy: Policy) -> tuple[str, ...]:
+        """The helper containers that the pod asks for and that can run in it."""
+        found = []
+        for key, container in _HELPERS.items():
+            value = self.on_pod.value(key)
+            if value is None or value.text == "false":
+                continue
+            if value.text != "true":
+                self._problem(kinds.NOT_TRUE_OR_FALSE, value)
+                continue
+            obstacle = _obstacle(key, container, request.pod["spec"], policy)
+            if obstacle:
+                self._problem(obstacle, value, container=container)
+            elif container not in containers_to_skip(request):
+                found.append(container)
+        return tuple(found)
+
+    def _problem(self, kind: Kind, value: Value, **more: str) -> None:
+        self.problems.append(message(kind, value.place, value=quoted(value.text), **more))
 
 
-def _one_of(
-    value: _Value | None, allowed: Mapping[str, object] | tuple[str, ...], default: str, problems: list[str]
-) -> str:
-    if value is None:
-        return default
-    if value.text not in allowed:
-        problems.append(value.problem(f"one of {', '.join(allowed)}"))
-        return default
-    return value.text
+def _distinct(values: tuple[Value | None, ...]) -> Iterator[Value]:
+    yield from dict.fromkeys(value for value in values if value)
 
 
-def _families(value: _Value | None, problems: list[str]) -> tuple[str, ...]:
-    if value is None:
-        return FAMILIES
-    asked = {part.strip() for part in value.text.split(",")}
-    if not asked <= set(FAMILIES):
-        problems.append(value.problem('"m365,azure", "m365" or "azure"'))
-    return tuple(family for family in FAMILIES if family in asked)
-
-
-def _helpers(request: Request, on_pod: _Annotations, policy: Policy, problems: list[str]) -> tuple[str, ...]:
-    """The helper containers that the pod asks for and that can run in it."""
-    spec = request.pod["spec"]
-    names_taken = {container.get("name") for container in spec["containers"]}
-    left_out = containers_to_skip(request)
-    found = []
-    for key, container in _HELPERS.items():
-        value = on_pod.value(key)
-        if value is None or value.text == "false":
-            continue
-        why = ""
-        if value.text != "true":
-            problems.append(value.problem('"true" or "false"'))
-        elif not policy.helper_image:
-            why = "the webhook has no image to run it in: set its --helper-image"
-        elif (spec.get("os") or {}).get("name") == "windows":
-            why = "there is no image of it for Windows: take the annotation off"
-        elif key == names.TOKEN_ENDPOINT and spec.get("hostNetwork"):
-            why = "with hostNetwork all of the node could use it: take either off"
-        elif container in names_taken:
-            why = f"a container is named {container} already: give it another name"
-        elif container not in left_out:
-            found.append(container)
-        if why:
-            problems.append(f'{value.place} is "true", but {why}')
-    return tuple(found)
+def _obstacle(key: str, container: str, spec: Mapping[str, Any], policy: Policy) -> Kind | None:
+    """Why a helper container cannot run in the pod `spec`, or None."""
+    if not policy.helper_image:
+        return kinds.HELPER_WITHOUT_IMAGE
+    if (spec.get("os") or {}).get("name") == "windows":
+        return kinds.HELPER_ON_WINDOWS
+    if key == names.TOKEN_ENDPOINT and spec.get("hostNetwork"):
+        return kinds.HELPER_ON_HOST_NETWORK
+    if any(each.get("name") == container for each in spec["containers"]):
+        return kinds.HELPER_NAME_TAKEN
+    return None
 
 
 def _warnings(
-    on_pod: _Annotations,
-    on_account: _Annotations,
-    client: _Value | None,
-    tenant: _Value | None,
-    cloud: str,
-    policy: Policy,
-) -> Iterator[str]:
+    reader: _Reader, account: Account, client: Value | None, tenant: Value | None, cloud: Cloud, policy: Policy
+) -> Iterator[Message]:
+    on_account = reader.on_account
     if client is None:
-        yield f"no client id: annotation {names.AZURE_CLIENT_ID} is missing on {on_account.owner}"
+        yield message(kinds.CLIENT_ID_MISSING, on_account.place(names.AZURE_CLIENT_ID), command=account.command)
     elif client.text == _PLACEHOLDER:
-        yield f"client id {_PLACEHOLDER} is a placeholder: put in the application's"
-    yield from _near_misses(on_account, names.ACCOUNT_ANNOTATIONS)
-    yield from _near_misses(on_pod, names.POD_ANNOTATIONS)
+        yield message(kinds.CLIENT_ID_PLACEHOLDER, client.place, value=client.text)
+    yield from near_misses(on_account)
+    yield from near_misses(reader.on_pod)
     if tenant is None and not policy.tenant_id:
-        yield f"no tenant id: annotation {names.AZURE_TENANT_ID} is missing on {on_account.owner}"
+        yield message(kinds.TENANT_ID_MISSING, on_account.place(names.AZURE_TENANT_ID), command=account.command)
     elif tenant is not None and tenant.text == _PLACEHOLDER:
-        yield f"tenant id {_PLACEHOLDER} is a placeholder: put in your tenant's"
-    if cloud == "gcc":
-        yield f'cloud "gcc": GCC tenants use the public endpoints; set {names.CLOUD} to "public"'
-
-
-def _near_misses(annotations: _Annotations, known: frozenset[str]) -> Iterator[str]:
-    """Warnings about annotations under our prefixes that nobody will read where they stand."""
-    compared = 0
-    for key in annotations.values:
-        if not key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)) or key in known:
-            continue
-        kind = annotations.owner.split(" ", 1)[0]
-        if key in names.ACCOUNT_ANNOTATIONS:
-            yield f"annotation {key} has no effect on a {kind}: it belongs on the ServiceAccount"
-        elif key in names.POD_ANNOTATIONS:
-            yield f"annotation {key} has no effect on a {kind}: it belongs on the Pod"
-        elif key == names.USE_LABEL:
-            yield f"annotation {key} has no effect: it is a label of the Pod"
-        elif compared < _SPELLINGS_COMPARED:
-            compared += 1
-            meant = _meant(key)
-            if meant:
-                prefix = meant.partition("/")[0] + "/"
-                yield f"annotation {meant} may be meant: {ascii(key.removeprefix(prefix))[1:-1]} is unknown"
-
-
-def _meant(key: str) -> str:
-    """The annotation that `key` is a misspelling of, or ""; one with the prefix that it has is likelier."""
-    prefix, _, spelled = key[:100].partition("/")
-    for same in (True, False):
-        known = {_plain(name.partition("/")[2]): name for name in _KNOWN if name.startswith(prefix + "/") is same}
-        close = difflib.get_close_matches(_plain(spelled), known, n=1, cutoff=0.8)
-        if close:
-            return known[close[0]]
-    return ""
-
-
-def _plain(key: str) -> str:
-    return re.sub("[-_.]", "", key).lower()
-
-
-def _app_query(name: str) -> str:
-    return f'az ad app list --display-name {shlex.quote(ascii(_cut(name))[1:-1])} --query "[].appId"'
-
-
-def _quoted(text: str) -> str:
-    return '"' + ascii(_cut(text))[1:-1].replace('"', '\\"') + '"'
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 3] + "..."
+        yield message(kinds.TENANT_ID_PLACEHOLDER, tenant.place, value=tenant.text)
+    if cloud.name == "gcc":
+        value = reader.either(names.CLOUD)
+        yield message(kinds.CLOUD_GCC, value.place if value else on_account.place(names.CLOUD))

@@ -11,8 +11,10 @@ from typing import Any, Literal, NamedTuple, TypedDict
 
 from webhook.core.helper_containers import missing_helpers
 from webhook.core.identity import Identity
+from webhook.core.messages import Message, message
+from webhook.core.messages.pods import VARIABLES_KEPT
 from webhook.core.variables import EnvVar, helper_variables, missing
-from webhook.core.volumes import mount_entry, place_tokens, volume_entry
+from webhook.core.volumes import container_place, mount_entry, place_tokens, volume_entry
 
 CONTAINER_LISTS = ("initContainers", "containers")
 
@@ -34,7 +36,7 @@ class Mutation(NamedTuple):
 
     operations: tuple[Operation, ...]
     containers: tuple[str, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
 
 
 class Target(NamedTuple):
@@ -75,8 +77,8 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
         if len(operations) > before:
             changed.append(name)
         if lacking.different:
-            theirs = ", ".join(lacking.different)
-            warnings.append(f"set to something else, and that stays: {theirs} of container {name}")
+            variables = ", ".join(lacking.different)
+            warnings.append(message(VARIABLES_KEPT, container_place(name), variables=variables))
     if placement.volume:
         operations.append(_appended("/spec/volumes", spec.get("volumes"), volume_entry(placement.volume, identity)))
     # Last, because from here on the paths of init containers are others.

@@ -7,6 +7,8 @@ from typing import Literal, NotRequired, TypedDict
 import orjson
 
 from webhook.core.decision import Decision
+from webhook.core.messages import Message, message, one_line
+from webhook.core.messages.pods import WARNINGS_NOT_SENT
 from webhook.core.names import MAXIMUM_WARNING_LENGTH, MAXIMUM_WARNINGS
 
 
@@ -43,7 +45,8 @@ def respond(uid: str, decision: Decision) -> bytes:
     """The AdmissionReview that tells `decision` to kube-apiserver. `uid` is the request's."""
     response: AdmissionResponse = {"uid": uid, "allowed": decision.outcome != "denied"}
     if decision.outcome == "denied":
-        response["status"] = {"code": 422, "message": decision.message, "reason": "Invalid", "status": "Failure"}
+        text = one_line(decision.problems)
+        response["status"] = {"code": 422, "message": text, "reason": "Invalid", "status": "Failure"}
     elif decision.operations:
         response["patch"] = base64.b64encode(orjson.dumps(decision.operations)).decode("ascii")
         response["patchType"] = "JSONPatch"
@@ -55,11 +58,10 @@ def respond(uid: str, decision: Decision) -> bytes:
     return orjson.dumps(review)
 
 
-def shortened(warnings: Sequence[str]) -> list[str]:
+def shortened(warnings: Sequence[Message]) -> list[str]:
     """The warnings that fit: kube-apiserver drops them all once they are too many. The last counts those left out."""
     kept = list(warnings)
     if len(kept) > MAXIMUM_WARNINGS:
         left_out = len(kept) - MAXIMUM_WARNINGS + 1
-        kept[MAXIMUM_WARNINGS - 1 :] = [f"{left_out} more warnings: see the webhook's log, or run its command mutate"]
-    limit = MAXIMUM_WARNING_LENGTH
-    return [text if len(text) <= limit else text[: limit - 3] + "..." for text in kept]
+        kept[MAXIMUM_WARNINGS - 1 :] = [message(WARNINGS_NOT_SENT, count=left_out)]
+    return [each.shortened(MAXIMUM_WARNING_LENGTH) for each in kept]

@@ -15,18 +15,23 @@ def shown(value: object, limit: int = SHOWN) -> str:
 
     Text stands for itself, anything else for its Python literal. Never raises: deeply nested JSON has a name instead.
     """
-    text = value if isinstance(value, str) else None
-    if text is None:
-        try:
-            text = ascii(value)
-        except RecursionError:  # JSON may be nested more deeply than Python can show
-            return "something deeply nested"
-    text = text[: limit + 1]  # a stranger's text may have megabytes: escape no more of it than can be seen
-    if not (text.isascii() and text.isprintable()):
-        text = ascii(text)[1:-1]
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+    if isinstance(value, str):
+        text = value[: limit + 1]  # a stranger's text may have megabytes: escape no more of it than can be seen
+        return _cut(text if text.isascii() and text.isprintable() else _escaped(text), limit)
+    try:
+        return _cut(ascii(value), limit)
+    except RecursionError:  # JSON may be nested more deeply than Python can show
+        return "something deeply nested"
 
 
 def quoted(value: str, limit: int = SHOWN) -> str:
-    """`value` in double quotes, as `shown` shows it."""
-    return '"' + shown(value, limit).replace('"', '\\"') + '"'
+    """`value` in double quotes, at most `limit` characters between them; quotes and backslashes in it are escaped."""
+    return '"' + _cut(_escaped(value[: limit + 1]).replace('"', '\\"'), limit) + '"'
+
+
+def _escaped(text: str) -> str:
+    return ascii(text)[1:-1]
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -17,7 +17,16 @@ from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from webhook.core.identity import Identity
+from webhook.core.messages import Kind, Message, Place, message
+from webhook.core.messages.pods import (
+    TOKEN_FILE_EMPTY,
+    TOKEN_FILE_IN_NO_VOLUME,
+    TOKEN_FILE_IN_SUB_PATH,
+    TOKEN_MOVED,
+    TOKEN_OF_OTHER_AUDIENCE,
+)
 from webhook.core.names import MOUNT_PATH, OTHER_MOUNT_PATH, OTHER_VOLUME, TOKEN_FILE, TOKEN_FILE_VARIABLE, VOLUME
+from webhook.core.text import shown
 
 OUR_FILE = posixpath.join(MOUNT_PATH, TOKEN_FILE)
 _AZURES_VOLUME = "azure-workload-identity-reserved-"
@@ -49,50 +58,62 @@ class Access(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """How every container reads its token. volume: the name of the volume to add, or "". Warnings are one line each."""
+    """How every container reads its token. volume: the name of the volume to add, or ""."""
 
     accesses: tuple[Access, ...]
     volume: str
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
+
+
+class _Home(NamedTuple):
+    """The token of the containers that have none yet.
+
+    directory: where it is mounted, unless that is taken in a container. usual: where it would be if nothing were taken
+    in any container. added: whether the volume is new.
+    """
+
+    volume: TokenVolume
+    directory: str
+    usual: str
+    added: bool
 
 
 def place_tokens(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], identity: Identity) -> Placement:
     """Where each of `containers`, all of the pod `spec`, finds its token. The module's docstring has the rule."""
     volumes = {str(volume.get("name")): volume for volume in spec.get("volumes") or ()}
     files = {name: file for name, volume in volumes.items() if (file := _token_file(volume, identity.audience))}
-    warnings: list[str] = []
+    warnings: list[Message] = []
     seen = [_seen(container) for container in containers]
-    settled = [_own_file(each, volumes, identity, warnings) or _mounted_file(each, files) for each in seen]
+    present = [_own_file(each, volumes, identity, warnings) or _mounted_file(each, files) for each in seen]
+    without = [each for each, access in zip(seen, present, strict=True) if access is None]
+    home = _home(spec, volumes, files, without, identity)
+    accesses = [access or _new_access(each, home, warnings) for each, access in zip(seen, present, strict=True)]
+    return Placement(tuple(accesses), home.volume.name if without and home.added else "", tuple(warnings))
 
-    homeless = [each for each, access in zip(seen, settled, strict=True) if access is None]
+
+def container_place(name: object) -> Place:
+    """A container as the place of a message."""
+    return Place(f"container {shown(name)}")
+
+
+def _home(
+    spec: Mapping[str, Any],
+    volumes: Mapping[str, Mapping[str, Any]],
+    files: Mapping[str, str],
+    without: Sequence["_Seen"],
+    identity: Identity,
+) -> _Home:
+    """Rules 3 and 4, for the containers `without` a token. files: the token of each volume that has one."""
     # A container that names our own file needs one of that name there; any other is content with any name.
-    bound = any(each.ours for each in homeless)
-    reusable = next(
-        (
-            TokenVolume(name, file)
-            for name, file in files.items()
-            if _holds_nothing_else(volumes[name], identity.audience) and (file == TOKEN_FILE or not bound)
-        ),
-        None,
-    )
-    at_home = VOLUME not in volumes and not any(each.occupies(MOUNT_PATH) for each in homeless)
-    if reusable:
-        volume, directory = reusable, _mount_directory(spec, reusable.name)
-    elif at_home:
-        volume, directory = TokenVolume(VOLUME, TOKEN_FILE), MOUNT_PATH
-    else:
-        volume, directory = TokenVolume(_free(OTHER_VOLUME, volumes), TOKEN_FILE), OTHER_MOUNT_PATH
-    accesses: list[Access] = []
-    for each, access in zip(seen, settled, strict=True):
-        if access is None:
-            access = _new_access(each, volume, directory)
-            path = access.mount.path if access.mount else directory
-            if not each.ours and (path != directory or not (reusable or at_home)):
-                wanted = directory if reusable else MOUNT_PATH
-                foreign = wanted if each.occupies(wanted) else f"volume {VOLUME}"
-                warnings.append(f"the token is in {path}, because {foreign} is not ours: container {each.name}")
-        accesses.append(access)
-    return Placement(tuple(accesses), volume.name if homeless and not reusable else "", tuple(warnings))
+    needs_our_name = any(each.ours for each in without)
+    for name, file in files.items():
+        if _holds_nothing_else(volumes[name], identity.audience) and (file == TOKEN_FILE or not needs_our_name):
+            directory = _mount_directory(spec, name)
+            return _Home(TokenVolume(name, file), directory, usual=directory, added=False)
+    if VOLUME not in volumes and not any(each.occupies(MOUNT_PATH) for each in without):
+        return _Home(TokenVolume(VOLUME, TOKEN_FILE), MOUNT_PATH, usual=MOUNT_PATH, added=True)
+    volume = TokenVolume(_free(OTHER_VOLUME, volumes), TOKEN_FILE)
+    return _Home(volume, OTHER_MOUNT_PATH, usual=MOUNT_PATH, added=True)
 
 
 def volume_entry(name: str, identity: Identity) -> dict[str, Any]:
@@ -188,31 +209,33 @@ def _devices(entries: Any) -> list[str]:
 
 
 def _own_file(
-    container: _Seen, volumes: Mapping[str, Mapping[str, Any]], identity: Identity, warnings: list[str]
+    container: _Seen, volumes: Mapping[str, Mapping[str, Any]], identity: Identity, warnings: list[Message]
 ) -> Access | None:
     """Rule 1."""
-    file = container.file
-    if file is None:
+    if container.file is None:
         return None
-    place = f"container {container.name}"
-    if file == "":
+    if container.file == "":
         if all("valueFrom" not in entry and not entry.get("value") for entry in container.entries):
-            warnings.append(f"{TOKEN_FILE_VARIABLE} is set to nothing, so there is no token: {place}")
+            warnings.append(_warning(TOKEN_FILE_EMPTY, container, variable=TOKEN_FILE_VARIABLE))
         return Access("")
-    place_of_file = _of_linux(_plain(file))
-    inside = [(path, mount) for path, mount in container.mounts if _within(place_of_file, _of_linux(path))]
-    if not inside:
-        if container.ours and not any(_within(OUR_FILE, path) for path in container.taken):
-            return None
-        warnings.append(f"{TOKEN_FILE_VARIABLE} names a file in no volume, so no token was added: {place}")
-        return Access(file)
-    _, innermost = max(inside, key=lambda each: len(each[0]))
-    found = _audiences(volumes.get(str(innermost.get("name"))))
-    if _is_part(innermost):
-        warnings.append(f"the token is mounted with subPath and will never be renewed: {place}")
-    elif found and identity.audience not in found:
-        warnings.append(f"the token is not for the audience {identity.audience}: {place}")
-    return Access(file)
+    file = _of_linux(_plain(container.file))
+    inside = [(path, mount) for path, mount in container.mounts if _within(file, _of_linux(path))]
+    if inside:
+        _, innermost = max(inside, key=lambda each: len(each[0]))
+        audiences = _audiences(volumes.get(str(innermost.get("name"))))
+        if _is_part(innermost):
+            warnings.append(_warning(TOKEN_FILE_IN_SUB_PATH, container))
+        elif audiences and identity.audience not in audiences:
+            warnings.append(_warning(TOKEN_OF_OTHER_AUDIENCE, container, audience=identity.audience))
+    elif container.ours and not any(_within(OUR_FILE, path) for path in container.taken):
+        return None
+    else:
+        warnings.append(_warning(TOKEN_FILE_IN_NO_VOLUME, container, variable=TOKEN_FILE_VARIABLE))
+    return Access(container.file)
+
+
+def _warning(kind: Kind, container: _Seen, **values: str) -> Message:
+    return message(kind, container_place(container.name), **values)
 
 
 def _mounted_file(container: _Seen, files: Mapping[str, str]) -> Access | None:
@@ -245,20 +268,26 @@ def _is_part(mount: Mapping[str, Any]) -> bool:
     return bool(mount.get("subPath") or mount.get("subPathExpr"))
 
 
-def _new_access(container: _Seen, volume: TokenVolume, directory: str) -> Access:
+def _new_access(container: _Seen, home: _Home, warnings: list[Message]) -> Access:
     """Rules 3 and 4."""
-    shared = directory not in (MOUNT_PATH, OTHER_MOUNT_PATH)
-    free = not container.occupies(directory)
     if container.ours:
-        return Access(str(container.file), Mount(volume.name, MOUNT_PATH))
-    if shared and not free and not container.occupies(MOUNT_PATH):
-        directory = MOUNT_PATH
-    elif not free:
-        paths = {path for path, _ in container.mounts} | set(container.taken)
-        # A mount inside one of ours would need a directory in a volume that nobody can write to.
-        paths |= {"/".join(path.split("/", _DEPTH)[:_DEPTH]) for path in paths}
-        directory = _free(OTHER_MOUNT_PATH, paths)
-    return Access(posixpath.join(directory, volume.file), Mount(volume.name, directory))
+        return Access(str(container.file), Mount(home.volume.name, MOUNT_PATH))
+    directory = home.directory
+    if container.occupies(directory):
+        shared = directory not in (MOUNT_PATH, OTHER_MOUNT_PATH)
+        directory = MOUNT_PATH if shared and not container.occupies(MOUNT_PATH) else _free_directory(container)
+    if directory != home.usual:
+        taken = home.usual if container.occupies(home.usual) else f"volume {VOLUME}"
+        warnings.append(_warning(TOKEN_MOVED, container, path=directory, taken=taken))
+    return Access(posixpath.join(directory, home.volume.file), Mount(home.volume.name, directory))
+
+
+def _free_directory(container: _Seen) -> str:
+    """Our other path, or one like it that is free."""
+    paths = {path for path, _ in container.mounts} | set(container.taken)
+    # A mount inside one of ours would need a directory in a volume that is read-only.
+    paths |= {"/".join(path.split("/", _DEPTH)[:_DEPTH]) for path in paths}
+    return _free(OTHER_MOUNT_PATH, paths)
 
 
 def _free(name: str, taken: Container[str]) -> str:

@@ -14,6 +14,9 @@ from typing import Final
 
 from webhook.core import names
 from webhook.core.identity import Account, Identity, is_guid, read_account_alone
+from webhook.core.messages import Message, Place, message
+from webhook.core.messages.annotations import CLIENT_ID_MISSING, TENANT_ID_MISSING
+from webhook.core.messages.entra import APPLICATION_UNKNOWN
 from webhook.core.policy import Policy
 
 _LONGEST_NAME: Final = 120  # characters
@@ -33,7 +36,7 @@ class Credential:
     subject: str
     audience: str
     description: str
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
     def document(self) -> dict[str, object]:
         """As Microsoft Graph takes it, and `az` in --parameters."""
@@ -47,11 +50,11 @@ class Credential:
 
 
 class NoCredential(Exception):
-    """There is none to be made; `problems` has a line for each reason, with the fix in brackets at its end."""
+    """No credential can be made. `problems`: a message for each reason."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[Message]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+        super().__init__("\n".join(map(str, self.problems)))
 
 
 def credential(account: Account, *, issuer: str, policy: Policy, client_id: str = "") -> Credential:
@@ -65,13 +68,8 @@ def credential(account: Account, *, issuer: str, policy: Policy, client_id: str 
         raise NoCredential(reading.problems)
     applications = (client_id,) if client_id else _applications(reading.identity)
     if not applications:
-        annotate = f"kubectl annotate serviceaccount {account.name} -n {account.namespace}"
-        raise NoCredential(
-            [
-                f"{account} has no client id (fix: {annotate} {names.AZURE_CLIENT_ID}=GUID; "
-                "where only the pods say it: --client-id GUID)"
-            ]
-        )
+        place = Place(str(account), annotation=names.AZURE_CLIENT_ID)
+        raise NoCredential([message(APPLICATION_UNKNOWN, place, command=account.command)])
     subject = f"system:serviceaccount:{account.namespace}:{account.name}"
     return Credential(
         applications=applications,
@@ -80,8 +78,8 @@ def credential(account: Account, *, issuer: str, policy: Policy, client_id: str 
         subject=subject,
         audience=reading.identity.audience,
         description=f"Kubernetes ServiceAccount {account.namespace}/{account.name}",
-        # That something is lacking is no matter here: a credential needs no tenant, and --client-id may stand in.
-        warnings=tuple(warning for warning in reading.warnings if not warning.startswith("no ")),
+        # Missing ids do not matter here: a credential needs no tenant, and --client-id can supply the other.
+        warnings=tuple(each for each in reading.warnings if each.kind not in (CLIENT_ID_MISSING, TENANT_ID_MISSING)),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from webhook.core.decision import Decision
 from webhook.core.identity import Account, read_account_alone
+from webhook.core.messages.annotations import LABEL_AS_ANNOTATION
 from webhook.core.names import USE_LABEL
 from webhook.documents.files import Manifest
 
@@ -36,7 +37,7 @@ def hints(
             place = manifest.place(*owner, "metadata", "labels", USE_LABEL)
             yield f"{place}: label {USE_LABEL} does not reach the pods there: put it in {wanted}"
         if USE_LABEL in _texts(manifest, owner, "annotations") and not any(
-            USE_LABEL in text for text in decision.warnings
+            warning.kind is LABEL_AS_ANNOTATION for warning in decision.warnings
         ):
             found = True
             place = manifest.place(*owner, "metadata", "annotations", USE_LABEL)

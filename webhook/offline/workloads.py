@@ -12,7 +12,6 @@ A template is decided as the pod that its controller would make of it, after wha
 before it asks a webhook. What the files do not hold (a ServiceAccount, a namespace) is not known, which is said.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -21,9 +20,11 @@ from webhook.accounts.source import account_from
 from webhook.core import names
 from webhook.core.decision import Decision, decide, decide_early
 from webhook.core.identity import Account
+from webhook.core.messages import Kind, Message, Severity, message
 from webhook.core.mutation import Operation
+from webhook.core.pod_shape import shape_problem
 from webhook.core.policy import POD_LABEL, Policy
-from webhook.core.review import Request, pod_problem
+from webhook.core.review import Request
 from webhook.core.selection import skip_reason
 from webhook.documents.files import Manifest
 from webhook.offline.hints import hints
@@ -98,7 +99,7 @@ class _Cluster:
 
     def add(self, manifest: Manifest, namespace: str) -> Decision | None:
         """Takes in a ServiceAccount or a Namespace; the result is why kube-apiserver would not."""
-        problems = [*_not_text(manifest, ("metadata",))]
+        problems = [_problem(text) for text in _not_text(manifest, ("metadata",))]
         if problems:
             return _refusal(problems)
         metadata = _with_text(manifest.metadata)
@@ -112,7 +113,7 @@ class _Cluster:
         try:
             account = account_from(document, place=manifest.place("metadata"))
         except ValueError as error:
-            return _refusal([str(error)])
+            return _refusal([_problem(str(error))])
         self.accounts[account.namespace, account.name] = account
         return None
 
@@ -122,13 +123,13 @@ class _Cluster:
         template: Any = manifest.value
         for step in steps:
             template = template.get(step) if isinstance(template, dict) else None
-        problems = [*_not_text(manifest, (*steps, "metadata"))]
+        problems = [_problem(text) for text in _not_text(manifest, (*steps, "metadata"))]
         if not problems:
             pod = _pod(template, manifest) if isinstance(template, dict) else template
-            problem = pod_problem(pod)
+            problem = shape_problem(pod)
             if problem:
-                place = manifest.place(*steps, *_path(problem))
-                problems.append(f"{place}: {(('.'.join(steps)) + problem).lstrip('. ')}")
+                place = manifest.place(*steps, *problem.steps)
+                problems.append(problem.message(path=".".join(steps), place=place))
         if problems:
             return Result(manifest, namespace, _refusal(problems))
         request = Request(uid="", namespace=namespace, pod=pod)
@@ -142,7 +143,7 @@ class _Cluster:
 
     def _decision(self, request: Request) -> Decision:
         labels = self.labels.get(request.namespace)
-        warnings: tuple[str, ...] = ()
+        warnings: tuple[Message, ...] = ()
         if labels is None:
             labels = {}
             # Only where it matters what the labels are.
@@ -150,8 +151,10 @@ class _Cluster:
                 request, self.policy, labels
             ):
                 warnings = (
-                    f"Namespace {request.namespace} is not in the files: its labels are not known, and it is taken "
-                    f'for one without {names.INJECT_LABEL}: "true"',
+                    _warning(
+                        f"Namespace {request.namespace} is not in the files: its labels are not known, and it is taken "
+                        f'for one without {names.INJECT_LABEL}: "true"'
+                    ),
                 )
         decision = decide_early(request, self.policy, labels)
         if decision is None:
@@ -163,8 +166,10 @@ class _Cluster:
                 decision = replace(
                     decision,
                     warnings=(
-                        f"{text} with -f (kubectl get serviceaccount {request.account_name} -n {request.namespace} "
-                        "-o yaml)",
+                        _warning(
+                            f"{text} with -f (kubectl get serviceaccount {request.account_name} -n "
+                            f"{request.namespace} -o yaml)"
+                        ),
                     ),
                 )
         return replace(decision, warnings=warnings + decision.warnings)
@@ -227,11 +232,14 @@ def _selected(request: Request, policy: Policy, *, label: str) -> bool:
     return not skip_reason(request._replace(pod={**request.pod, "metadata": {**metadata, "labels": labels}}), policy)
 
 
-def _path(problem: str) -> list[str | int]:
-    """The steps to what a problem of `pod_problem` is about: `.spec.containers[0].env: …`."""
-    steps = re.findall(r"\.(\w+)|\[(\d+)\]", problem.partition(":")[0])
-    return [name or int(index) for name, index in steps]
+def _refusal(problems: Sequence[Message]) -> Decision:
+    return Decision("error", "bad-request", problems=tuple(problems))
 
 
-def _refusal(problems: Sequence[str]) -> Decision:
-    return Decision("error", "bad-request", message="; ".join(problems))
+# Sentences that have no row in the table of messages yet.
+def _problem(text: str) -> Message:
+    return message(Kind("", Severity.ERROR, "{text}"), text=text)
+
+
+def _warning(text: str) -> Message:
+    return message(Kind("", Severity.WARNING, "{text}"), text=text)

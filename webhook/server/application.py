@@ -215,7 +215,7 @@ class Application:
             pod=answer.pod,
             account=answer.account,
             dry_run=answer.dry_run,
-            warnings=decision.warnings,
+            warnings=[str(warning) for warning in decision.warnings],
             lookup_ms=round(answer.seconds_lookup * 1000, 3),
         )
         await send({"type": "http.response.start", "status": status, "headers": headers})

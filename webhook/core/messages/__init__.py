@@ -16,10 +16,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from webhook.core.messages import annotations
-from webhook.core.messages.message import NOWHERE, Kind, Message, Place, Severity, message
+from webhook.core.messages import annotations, entra, pods, reviews
+from webhook.core.messages.message import NOWHERE, Kind, Message, Place, Severity, message, one_line
 
-__all__ = ["NOWHERE", "TABLE", "Kind", "Message", "Place", "Severity", "message"]
+__all__ = ["NOWHERE", "TABLE", "Kind", "Message", "Place", "Severity", "message", "one_line"]
 
 
 def _rows(*modules: ModuleType) -> Iterable[Kind]:
@@ -35,4 +35,4 @@ def _table(rows: Iterable[Kind]) -> Mapping[str, Kind]:
     return MappingProxyType(dict(sorted(table.items())))
 
 
-TABLE: Final = _table(_rows(annotations))
+TABLE: Final = _table(_rows(annotations, pods, reviews, entra))

@@ -11,3 +11,130 @@ CLIENT_ID_MISSING: Final = Kind(
     fix="kubectl annotate {command} {annotation}=GUID",
     help="A pod without a client id does not know which application it is. It gets its token and the other variables.",
 )
+TENANT_ID_MISSING: Final = Kind(
+    "WI102",
+    Severity.WARNING,
+    "no tenant id: annotation {annotation} is missing on {object}",
+    fix="kubectl annotate {command} {annotation}=TENANT",
+    help="The webhook has no --tenant-id either, so the pod does not know in which tenant it signs in.",
+)
+CLIENT_ID_PLACEHOLDER: Final = Kind(
+    "WI103",
+    Severity.WARNING,
+    "client id {value} is a placeholder on {object}",
+    fix="set {annotation} to the application's GUID",
+    help="Somebody copied an example and did not fill it in. Entra refuses this client id.",
+)
+TENANT_ID_PLACEHOLDER: Final = Kind(
+    "WI104",
+    Severity.WARNING,
+    "tenant id {value} is a placeholder on {object}",
+    fix="set {annotation} to your tenant's GUID or domain",
+    help="Somebody copied an example and did not fill it in. Entra refuses this tenant id.",
+)
+CLOUD_GCC: Final = Kind(
+    "WI105",
+    Severity.WARNING,
+    'cloud "gcc": GCC tenants use the public endpoints',
+    fix='set {annotation} to "public"',
+    help="The Terraform provider sends gcc to the US Government's Graph, although Microsoft serves GCC tenants from "
+    "the public endpoints. The value may also come from the webhook's --cloud.",
+)
+UNKNOWN_ANNOTATION: Final = Kind(
+    "WI106",
+    Severity.WARNING,
+    "unknown annotation {unknown}, did you mean {similar}?",
+    fix="rename it to {meant}",
+    help="An annotation with one of our two prefixes has a name that resembles a known one. It has no effect.",
+)
+MISPLACED_ANNOTATION: Final = Kind(
+    "WI107",
+    Severity.WARNING,
+    "annotation {annotation} has no effect on a {kind}",
+    fix="move it to the {owner}",
+    help="Some annotations are read from the ServiceAccount only, and some from the pod only.",
+)
+LABEL_AS_ANNOTATION: Final = Kind(
+    "WI108",
+    Severity.WARNING,
+    "annotation {annotation} has no effect: it is a label",
+    fix="move it to the pod's labels",
+    help="kube-apiserver selects pods by their labels; it cannot select them by annotations.",
+)
+NEAR_MISSES: Final = frozenset({UNKNOWN_ANNOTATION, MISPLACED_ANNOTATION, LABEL_AS_ANNOTATION})
+"""Annotations under our prefixes that have no effect where they stand: the user meant something else."""
+
+CLIENT_ID_INVALID: Final = Kind(
+    "WI120",
+    Severity.ERROR,
+    "{object}: annotation {annotation} is {value}, expected the application's GUID",
+    fix='az ad app list --display-name {name} --query "[].appId"',
+    help="A client id is a GUID with hyphens: the application (client) id, neither its name nor its object id.",
+)
+TENANT_ID_INVALID: Final = Kind(
+    "WI121",
+    Severity.ERROR,
+    "{object}: annotation {annotation} is {value}, expected the tenant's GUID or domain",
+    fix="az account show --query tenantId",
+    help="A tenant is a GUID or a domain: letters, digits, hyphens and dots, as the Azure SDKs check it.",
+)
+AUDIENCE_INVALID: Final = Kind(
+    "WI122",
+    Severity.ERROR,
+    "{object}: annotation {annotation} is {value}, expected an audience of at most 600 characters without spaces",
+    help="Entra compares the audience of the token with that of the federated identity credential letter by letter.",
+)
+EXPIRATION_INVALID: Final = Kind(
+    "WI123",
+    Severity.ERROR,
+    "{object}: annotation {annotation}: token expiration {value} not valid. Expected value to be between {minimum} "
+    "and {maximum}",
+    help="The lifetime of the token in seconds. The words are those of Azure's webhook, so that a search finds them.",
+)
+NOT_ONE_OF: Final = Kind(
+    "WI124",
+    Severity.ERROR,
+    "{object}: annotation {annotation} is {value}, expected one of {allowed}",
+    help="The annotation takes one of a few words, in lower case.",
+)
+FAMILIES_INVALID: Final = Kind(
+    "WI125",
+    Severity.ERROR,
+    '{object}: annotation {annotation} is {value}, expected "m365,azure", "m365" or "azure"',
+    help="The annotation says which families of variables the containers get: M365_…, AZURE_…, or both.",
+)
+NOT_TRUE_OR_FALSE: Final = Kind(
+    "WI126",
+    Severity.ERROR,
+    '{object}: annotation {annotation} is {value}, expected "true" or "false"',
+    help='The annotation takes "true" or "false", in lower case and, in YAML, in quotes.',
+)
+HELPER_WITHOUT_IMAGE: Final = Kind(
+    "WI127",
+    Severity.ERROR,
+    '{object}: annotation {annotation} is "true", but the webhook has no image for the container',
+    fix="set the webhook's --helper-image",
+    help="The chart sets --helper-image unless its values turn the helper containers off.",
+)
+HELPER_ON_WINDOWS: Final = Kind(
+    "WI128",
+    Severity.ERROR,
+    '{object}: annotation {annotation} is "true", but the container has no image for Windows',
+    fix="remove the annotation",
+    help="The helper containers run on Linux only. The pod's own containers get their identity on Windows, too.",
+)
+HELPER_ON_HOST_NETWORK: Final = Kind(
+    "WI129",
+    Severity.ERROR,
+    '{object}: annotation {annotation} is "true", but with hostNetwork every process of the node could use the '
+    "endpoint",
+    fix="remove the annotation or hostNetwork",
+    help="The token endpoint listens on loopback. With hostNetwork that is the loopback of the node.",
+)
+HELPER_NAME_TAKEN: Final = Kind(
+    "WI130",
+    Severity.ERROR,
+    '{object}: annotation {annotation} is "true", but a container of the pod is already named {container}',
+    fix="rename that container",
+    help="The helper container has a fixed name, by which the webhook recognizes it when it is called again.",
+)

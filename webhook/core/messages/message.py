@@ -4,7 +4,7 @@ Code decides by `message.kind`, never by its text. People read `str(message)`, w
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -31,8 +31,9 @@ class Kind:
     """A row of the table.
 
     code: stable, such as WI101; a code that is no longer used is never given to another message. text: what is wrong
-    and what was expected, with values in braces. fix: what to do, often a command, "" if there is nothing to do. help:
-    a sentence or two for docs/messages.md: why it matters.
+    and what was expected, with values in braces, those of the place among them: {object}, {annotation}, {field}, and
+    {place}, which is the object and the field. fix: what to do, often a command, "" if there is nothing to do. help: a
+    sentence or two for docs/messages.md: why it matters.
     """
 
     code: str
@@ -82,16 +83,29 @@ class Message:
         return shown(self._filled(self.kind.fix), LONGEST_FIX)
 
     def __str__(self) -> str:
-        return self.text + (f" ({self.fix})" if self.kind.fix else "") + f" [{self.kind.code}]"
+        return self.text + (f" ({self.fix})" if self.kind.fix else "") + self._ending
+
+    def shortened(self, limit: int) -> str:
+        """The message in at most `limit` characters: without its fix if that is too long, then with its text cut."""
+        line = str(self)
+        if len(line) <= limit:
+            return line
+        return shown(self.text, limit - len(self._ending)) + self._ending
+
+    @property
+    def _ending(self) -> str:
+        return f" [{self.kind.code}]" if self.kind.code else ""  # until every sentence has a row of the table
 
     def _filled(self, template: str) -> str:
         # The place's own names come last: a value of the same name is a mistake that a test of the table finds.
+        place = self.place
         return template.format_map(
             {
                 **self.values,
-                "object": self.place.object,
-                "annotation": self.place.annotation,
-                "field": self.place.field,
+                "object": place.object,
+                "annotation": place.annotation,
+                "field": place.field,
+                "place": ": ".join(filter(None, (place.object, place.field))),
             }
         )
 
@@ -99,3 +113,8 @@ class Message:
 def message(kind: Kind, place: Place = NOWHERE, /, **values: object) -> Message:
     """`kind` at `place`, filled in with `values`: each as `webhook.core.text.shown` shows it."""
     return Message(kind, place, {name: shown(value, LONGEST_FIX) for name, value in values.items()})
+
+
+def one_line(messages: Iterable[Message]) -> str:
+    """All of them in one line, each with its fix and its code."""
+    return "; ".join(map(str, messages))

@@ -1,0 +1,74 @@
+"""WI2xx: token volumes, mounts, variables and containers of a pod; why a pod is left alone.
+
+The place of most is a container, as `object`. Names come last: kube-apiserver passes on 120 characters of a warning.
+"""
+
+from typing import Final
+
+from webhook.core.messages.message import Kind, Severity
+
+ACCOUNT_NOT_FOUND: Final = Kind(
+    "WI201",
+    Severity.WARNING,
+    "nothing was injected: cannot find {object}",
+    fix="kubectl create {command}",
+    help="The pod names a ServiceAccount that does not exist. kube-apiserver refuses such a pod later.",
+)
+UNKNOWN_CONTAINER: Final = Kind(
+    "WI202",
+    Severity.WARNING,
+    "skip-containers: this pod has no container {container}",
+    help="A misspelt name in the annotation skip-containers leaves the container that was meant with an identity.",
+)
+VARIABLES_KEPT: Final = Kind(
+    "WI210",
+    Severity.WARNING,
+    "the pod's own value is kept: {variables} of {object}",
+    help="The container sets the variable to something else than the webhook would. Its value is not replaced.",
+)
+TOKEN_FILE_EMPTY: Final = Kind(
+    "WI211",
+    Severity.WARNING,
+    "{variable} is empty, so there is no token: {object}",
+    fix="remove the variable from the pod",
+    help="The container sets the variable itself, to nothing. The webhook does not replace it.",
+)
+TOKEN_FILE_IN_NO_VOLUME: Final = Kind(
+    "WI212",
+    Severity.WARNING,
+    "{variable} names a file in no volume, so no token was added: {object}",
+    fix="remove the variable, or mount a token there",
+    help="The container says where its token is, and no volume is mounted there.",
+)
+TOKEN_FILE_IN_SUB_PATH: Final = Kind(
+    "WI213",
+    Severity.WARNING,
+    "the token is mounted with subPath and will never be renewed: {object}",
+    fix="mount the whole volume",
+    help="The kubelet does not update a file that is mounted with subPath. The token expires while the pod runs.",
+)
+TOKEN_OF_OTHER_AUDIENCE: Final = Kind(
+    "WI214",
+    Severity.WARNING,
+    "the token is not for the audience {audience}: {object}",
+    help="The container reads a token that somebody else mounted, for another audience. Entra refuses it.",
+)
+TOKEN_MOVED: Final = Kind(
+    "WI215",
+    Severity.WARNING,
+    "the token is in {path}, because {taken} is taken: {object}",
+    help="The variables name the new path. A tool that is configured with the usual path by hand does not find it.",
+)
+MORE_WARNINGS: Final = Kind(
+    "WI290",
+    Severity.NOTE,
+    "{count} more warnings",
+    help="The log has at most 50 warnings of one pod.",
+)
+WARNINGS_NOT_SENT: Final = Kind(
+    "WI291",
+    Severity.NOTE,
+    "{count} more warnings",
+    fix="see the webhook's log, or run its command mutate",
+    help="kube-apiserver drops all warnings if there are too many, so the webhook sends at most three.",
+)

@@ -1,0 +1,58 @@
+"""Annotations that have no effect where they stand: misspelt, on the wrong object, or a label in truth."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from webhook.core import names
+from webhook.core.annotations import Annotations
+from webhook.core.messages import Message, message
+from webhook.core.messages.annotations import LABEL_AS_ANNOTATION, MISPLACED_ANNOTATION, UNKNOWN_ANNOTATION
+
+_EFFECTIVE: Final = {"Pod": names.POD_ANNOTATIONS, "ServiceAccount": names.ACCOUNT_ANNOTATIONS}
+_OTHER: Final = {"Pod": "ServiceAccount", "ServiceAccount": "Pod"}
+_KNOWN: Final = sorted(names.ACCOUNT_ANNOTATIONS | names.POD_ANNOTATIONS)
+# A stranger may send thousands of annotations; comparing spellings is the only work that grows with them.
+_SPELLINGS_COMPARED: Final = 20
+_LONGEST_COMPARED: Final = 100  # characters; the longest known annotation has 56
+_SIMILAR: Final = 0.8  # of 1: `client_id` and `tenant` resemble a known name, `event` does not resemble `env`
+
+
+def near_misses(annotations: Annotations) -> Iterator[Message]:
+    """A warning for each annotation under our prefixes that has no effect on this object."""
+    compared = 0
+    effective = _EFFECTIVE[annotations.kind]
+    elsewhere = _OTHER[annotations.kind]
+    for key in annotations.values:
+        if not key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)) or key in effective:
+            continue
+        place = annotations.place(key)
+        if key in _EFFECTIVE[elsewhere]:
+            yield message(MISPLACED_ANNOTATION, place, kind=annotations.kind, owner=elsewhere)
+        elif key == names.USE_LABEL:
+            yield message(LABEL_AS_ANNOTATION, place)
+        elif compared < _SPELLINGS_COMPARED:
+            compared += 1
+            meant = _meant(key)
+            if meant:
+                # The prefix is said only if it is what is wrong: kube-apiserver passes on 120 characters.
+                prefix = key.partition("/")[0] + "/"
+                prefix = prefix if meant.startswith(prefix) else ""
+                similar = meant.removeprefix(prefix)
+                yield message(UNKNOWN_ANNOTATION, place, unknown=key.removeprefix(prefix), similar=similar, meant=meant)
+
+
+def _meant(key: str) -> str:
+    """The annotation that `key` is a misspelling of, or ""; one with the prefix that it has is likelier."""
+    prefix, _, spelled = key[:_LONGEST_COMPARED].partition("/")
+    for same in (True, False):
+        known = {_letters(name.partition("/")[2]): name for name in _KNOWN if name.startswith(prefix + "/") is same}
+        close = difflib.get_close_matches(_letters(spelled), known, n=1, cutoff=_SIMILAR)
+        if close:
+            return known[close[0]]
+    return ""
+
+
+def _letters(name: str) -> str:
+    return re.sub("[-_.]", "", name).lower()
