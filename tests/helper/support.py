@@ -1,4 +1,4 @@
-"""A pod as the webhook leaves it, both kinds of credential behind one face, and time that passes when it is told to."""
+"""A pod as the webhook leaves it, both kinds of credential with one interface, and a clock that only sleeping moves."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from m365_identity import M365IdentityError, Retry, WorkloadIdentityCredential, 
 from m365_identity.retry import Clock
 from m365_identity.settings import Settings, settings
 from testbed.entra import Application, Entra
+from tests.helper import elsewhere
 
 SUBJECT = "system:serviceaccount:shop:terraform"
 SCOPE = "https://graph.microsoft.com/.default"
@@ -81,7 +82,10 @@ class Get(Protocol):
 
 
 class Pod:
-    """A pod of ServiceAccount shop/terraform with a token in its file, and its application in Entra."""
+    """A pod of ServiceAccount shop/terraform with a token in its file, and its application in Entra.
+
+    python: another interpreter in which its credentials are made, with real time; None for this one.
+    """
 
     def __init__(self, entra: Entra, folder: Path) -> None:
         self.entra = entra
@@ -90,6 +94,7 @@ class Pod:
         self.environ = entra.environment(self.application, token_file=self.token_file)
         self.environ["M365_GRAPH_HOST"] = entra.graph
         self.time = Time(entra)
+        self.python: Path | None = None
         self.write()
 
     @property
@@ -110,7 +115,12 @@ class Pod:
     @contextlib.contextmanager
     def credential(self, kind: Flavour, *, bound: float = 0.0, **options: Any) -> Iterator[Get]:
         """`get_token_info` of a credential of that kind, which is closed afterwards. bound: see Retry, in seconds."""
-        options = {"environ": self.environ, "retry": Retry(bound=bound), "clock": self.time.clock(kind), **options}
+        options = {"environ": self.environ, "retry": Retry(bound=bound), **options}
+        if self.python is not None:
+            with elsewhere.credential(self.python, kind, options) as get_elsewhere:
+                yield get_elsewhere
+            return
+        options = {"clock": self.time.clock(kind), **options}
         if kind == "sync":
             with WorkloadIdentityCredential(**options) as credential:
                 yield credential.get_token_info

@@ -106,7 +106,7 @@ def test_a_host_in_no_proxy_is_called_directly(pod: Pod, kind: Flavour, monkeypa
 
 
 @pytest.mark.parametrize("status", [401, 403, 405, 407])
-def test_a_proxy_that_refuses_is_asked_once(
+def test_a_proxy_that_refuses_gets_one_request(
     pod: Pod, kind: Flavour, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     """No waiting gives it a password or another policy. It is told from Entra, by its own status and advice."""
