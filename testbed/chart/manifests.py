@@ -23,8 +23,8 @@ PLAIN: Final[Mapping[str, str]] = {
     scope: "install.yaml" if scope == "pod-label" else f"install-{scope}.yaml" for scope in SCOPES
 }
 HEADER: Final = """\
-# The webhook in scope {scope}, for `kubectl apply`. `make manifests` made this of manifests/chart: change that.
-# docs/install.md says what to put in place of the image.
+# The webhook in scope {scope}, for `kubectl apply`. `make manifests` writes this file from manifests/chart.
+# docs/install.md says how to set your image.
 """
 
 

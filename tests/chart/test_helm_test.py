@@ -76,7 +76,7 @@ def test_it_succeeds_when_pods_are_injected(job: Job, owned_control_plane: Contr
     with running(tmp_path / "webhook", ["--kubeconfig", str(owned_control_plane.kubeconfig)]) as process:
         with webhook_registration(owned_control_plane.api, process.url, process.authority.encode()):
             done = job.run()
-    assert (done.returncode, done.stdout) == (0, "ok: a labelled pod is given its token\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "ok: a labelled pod gets its token\n"), done.stderr
     place = job.environment["TEST_NAMESPACE"]
     assert owned_control_plane.api.get(f"/api/v1/namespaces/{place}/pods").expect().json["items"] == []
 
@@ -102,7 +102,7 @@ def test_a_selector_of_namespaces_is_told_when_nobody_is_asked(
 ) -> None:
     """The chart does not know the labels of the namespace, so it cannot refuse it before."""
     job = made(owned_control_plane, namespace, tmp_path, namespaceSelector={"matchLabels": {"stage": "test"}})
-    said = f"the webhook was not asked (webhook.namespaceSelector has to take the namespace {namespace}"
+    said = f"kube-apiserver did not ask the webhook (webhook.namespaceSelector must match the namespace {namespace}"
     assert said in job.run().stdout
 
 
@@ -110,7 +110,7 @@ def test_it_fails_when_nobody_is_asked(job: Job) -> None:
     """And says so."""
     done = job.run()
     assert done.returncode == 1
-    assert "not yet: the pod was admitted without a token: the webhook was not asked\n" in done.stdout
+    assert "not yet: the pod was admitted without a token: kube-apiserver did not ask the webhook\n" in done.stdout
     assert "docs/runbook.md" in done.stdout
 
 

@@ -67,10 +67,10 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
     ),
     "an address that is a word": ({"listenAddress": "abcd"}, "at '/listenAddress'"),
     "an address that cannot be": ({"listenAddress": "10.0.0.256"}, "at '/listenAddress'"),
-    "a name that is no text": ({"name": "true"}, "name is true, which YAML takes for something else than a text"),
+    "a name that is not text": ({"name": "true"}, "name is true, which YAML does not read as text"),
     "a label by which replicas are found": (
         {"podLabels": {"app.kubernetes.io/name": "x"}, "commonLabels": {"app.kubernetes.io/instance": "y"}},
-        "commonLabels has app.kubernetes.io/instance, which the chart sets: leave it out",
+        "commonLabels has app.kubernetes.io/instance, which the chart sets: remove it",
     ),
     "a variable twice": ({"extraEnv": [{"name": "A"}, {"name": "A", "value": "1"}]}, "extraEnv has A twice"),
     "one port for both": ({"operationsPort": 9443}, "port and operationsPort are both 9443"),
@@ -89,7 +89,7 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
     ),
     "a policy for another scope": (
         {"mutatingAdmissionPolicy": {"enabled": True}, "scope": "cluster"},
-        "mutatingAdmissionPolicy knows the scope pod-label only, not cluster",
+        "mutatingAdmissionPolicy supports the scope pod-label only, not cluster",
     ),
 }
 
@@ -154,7 +154,7 @@ def test_a_namespace_that_yaml_would_take_for_something_else_is_refused() -> Non
     """For the webhook itself, whose namespace stands in every manifest; the release's name does, too."""
     odd: tuple[dict[str, Any], ...] = ({"namespace": "123"}, {"name": "on"})
     for where in odd:
-        with pytest.raises(Refused, match="which YAML takes for something else than a text: choose another"):
+        with pytest.raises(Refused, match="which YAML does not read as text: choose another"):
             template(**where)
 
 

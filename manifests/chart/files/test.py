@@ -1,4 +1,4 @@
-"""What `helm test` runs: has kube-apiserver create a labelled pod by dry run, and looks whether it has its token."""
+"""What `helm test` runs: it creates a labelled pod by dry run, and checks that the pod has its token."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ POD = {
         "generateName": "m365-workload-identity-test-",
         "labels": json.loads(os.environ["TEST_LABELS"]),
     },
-    # Of a ServiceAccount without an annotation: it is given everything but a client id.
+    # Its ServiceAccount has no annotation: the pod gets everything but a client id.
     "spec": {
         "automountServiceAccountToken": False,
         "containers": [
@@ -40,7 +40,7 @@ POD = {
 
 
 def main() -> int:
-    """Tries until the pod is injected or PATIENCE, in seconds, is over; says what is wrong whenever that changes."""
+    """Tries until the pod is injected or PATIENCE, in seconds, is over. Prints what is wrong each time that changes."""
     until, said = time.monotonic() + PATIENCE, ""
     while wrong := what_is_wrong():
         if wrong != said:
@@ -50,22 +50,24 @@ def main() -> int:
             return 1
         said = wrong
         time.sleep(PAUSE)
-    say("ok: a labelled pod is given its token")
+    say("ok: a labelled pod gets its token")
     return 0
 
 
 def what_is_wrong() -> str:
-    """Nothing when the pod would have its token."""
+    """Why the pod does not get its token; empty if it does."""
     try:
         answer = create()
     except (OSError, ValueError, http.client.HTTPException) as error:
         return f"the API server: {str(error) or type(error).__name__}"
     if answer.get("kind") != "Pod":
-        return str(answer.get("message", "the API server's answer is no pod"))
+        return str(answer.get("message", "the API server's answer is not a pod"))
     variables = {entry["name"] for entry in answer["spec"]["containers"][0].get("env", [])}
     if "AZURE_FEDERATED_TOKEN_FILE" not in variables:
         hint = os.environ.get("TEST_HINT", "")
-        return "the pod was admitted without a token: the webhook was not asked" + (f" ({hint})" if hint else "")
+        return "the pod was admitted without a token: kube-apiserver did not ask the webhook" + (
+            f" ({hint})" if hint else ""
+        )
     return ""
 
 

@@ -31,7 +31,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ if not .Values.mutatingAdmissionPolicy.enabled }}true{{ end }}
 {{- end }}
 
-{{/* What no namespace selector matches: our own pods must be able to start while nobody answers. */}}
+{{/* Namespaces that are never matched: our own pods must be able to start while no replica answers. */}}
 {{- define "m365.namespaceSelector" -}}
 {{- $extra := .root.Values.webhook.namespaceSelector -}}
 {{- $labels := merge (dict) (.labels | default dict) ($extra.matchLabels | default dict) -}}
@@ -61,7 +61,7 @@ matchExpressions:
 {{- end }}
 {{- end }}
 
-{{/* The labels of the pod of `helm test`, as JSON: ours, and what the selector above asks for. */}}
+{{/* The labels of the pod of `helm test`, as JSON: ours, and those that the selector above needs. */}}
 {{- define "m365.testLabels" -}}
 {{- $labels := dict -}}
 {{- with .Values.webhook.objectSelector -}}
@@ -92,7 +92,7 @@ matchLabels:
 {{- end }}
 {{- end }}
 
-{{/* A mirror pod is the image of a static one: the kubelet kills it when it differs from its file. */}}
+{{/* A mirror pod is the image of a static pod: the kubelet kills it if it differs from its file. */}}
 {{- define "m365.notMirrorPod" -}}
 - name: not-a-mirror-pod
   expression: "!has(object.metadata.annotations) || !('kubernetes.io/config.mirror' in object.metadata.annotations)"
@@ -115,7 +115,7 @@ matchLabels:
 {{- $seconds -}}
 {{- end }}
 
-{{/* What the schema cannot say: values that do not go together. All of them at once. */}}
+{{/* What the schema cannot say: values that contradict each other. All of them at once. */}}
 {{- define "m365.validate" -}}
 {{- $wrong := list -}}
 {{- with .Values.certificates -}}
@@ -138,25 +138,25 @@ matchLabels:
 {{- end -}}
 {{- end -}}
 {{- if and (include "m365.server" .) .Values.networkPolicy.enabled (not .Values.networkPolicy.apiServerTo) -}}
-{{- $wrong = append $wrong "networkPolicy.enabled needs networkPolicy.apiServerTo, or the webhook could reach everything: give the API server's addresses, from kubectl get endpointslices -n default -l kubernetes.io/service-name=kubernetes" -}}
+{{- $wrong = append $wrong "networkPolicy.enabled needs networkPolicy.apiServerTo, or the webhook could reach everything: set the API server's addresses, from kubectl get endpointslices -n default -l kubernetes.io/service-name=kubernetes" -}}
 {{- end -}}
 {{- $actions := .Values.validatingAdmissionPolicy.actions -}}
 {{- if and (has "Deny" $actions) (has "Warn" $actions) -}}
-{{- $wrong = append $wrong "validatingAdmissionPolicy.actions has Deny and Warn: Kubernetes takes one of them" -}}
+{{- $wrong = append $wrong "validatingAdmissionPolicy.actions has Deny and Warn: Kubernetes accepts only one of them" -}}
 {{- end -}}
 {{- if and (include "m365.server" .) (has .Values.test.namespace (concat (list .Release.Namespace "kube-system" "kube-node-lease") .Values.webhook.excludedNamespaces)) -}}
 {{- $wrong = append $wrong (printf "test.namespace is %s, whose pods are left alone: name another" .Values.test.namespace) -}}
 {{- end -}}
-{{/* Names go into the manifests as they are, and YAML must not take them for something else. */}}
+{{/* Names go into the manifests without quotes, so YAML must read them as text. */}}
 {{- range $what, $name := dict "the namespace" .Release.Namespace "the release" .Release.Name "name" .Values.name -}}
 {{- if not (kindIs "string" (get (printf "is: %s" $name | fromYaml) "is")) -}}
-{{- $wrong = append $wrong (printf "%s is %s, which YAML takes for something else than a text: choose another" $what $name) -}}
+{{- $wrong = append $wrong (printf "%s is %s, which YAML does not read as text: choose another" $what $name) -}}
 {{- end -}}
 {{- end -}}
 {{- range $key := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "helm.sh/chart" -}}
 {{- range $what := list "commonLabels" "podLabels" -}}
 {{- if hasKey (get $.Values $what) $key -}}
-{{- $wrong = append $wrong (printf "%s has %s, which the chart sets: leave it out" $what $key) -}}
+{{- $wrong = append $wrong (printf "%s has %s, which the chart sets: remove it" $what $key) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -172,7 +172,7 @@ matchLabels:
 {{- end -}}
 {{- if .Values.mutatingAdmissionPolicy.enabled -}}
 {{- if ne .Values.scope "pod-label" -}}
-{{- $wrong = append $wrong (printf "mutatingAdmissionPolicy knows the scope pod-label only, not %s" .Values.scope) -}}
+{{- $wrong = append $wrong (printf "mutatingAdmissionPolicy supports the scope pod-label only, not %s" .Values.scope) -}}
 {{- end -}}
 {{- if semverCompare "<1.36.0-0" .Capabilities.KubeVersion.Version -}}
 {{- $wrong = append $wrong (printf "mutatingAdmissionPolicy needs Kubernetes 1.36, this is %s (helm template: --kube-version)" .Capabilities.KubeVersion.Version) -}}
