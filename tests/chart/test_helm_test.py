@@ -21,7 +21,7 @@ from testbed.cluster.control_plane import ControlPlane
 from testbed.cluster.pki import Authority
 from testbed.cluster.registration import webhook_registration
 from tests.chart.objects import HOOK, one
-from webhook.checks.registration import selected
+from webhook.checks.selectors import selected
 
 pytestmark = pytest.mark.slow
 

@@ -152,9 +152,9 @@ def test_no_endpoints(control_plane: Cluster, namespace: str, own: str) -> None:
         pod = a_pod("webhook-0", account="default", labels={"app": "webhook"})
         control_plane.api.post(f"/api/v1/namespaces/{own}/pods", pod).expect()
         not_ready = check(control_plane, namespace).finding("call")
-    assert f"Service {own}/{OUR_SERVICE} has no ready endpoints; it has no pods." in scaled_to_0
+    assert f"Service {own}/{OUR_SERVICE} has no ready endpoints; it has no pods [" in scaled_to_0
     assert "--replicas=2" in scaled_to_0
-    assert "of 1 pods 1 are not ready (webhook-0: Pending)" in not_ready
+    assert "1 of its 1 pods not ready (webhook-0: Pending)" in not_ready
     assert f"kubectl get pods -n {own}" in not_ready
 
 
@@ -163,7 +163,7 @@ def test_connection_refused(control_plane: Cluster, namespace: str) -> None:
     with registered(control_plane.api, "https://127.0.0.1:1/mutate"):
         done = check(control_plane, namespace)
     assert done.code == 1
-    assert "Nobody listens at https://127.0.0.1:1/mutate: connection refused." in done.finding("call")
+    assert "Nothing listens at https://127.0.0.1:1/mutate: connection refused [" in done.finding("call")
 
 
 def test_a_name_that_leads_nowhere(control_plane: Cluster, namespace: str) -> None:
@@ -241,7 +241,7 @@ def test_a_timeout(control_plane: Cluster, namespace: str) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "sentence", "fix"),
     [
-        (500, b"internal error: see the webhook's log\n", "The webhook has an error of its own", "report it"),
+        (500, b"internal error: see the webhook's log\n", "The webhook failed with an internal error", "report it"),
         (404, b"not found\n", "does not know the path", "/mutate"),
         (200, b"{}", "is not this webhook", "clientConfig"),
         (503, b"not ready\n", "answers that it cannot decide (HTTP 503)", "/readyz"),
@@ -280,7 +280,7 @@ def test_not_mutated_because_the_webhook_thinks_otherwise(
     """Its own settings leave the namespace out although the selectors do not."""
     with another_webhook(control_plane, tmp_path, "--own-namespace", namespace):
         found = check(control_plane, namespace).finding("call")
-    assert "the webhook was called and left it alone" in found
+    assert "the webhook was called and did not change it" in found
     assert "--own-namespace" in found
 
 
@@ -293,7 +293,7 @@ def test_another_webhook_is_broken(control_plane: Cluster, namespace: str, live_
     with ours(control_plane, live_webhook), registered(control_plane.api, "https://127.0.0.1:1/guard", change=change):
         found = check(control_plane, namespace).finding("call")
     assert "Another webhook, guard.example.com, cannot be called" in found
-    assert "has nothing to do with it" in found
+    assert "see the documentation of guard.example.com" in found
 
 
 def test_a_quota_refuses(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
@@ -308,7 +308,7 @@ def test_a_quota_refuses(control_plane: Cluster, namespace: str, live_webhook: R
     wait_until(counted, "the quota in force", seconds=20)
     with ours(control_plane, live_webhook):
         found = check(control_plane, namespace).finding("call")
-    assert "for a reason that is not the webhook's" in found
+    assert "for a reason that has nothing to do with the webhook" in found
     assert "exceeded quota" in found
 
 

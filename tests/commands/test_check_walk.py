@@ -377,7 +377,7 @@ def test_an_installation_that_is_narrowed_on_purpose_is_well(
         inside = check(control_plane, namespace, "--workload", "deployment/web")
         outside = check(control_plane, namespace, "--workload", "deployment/other")
     assert inside.code == 0, inside.out
-    assert "scope cluster, only pods that have app=web, too" in inside.finding("configuration", "ok")
+    assert "scope cluster, only pods that also have app=web" in inside.finding("configuration", "ok")
     assert outside.code == 1, outside.out
     assert "put app=web into spec.template.metadata.labels" in outside.finding("workload")
 
@@ -401,7 +401,7 @@ def test_pods_older_than_an_audience_or_a_family_are_named(
         audience = now(audience="api://mine")
         family = now(audience=None, env="azure")
     assert "their token is for api://AzureADTokenExchange and not for api://mine" in audience
-    assert "M365_CLIENT_ID is there and would not be now" in family
+    assert "M365_CLIENT_ID is there and would not be in a new pod" in family
     for said in (audience, family):
         assert f"pods: {old[0]}" in said
         assert f"kubectl rollout restart deployment/web -n {namespace}" in said

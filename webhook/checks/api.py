@@ -1,18 +1,19 @@
-"""Questions to the API server: objects as raw JSON, or why there is none."""
+"""Questions to the API server. An answer is raw JSON, or the reason why there are no objects."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from webhook.cluster.kube import Kube, Reply, Unavailable
-from webhook.findings import Finding, skip
+from webhook.core.messages import checks
+from webhook.findings import Finding, finding
 
-_SECONDS: Final = 10.0
+_SECONDS: Final = 10.0  # kube-apiserver answers a read in far less, and a person waits for it
 
 
 @dataclass(frozen=True)
 class NotSeen:
-    """An answer that is no object: its status, and why, for a sentence."""
+    """An answer without an object: its status, and the reason as the end of a sentence."""
 
     status: int
     reason: str
@@ -34,17 +35,13 @@ async def listed(kube: Kube, path: str, query: Mapping[str, str] | None = None) 
 
 
 def not_seen(about: str, resource: str, answer: NotSeen) -> Finding:
-    """What could not be looked at, and what the caller lacks for it."""
+    """What could not be looked at, and the right that the user is missing."""
     if answer.status != 403:
-        return skip(about, f"{resource} cannot be read: {answer.reason}.", fix="see whether the API server is well")
-    return skip(
-        about,
-        f"You may not read {resource}, so they were not looked at.",
-        fix=f"run this as somebody who may `get` and `list` {resource}",
-    )
+        return finding(about, checks.NOT_READ, resource=resource, reason=answer.reason)
+    return finding(about, checks.MAY_NOT_READ, resource=resource)
 
 
-def message(reply: Reply) -> str:
+def error_message(reply: Reply) -> str:
     """What an unsuccessful answer says, in full."""
     try:
         return str(reply.json()["message"])
@@ -52,31 +49,6 @@ def message(reply: Reply) -> str:
         return reply.reason()
 
 
-def equal(labels: Mapping[str, str]) -> str:
-    """A query for all of `labels`."""
-    return ",".join(f"{key}={value}" for key, value in labels.items())
-
-
-def selector(document: Mapping[str, Any]) -> str:
-    """The query that a label selector amounts to; that of a ReplicationController is a plain map."""
-    if not {"matchLabels", "matchExpressions"} & document.keys():
-        return equal(document)
-    return ",".join(_terms(document))
-
-
 def owners(document: Mapping[str, Any]) -> set[str]:
-    """The uids of those that made an object."""
+    """The uids of the objects that an object belongs to, such as the Job of a pod."""
     return {str(each.get("uid")) for each in (document.get("metadata") or {}).get("ownerReferences") or ()}
-
-
-def _terms(document: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in (document.get("matchLabels") or {}).items():
-        yield f"{key}={value}"
-    for each in document.get("matchExpressions") or ():
-        key, values = each["key"], ",".join(each.get("values") or ())
-        yield {
-            "In": f"{key} in ({values})",
-            "NotIn": f"{key} notin ({values})",
-            "Exists": key,
-            "DoesNotExist": f"!{key}",
-        }[each["operator"]]

@@ -1,4 +1,4 @@
-"""What a pod was given: the variables of a container, and its token: from which volume, for whom, for how long."""
+"""What a pod has of an identity: the variables of a container, and its token with its volume, audience and lifetime."""
 
 import posixpath
 from collections.abc import Mapping
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from webhook.core import names
+
+_DEFAULT_EXPIRATION = 3600  # seconds; the API server's, for a projected token that does not say
 
 
 @dataclass(frozen=True)
@@ -18,33 +20,33 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Given:
-    """What a new pod was given, without an annotation of its own. audience: of its token, "" when that is not known."""
+class NewPod:
+    """The pod that was created by dry run, without annotations. audience: of its token, "" if it is not known."""
 
     variables: Mapping[str, str]
     audience: str = ""
 
     @property
     def tenant(self) -> str:
-        """Its tenant, "" when it has none."""
+        """Its tenant, "" if it has none."""
         return self.variables.get("M365_TENANT_ID") or self.variables.get("AZURE_TENANT_ID") or ""
 
 
-def given(pod: Mapping[str, Any]) -> Given:
-    """What there is in the first container of a pod."""
+def read_new_pod(pod: Mapping[str, Any]) -> NewPod:
+    """What the first container of a pod has."""
     container = pod["spec"]["containers"][0]
     found = token(pod, container)
     variables = {name: str(entry.get("value") or "") for name, entry in environment(container).items()}
-    return Given(variables, found.audience if found else "")
+    return NewPod(variables, found.audience if found else "")
 
 
 def environment(container: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The variables of a container by their names; the last one counts."""
+    """The variables of a container by their names; the last one of a name counts."""
     return {str(entry.get("name")): entry for entry in container.get("env") or ()}
 
 
 def token(pod: Mapping[str, Any], container: Mapping[str, Any]) -> Token | None:
-    """The one that AZURE_FEDERATED_TOKEN_FILE of a container points to; None where it points elsewhere."""
+    """The token at the path in AZURE_FEDERATED_TOKEN_FILE of a container; None if no projected token is there."""
     file = str((environment(container).get(names.TOKEN_FILE_VARIABLE) or {}).get("value") or "")
     volumes = {str(each.get("name")): each for each in pod["spec"].get("volumes") or ()}
     for mount in container.get("volumeMounts") or ():
@@ -53,6 +55,6 @@ def token(pod: Mapping[str, Any], container: Mapping[str, Any]) -> Token | None:
             found = source.get("serviceAccountToken") or {}
             path = posixpath.join(str(mount.get("mountPath")), str(found.get("path")))
             if found and posixpath.normpath(path) == posixpath.normpath(file):
-                audience, seconds = str(found.get("audience") or ""), int(found.get("expirationSeconds") or 3600)
-                return Token(str(volume["name"]), audience, seconds)
+                expiration = int(found.get("expirationSeconds") or _DEFAULT_EXPIRATION)
+                return Token(str(volume["name"]), str(found.get("audience") or ""), expiration)
     return None

@@ -1,22 +1,25 @@
 """The questions to the API server, in the order in which the answers matter."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
 from webhook.accounts.source import account_from
-from webhook.checks import accounts, api, pods, registration, workloads
+from webhook.checks import accounts, api, pods, registration, selectors, workloads
 from webhook.checks.api import NotSeen, get, listed
-from webhook.checks.new_pod import Given, given
+from webhook.checks.differences import Expectation, annotated_at, read_template
+from webhook.checks.new_pod import NewPod, read_new_pod
 from webhook.checks.probe import Prober
-from webhook.checks.text import line
 from webhook.checks.workloads import Kind, Workload
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.core import names
+from webhook.core.identity import Account
+from webhook.core.messages import Place, calls, checks
+from webhook.core.messages import workloads as rows
 from webhook.core.policy import Policy
-from webhook.findings import Finding, Status, fail, skip
+from webhook.findings import Finding, Status, broken, finding
 
 _CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 _LABELLED: Final = {names.USE_LABEL: "true"}
@@ -24,7 +27,10 @@ _LABELLED: Final = {names.USE_LABEL: "true"}
 
 @dataclass(frozen=True)
 class Subject:
-    """What to look at. account, workload: "" and None for the cluster alone. configuration, service: names of ours."""
+    """What to look at: a ServiceAccount and a workload, "" and None for the installation alone.
+
+    configuration, service: the names of the webhook's own objects.
+    """
 
     namespace: str
     account: str
@@ -42,79 +48,76 @@ class Walk:
         self._subject = subject
         self._policy = subject.policy
         self._prober = Prober(kube, subject.namespace, {}, None, now)
-        self._new: Given | None = None  # what the labelled pod was given, once it was injected
+        self._new: NewPod | None = None  # once a labelled pod was injected
 
     async def findings(self) -> AsyncIterator[Finding]:
-        """Everything that there is to say. Raises nothing of the API server's: that it is away is a finding, too."""
+        """Everything that is found. An API server that cannot be reached is a finding, too, and no exception."""
         try:
-            async for finding in self._findings():
-                yield finding
+            async for each in self._findings():
+                yield each
         except Unavailable as error:
-            yield fail(
-                "cluster",
-                f"The API server cannot be reached: {line(error)}.",
-                fix="see whether the kubeconfig is the cluster's, and whether it is up: kubectl get --raw /readyz",
-            )
+            yield finding("cluster", checks.API_SERVER_UNREACHABLE, reason=error)
 
     async def _findings(self) -> AsyncIterator[Finding]:
         subject = self._subject
         called = True
-        async for finding in self._configuration():
-            called = called and finding.status is not Status.FAIL
-            yield finding
+        async for each in self._configuration():
+            called = called and each.status is not Status.FAIL
+            yield each
         account = subject.account
         workload: Workload | None = None
         if subject.workload:
-            looked = await self._workload(*subject.workload)
-            if isinstance(looked, Finding):
-                yield looked
+            looked_up = await self._workload(*subject.workload)
+            if isinstance(looked_up, Finding):
+                yield looked_up
             else:
-                workload = looked
+                workload = looked_up
                 account = account or workload.account
         if called:
-            found = self._prober.found
-            outcome = await self._prober.call(account, labels=found.labelled() if found else _LABELLED)
-            called = outcome.injected
-            self._new = given(outcome.made) if called and outcome.made else None
-            for finding in outcome.findings:
-                yield finding
+            async for each in self._labelled_pod(account):
+                yield each
         else:
-            yield skip("call", "No pod was created by dry run: kube-apiserver would not call the webhook.")
+            yield finding("call", calls.CALL_SKIPPED)
         if account:
-            async for finding in self._account(account, workload, called=called):
-                yield finding
+            async for each in self._along(account, workload):
+                yield each
 
     async def _configuration(self) -> AsyncIterator[Finding]:
-        """Whether kube-apiserver is told to call the webhook for labelled pods of the namespace."""
-        subject = self._subject
-        documents = await listed(self._kube, _CONFIGURATIONS)
+        """Whether kube-apiserver is configured to call the webhook for labelled pods of the namespace."""
+        documents = await self._configurations()
         if isinstance(documents, NotSeen):
-            # Whoever may not list may still be allowed to read the one.
-            one = await get(self._kube, f"{_CONFIGURATIONS}/{quote(subject.configuration, safe='')}")
-            if isinstance(one, NotSeen) and one.status != 404:
-                yield api.not_seen("configuration", "mutatingwebhookconfigurations", documents)
-                return
-            documents = [] if isinstance(one, NotSeen) else [one]
-        service = f"{self._policy.own_namespace}/{subject.service}"
+            yield api.not_seen("configuration", "mutatingwebhookconfigurations", documents)
+            return
+        subject, own_namespace = self._subject, self._policy.own_namespace
+        service = f"{own_namespace}/{subject.service}"
         all_found = registration.registrations(documents, service=service)
         if not all_found:
             others = [str(each["metadata"]["name"]) for each in documents]
             yield registration.absent(name=subject.configuration, service=service, others=others)
             return
         found = next((each for each in all_found if each.name == subject.configuration), all_found[0])
-        self._policy = replace(self._policy, scope=found.scope)
         yield registration.present(found)
         if len(all_found) > 1:
             yield registration.twice(all_found)
         namespace = await get(self._kube, f"/api/v1/namespaces/{subject.namespace}")
         labels = namespace["metadata"].get("labels") or {} if isinstance(namespace, dict) else {}
+        self._policy = replace(self._policy, scope=found.scope)
         self._prober = replace(self._prober, namespace_labels=labels, found=found)
         if isinstance(namespace, NotSeen) and namespace.status == 404:
-            return  # told when a pod is created there
-        own = self._policy.own_namespace
-        unselected = registration.unselected(found, subject.namespace, labels, own_namespace=own)
+            return  # reported when a pod is created there
+        unselected = registration.unselected(found, subject.namespace, labels, own_namespace=own_namespace)
         if unselected:
             yield unselected
+
+    async def _configurations(self) -> list[Any] | NotSeen:
+        """All webhook configurations; or the one of ours, which a user who may not list may still be allowed to get."""
+        documents = await listed(self._kube, _CONFIGURATIONS)
+        if isinstance(documents, NotSeen):
+            one = await get(self._kube, f"{_CONFIGURATIONS}/{quote(self._subject.configuration, safe='')}")
+            if not isinstance(one, NotSeen):
+                return [one]
+            return [] if one.status == 404 else documents
+        return documents
 
     async def _workload(self, kind: Kind, name: str) -> Workload | Finding:
         namespace = self._subject.namespace
@@ -125,59 +128,83 @@ class Walk:
             return workloads.absent(kind, namespace, name)
         return api.not_seen("workload", kind.plural, document)
 
-    async def _account(self, name: str, workload: Workload | None, *, called: bool) -> AsyncIterator[Finding]:
-        """The walk along a ServiceAccount, its workload and their pods. called: whether a labelled pod is injected."""
-        namespace = self._subject.namespace
+    async def _labelled_pod(self, account: str) -> AsyncIterator[Finding]:
+        """Whether a labelled pod is injected."""
+        found = self._prober.found
+        outcome = await self._prober.call(account, labels=found.labelled() if found else _LABELLED)
+        self._new = read_new_pod(outcome.made) if outcome.injected and outcome.made else None
+        for each in outcome.findings:
+            yield each
+
+    async def _along(self, name: str, workload: Workload | None) -> AsyncIterator[Finding]:
+        """The walk along a ServiceAccount, its workload and their pods."""
         if workload and workload.account != name:
-            yield fail(
-                "workload",
-                f"{workload} runs as ServiceAccount {workload.account}, not as {name}.",
-                fix=f"set serviceAccountName: {name} in its template, or check --service-account {workload.account}",
-            )
+            place, of = Place(str(workload)), workload.account
+            yield finding("workload", rows.WORKLOAD_OF_OTHER_ACCOUNT, place, account=of, expected=name)
             workload = None
-        document = await get(self._kube, f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")
+        document = await get(self._kube, f"/api/v1/namespaces/{self._subject.namespace}/serviceaccounts/{name}")
+        async for each in self._of_account(name, document):
+            yield each
         account = None if isinstance(document, NotSeen) else account_from(document)
-        if not isinstance(document, NotSeen):
-            for finding in accounts.findings(document, self._policy, tenant=self._new.tenant if self._new else ""):
-                yield finding
-        elif document.status == 404:
-            yield accounts.absent(namespace, name)
-        else:
-            yield api.not_seen("account", "serviceaccounts", document)
-        labels, found, taken = self._prober.namespace_labels, self._prober.found, True
-        unlabelled = found.unlabelled(namespace, labels) if found and account and called else None
-        if account and unlabelled is not None and accounts.has_client_id(account, self._policy):
+        if workload:
+            labels, found = self._prober.namespace_labels, self._prober.found
+            of_workload = [*workloads.findings(workload, account, labels, self._policy, found)]
+            for each in of_workload:
+                yield each
+            if broken(of_workload):
+                return  # its pods have the same mistake
+            async for each in self._of_new_pod(workload, account):
+                yield each
+        if account and not isinstance(document, NotSeen):
+            async for each in self._of_pods(account, document, workload):
+                yield each
+
+    async def _of_account(self, name: str, document: Mapping[str, Any] | NotSeen) -> AsyncIterator[Finding]:
+        """The ServiceAccount itself; and if the scope takes pods without the label, whether one is injected."""
+        if isinstance(document, NotSeen):
+            absent = document.status == 404
+            namespace = self._subject.namespace
+            yield accounts.absent(namespace, name) if absent else api.not_seen("account", "serviceaccounts", document)
+            return
+        for each in accounts.findings(document, self._policy, tenant=self._new.tenant if self._new else ""):
+            yield each
+        found, labels = self._prober.found, self._prober.namespace_labels
+        unlabelled = found.unlabelled(self._subject.namespace, labels) if found and self._new else None
+        if unlabelled is not None and accounts.has_client_id(account_from(document), self._policy):
             outcome = await self._prober.call(name, labels=unlabelled)
             if not outcome.injected:
                 yield outcome.findings[0]
-        if workload:
-            for finding in workloads.findings(workload, account, labels, self._policy, found):
-                taken = taken and finding.status is not Status.FAIL
-                yield finding
-            if called and taken and workload.kind.steps:
-                body = {"apiVersion": "v1", "kind": "Pod", **workload.pod}
-                outcome = await self._prober.create(body, f"A pod of {workload}")
-                decision = workloads.decided(workload.request, account, labels, self._policy)
-                expected_to_be = decision.reason in ("injected", "already-injected")
-                if outcome.made is None or (expected_to_be and not outcome.injected):
-                    yield replace(outcome.findings[0], about="workload")
-        if account is None or isinstance(document, NotSeen) or not taken:
+
+    async def _of_new_pod(self, workload: Workload, account: Account | None) -> AsyncIterator[Finding]:
+        """The finding if the workload's own pod is not injected, although a labelled pod is."""
+        if not self._new or not workload.kind.steps:
             return
-        expected = pods.Expectation(
-            account=account,
-            annotated=pods.annotated_at(document),
-            found=found,
-            namespace_labels=labels,
-            policy=self._policy,
-            new=self._new,
-            own=pods.own(workload.pod) if workload and workload.kind.steps else None,
-        )
-        running = await self._pods(workload, name)
+        body = {"apiVersion": "v1", "kind": "Pod", **workload.pod}
+        outcome = await self._prober.create(body, f"A pod of {workload}")
+        decision = workloads.decided(workload.request, account, self._prober.namespace_labels, self._policy)
+        expected = decision.reason in ("injected", "already-injected")
+        if outcome.made is None or (expected and not outcome.injected):
+            yield replace(outcome.findings[0], about="workload")
+
+    async def _of_pods(
+        self, account: Account, document: Mapping[str, Any], workload: Workload | None
+    ) -> AsyncIterator[Finding]:
+        """The pods that are running already."""
+        running = await self._pods(workload, account.name)
         if isinstance(running, NotSeen):
             yield api.not_seen("pods", "pods", running)
             return
-        for finding in pods.findings(running, expected, str(workload or account), workload):
-            yield finding
+        expected = Expectation(
+            account=account,
+            annotated=annotated_at(document),
+            found=self._prober.found,
+            namespace_labels=self._prober.namespace_labels,
+            policy=self._policy,
+            new=self._new,
+            template=read_template(workload.pod) if workload and workload.kind.steps else None,
+        )
+        for each in pods.findings(running, expected, str(workload or account), workload):
+            yield each
 
     async def _pods(self, workload: Workload | None, account: str) -> list[Any] | NotSeen:
         """The pods of a workload, or else of a ServiceAccount."""
@@ -189,14 +216,14 @@ class Walk:
         if workload.kind.name == "CronJob":
             return await self._pods_of_jobs(path, workload)
         selector = (workload.document.get("spec") or {}).get("selector") or {}
-        return await listed(self._kube, path, {"labelSelector": api.selector(selector)})
+        return await listed(self._kube, path, {"labelSelector": selectors.query(selector)})
 
     async def _pods_of_jobs(self, path: str, workload: Workload) -> list[Any] | NotSeen:
-        """The pods of the Jobs that a CronJob made."""
+        """The pods of the Jobs that a CronJob created."""
         jobs = await listed(self._kube, f"/apis/batch/v1/namespaces/{workload.namespace}/jobs")
         if isinstance(jobs, NotSeen):
             return jobs
-        wanted = workload.document["metadata"].get("uid")
-        made = {job["metadata"]["uid"] for job in jobs if wanted in api.owners(job)}
-        found = await listed(self._kube, path) if made else []
-        return found if isinstance(found, NotSeen) else [pod for pod in found if made & api.owners(pod)]
+        cron_job = workload.document["metadata"].get("uid")
+        of_cron_job = {job["metadata"]["uid"] for job in jobs if cron_job in api.owners(job)}
+        found = await listed(self._kube, path) if of_cron_job else []
+        return found if isinstance(found, NotSeen) else [pod for pod in found if of_cron_job & api.owners(pod)]

@@ -1,17 +1,8 @@
-"""Times, and text from elsewhere, for sentences."""
+"""Text from elsewhere, for sentences."""
 
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 _LONGEST: Final = 300  # characters
-
-
-def moment(text: Any) -> datetime | None:
-    """A time as Kubernetes writes it, or None."""
-    try:
-        return datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
 
 
 def sentence(text: str) -> str:

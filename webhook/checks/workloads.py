@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from webhook.checks.registration import Registration, asked_for, shown
+from webhook.checks import selectors
+from webhook.checks.registration import Registration
 from webhook.checks.text import line, sentence
 from webhook.core import names
 from webhook.core.decision import Decision, decide, decide_early
@@ -228,10 +229,10 @@ def _left_out(workload: Workload, namespace_labels: Mapping[str, str], found: Re
     entry = found.narrowed(labels, workload.namespace, namespace_labels)
     if entry is None:
         return None
-    asked = asked_for(entry.document.get("objectSelector"))
+    asked = selectors.wanted(entry.document.get("objectSelector"))
     lacking = {key: value for key, value in asked.items() if labels.get(key) != value}
     where = ".".join((*workload.kind.steps, "metadata", "labels"))
-    put = f"put {shown(lacking)} into {where}; or " if lacking else ""
+    put = f"put {selectors.joined(lacking, ' and ')} into {where}; or " if lacking else ""
     return fail(
         "workload",
         f"{workload}: no entry of {found.name} takes its pods: the objectSelector of {entry.name} leaves out their "

@@ -5,7 +5,8 @@
     WI3xx  reviews.py       the body of an AdmissionReview, and the shape of the pod in it
     WI4xx  manifests.py     files given to `mutate` and `--accounts`: YAML, objects, labels in the wrong place
     WI5xx  settings.py      settings and flags, and a kubeconfig
-    WI6xx  checks.py        what `check` finds in a cluster: installation, registration, certificates
+    WI6xx  checks.py        what `check` finds about the webhook configuration
+           calls.py         what comes of kube-apiserver's call of the webhook
     WI7xx  workloads.py     what `check` finds about an account, a workload and its pods
     WI8xx  entra.py         federated identity credentials, and the issuer (`fic`, `issuer`)
 
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from webhook.core.messages import annotations, entra, pods, reviews
+from webhook.core.messages import annotations, calls, checks, entra, pods, reviews, workloads
 from webhook.core.messages.message import NOWHERE, Kind, Message, Place, Severity, message, one_line
 
 __all__ = ["NOWHERE", "TABLE", "Kind", "Message", "Place", "Severity", "message", "one_line"]
@@ -35,4 +36,4 @@ def _table(rows: Iterable[Kind]) -> Mapping[str, Kind]:
     return MappingProxyType(dict(sorted(table.items())))
 
 
-TABLE: Final = _table(_rows(annotations, pods, reviews, entra))
+TABLE: Final = _table(_rows(annotations, pods, reviews, calls, checks, workloads, entra))

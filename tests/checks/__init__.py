@@ -1,0 +1,1 @@
+"""Tests of webhook.checks that need no cluster."""

@@ -1,0 +1,269 @@
+"""Running pods: which of them must be created again, why, and with which command."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from testbed.cluster.registration import Scope
+from tests.checks.support import CLIENT, EARLIER, LATER, USE, the_pod, the_registration
+from webhook.checks import differences, pods
+from webhook.checks.new_pod import NewPod
+from webhook.core.identity import Account, read_identity
+from webhook.core.messages import workloads as rows
+from webhook.core.policy import Policy
+from webhook.core.review import Request
+from webhook.core.variables import missing
+from webhook.findings import Finding, Status
+
+INJECTED = {
+    "AZURE_FEDERATED_TOKEN_FILE": "/var/run/secrets/azure/tokens/azure-identity-token",
+    "M365_CLIENT_ID": CLIENT,
+    "AZURE_CLIENT_ID": CLIENT,
+    "M365_TENANT_ID": "contoso.com",
+    "AZURE_TENANT_ID": "contoso.com",
+    "M365_AUTH_METHOD": "workload_identity",
+    "M365_CLOUD": "gcchigh",
+    "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.us/",
+}
+
+
+def looked(
+    *running: dict[str, Any],
+    annotations: Mapping[str, str] | None = None,
+    annotated: str = EARLIER,
+    scope: Scope = "pod-label",
+    template: differences.Template | None = None,
+    new: NewPod | None = None,
+) -> list[Finding]:
+    """What is said of pods of shop/terraform."""
+    given = {"azure.workload.identity/client-id": CLIENT} if annotations is None else annotations
+    expected = differences.Expectation(
+        account=Account("shop", "terraform", given),
+        annotated=datetime.fromisoformat(annotated),
+        found=the_registration(scope),
+        namespace_labels={"m365.workload.identity/inject": "true"},
+        policy=Policy(scope=scope),
+        template=template,
+        new=new,
+    )
+    return [*pods.findings(running, expected, "X", None)]
+
+
+def test_pods_that_have_what_a_new_one_would_get_are_well() -> None:
+    """What the webhook's own settings fill in, tenant and cloud, is not compared where no new pod shows it; said so."""
+    (found,) = looked(the_pod(variables=INJECTED), the_pod("web-2", variables=INJECTED))
+    assert (found.message.kind, found.detail) == (
+        rows.PODS_MATCH_ANNOTATIONS,
+        "2 pods of X, with all that the annotations decide",
+    )
+    (found,) = looked(the_pod(variables=INJECTED), new=NewPod(INJECTED))
+    assert (found.message.kind, found.detail) == (rows.PODS_CURRENT, "1 pod of X, with what a new one would get")
+
+
+@pytest.mark.parametrize(
+    ("made", "labels", "annotated", "scope", "why"),
+    [
+        (LATER, {USE: "true"}, EARLIER, "pod-label", "created while the webhook was away"),
+        ("2026-07-01T09:00:00Z", {USE: "true"}, EARLIER, "pod-label", "older than the installation of the webhook"),
+        (EARLIER, {}, LATER, "cluster", "older than the annotations of the ServiceAccount"),
+        (LATER, {}, EARLIER, "cluster", "created while the webhook was away"),
+    ],
+)
+def test_why_a_pod_has_no_identity(made: str, labels: dict[str, str], annotated: str, scope: Scope, why: str) -> None:
+    """By the times that the API server keeps."""
+    (found,) = looked(the_pod(created=made, labels=labels), annotated=annotated, scope=scope)
+    assert found.status is Status.FAIL
+    assert why in found.detail
+
+
+def test_containers_that_others_add_and_pods_that_are_over_do_not_count() -> None:
+    """A mesh's sidecar has no variables of ours; what has ended needs none."""
+    pod = the_pod(variables=INJECTED)
+    pod["spec"]["containers"].append({"name": "istio-proxy"})
+    over = {**the_pod("done"), "status": {"phase": "Succeeded"}}
+    going = the_pod("going", deletionTimestamp=LATER)
+    skipping = the_pod("skipping", annotations={"azure.workload.identity/skip-containers": "app"})
+    (found,) = looked(pod, over, going, skipping)
+    assert found.status is Status.OK
+    assert "No pod of X is running" in looked(over)[0].detail
+
+
+@pytest.mark.parametrize(
+    ("owner", "labels", "command"),
+    [
+        (("ReplicaSet", "web-5f7"), {"pod-template-hash": "5f7"}, "kubectl rollout restart deployment/web -n shop"),
+        (("ReplicaSet", "alone"), {}, "kubectl delete pod web-1 -n shop (ReplicaSet alone makes a new one)"),
+        (("DaemonSet", "agent"), {}, "kubectl rollout restart daemonset/agent -n shop"),
+        (("StatefulSet", "db"), {}, "kubectl rollout restart statefulset/db -n shop"),
+        (("Job", "nightly-1"), {}, "delete Job nightly-1 and create it again, or let the next one come"),
+        (None, {}, "delete the pod and create it again: kubectl delete pod web-1 -n shop"),
+    ],
+)
+def test_a_pod_is_made_anew_by_what_made_it(
+    owner: tuple[str, str] | None, labels: dict[str, str], command: str
+) -> None:
+    """The command for each controller."""
+    references = [{"kind": owner[0], "name": owner[1], "controller": True}] if owner else []
+    assert pods.restart(the_pod(labels=labels, ownerReferences=references)) == command
+
+
+OTHER = "66666666-7777-8888-9999-aaaaaaaaaaaa"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "variable"),
+    [
+        ({"azure.workload.identity/client-id": OTHER}, "M365_CLIENT_ID"),
+        (
+            {"azure.workload.identity/client-id": CLIENT, "azure.workload.identity/tenant-id": "fabrikam.com"},
+            "M365_TENANT_ID",
+        ),
+        ({"azure.workload.identity/client-id": CLIENT, "m365.workload.identity/cloud": "dod"}, "M365_CLOUD"),
+        (
+            {"azure.workload.identity/client-id": CLIENT, "m365.workload.identity/auth-method": "oidc"},
+            "M365_AUTH_METHOD",
+        ),
+    ],
+)
+def test_pods_older_than_an_annotation_are_told_by_the_variable(annotations: dict[str, str], variable: str) -> None:
+    """By what is in them, whatever the clocks say."""
+    (found,) = looked(the_pod(variables=INJECTED), annotations=annotations)
+    assert found.status is Status.FAIL
+    assert variable in found.detail
+    assert "1 pod of X must be created again" in found.detail
+    assert found.pods == ("web-1",)
+
+
+def with_token(pod: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """The pod with the volume and the mount that the webhook adds; changed: of its token."""
+    token = {
+        "audience": "api://AzureADTokenExchange",
+        "expirationSeconds": 3600,
+        "path": "azure-identity-token",
+        **changed,
+    }
+    volume = {"name": "azure-identity-token", "projected": {"sources": [{"serviceAccountToken": token}]}}
+    mount = {"name": "azure-identity-token", "mountPath": "/var/run/secrets/azure/tokens"}
+    (container,) = pod["spec"]["containers"]
+    container["volumeMounts"] = [mount]
+    return {**pod, "spec": {**pod["spec"], "volumes": [volume]}}
+
+
+NEW = NewPod(INJECTED, "api://AzureADTokenExchange")
+NOTHING = differences.Template({}, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("annotations", "changed", "new", "why"),
+    [
+        ({"m365.workload.identity/audience": "api://mine"}, {}, None, "is for api://AzureADTokenExchange and not for"),
+        ({}, {"audience": "api://mine"}, NEW, "their token is for api://mine and not for api://AzureADTokenExchange"),
+        ({"azure.workload.identity/service-account-token-expiration": "7200"}, {}, None, "lives 3600 s and not 7200 s"),
+        ({}, {"expirationSeconds": 7200}, None, "their token lives 7200 s and not 3600 s"),
+    ],
+    ids=["audience", "an audience that was taken away", "expiration", "an expiration that was taken away"],
+)
+def test_pods_older_than_an_annotation_are_told_by_the_token(
+    annotations: dict[str, str], changed: dict[str, Any], new: NewPod | None, why: str
+) -> None:
+    """What the annotations say of it is in the volume; where there is no template, somebody may have written it."""
+    given = {"azure.workload.identity/client-id": CLIENT, **annotations}
+    pod = with_token(the_pod(variables=INJECTED), **changed)
+    (found,) = looked(pod, annotations=given, template=NOTHING, new=new)
+    assert found.status is Status.FAIL
+    assert why in found.detail
+    assert "older than the annotation" in found.detail
+    (found,) = looked(pod, annotations=given, new=new)
+    assert found.status is Status.WARN
+    assert why in found.detail
+    assert "or it was set by hand" in found.detail
+    assert found.pods == ("web-1",)
+    written = differences.Template({}, frozenset({"azure-identity-token"}))
+    assert looked(pod, annotations=given, template=written, new=new)[0].status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("annotations", "variable"),
+    [
+        ({"azure.workload.identity/client-id": CLIENT, "m365.workload.identity/env": "azure"}, "M365_CLIENT_ID"),
+        ({"azure.workload.identity/client-id": CLIENT, "m365.workload.identity/env": "m365"}, "AZURE_CLIENT_ID"),
+        ({"azure.workload.identity/tenant-id": "contoso.com"}, "M365_CLIENT_ID"),
+    ],
+    ids=["only Azure's", "only Microsoft 365's", "no client id any more"],
+)
+def test_pods_older_than_an_annotation_are_told_by_what_is_too_much(annotations: dict[str, str], variable: str) -> None:
+    """A family that was taken out, or a client id; where there is no template, somebody may have written it."""
+    (found,) = looked(the_pod(variables=INJECTED), annotations=annotations, template=NOTHING)
+    assert found.status is Status.FAIL
+    assert f"{variable} is there and would not be in a new pod" in found.detail
+    (found,) = looked(the_pod(variables=INJECTED), annotations=annotations)
+    assert found.status is Status.WARN
+    assert "if it was not set by hand: " in found.fix
+
+
+def test_pods_older_than_a_setting_of_the_webhook_are_told_by_a_new_pod() -> None:
+    """Tenant and cloud that no annotation says are compared with what was given just now."""
+    new = NewPod({**INJECTED, "M365_TENANT_ID": "fabrikam.com"})
+    (found,) = looked(the_pod(variables=INJECTED), template=NOTHING, new=new)
+    assert found.status is Status.FAIL
+    assert "M365_TENANT_ID has another value than in a new pod" in found.detail
+    assert "or a setting of the webhook" in found.detail
+
+
+def test_what_a_pod_says_itself_is_not_compared_with_a_new_one() -> None:
+    """Its own cloud and tenant are why it differs; of its families the new one may show nothing."""
+    annotations = {"m365.workload.identity/cloud": "dod", "m365.workload.identity/tenant-id": "fabrikam.com"}
+    pod = with_token(
+        the_pod(variables={**INJECTED, "M365_CLOUD": "dod", "M365_TENANT_ID": "fabrikam.com"}, annotations=annotations),
+        audience="api://AzureADTokenExchangeUSGov",
+    )
+    assert looked(pod, template=NOTHING, new=NEW)[0].status is Status.OK
+    only_azure = {name: value for name, value in INJECTED.items() if not name.startswith("M365_")}
+    both = the_pod(variables=INJECTED, annotations={"m365.workload.identity/env": "m365,azure"})
+    given = {"azure.workload.identity/client-id": CLIENT, "m365.workload.identity/env": "azure"}
+    assert looked(both, annotations=given, template=NOTHING, new=NewPod(only_azure))[0].status is Status.OK
+
+
+def test_every_variable_of_an_identity_is_compared() -> None:
+    """But the path of its token, which is the pod's own."""
+    values = {"auth-method": "oidc", "cloud": "dod", "tenant-id": "contoso.com"}
+    annotations = {f"m365.workload.identity/{key}": value for key, value in values.items()}
+    annotations |= {"azure.workload.identity/client-id": CLIENT, "azure.workload.identity/tenant-id": "contoso.com"}
+    request = Request(uid="", namespace="shop", pod=the_pod())
+    identity = read_identity(request, Account("shop", "terraform", annotations), Policy()).identity
+    assert identity is not None
+    assert {each.name for each in missing(identity, {}, "/f").variables} == {
+        *differences.VARIABLES,
+        "AZURE_FEDERATED_TOKEN_FILE",
+    }
+
+
+def test_a_variable_of_the_users_own_is_no_sign_of_age() -> None:
+    """It stands in the workload's template, or comes from a Secret."""
+    mine = the_pod(variables={**INJECTED, "M365_CLIENT_ID": OTHER})
+    (found,) = looked(mine, template=differences.Template({"app": frozenset({"M365_CLIENT_ID"})}, frozenset()))
+    assert found.status is Status.OK
+    by_secret = the_pod(variables=INJECTED)
+    by_secret["spec"]["containers"][0]["env"][1] = {"name": "M365_CLIENT_ID", "valueFrom": {"secretKeyRef": {}}}
+    (found,) = looked(by_secret)
+    assert found.status is Status.OK
+    (found,) = looked(mine)
+    assert "or it was set by hand" in found.detail
+
+
+def test_when_annotations_were_written_is_in_the_managed_fields() -> None:
+    """The latest of ours counts; other people's do not."""
+
+    def written(key: str, time: str) -> dict[str, Any]:
+        return {"time": time, "fieldsV1": {"f:metadata": {"f:annotations": {f"f:{key}": {}}}}}
+
+    fields = [
+        written("azure.workload.identity/client-id", EARLIER),
+        written("example.com/other", "2026-07-02T00:00:00Z"),
+        written("m365.workload.identity/cloud", LATER),
+        {"time": "?", "fieldsV1": None},
+    ]
+    assert differences.annotated_at({"metadata": {"managedFields": fields}}) == datetime.fromisoformat(LATER)
+    assert differences.annotated_at({}) is None

@@ -1,0 +1,118 @@
+"""The webhook configuration: its scope, its selectors, and the authorities that it trusts."""
+
+import base64
+from datetime import timedelta
+
+import pytest
+
+from certs.authority import make_authority
+from testbed.chart.manifests import PLAIN
+from testbed.cluster.registration import Scope, configuration
+from tests.checks.support import NOW, SERVICE, USE, narrowed, the_registration
+from webhook.checks import registration
+from webhook.checks.registration import registrations
+from webhook.core.policy import SCOPES
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_the_scope_is_read_off_the_selectors(scope: Scope) -> None:
+    """Whatever the entries are called."""
+    assert the_registration(scope).scope == scope
+    assert the_registration(scope, service=("m365-workload-identity-system", "m365-workload-identity")).scope == scope
+
+
+@pytest.mark.parametrize("annotated", [True, False], ids=["as the chart says", "by our own labels"])
+@pytest.mark.parametrize("scope", SCOPES)
+def test_the_scope_is_the_same_when_selectors_are_narrowed(scope: Scope, annotated: bool) -> None:
+    """webhook.namespaceSelector and webhook.objectSelector take nothing of what the webhook is told."""
+    assert narrowed(scope, annotated=annotated).scope == scope
+
+
+def test_the_scope_that_the_chart_says_is_one() -> None:
+    """Somebody else's annotation of that name is not believed."""
+    document = configuration("https://127.0.0.1:1/mutate", b"", scope="cluster")
+    document["metadata"]["annotations"] = {registration.SCOPE_ANNOTATION: "all"}
+    assert registrations([document], service=SERVICE)[0].scope == "cluster"
+
+
+def test_a_pod_that_is_to_be_taken_has_the_labels_that_the_selectors_want() -> None:
+    """Else an installation that is narrowed on purpose would be called broken."""
+    found, stage = narrowed("cluster"), {"stage": "test"}
+    assert found.labelled() == {USE: "true", "team": "shop"}
+    assert registration.unselected(found, "shop", stage, own_namespace="own") is None
+    assert found.unlabelled("shop", stage) == {"team": "shop"}
+    assert found.unlabelled("shop", {}) is None
+    assert narrowed("pod-label").unlabelled("shop", stage) is None
+    assert "scope cluster, only pods that also have team=shop" in registration.present(found).detail
+    assert registration.present(the_registration("cluster")).detail.endswith("scope cluster")
+
+
+def test_a_namespace_that_is_left_out_is_told_with_its_label() -> None:
+    """It may be a roll-out in stages: nothing has to be put back."""
+    found = registration.unselected(narrowed("cluster"), "shop", {}, own_namespace="own")
+    assert found is not None
+    assert "kubectl label --overwrite namespace shop stage=test; or change webhook.namespaceSelector" in found.fix
+    excluded = the_registration(
+        namespaceSelector={
+            "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["shop"]}]
+        }
+    )
+    found = registration.unselected(excluded, "shop", {}, own_namespace="own")
+    assert found is not None
+    assert found.fix.startswith(
+        "to include the namespace: change webhook.namespaceSelector or webhook.excludedNamespaces"
+    )
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_what_puts_things_back_is_of_the_scope(scope: Scope) -> None:
+    """The manifests of another one would change it, and those of any scope have another image."""
+    said = registration.restore(the_registration(scope))
+    assert f"kubectl apply -f manifests/{PLAIN[scope]} with your image in it" in said
+    assert "helm upgrade with your values" in said
+    assert "or that of your scope" in registration.restore(None)
+
+
+def test_an_entry_is_ours_by_its_service_too() -> None:
+    """Someone renamed it; a configuration of somebody else's is left alone."""
+    document = configuration("https://x/", b"")
+    namespace, _, name = SERVICE.partition("/")
+    document["webhooks"][0] |= {
+        "name": "renamed.example.com",
+        "clientConfig": {"service": {"namespace": namespace, "name": name, "port": 8443}},
+    }
+    (found,) = registrations([document], service=SERVICE)
+    assert found.entries[0].service == (namespace, name, 8443)
+    assert registrations([document], service="other/other") == []
+    assert "(there are: a, b)" in registration.absent(name="x", service=SERVICE, others=["b", "a"]).detail
+
+
+@pytest.mark.parametrize(
+    ("scope", "labels", "namespace_labels", "taken"),
+    [
+        ("pod-label", {USE: "true"}, {}, True),
+        ("pod-label", {}, {}, False),
+        ("namespace-label", {}, {"m365.workload.identity/inject": "true"}, True),
+        ("namespace-label", {}, {}, False),
+        ("cluster", {}, {}, True),
+        ("cluster", {USE: "false"}, {}, False),
+    ],
+)
+def test_selectors_are_read_as_kube_apiserver_does(
+    scope: Scope, labels: dict[str, str], namespace_labels: dict[str, str], taken: bool
+) -> None:
+    """For each scope's own entries."""
+    found = the_registration(scope)
+    assert (found.taking(labels, "shop", namespace_labels) is not None) is taken
+
+
+@pytest.mark.parametrize(
+    ("bundle", "problem"), [("", "is empty"), ("AAAA", "holds no certificate"), ("old", "expired")]
+)
+def test_a_ca_bundle_that_nobody_can_use_is_told(bundle: str, problem: str) -> None:
+    """Empty, rubbish, or past its time."""
+    if bundle == "old":
+        past = NOW - timedelta(days=3)
+        bundle = base64.b64encode(make_authority(now=past, lifetime=timedelta(days=1)).pem.encode()).decode()
+    entry = the_registration(clientConfig={"url": "https://x/", "caBundle": bundle}).entries[0]
+    assert problem in registration.trust_problem(entry, NOW)

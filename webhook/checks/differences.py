@@ -1,0 +1,206 @@
+"""What a running pod has other than a new pod would have, and why.
+
+A pod is compared with what the annotations decide now. What the webhook's own settings decide (tenant, cloud, audience)
+is compared with the pod that was created by dry run.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from webhook.checks.new_pod import NewPod, environment, token
+from webhook.checks.registration import Registration
+from webhook.checks.timestamps import timestamp
+from webhook.core import names
+from webhook.core.identity import Account, Identity, containers_to_skip, read_identity
+from webhook.core.messages import Kind, Severity, workloads
+from webhook.core.mutation import CONTAINER_LISTS, containers_to_inject
+from webhook.core.policy import Policy
+from webhook.core.review import Request
+from webhook.core.variables import missing
+
+# The variables of an identity, but for the path of its token.
+VARIABLES: Final = (
+    *("M365_CLIENT_ID", "M365_TENANT_ID", "M365_AUTH_METHOD", "M365_CLOUD", names.OIDC_TOKEN_FILE_VARIABLE),
+    *("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"),
+)
+
+
+@dataclass(frozen=True)
+class Template:
+    """What a pod template sets itself: variables by container, and the names of its volumes."""
+
+    variables: Mapping[str, frozenset[str]]
+    volumes: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What pods are compared with.
+
+    annotated: when the annotations of the ServiceAccount were last written, None if it is not known. found: None if the
+    user may not see it. policy: with the scope, and without the settings of the webhook, which are not known. new: the
+    pod that was created by dry run, which shows these settings; None if none was injected. template: the workload's;
+    None if there is none to look at, so that any difference may be its author's.
+    """
+
+    account: Account
+    annotated: datetime | None
+    found: Registration | None
+    namespace_labels: Mapping[str, str]
+    policy: Policy
+    new: NewPod | None = None
+    template: Template | None = None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference as a row of the table, and its values."""
+
+    kind: Kind
+    variable: str = ""
+    there: str = ""
+    wanted: str = ""
+
+    @property
+    def certain(self) -> bool:
+        """Whether it is certain that the pod must be created again."""
+        return self.kind.severity is Severity.ERROR
+
+
+def read_template(pod: Mapping[str, Any]) -> Template:
+    """What a pod template sets itself."""
+    spec = pod.get("spec") or {}
+    variables = {
+        str(container.get("name")): frozenset(str(entry.get("name")) for entry in container.get("env") or ())
+        for kind in CONTAINER_LISTS
+        for container in spec.get(kind) or ()
+    }
+    return Template(variables, frozenset(str(volume.get("name")) for volume in spec.get("volumes") or ()))
+
+
+def annotated_at(document: Mapping[str, Any]) -> datetime | None:
+    """When somebody last wrote one of our annotations on an object, by its managedFields."""
+    times = []
+    for entry in (document.get("metadata") or {}).get("managedFields") or ():
+        fields = ((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:annotations") or {}
+        ours = any(key.startswith((f"f:{names.AZURE_PREFIX}", f"f:{names.M365_PREFIX}")) for key in fields)
+        time = timestamp(entry.get("time"))
+        if ours and time:
+            times.append(time)
+    return max(times, default=None)
+
+
+def difference(request: Request, expected: Expectation) -> Difference | None:
+    """Why a pod must be created again, the most certain reason; None if it has what a new pod would have."""
+    identity = read_identity(request, expected.account, expected.policy).identity
+    receivers = [each.container for each in containers_to_inject(request.pod["spec"], containers_to_skip(request))]
+    if identity is None or not receivers:
+        return None  # reported with the ServiceAccount and the workload
+    # A container without the variable was added later, by another webhook.
+    holders = [each for each in receivers if names.TOKEN_FILE_VARIABLE in environment(each)]
+    if not holders:
+        return _without_identity(request, identity, expected)
+    found = [each for container in holders for each in _of_container(request, container, identity, expected)]
+    return next((each for each in found if each.certain), next(iter(found), None))
+
+
+def _without_identity(request: Request, identity: Identity, expected: Expectation) -> Difference | None:
+    """Why a pod has no identity at all, by the times that the API server keeps."""
+    metadata = request.pod.get("metadata") or {}
+    labelled = (metadata.get("labels") or {}).get(names.USE_LABEL) == "true"
+    if not labelled and not identity.client_id:
+        return None  # neither the pod nor its ServiceAccount asks for an identity
+    created = timestamp(metadata.get("creationTimestamp"))
+    installed = expected.found.created if expected.found else None
+    if installed and created and created < installed:
+        return Difference(workloads.OLDER_THAN_INSTALLATION)
+    if not labelled and expected.annotated and created and created <= expected.annotated:
+        return Difference(workloads.OLDER_THAN_ANNOTATIONS)
+    return Difference(workloads.CREATED_UNNOTICED)
+
+
+def _of_container(
+    request: Request, container: Mapping[str, Any], identity: Identity, expected: Expectation
+) -> Iterator[Difference]:
+    """What a container with a token has other than in a new pod."""
+    yield from _of_variables(request, container, identity, expected)
+    yield from _of_token(request, container, identity, expected)
+
+
+def _of_variables(
+    request: Request, container: Mapping[str, Any], identity: Identity, expected: Expectation
+) -> Iterator[Difference]:
+    """Variables that are missing, that have another value, or that a new pod would not have."""
+    there = environment(container)
+    file = str(there[names.TOKEN_FILE_VARIABLE].get("value") or "")
+    template = expected.template
+    own = template.variables.get(str(container.get("name")), frozenset()) if template else frozenset()
+    for name, value in _wanted(request, identity, file, expected).items():
+        entry = there.get(name)
+        if name in own or (entry and "valueFrom" in entry):
+            continue
+        if entry is None and value:
+            yield Difference(workloads.VARIABLE_MISSING, name)
+        elif entry and not value:
+            yield Difference(workloads.VARIABLE_EXTRA if template else workloads.VARIABLE_EXTRA_OR_OWN, name)
+        elif entry and entry.get("value") != value:
+            yield Difference(workloads.VARIABLE_DIFFERS if template else workloads.VARIABLE_DIFFERS_OR_OWN, name)
+
+
+def _of_token(
+    request: Request, container: Mapping[str, Any], identity: Identity, expected: Expectation
+) -> Iterator[Difference]:
+    """A token for another audience or with another lifetime, in a volume that is not the template's own."""
+    found, template = token(request.pod, container), expected.template
+    if found is None or (template and found.volume in template.volumes):
+        return
+    audience = _audience(request, identity, expected)
+    if audience and found.audience != audience:
+        kind = workloads.AUDIENCE_DIFFERS if template else workloads.AUDIENCE_DIFFERS_OR_OWN
+        yield Difference(kind, there=found.audience, wanted=audience)
+    if found.expiration != identity.token_expiration:
+        kind = workloads.LIFETIME_DIFFERS if template else workloads.LIFETIME_DIFFERS_OR_OWN
+        yield Difference(kind, there=str(found.expiration), wanted=str(identity.token_expiration))
+
+
+def _wanted(request: Request, identity: Identity, file: str, expected: Expectation) -> dict[str, str]:
+    """The variables whose value in a new pod is known, "" if it would not have one.
+
+    Variables that no annotation decides are read off the pod that was created by dry run. If there is none, or if it
+    does not have them because its variable families are others, they are not known.
+    """
+    decided = {each.name: each.value for each in missing(identity, {}, file).variables}
+    by_settings = set() if _annotates(request, expected, names.CLOUD) else {"M365_CLOUD", "AZURE_AUTHORITY_HOST"}
+    by_settings |= set() if identity.tenant_id else {"M365_TENANT_ID"}
+    by_settings |= set() if identity.azure_tenant_id else {"AZURE_TENANT_ID"}
+    seen = expected.new.variables if expected.new else {}
+    wanted = {}
+    for name in VARIABLES:
+        family = "azure" if name.startswith("AZURE_") else "m365"
+        if name not in by_settings or family not in identity.families:
+            wanted[name] = decided.get(name, "")
+        elif name in seen:
+            wanted[name] = seen[name]
+    return wanted
+
+
+def _audience(request: Request, identity: Identity, expected: Expectation) -> str:
+    """The audience that a new pod's token would have, "" if it is not known."""
+    if expected.account.annotations.get(names.AUDIENCE, "").strip():
+        return identity.audience
+    if expected.new is None:
+        return ""
+    # The webhook may remember an older annotation for half a minute; then the new pod is of the old cloud.
+    current = (
+        not _annotates(request, expected, names.CLOUD)
+        or expected.new.variables.get("M365_CLOUD") == identity.cloud.name
+    )
+    return expected.new.audience if current else ""
+
+
+def _annotates(request: Request, expected: Expectation, key: str) -> bool:
+    """Whether the pod or its ServiceAccount has the annotation."""
+    on_pod = (request.pod.get("metadata") or {}).get("annotations") or {}
+    return any(str(each.get(key) or "").strip() for each in (on_pod, expected.account.annotations))

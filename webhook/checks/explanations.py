@@ -1,0 +1,126 @@
+"""The finding for each kind of refusal: the cause as far as it can be seen, and the fix."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import urlsplit
+
+from webhook.checks.installation import Installation
+from webhook.checks.refusals import Refusal, RefusalKind
+from webhook.checks.registration import Entry, Registration, restore, trust_problem
+from webhook.core import names
+from webhook.core.messages import Kind, Place, calls, message
+from webhook.findings import Finding, finding
+
+_OF_CALL: Final[Mapping[RefusalKind, Kind]] = MappingProxyType(
+    {
+        RefusalKind.NO_SERVICE: calls.NO_SERVICE,
+        RefusalKind.NO_PORT: calls.NO_PORT,
+        RefusalKind.NO_ENDPOINTS: calls.NO_ENDPOINTS,
+        RefusalKind.REFUSED: calls.CONNECTION_REFUSED,
+        RefusalKind.UNREACHABLE: calls.UNREACHABLE,
+        RefusalKind.UNKNOWN_AUTHORITY: calls.NOT_TRUSTED,
+        RefusalKind.EXPIRED: calls.CERTIFICATE_NOT_YET_VALID,
+        RefusalKind.WRONG_NAME: calls.CERTIFICATE_FOR_ANOTHER_NAME,
+        RefusalKind.NO_TLS: calls.NO_TLS,
+        RefusalKind.TIMEOUT: calls.TIMEOUT,
+        RefusalKind.CUT_OFF: calls.CUT_OFF,
+        RefusalKind.UNAVAILABLE: calls.CANNOT_DECIDE,
+        RefusalKind.INTERNAL: calls.INTERNAL_ERROR,
+        RefusalKind.WRONG_PATH: calls.WRONG_PATH,
+        RefusalKind.NO_REVIEW: calls.ANOTHER_PROGRAM,
+        RefusalKind.DENIED: calls.DENIED,
+    }
+)
+_WITHOUT_CALL: Final[Mapping[RefusalKind, Kind]] = MappingProxyType(
+    {
+        RefusalKind.FORBIDDEN: calls.MAY_NOT_CREATE_PODS,
+        RefusalKind.NO_ACCOUNT: calls.ACCOUNT_OF_POD_ABSENT,
+        RefusalKind.NO_NAMESPACE: calls.NAMESPACE_ABSENT,
+    }
+)
+# The webhook answered these itself, so the state of its Service cannot be the cause.
+_ANSWERS: Final = (RefusalKind.DENIED, RefusalKind.INTERNAL, RefusalKind.NO_REVIEW)
+_EXPIRED: Final = re.compile(r"current time \S+ is after (\S+)")
+
+
+def explain(
+    refusal: Refusal,
+    found: Registration | None,
+    installation: Installation | None,
+    *,
+    namespace: str,
+    account: str,
+    now: datetime,
+) -> Finding:
+    """The finding for a refused pod. found, installation: None if the user may not see them. account: of the pod."""
+    entry = found.entry(refusal.webhook) if found else None
+    if not refusal.webhook:
+        kind = _WITHOUT_CALL.get(refusal.kind, calls.REFUSED_OTHERWISE)
+        place = Place(f"Namespace {namespace}")
+        return finding("call", kind, place, namespace=namespace, account=account, reason=refusal.message)
+    if entry is None and refusal.webhook not in names.WEBHOOKS:
+        denied = refusal.kind is RefusalKind.DENIED
+        kind = calls.OTHER_WEBHOOK_REFUSES if denied else calls.OTHER_WEBHOOK_FAILED
+        return finding("call", kind, webhook=refusal.webhook, reason=refusal.message)
+    stands = installation or Installation("")
+    kind = _kind(_cause(refusal.kind, stands), refusal.message, stands)
+    values = {
+        **_of_message(refusal, kind, entry, now),
+        **_of_entry(entry),
+        **_of_installation(stands),
+        "restore": restore(found),
+        "configuration": found.name if found else "NAME",
+    }
+    return Finding("call", message(kind, Place(entry.target if entry else "the webhook"), **values))
+
+
+def _cause(kind: RefusalKind, stands: Installation) -> RefusalKind:
+    """If no pod is behind the Service, that is the cause, whatever kube-apiserver says about the connection."""
+    if kind in _ANSWERS:
+        return kind
+    if stands.exists is False:
+        return RefusalKind.NO_SERVICE
+    if stands.has_port is False:
+        return RefusalKind.NO_PORT
+    return RefusalKind.NO_ENDPOINTS if stands.endpoints == 0 else kind
+
+
+def _kind(cause: RefusalKind, message: str, stands: Installation) -> Kind:
+    """The row of the table for a call of the webhook that failed."""
+    if cause in (RefusalKind.UNAVAILABLE, RefusalKind.TIMEOUT) and stands.may_read is False:
+        return calls.MAY_NOT_READ_ACCOUNTS
+    if cause is RefusalKind.EXPIRED and _EXPIRED.search(message):
+        return calls.CERTIFICATE_EXPIRED
+    return _OF_CALL.get(cause, calls.CALL_FAILED)
+
+
+def _of_message(refusal: Refusal, kind: Kind, entry: Entry | None, now: datetime) -> dict[str, object]:
+    """The values that kube-apiserver's message has; a bundle that nobody can use is a better reason than its words."""
+    reason = refusal.message.rpartition("failed to call webhook: ")[2]
+    if kind is calls.NOT_TRUSTED:
+        reason = trust_problem(entry, now) if entry else ""
+        reason = reason or "it is signed by an authority that is not in caBundle"
+    end = _EXPIRED.search(refusal.message)
+    return {"reason": reason, "end": end[1] if end else ""}
+
+
+def _of_entry(entry: Entry | None) -> dict[str, object]:
+    """The values that the webhook configuration has."""
+    if entry is None:
+        return {"port": "", "seconds": 10, "host": "SERVICE.NAMESPACE.svc"}  # kube-apiserver's default is 10 s
+    namespace, name, port = entry.service or ("", "", 443)
+    host = f"{name}.{namespace}.svc" if entry.service else urlsplit(entry.url).hostname
+    return {"port": port, "seconds": entry.seconds, "host": host}
+
+
+def _of_installation(stands: Installation) -> dict[str, object]:
+    """The values that the webhook's Service and pods have."""
+    return {
+        "replicas": stands.replicas_state(),
+        "look": stands.look(),
+        "own_namespace": stands.namespace or "NAMESPACE",
+        "account": stands.account() or "system:serviceaccount:NAMESPACE:NAME",
+    }

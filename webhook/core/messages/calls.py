@@ -1,0 +1,254 @@
+"""WI6xx: what comes of the pod that `check` creates by dry run, and of kube-apiserver's call of the webhook."""
+
+from typing import Final
+
+from webhook.core.messages.message import Kind, Severity
+
+INJECTED: Final = Kind(
+    "WI631",
+    Severity.OK,
+    "{pod} that is created in namespace {namespace} by dry run is injected",
+    help="The whole way works, from the selectors to the look-up of the ServiceAccount. Nothing was stored.",
+)
+WEBHOOK_PODS_NOT_READY: Final = Kind(
+    "WI632",
+    Severity.WARNING,
+    "Calls of {object} succeed, with {replicas}",
+    fix="find out why before the other pods fail: {look}",
+    help="One ready pod is enough to answer. If it fails too, labelled pods are refused.",
+)
+CALL_SKIPPED: Final = Kind(
+    "WI633",
+    Severity.SKIPPED,
+    "No pod was created by dry run: kube-apiserver would not call the webhook",
+    help="Fix what the findings above name, then run `check` again.",
+)
+ADMITTED_CALL_FAILED: Final = Kind(
+    "WI634",
+    Severity.ERROR,
+    "{pod} is admitted without an identity: failurePolicy of {entry} is Ignore, and the call of {object} fails: "
+    "{reason}",
+    fix="{look}; `python -m webhook certs` shows whether kube-apiserver trusts it; with failurePolicy Fail, as the "
+    "chart has it for labelled pods, kube-apiserver reports the reason",
+    help="kube-apiserver reports no reason for a call whose failure it ignores; this one is read off the objects.",
+)
+ADMITTED_NOT_INJECTED: Final = Kind(
+    "WI635",
+    Severity.ERROR,
+    "{pod} is admitted without an identity: the webhook was called and did not change it, or kube-apiserver does not "
+    "use the configuration yet",
+    fix="run `check` again; if that does not help, compare --scope and --own-namespace of the webhook with the "
+    "selectors of the configuration",
+    help="The webhook checks the scope again by its own settings, which may differ from the selectors.",
+)
+REFUSED_CALL_FAILED: Final = Kind(
+    "WI636",
+    Severity.ERROR,
+    "{pod} is refused by the webhook's ValidatingAdmissionPolicy, because it has no identity: failurePolicy of {entry} "
+    "is Ignore, and the call of {object} fails: {reason}",
+    fix="{look}; `python -m webhook certs` shows whether kube-apiserver trusts it; with failurePolicy Fail, as the "
+    "chart has it for labelled pods, kube-apiserver reports the reason",
+    help="The policy refuses labelled pods that the webhook did not inject.",
+)
+REFUSED_NOT_INJECTED: Final = Kind(
+    "WI637",
+    Severity.ERROR,
+    "{pod} is refused by the webhook's ValidatingAdmissionPolicy, because it has no identity: the webhook was called "
+    "and did not change it, or kube-apiserver does not use the configuration yet",
+    fix="run `check` again; if that does not help, compare --scope and --own-namespace of the webhook with the "
+    "selectors of the configuration",
+    help="The policy refuses labelled pods that the webhook did not inject.",
+)
+TOKEN_FILE_WITHOUT_VOLUME: Final = Kind(
+    "WI638",
+    Severity.ERROR,
+    "{pod} is refused by the webhook's ValidatingAdmissionPolicy: it sets {variable} itself, and no container has a "
+    "volume there",
+    fix="remove {variable} from the container, and the webhook adds variable and volume; or mount a volume there",
+    help="The webhook does not change a container that sets the variable. The policy checks that there is a volume.",
+)
+
+NO_SERVICE: Final = Kind(
+    "WI641",
+    Severity.ERROR,
+    "{object} does not exist, so kube-apiserver cannot call the webhook",
+    fix="restore it: {restore}; after an uninstallation: kubectl delete mutatingwebhookconfiguration {configuration}",
+    help="The webhook configuration names a Service that is gone. Labelled pods are refused meanwhile.",
+)
+NO_PORT: Final = Kind(
+    "WI642",
+    Severity.ERROR,
+    "{object} has no port {port}, which the webhook configuration names",
+    fix="set both to the same port: {restore}",
+    help="Service and webhook configuration have to name the same port.",
+)
+NO_ENDPOINTS: Final = Kind(
+    "WI643",
+    Severity.ERROR,
+    "{object} has no ready endpoints; {replicas}",
+    fix="{look}; if it is scaled to 0: kubectl scale deployment -n {own_namespace} NAME --replicas=2",
+    help="No pod of the webhook is ready. Labelled pods are refused until one is.",
+)
+CONNECTION_REFUSED: Final = Kind(
+    "WI644",
+    Severity.ERROR,
+    "Nothing listens at {object}: connection refused",
+    fix="{look}",
+    help="The host can be reached, but no program accepts connections on the port.",
+)
+UNREACHABLE: Final = Kind(
+    "WI645",
+    Severity.ERROR,
+    "kube-apiserver cannot reach {object}: {reason}",
+    fix="open the network from the control plane to the webhook's port: firewall rule, CNI, NetworkPolicy",
+    help="The control plane needs a way to the pods of the webhook. docs/install.md has it by kind of cluster.",
+)
+NOT_TRUSTED: Final = Kind(
+    "WI646",
+    Severity.ERROR,
+    "kube-apiserver does not trust the certificate that {object} serves: {reason}",
+    fix="`python -m webhook certs` shows who signs, who is trusted and what is served; a running replica corrects "
+    "caBundle within a minute, unless RBAC forbids it or another tool writes caBundle (docs/certificates.md)",
+    help="kube-apiserver trusts the authorities in caBundle of the webhook configuration and no others.",
+)
+CERTIFICATE_EXPIRED: Final = Kind(
+    "WI647",
+    Severity.ERROR,
+    "The certificate that {object} serves expired on {end}",
+    fix="`python -m webhook certs` shows what is served; compare the clocks of the nodes with that of kube-apiserver, "
+    "then restart the webhook's pods",
+    help="The webhook renews its certificates long before their end, so a clock may be wrong.",
+)
+CERTIFICATE_NOT_YET_VALID: Final = Kind(
+    "WI648",
+    Severity.ERROR,
+    "The certificate that {object} serves is not valid yet",
+    fix="`python -m webhook certs` shows what is served; compare the clocks of the nodes with that of kube-apiserver, "
+    "then restart the webhook's pods",
+    help="The clock of the webhook's node is ahead of that of kube-apiserver.",
+)
+CERTIFICATE_FOR_ANOTHER_NAME: Final = Kind(
+    "WI649",
+    Severity.ERROR,
+    "The certificate that {object} serves is for another name: {reason}",
+    fix="set --service, --own-namespace and --extra-names of the webhook to what the webhook configuration calls; with "
+    "certificates in files, have one issued for {host}",
+    help="kube-apiserver compares the certificate with SERVICE.NAMESPACE.svc, or with the host of the URL.",
+)
+NO_TLS: Final = Kind(
+    "WI650",
+    Severity.ERROR,
+    "{object} answers without TLS: {reason}",
+    fix="set the port in the webhook configuration to that of the reviews (9443 in the pod), not that of probes and "
+    "metrics",
+    help="Only the port of the reviews speaks TLS.",
+)
+TIMEOUT: Final = Kind(
+    "WI651",
+    Severity.ERROR,
+    "{object} did not answer within {seconds} s; {replicas}",
+    fix="{look}; check firewalls and NetworkPolicies between control plane and pods, which drop connections without an "
+    "answer; check that the pods reach the API server, without which they answer late",
+    help="The connection was dropped on the way, or the webhook hangs.",
+)
+CUT_OFF: Final = Kind(
+    "WI652",
+    Severity.ERROR,
+    "{object} closed the connection without an answer: {reason}",
+    fix="{look}",
+    help="The webhook was stopped in the middle of the call, or something else answers at its address.",
+)
+CANNOT_DECIDE: Final = Kind(
+    "WI653",
+    Severity.ERROR,
+    "{object} answers that it cannot decide (HTTP 503): it is not ready, or it cannot read ServiceAccounts; {replicas}",
+    fix="{look}; its log says which; so does curl localhost:8080/readyz next to kubectl port-forward -n "
+    "{own_namespace} POD 8080; check its RBAC: kubectl auth can-i get serviceaccounts -A --as={account}",
+    help="The webhook answers 503 and not a wrong decision if it cannot read what it needs.",
+)
+MAY_NOT_READ_ACCOUNTS: Final = Kind(
+    "WI654",
+    Severity.ERROR,
+    "The webhook may not read ServiceAccounts: RBAC forbids {account} to `get` serviceaccounts",
+    fix="restore its ClusterRole and ClusterRoleBinding: {restore}",
+    help="The webhook reads the ServiceAccount of each pod. Without it, it answers 503.",
+)
+INTERNAL_ERROR: Final = Kind(
+    "WI655",
+    Severity.ERROR,
+    "The webhook failed with an internal error: {reason}",
+    fix="{look}; and please report it",
+    help="A bug of the webhook; its log has the traceback.",
+)
+WRONG_PATH: Final = Kind(
+    "WI656",
+    Severity.ERROR,
+    "{object} does not know the path that kube-apiserver calls (HTTP 404)",
+    fix="set the path in the webhook configuration to /mutate: {restore}",
+    help="The webhook answers reviews at /mutate and at no other path.",
+)
+ANOTHER_PROGRAM: Final = Kind(
+    "WI657",
+    Severity.ERROR,
+    "What answers at {object} is not this webhook: {reason}",
+    fix="correct clientConfig of the webhook configuration: {restore}",
+    help="The answer is not an AdmissionReview.",
+)
+DENIED: Final = Kind(
+    "WI658",
+    Severity.ERROR,
+    "The webhook refuses the pod: {reason}",
+    fix="fix what the reason names",
+    help="Only mistakes in annotations are refused.",
+)
+CALL_FAILED: Final = Kind(
+    "WI659",
+    Severity.ERROR,
+    "kube-apiserver cannot call {object}: {reason}",
+    fix="{look}",
+    help="kube-apiserver reports a reason that `check` does not know.",
+)
+
+OTHER_WEBHOOK_REFUSES: Final = Kind(
+    "WI661",
+    Severity.ERROR,
+    "Another webhook, {webhook}, refuses the pod: {reason}",
+    fix="see the documentation of {webhook}",
+    help="This webhook has nothing to do with the refusal.",
+)
+OTHER_WEBHOOK_FAILED: Final = Kind(
+    "WI662",
+    Severity.ERROR,
+    "Another webhook, {webhook}, cannot be called: {reason}",
+    fix="see the documentation of {webhook}",
+    help="This webhook has nothing to do with the failure.",
+)
+MAY_NOT_CREATE_PODS: Final = Kind(
+    "WI663",
+    Severity.ERROR,
+    "You may not create pods in namespace {namespace}, not even by dry run: {reason}",
+    fix="run this as a user who may, or: kubectl create rolebinding m365-check --clusterrole=edit -n {namespace} "
+    "--user=YOU",
+    help="A dry run stores nothing, but needs the same rights.",
+)
+ACCOUNT_OF_POD_ABSENT: Final = Kind(
+    "WI664",
+    Severity.ERROR,
+    "The pod's ServiceAccount does not exist: {reason}",
+    fix="kubectl create serviceaccount {account} -n {namespace}",
+    help="kube-apiserver refuses a pod whose ServiceAccount does not exist.",
+)
+NAMESPACE_ABSENT: Final = Kind(
+    "WI665",
+    Severity.ERROR,
+    "{object} does not exist",
+    fix="kubectl create namespace {namespace}, or give another one with -n",
+    help="The name after -n may be misspelled.",
+)
+REFUSED_OTHERWISE: Final = Kind(
+    "WI666",
+    Severity.ERROR,
+    "kube-apiserver refuses the pod for a reason that has nothing to do with the webhook: {reason}",
+    fix="fix what the reason names (quota, Pod Security, policy), or check in another namespace: -n",
+    help="The pod is refused before or after the webhook is called.",
+)
