@@ -190,7 +190,7 @@ def test_check_tells_of_a_variable_that_the_policy_does_not_believe(
     assert "is injected" in done.finding("call", "ok")
     found = done.finding("workload")
     assert f"A pod of Deployment {namespace}/web is refused by the webhook's ValidatingAdmissionPolicy" in found
-    assert "sets AZURE_FEDERATED_TOKEN_FILE itself, and no container has a volume where that points" in found
+    assert "sets AZURE_FEDERATED_TOKEN_FILE itself, and no container has a volume there" in found
 
 
 @pytest.fixture

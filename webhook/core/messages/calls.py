@@ -13,7 +13,7 @@ INJECTED: Final = Kind(
 WEBHOOK_PODS_NOT_READY: Final = Kind(
     "WI632",
     Severity.WARNING,
-    "Calls of {object} succeed, with {replicas}",
+    "Calls to {object} succeed, with {replicas}",
     fix="find out why before the other pods fail: {look}",
     help="One ready pod is enough to answer. If it fails too, labelled pods are refused.",
 )
@@ -26,7 +26,7 @@ CALL_SKIPPED: Final = Kind(
 ADMITTED_CALL_FAILED: Final = Kind(
     "WI634",
     Severity.ERROR,
-    "{pod} is admitted without an identity: failurePolicy of {entry} is Ignore, and the call of {object} fails: "
+    "{pod} is admitted without an identity: failurePolicy of {entry} is Ignore, and the call to {object} fails: "
     "{reason}",
     fix="{look}; `python -m webhook certs` shows whether kube-apiserver trusts it; with failurePolicy Fail, as the "
     "chart has it for labelled pods, kube-apiserver reports the reason",
@@ -45,7 +45,7 @@ REFUSED_CALL_FAILED: Final = Kind(
     "WI636",
     Severity.ERROR,
     "{pod} is refused by the webhook's ValidatingAdmissionPolicy, because it has no identity: failurePolicy of {entry} "
-    "is Ignore, and the call of {object} fails: {reason}",
+    "is Ignore, and the call to {object} fails: {reason}",
     fix="{look}; `python -m webhook certs` shows whether kube-apiserver trusts it; with failurePolicy Fail, as the "
     "chart has it for labelled pods, kube-apiserver reports the reason",
     help="The policy refuses labelled pods that the webhook did not inject.",
