@@ -3,6 +3,7 @@
 These are promises. The token's path in particular never changes: tools are configured with it by hand.
 """
 
+import re
 from typing import Final
 
 AZURE_PREFIX: Final = "azure.workload.identity/"
@@ -86,3 +87,7 @@ MAXIMUM_NAME: Final = 253  # characters, of Kubernetes' names
 MAXIMUM_PATH: Final = 4096  # characters, of Linux' paths
 MAXIMUM_WARNINGS: Final = 3
 MAXIMUM_WARNING_LENGTH: Final = 120  # characters; kube-apiserver's advice for the Warning header
+
+# How Kubernetes spells names, for `fullmatch`: a namespace is a DNS label, most other objects have DNS subdomains.
+NAMESPACE_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+OBJECT_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
