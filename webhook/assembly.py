@@ -22,12 +22,12 @@ from webhook.reviewer import Reviewer
 from webhook.server.application import Application, State, running
 from webhook.server.operations import Check, create_operations, on_event_loop
 from webhook.server.process import Service
-from webhook.settings import SELF_MANAGED, Settings
+from webhook.settings import SELF_MANAGED, ServeSettings
 
 _log = logging.getLogger("webhook")
 
 
-def service(settings: Settings, log: Log) -> Service:
+def service(settings: ServeSettings, log: Log) -> Service:
     """Everything that a worker serves."""
     metrics, state = Metrics(version=__version__), State()
     kube = Kube(settings.kubeconfig)
@@ -63,7 +63,7 @@ def service(settings: Settings, log: Log) -> Service:
     )
 
 
-def _certificates(settings: Settings, kube: Kube) -> Source:
+def _certificates(settings: ServeSettings, kube: Kube) -> Source:
     if settings.certificates == SELF_MANAGED:
         namespace, rotation = settings.policy.own_namespace, settings.rotation
         host = settings.listen.host
@@ -80,7 +80,7 @@ def _certificates(settings: Settings, kube: Kube) -> Source:
     return development
 
 
-def _asked_for(settings: Settings) -> tuple[str, ...]:
+def _asked_for(settings: ServeSettings) -> tuple[str, ...]:
     """The name that kube-apiserver asks for, in a pod; elsewhere it calls a URL, and people call what they like."""
     in_pod = settings.kubeconfig is None and settings.accounts is None
     return (settings.rotation.certs(settings.policy.own_namespace).name,) if in_pod else ()

@@ -1,23 +1,26 @@
-"""Settings: from flags and, where a flag is not given, from M365WI_… in the environment; all mistakes found at once.
+"""The settings: each a flag or a variable M365WI_… of the environment; all mistakes are found at once.
 
-A setting is one line in the table below: `--tenant-id` is also M365WI_TENANT_ID, and so on.
+A setting is one line in the table below: `--tenant-id` is also M365WI_TENANT_ID, and so on. The flag wins over the
+variable, and the variable over the default.
 """
 
 import argparse
 import difflib
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from certs.managed.settings import Settings as CertsSettings
 from certs.names import service_names
-from webhook import setting_values
+from webhook import setting_values as values
 from webhook.accounts.files import BadFiles, FileAccounts
 from webhook.cluster import kubeconfig
 from webhook.core import names
 from webhook.core.clouds import CLOUDS
+from webhook.core.messages import Message, Place, message
+from webhook.core.messages import settings as kinds
 from webhook.core.policy import SCOPES, Policy
 
 SELF_MANAGED: Final = "self-managed"
@@ -27,24 +30,24 @@ CERTIFICATES: Final = (SELF_MANAGED, FILES, DEVELOPMENT)
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 _VARIABLES: Final = "M365WI_"
-_LISTEN: Final = setting_values.Address("0.0.0.0", 9443)
-_OPS_LISTEN: Final = setting_values.Address("0.0.0.0", 8080)
+_LISTEN: Final = values.Address("0.0.0.0", 9443)
+_OPS_LISTEN: Final = values.Address("0.0.0.0", 8080)
 
 
 class SettingsError(Exception):
-    """Settings that make no sense; `problems` has a line for each."""
+    """Settings, flags or files that cannot be used; `problems` has each mistake."""
 
-    def __init__(self, problems: Iterable[str]) -> None:
+    def __init__(self, problems: Iterable[Message]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+        super().__init__("\n".join(map(str, self.problems)))
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """The self-managed certificates: where they are kept, how they are reached, how long they live.
+    """The self-managed certificates: where they are kept, how the webhook is reached, how long they live.
 
     secret, service: names in the webhook's own namespace. configuration: the MutatingWebhookConfiguration's name.
-    extra_names: what the certificate is good for beside the Service's names. The rest: see certs.managed.settings.
+    extra_names: names of the certificate in addition to the Service's. The rest: see certs.managed.settings.
     """
 
     secret: str = names.DEFAULT_SECRET
@@ -58,7 +61,7 @@ class Rotation:
     skew: timedelta = timedelta(hours=1)
 
     def certs(self, namespace: str) -> CertsSettings:
-        """The same as `certs` takes it. Raises ValueError with everything that does not fit together."""
+        """The same for the package `certs`. Raises ValueError with each contradiction."""
         return CertsSettings(
             secret=f"{namespace}/{self.secret}",
             configuration=self.configuration,
@@ -75,11 +78,11 @@ class Rotation:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Everything that `serve` can be told. certificates: one of CERTIFICATES; "" for a command that serves none."""
+class ServeSettings:
+    """All settings of `serve`. certificates: one of CERTIFICATES; "" for a command that serves no certificate."""
 
-    listen: setting_values.Address = _LISTEN
-    ops_listen: setting_values.Address = _OPS_LISTEN
+    listen: values.Address = _LISTEN
+    ops_listen: values.Address = _OPS_LISTEN
     accounts: FileAccounts | None = None
     kubeconfig: Path | None = None
     tls_cert: Path | None = None
@@ -90,20 +93,20 @@ class Settings:
     policy: Policy = field(default_factory=Policy)
 
     def effective(self) -> dict[str, str]:
-        """Each setting that has an effect, as it is in force, for the log. None of them is secret."""
+        """The value of each setting that has an effect, for the log. No setting is secret."""
         found: dict[str, str] = {}
         for group in (self, self.policy, self.rotation):
             for each in fields(group):
                 value = getattr(group, each.name)
                 if value is self.policy or value is self.rotation or _idle(each.name, self.certificates):
                     continue
-                found[each.name] = setting_values.plain(value)
+                found[each.name] = values.plain(value)
         return found
 
 
 @dataclass(frozen=True)
 class _Option:
-    """One setting. parse raises ValueError with what was expected; policy: whether the offline command takes it too."""
+    """One setting. parse: raises ValueError with what was expected. policy: `mutate` has the flag, too."""
 
     name: str
     metavar: str
@@ -121,7 +124,7 @@ class _Option:
 
 
 def _kubeconfig(text: str) -> Path:
-    path = setting_values.path(text)
+    path = values.path(text)
     problems = kubeconfig.problems(path)
     if problems:
         raise SettingsError(problems)
@@ -130,67 +133,93 @@ def _kubeconfig(text: str) -> Path:
 
 def _accounts(text: str) -> FileAccounts:
     try:
-        return FileAccounts.read(setting_values.path(text))
+        return FileAccounts.read(values.path(text))
     except BadFiles as error:
         raise SettingsError(error.problems) from None
 
 
 _OPTIONS: Final = (
-    _Option("listen", "ADDRESS:PORT", "where kube-apiserver calls, with TLS (0.0.0.0:9443)", setting_values.address),
+    _Option("listen", "ADDRESS:PORT", "where kube-apiserver calls, with TLS (0.0.0.0:9443)", values.address),
     _Option(
         "ops_listen",
         "ADDRESS:PORT",
-        "where probes and metrics are read, without TLS (0.0.0.0:8080)",
-        setting_values.address,
+        "for probes and metrics, without TLS (0.0.0.0:8080)",
+        values.address,
     ),
     _Option(
         "accounts", "PATH", "ServiceAccounts from a YAML file or a folder of them, instead of a cluster", _accounts
     ),
     _Option("kubeconfig", "PATH", "the cluster to ask for ServiceAccounts (the one this pod runs in)", _kubeconfig),
-    _Option("tls_cert", "PATH", "certificate chain to serve (one of its own, for development)", setting_values.path),
-    _Option("tls_key", "PATH", "its private key (in the same file)", setting_values.path),
+    _Option(
+        "tls_cert",
+        "PATH",
+        "certificate chain to serve (outside a cluster: a new one, for development)",
+        values.path,
+    ),
+    _Option("tls_key", "PATH", "the certificate's private key (in the same file)", values.path),
     _Option(
         "certificates",
         "MODE",
-        f"{', '.join(CERTIFICATES)} (by what else is given)",
-        setting_values.one_of(CERTIFICATES),
+        f"{', '.join(CERTIFICATES)} (depends on the other flags)",
+        values.one_of(CERTIFICATES),
     ),
+    _Option("secret", "NAME", f"the Secret of the self-managed CA ({names.DEFAULT_SECRET})", values.object_name),
     _Option(
-        "secret", "NAME", f"where the self-managed CA is kept ({names.DEFAULT_SECRET})", setting_values.object_name
+        "service",
+        "NAME",
+        f"the Service that kube-apiserver calls ({names.DEFAULT_SERVICE})",
+        values.object_name,
     ),
-    _Option("service", "NAME", f"by which kube-apiserver calls ({names.DEFAULT_SERVICE})", setting_values.object_name),
     _Option(
         "configuration",
         "NAME",
-        f"webhook configuration to trust us ({names.DEFAULT_CONFIGURATION})",
-        setting_values.object_name,
+        f"the webhook configuration that gets the caBundle ({names.DEFAULT_CONFIGURATION})",
+        values.object_name,
     ),
-    _Option("extra_names", "NAMES", "more names and addresses that the certificate is good for", setting_values.hosts),
-    _Option("ca_lifetime", "DURATION", "of the self-managed CA, renewed at two thirds (730d)", setting_values.duration),
+    _Option("extra_names", "NAMES", "more DNS names and IP addresses of the certificate", values.hosts),
+    _Option(
+        "ca_lifetime",
+        "DURATION",
+        "lifetime of the self-managed CA, renewed at two thirds (730d)",
+        values.duration,
+    ),
     _Option(
         "leaf_lifetime",
         "DURATION",
-        "of each replica's certificate, renewed at two thirds (14d)",
-        setting_values.duration,
+        "lifetime of each replica's certificate, renewed at two thirds (14d)",
+        values.duration,
     ),
-    _Option("interval", "DURATION", "between two looks at Secret and configuration (30s)", setting_values.duration),
-    _Option("settle", "DURATION", "for which a new CA is published before it signs (120s)", setting_values.duration),
-    _Option("skew", "DURATION", "by which clocks may differ (1h)", setting_values.duration),
-    _Option("log_level", "LEVEL", f"{', '.join(LOG_LEVELS)} (info)", setting_values.one_of(LOG_LEVELS)),
-    _Option("scope", "SCOPE", f"{', '.join(SCOPES)} (pod-label)", setting_values.one_of(SCOPES), policy=True),
     _Option(
-        "tenant_id", "TENANT", "for ServiceAccounts that name none: GUID or domain", setting_values.tenant, policy=True
+        "interval",
+        "DURATION",
+        "time between two readings of the Secret and the configuration (30s)",
+        values.duration,
     ),
-    _Option("cloud", "CLOUD", f"{', '.join(CLOUDS)} (public)", setting_values.one_of(CLOUDS), policy=True),
-    _Option("audience", "AUDIENCE", "of every token (by cloud)", setting_values.audience, policy=True),
+    _Option("settle", "DURATION", "time that a new CA is published before it signs (120s)", values.duration),
+    _Option("skew", "DURATION", "largest difference between two clocks (1h)", values.duration),
+    _Option("log_level", "LEVEL", f"{', '.join(LOG_LEVELS)} (info)", values.one_of(LOG_LEVELS)),
+    _Option("scope", "SCOPE", f"{', '.join(SCOPES)} (pod-label)", values.one_of(SCOPES), policy=True),
     _Option(
-        "helper_image", "IMAGE", "that preflight and token-endpoint run in (none)", setting_values.image, policy=True
+        "tenant_id",
+        "TENANT",
+        "tenant of ServiceAccounts that name none: GUID or domain",
+        values.tenant,
+        policy=True,
+    ),
+    _Option("cloud", "CLOUD", f"{', '.join(CLOUDS)} (public)", values.one_of(CLOUDS), policy=True),
+    _Option("audience", "AUDIENCE", "audience of every token (the cloud's)", values.audience, policy=True),
+    _Option(
+        "helper_image",
+        "IMAGE",
+        "image of the helper containers, preflight and token-endpoint (none)",
+        values.image,
+        policy=True,
     ),
     _Option(
         "own_namespace",
         "NAMESPACE",
-        f"where the webhook runs; pods there are left alone ({names.DEFAULT_NAMESPACE})",
-        setting_values.namespace,
+        f"the webhook's own namespace; its pods are never injected ({names.DEFAULT_NAMESPACE})",
+        values.namespace,
         policy=True,
     ),
 )
@@ -203,12 +232,44 @@ def add_flags(parser: argparse.ArgumentParser, *, policy_only: bool = False, onl
             parser.add_argument(option.flag, metavar=option.metavar, help=f"{option.help} [{option.variable}]")
 
 
-def read_settings(flags: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
-    """The settings in force: the flag, else the variable, else the default. Raises SettingsError with every problem."""
-    problems: list[str] = []
-    found: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    unread: set[str] = set()
+def read_settings(flags: argparse.Namespace, environ: Mapping[str, str]) -> ServeSettings:
+    """The settings in force: the flag, else the variable, else the default. Raises SettingsError with each problem."""
+    given = _read(flags, environ)
+    problems = [*given.problems, *_misspelt(environ)]
+    problems += _source_problems(given, flags, environ)
+    problems += _certificate_problems(given)
+    # If one of these could not be read, the mode is not known.
+    if hasattr(flags, "certificates") and not given.unread & {"certificates", "tls_cert", "accounts"}:
+        given.values["certificates"] = _mode(given.values, environ)
+        problems += _without_effect(given)
+    policy = Policy(**_fields_of(Policy, given.values))
+    rotation = Rotation(**_fields_of(Rotation, given.values))
+    # A default in place of a value that could not be read may contradict the others.
+    if not given.unread & _ROTATION and given.values.get("certificates", SELF_MANAGED) == SELF_MANAGED:
+        problems += _contradictions(rotation, policy.own_namespace)
+    if problems:
+        raise SettingsError(problems)
+    return ServeSettings(**_fields_of(ServeSettings, given.values), policy=policy, rotation=rotation)
+
+
+def bad_value(option: str, value: object, expected: object) -> Message:
+    """The problem of a flag or a variable with a wrong value."""
+    return message(kinds.BAD_VALUE, Place(option), value=value, expected=str(expected))
+
+
+@dataclass
+class _Given:
+    """What the user gave. sources: the flag or variable of each setting. unread: settings with a wrong value."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    problems: list[Message] = field(default_factory=list)
+
+
+def _read(flags: argparse.Namespace, environ: Mapping[str, str]) -> _Given:
+    """Each setting that the command has and the user gave, as its type."""
+    given = _Given()
     for option in _OPTIONS:
         if not hasattr(flags, option.name):
             continue
@@ -217,53 +278,63 @@ def read_settings(flags: argparse.Namespace, environ: Mapping[str, str]) -> Sett
             text, source = environ.get(option.variable, ""), option.variable
             if not text.strip():
                 continue
-        sources[option.name] = source
+        given.sources[option.name] = source
         try:
-            found[option.name] = option.parse(text.strip())
+            given.values[option.name] = option.parse(text.strip())
         except ValueError as error:
-            problems.append(f'{source} is "{text}", expected {error}')
-            unread.add(option.name)
-        except SettingsError as error:  # what the setting names has mistakes of its own
-            problems += [f"{source}: {problem}" for problem in error.problems]
-            unread.add(option.name)
-    problems += [f"{name} is no setting: is {meant} meant?" for name, meant in _unknown(environ).items() if meant]
-    if "accounts" in found and "kubeconfig" in found:
-        problems.append(
-            "--accounts and --kubeconfig exclude each other: ServiceAccounts come from files or from a cluster"
-        )
-    if hasattr(flags, "accounts") and not ({"accounts", "kubeconfig"} & (found.keys() | unread) or is_pod(environ)):
-        problems.append("where do ServiceAccounts come from? This is no pod: give --accounts PATH or --kubeconfig PATH")
+            given.problems.append(bad_value(source, text, error))
+            given.unread.add(option.name)
+        except SettingsError as error:  # the setting names a file with mistakes
+            for problem in error.problems:
+                place = replace(problem.place, object=f"{source}: {problem.place.object}")
+                given.problems.append(replace(problem, place=place))
+            given.unread.add(option.name)
+    return given
+
+
+def _source_problems(given: _Given, flags: argparse.Namespace, environ: Mapping[str, str]) -> Iterator[Message]:
+    """Where ServiceAccounts come from: files or a cluster, one of them."""
+    if "accounts" in given.values and "kubeconfig" in given.values:
+        yield message(kinds.ACCOUNTS_AND_KUBECONFIG)
+    known = given.values.keys() | given.unread
+    if hasattr(flags, "accounts") and not ({"accounts", "kubeconfig"} & known or is_pod(environ)):
+        yield message(kinds.NO_ACCOUNTS)
+
+
+def _certificate_problems(given: _Given) -> Iterator[Message]:
+    """Flags of the served certificate that do not go together, and one port for two servers."""
+    found = given.values
     if found.get("certificates") == FILES and "tls_cert" not in found:
-        problems.append("--certificates is files, so --tls-cert is needed")
+        yield message(kinds.TLS_CERT_MISSING)
     if found.get("certificates", FILES) != FILES and "tls_cert" in found:
-        problems.append(f"--tls-cert is given, but --certificates is {found['certificates']}: leave one of them out")
+        yield message(kinds.TLS_CERT_UNUSED, mode=found["certificates"])
     if "tls_key" in found and "tls_cert" not in found:
-        problems.append("--tls-key is given without --tls-cert")
+        yield message(kinds.TLS_KEY_ALONE)
     listen, ops_listen = found.get("listen", _LISTEN), found.get("ops_listen", _OPS_LISTEN)
-    if not unread & {"listen", "ops_listen"} and _overlap(listen, ops_listen):
-        problems.append("--listen and --ops-listen are one and the same port: give each its own")
-    # Where one cannot be read the default stands in, with which the others may not fit together.
-    if hasattr(flags, "certificates") and not unread & {"certificates", "tls_cert", "accounts"}:
-        found["certificates"] = mode = _mode(found, environ)
-        idle = [source for name, source in sources.items() if _idle(name, mode)]
-        fix = f"leave it out, or set --certificates {SELF_MANAGED}"
-        problems += [f"{source} has no effect, because certificates are {mode}: {fix}" for source in idle]
-    policy = Policy(**_of(Policy, found))
-    rotation = Rotation(**_of(Rotation, found))
-    if not unread & _ROTATION and found.get("certificates", SELF_MANAGED) == SELF_MANAGED:
-        problems += _contradictions(rotation, policy.own_namespace)
-    if problems:
-        raise SettingsError(problems)
-    return Settings(**_of(Settings, found), policy=policy, rotation=rotation)
+    if not given.unread & {"listen", "ops_listen"} and _overlap(listen, ops_listen):
+        yield message(kinds.SAME_PORT, value=listen.port)
 
 
-def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """The variables that look like settings and are none of this version; one that is misspelt is refused instead."""
-    return [name for name, meant in _unknown(environ).items() if not meant]
+def _without_effect(given: _Given) -> Iterator[Message]:
+    mode = given.values["certificates"]
+    for name, source in given.sources.items():
+        if _idle(name, mode):
+            yield message(kinds.NO_EFFECT, Place(source), mode=mode)
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[Message]:
+    """A warning for each variable that looks like a setting of another version. A misspelt one is refused instead."""
+    return [message(kinds.UNKNOWN_SETTING, Place(name)) for name, meant in _unknown(environ).items() if not meant]
+
+
+def _misspelt(environ: Mapping[str, str]) -> Iterator[Message]:
+    for name, meant in _unknown(environ).items():
+        if meant:
+            yield message(kinds.MISSPELT_SETTING, Place(name), meant=meant)
 
 
 def _unknown(environ: Mapping[str, str]) -> dict[str, str]:
-    """Each variable that is no setting, with the one that it is a misspelling of, or ""."""
+    """Each variable that is not a setting, with the setting that it may be a misspelling of, or ""."""
     options = {option.name: option for option in _OPTIONS}
     found = {}
     for variable in sorted(environ):
@@ -275,7 +346,7 @@ def _unknown(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _mode(found: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    """Where the certificate comes from: what is said, else given files, else the cluster of this pod, else nowhere."""
+    """The mode that is given; else files if --tls-cert is given; else self-managed in a pod; else development."""
     if "certificates" in found:
         return str(found["certificates"])
     if "tls_cert" in found:
@@ -284,35 +355,36 @@ def _mode(found: Mapping[str, Any], environ: Mapping[str, str]) -> str:
 
 
 def _idle(name: str, certificates: str) -> bool:
-    """Whether the setting has no effect on certificates of that mode."""
-    if (name, certificates) in (("extra_names", DEVELOPMENT), ("service", FILES)):  # in a pod a pair is for the Service
+    """Whether the setting has no effect in that mode of certificates."""
+    if (name, certificates) in (("extra_names", DEVELOPMENT), ("service", FILES)):  # the certificate must have its name
         return False
     return name in _ROTATION and certificates in (FILES, DEVELOPMENT)
 
 
-def _overlap(one: setting_values.Address, other: setting_values.Address) -> bool:
-    """Whether two sockets would want the same port of the same address."""
+def _overlap(one: values.Address, other: values.Address) -> bool:
+    """Whether two sockets would need the same port of the same address."""
     everywhere = ("0.0.0.0", "::")
     hosts = (one.host, other.host)
     return one.port == other.port != 0 and (one.host == other.host or any(host in everywhere for host in hosts))
 
 
 def is_pod(environ: Mapping[str, str]) -> bool:
-    """Whether this process has a cluster that it runs in."""
+    """Whether this process runs in a pod."""
     return bool(environ.get("KUBERNETES_SERVICE_HOST"))
 
 
-def _contradictions(rotation: Rotation, namespace: str) -> list[str]:
+def _contradictions(rotation: Rotation, namespace: str) -> list[Message]:
     try:
         rotation.certs(namespace)
     except ValueError as error:
-        return str(error).split("; ")
+        return [message(kinds.CONTRADICTION, problem=problem) for problem in str(error).split("; ")]
     return []
 
 
 _ROTATION: Final = frozenset(each.name for each in fields(Rotation))
 
 
-def _of(group: type[Any], found: Mapping[str, Any]) -> dict[str, Any]:
+def _fields_of(group: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `values` that are fields of the dataclass `group`."""
     members = {each.name for each in fields(group)}
-    return {name: value for name, value in found.items() if name in members}
+    return {name: value for name, value in values.items() if name in members}

@@ -18,7 +18,7 @@ from webhook.accounts.files import FileAccounts
 from webhook.cluster.kube import Kube
 from webhook.logs import Log
 from webhook.server.process import Service
-from webhook.settings import FILES, Settings
+from webhook.settings import FILES, ServeSettings
 
 ACCOUNTS = FileAccounts(Path("accounts.yaml"), {})
 NOW = datetime.now(UTC)
@@ -36,7 +36,7 @@ def write(path: Path, lifetime: timedelta) -> float:
 def service(source: object, monkeypatch: pytest.MonkeyPatch) -> Service:
     """What `serve` serves with this source of certificates."""
     monkeypatch.setattr(webhook.assembly, "_certificates", lambda *_: source)
-    return webhook.assembly.service(Settings(certificates=FILES, accounts=ACCOUNTS), Log(write=lambda _: None))
+    return webhook.assembly.service(ServeSettings(certificates=FILES, accounts=ACCOUNTS), Log(write=lambda _: None))
 
 
 async def asked(service: Service, path: str) -> tuple[int, str]:
@@ -130,7 +130,7 @@ async def test_a_pair_in_a_pod_is_for_the_name_that_kube_apiserver_asks_for(
     """One that is not never replaces one that is. Elsewhere people call it what they like."""
     pair = make_leaf(make_authority(now=NOW, lifetime=9 * DAY), names=names, now=NOW, lifetime=DAY)
     (tmp_path / "pair.pem").write_bytes(pair.private_pem())
-    made = Settings(certificates=FILES, tls_cert=tmp_path / "pair.pem", **settings)
+    made = ServeSettings(certificates=FILES, tls_cert=tmp_path / "pair.pem", **settings)
     source = webhook.assembly._certificates(made, Kube(None))
     await source.start()
     _, text = await asked(service(source, monkeypatch), "/readyz")

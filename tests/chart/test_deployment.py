@@ -11,7 +11,7 @@ import pytest
 from testbed.chart.helm import NAME, NAMESPACE, template
 from tests.chart.objects import HOOK, container, installed, one, some
 from webhook.server.process import _SERVICES_END_SECONDS, Drain
-from webhook.settings import FILES, SELF_MANAGED, Settings, add_flags, read_settings
+from webhook.settings import FILES, SELF_MANAGED, ServeSettings, add_flags, read_settings
 
 pytestmark = pytest.mark.slow
 
@@ -19,12 +19,12 @@ IMAGE: Final = "m365-workload-identity:0.1.0"
 DIGEST: Final = "sha256:" + "0123456789abcdef" * 4
 
 
-def settings(values: dict[str, Any] | None = None, **options: Any) -> Settings:
+def settings(values: dict[str, Any] | None = None, **options: Any) -> ServeSettings:
     """What the webhook itself makes of its arguments and its environment."""
     return understood(container(installed(values, **options)))
 
 
-def understood(found: dict[str, Any]) -> Settings:
+def understood(found: dict[str, Any]) -> ServeSettings:
     """The same, of its container."""
     parser = argparse.ArgumentParser()
     add_flags(parser)

@@ -191,7 +191,7 @@ def test_what_is_no_workload_of_kubernetes_itself_passes_through(
     given = workload(version, kind, place, "template")
     ran = mutate(accounts=ACCOUNT, other=given)
     assert (ran.code, ran.documents) == (0, [ACCOUNT, given])
-    assert ran.err == ["no object in these files has pods"]
+    assert ran.err == ["no object in these files has pods [WI451]"]
 
 
 def test_a_list_stays_a_list_and_documents_stay_documents(mutate: Mutate) -> None:
@@ -285,7 +285,7 @@ def test_a_serviceaccount_that_is_not_in_the_files_is_missed(mutate: Mutate) -> 
     assert ran.err == [
         "Pod shop/p: unchanged: account-not-found",
         "Pod shop/p: warning: ServiceAccount shop/terraform is not in the files: the webhook would ask the cluster for "
-        "it; add it with -f (kubectl get serviceaccount terraform -n shop -o yaml)",
+        "it; add it with -f (kubectl get serviceaccount terraform -n shop -o yaml) [WI440]",
     ]
 
 
@@ -313,8 +313,8 @@ def test_labels_of_a_namespace_count_where_the_scope_says_so(mutate: Mutate) -> 
         "Pod on/p: injected",
         "Pod off/p: unchanged: not-selected",
         "Pod unknown/p: unchanged: not-selected",
-        "Pod unknown/p: warning: Namespace unknown is not in the files: its labels are not known, and it is taken for "
-        'one without m365.workload.identity/inject: "true"',
+        "Pod unknown/p: warning: Namespace unknown is not in the files, so its labels are not known: "
+        'm365.workload.identity/inject: "true" is taken to be missing (kubectl get namespace unknown -o yaml) [WI441]',
         "Pod kube-system/p: unchanged: not-selected",
         "Pod unknown/p: injected",
     ]
@@ -344,7 +344,7 @@ def test_one_refusal_leaves_standard_output_empty(mutate: Mutate) -> None:
             "Pod shop/p: injected",
             f'Pod shop/q: refused: ServiceAccount shop/wrong: annotation {CLIENT} is "contoso-app", expected the '
             'application\'s GUID (az ad app list --display-name contoso-app --query "[].appId") [WI120]',
-            "nothing is printed, since not all of it would be taken",
+            "nothing is printed, because kube-apiserver would refuse an object [WI452]",
         ]
 
 
@@ -353,23 +353,23 @@ def test_one_refusal_leaves_standard_output_empty(mutate: Mutate) -> None:
     [
         (
             "kind: Pod\nmetadata:\n  name: p\n  labels:\n    azure.workload.identity/use: true\n",
-            "Pod shop/p: refused: all.yaml:6:34: label azure.workload.identity/use is the boolean true, and has to "
-            'be text: put it in quotes, "true"',
+            "Pod shop/p: refused: all.yaml:6:34: label azure.workload.identity/use is the boolean true, expected text "
+            '(put it in quotes: "true") [WI423]',
         ),
         (
             "kind: PodTemplate\nmetadata: {name: t}\ntemplate:\n  metadata:\n    annotations: {a: 7200, b: [], c: y}\n",
-            "PodTemplate shop/t: refused: all.yaml:6:22: annotation a is the number 7200, and has to be text: put it "
-            'in quotes, "7200"; all.yaml:6:31: annotation b is the list [], and has to be text; all.yaml:6:38: '
-            'annotation c is the boolean true, and has to be text: put it in quotes, "true"',
+            "PodTemplate shop/t: refused: all.yaml:6:22: annotation a is the number 7200, expected text (put it in "
+            'quotes: "7200") [WI423]; all.yaml:6:31: annotation b is the list [], expected text [WI424]; '
+            'all.yaml:6:38: annotation c is the boolean true, expected text (put it in quotes: "true") [WI423]',
         ),
         (
             "kind: ServiceAccount\nmetadata:\n  name: s\n  annotations: {a: 1}\n",
-            "ServiceAccount shop/s: refused: all.yaml:5:20: annotation a is the number 1, and has to be text: put it "
-            'in quotes, "1"',
+            "ServiceAccount shop/s: refused: all.yaml:5:20: annotation a is the number 1, expected text (put it in "
+            'quotes: "1") [WI423]',
         ),
         (
             "kind: ServiceAccount\n",
-            "ServiceAccount shop/*: refused: all.yaml:1:1: expected a ServiceAccount with metadata.name",
+            "ServiceAccount shop/*: refused: all.yaml:1:1: expected a ServiceAccount with metadata.name [WI421]",
         ),
         ("kind: Pod\nmetadata: {name: p}\n", "Pod shop/p: refused: all.yaml:1:1: spec: expected an object [WI311]"),
         (
@@ -414,7 +414,7 @@ def test_a_patch_that_others_read_otherwise_is_our_bug(
     ran = mutate("-o", output, all=[ACCOUNT, pod()])
     assert (ran.code, ran.out) == (3, "")
     assert ran.err[-1].startswith(
-        "python -m webhook mutate: a bug of this program, so nothing is printed; please report it: "
+        "python -m webhook mutate: this is a bug of the program, so nothing is printed; please report it: "
     )
     assert "all.yaml" in ran.err[-1]
 
@@ -448,7 +448,7 @@ def test_a_label_beside_the_template_does_not_reach_its_pods(mutate: Mutate) -> 
     assert ran.out.count("M365_CLIENT_ID") == 0
     assert "Deployment shop/web: unchanged: not-selected" in ran.err
     assert hinted(ran) == [
-        f"web.yaml:6:41: label {USE} does not reach the pods there: put it in spec.template.metadata.labels"
+        f"web.yaml:6:41: label {USE} does not reach the pods there: put it in spec.template.metadata.labels [WI430]"
     ]
 
 
@@ -459,7 +459,7 @@ def test_a_label_between_a_cronjob_and_its_template_does_not_reach_its_pods(muta
     job["spec"]["jobTemplate"]["spec"] = {"template": {**TEMPLATE, "metadata": {}}}
     (hint,) = hinted(mutate(all=[ACCOUNT, job]))
     assert hint.endswith(
-        f"label {USE} does not reach the pods there: put it in spec.jobTemplate.spec.template.metadata.labels"
+        f"label {USE} does not reach the pods there: put it in spec.jobTemplate.spec.template.metadata.labels [WI430]"
     )
 
 
@@ -475,7 +475,7 @@ def test_a_label_on_both_is_as_it_should_be(mutate: Mutate) -> None:
 def test_a_label_that_is_neither_true_nor_false_is_told(scope: str, value: str, mutate: Mutate) -> None:
     """In a wider scope somebody may have meant to opt out."""
     (hint,) = hinted(mutate("--scope", scope, all=[ACCOUNT, pod(labels={USE: value})]))
-    assert hint.endswith(f'label {USE} is "{value}", expected "true" or "false"')
+    assert hint.endswith(f'label {USE} is "{value}", expected "true" or "false" [WI432]')
 
 
 def test_a_label_that_is_an_annotation_is_told(mutate: Mutate) -> None:
@@ -486,7 +486,7 @@ def test_a_label_that_is_an_annotation_is_told(mutate: Mutate) -> None:
     hints = hinted(mutate(all=[ACCOUNT, given, pod(labels={}, annotations={USE: "true"})]))
     ends = ["spec.template.metadata.labels", "spec.template.metadata.labels", "metadata.labels"]
     assert [hint.partition(": ")[2] for hint in hints] == [
-        f"annotation {USE} has no effect: it is a label, put it in {end}" for end in ends
+        f"annotation {USE} has no effect: it is a label, put it in {end} [WI431]" for end in ends
     ]
 
 
@@ -503,7 +503,7 @@ def test_a_pod_without_label_of_an_annotated_serviceaccount_is_told(labels: Any,
     (hint,) = hinted(mutate(all=[ACCOUNT, pod(labels=labels)]))
     assert hint.startswith("all.yaml:")
     assert " ServiceAccount shop/terraform has a client id, but the pod is not selected: " in hint
-    assert hint.endswith(f'put {USE}: "true" in metadata.labels')
+    assert hint.endswith(f'put {USE}: "true" in metadata.labels [WI433]')
     plain = {**ACCOUNT, "metadata": {"name": "terraform", "namespace": "shop"}}
     assert hinted(mutate(all=[plain, pod(labels=labels)])) == []
     assert hinted(mutate(all=[ACCOUNT, pod(labels={USE: "false"})])) == []
@@ -540,33 +540,34 @@ def test_every_wrong_use_is_told_at_once(mutate: Mutate, tmp_path: Path, monkeyp
     )
     assert (ran.code, ran.out) == (2, "")
     assert [line.removeprefix("python -m webhook mutate: ") for line in ran.err] == [
-        '-o is "xml", expected one of yaml, json, patch, diff',
-        '--color is "blue", expected one of auto, always, never',
-        '-n is "No", expected a namespace\'s name',
-        'M365WI_TENANT_ID is "a b", expected the tenant\'s GUID or domain',
-        '--cloud is "moon", expected one of public, gcc, gcchigh, dod, china, ex, rx',
-        "-f -: standard input can be read only once",
-        "bad.yaml:2:1: no YAML: a tab where only spaces indent",
-        "latin.yaml:1: no UTF-8",
-        "wide.yaml:1: no UTF-8, but UTF-16",
-        "helm.yaml:1:3: no YAML: did not find expected node content: a template has to be rendered first",
-        "json.yaml:2:2: no JSON: Expecting ',' delimiter",
-        "deep.yaml:1:201: no YAML: nested deeper than 200 levels",
-        "kinds.yaml:1:1: no object of Kubernetes: kind missing",
-        "kinds.yaml:3:1: no object of Kubernetes: expected apiVersion and kind",
-        "kinds.yaml:8:5: no object of Kubernetes: expected apiVersion and kind",
-        "missing: No such file or directory",
-        "empty: there is no .yaml, .yml, .json in it",
+        '-o is "xml", expected one of yaml, json, patch, diff [WI501]',
+        '--color is "blue", expected one of auto, always, never [WI501]',
+        '-n is "No", expected a namespace\'s name [WI501]',
+        'M365WI_TENANT_ID is "a b", expected the tenant\'s GUID or domain [WI501]',
+        '--cloud is "moon", expected one of public, gcc, gcchigh, dod, china, ex, rx [WI501]',
+        "-f - is given 2 times: standard input can be read only once [WI402]",
+        "bad.yaml:2:1: the text is not YAML: a tab where only spaces indent [WI408]",
+        "latin.yaml:1: the text is not UTF-8 [WI404]",
+        "wide.yaml: the text is UTF-16, expected UTF-8 [WI405]",
+        "helm.yaml:1:3: the text is not YAML: did not find expected node content; it looks like a template "
+        "(helm template CHART | python -m webhook mutate -f -) [WI409]",
+        "json.yaml:2:2: the text is not JSON: Expecting ',' delimiter [WI406]",
+        "deep.yaml:1:201: the text is not YAML: nested deeper than 200 levels [WI408]",
+        "kinds.yaml:1:1: this is not a Kubernetes object: kind missing [WI412]",
+        "kinds.yaml:3:1: this is not a Kubernetes object: expected apiVersion and kind [WI411]",
+        "kinds.yaml:8:5: this is not a Kubernetes object: expected apiVersion and kind [WI411]",
+        "missing: the file cannot be read: No such file or directory [WI401]",
+        "empty: no file in the folder ends in one of .yaml, .yml, .json [WI403]",
     ]
 
 
 def test_no_file_at_all_is_wrong_use(mutate: Mutate) -> None:
     """And so is a file in which there is nothing."""
     assert mutate().err == [
-        "python -m webhook mutate: -f is missing, expected a file, a folder, or - for standard input"
+        "python -m webhook mutate: -f is missing, expected a file, a folder, or - for standard input [WI502]"
     ]
     ran = mutate(empty="# nothing\n---\n")
-    assert (ran.code, ran.err) == (2, ["python -m webhook mutate: empty.yaml: there is no object in it"])
+    assert (ran.code, ran.err) == (2, ["python -m webhook mutate: empty.yaml: there is no object in it [WI410]"])
 
 
 def test_a_repeated_key_is_warned_about_with_its_place(mutate: Mutate) -> None:
@@ -574,10 +575,10 @@ def test_a_repeated_key_is_warned_about_with_its_place(mutate: Mutate) -> None:
     text = "apiVersion: v1\nkind: Pod\nkind: ConfigMap\n"
     ran = mutate(repeated=text)
     assert (ran.code, ran.out) == (0, text)
-    message = '"kind" is there twice: the last one counts, as for kubectl'
-    assert ran.err[0] == f"repeated.yaml:3:1: warning: {message}"
+    message = 'key "kind" stands twice: the last one counts, as for kubectl [WI413]'
+    assert ran.err[0] == f"warning: repeated.yaml:3:1: {message}"
     ran = mutate(json='{"apiVersion": "v1", "kind": "Pod", "kind": "ConfigMap"}')
-    assert (ran.out, ran.err[0]) == ("apiVersion: v1\nkind: ConfigMap\n", f"json.yaml: warning: {message}")
+    assert (ran.out, ran.err[0]) == ("apiVersion: v1\nkind: ConfigMap\n", f"warning: json.yaml: {message}")
 
 
 def test_names_cannot_steer_a_terminal(mutate: Mutate) -> None:

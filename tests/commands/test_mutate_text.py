@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from webhook.core.messages import Place, manifests, message
 from webhook.core.policy import Policy
 from webhook.documents import files
 from webhook.documents.nodes import parse
@@ -36,10 +37,10 @@ spec:
 
 def mutated(text: str) -> tuple[str, str, list[workloads.Result]]:
     """`text` mutated, its diff, and the results; `text` comes with a ServiceAccount in a file of its own before it."""
-    sources: list[files.Source] = []
+    sources: list[files.SourceFile] = []
     found: list[files.Manifest] = []
     for each in (ACCOUNT, text):
-        reading = files.read(["-"], io.BytesIO(each.encode()))
+        reading = files.read_manifests(["-"], io.BytesIO(each.encode()))
         assert not reading.problems
         sources += reading.sources
         found += reading.manifests
@@ -304,10 +305,11 @@ def test_what_the_input_says_is_not_said_in_other_words() -> None:
 def test_a_text_without_a_place_for_additions_is_written_anew() -> None:
     """The result is right all the same, and it is said that the comments are gone."""
     text = HEAD + "  containers:\n  - ? name\n    : a  # c\n"
-    reading = files.read(["-"], io.BytesIO((ACCOUNT + "---\n" + text).encode()))
+    reading = files.read_manifests(["-"], io.BytesIO((ACCOUNT + "---\n" + text).encode()))
     results = workloads.decide_all(reading.manifests, Policy(), "default")
     output = outputs.as_yaml(reading.sources, results)
-    assert output.warnings == ("<stdin>: written anew, without its comments: no place was found for the additions",)
+    assert output.warnings == (message(manifests.WRITTEN_ANEW, Place("<stdin>")),)
+    assert str(output.warnings[0]).startswith("<stdin>: the file is written anew, without its comments: ")
     container = parse(output.text)[1].value["spec"]["containers"][0]
     assert container["name"] == "a"
     assert variables(container) == ["*"]
@@ -329,7 +331,7 @@ def test_a_text_without_a_place_for_additions_is_written_anew() -> None:
 def test_files_are_put_together_as_documents(second: str, between: str) -> None:
     """With a line between them only where the second has none."""
     first = "b: 2\n...\n# c\n"
-    sources = [files.Source("f", text, tuple(parse(text)), ()) for text in (first, second)]
+    sources = [files.SourceFile("f", text, tuple(parse(text)), ()) for text in (first, second)]
     text = outputs.as_yaml(sources, []).text
     assert text == first + between + second
     assert [document.value for document in parse(text)] == [{"b": 2}, {"a": 1}]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.examples import times
 from webhook.documents import blocks
-from webhook.documents.nodes import NoYAML, parse
+from webhook.documents.nodes import NotYaml, parse
 from webhook.documents.scalars import number
 
 
@@ -83,9 +83,9 @@ def test_an_object_means_what_it_means_to_kubectl(text: str, value: Any) -> None
         ("a: *b\n", "1:4: anchor b does not exist"),
         ("a: &b [*b]\n", "1:8: anchor b contains itself"),
         ("? [a]\n: b\n", "1:3: a key has to be text"),
-        ("a: {{ .Values.a }}\n", "1:5: a key has to be text: a template has to be rendered first"),
-        ("a: !!int x\n", "1:4: 'x' is no !!int"),
-        ("a: !!binary '*'\n", "1:4: !!binary without base64"),
+        ("a: {{ .Values.a }}\n", "1:5: a key has to be text (a template)"),
+        ("a: !!int x\n", "1:4: 'x' is not !!int"),
+        ("a: !!binary '*'\n", "1:4: !!binary is not base64"),
         ("a: .inf\n", "1:4: JSON has neither infinity nor NaN"),
         ("<<: 1\n", "1:5: a merge (<<) takes an object or a list of objects"),
         ("[" * 300, "1:201: nested deeper than 200 levels"),
@@ -101,9 +101,10 @@ def test_an_object_means_what_it_means_to_kubectl(text: str, value: Any) -> None
 )
 def test_no_yaml_is_told_with_line_and_column(text: str, message: str) -> None:
     """Lines and columns count from 1, as editors count them."""
-    with pytest.raises(NoYAML) as caught:
+    with pytest.raises(NotYaml) as caught:
         parse(text)
-    assert f"{caught.value.line}:{caught.value.column}: {caught.value}" == message
+    found = caught.value
+    assert f"{found.line}:{found.column}: {found}{' (a template)' * found.template}" == message
 
 
 @given(

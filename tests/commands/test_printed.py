@@ -1,4 +1,4 @@
-"""What a command prints is printed whole, or the reason why not is."""
+"""A command prints its whole result, or says why it cannot."""
 
 import json
 import subprocess
@@ -53,7 +53,7 @@ def kubeconfig(tmp_path: Path) -> Iterator[Path]:
         "certs --kubeconfig KUBECONFIG",
     ],
 )
-def test_a_full_disk_is_told_in_a_line(command: str, kubeconfig: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(command: str, kubeconfig: Path) -> None:
     """/dev/full is one. Half of a result never looks like a whole one."""
     arguments = command.replace("KUBECONFIG", str(kubeconfig)).split()
     with Path("/dev/full").open("wb") as full:
@@ -67,5 +67,7 @@ def test_a_full_disk_is_told_in_a_line(command: str, kubeconfig: Path) -> None:
         )
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
-    assert last == f"python -m webhook {arguments[0]}: standard output cannot be written: No space left on device"
+    assert (
+        last == f"python -m webhook {arguments[0]}: standard output cannot be written: No space left on device [WI520]"
+    )
     assert "Traceback" not in done.stderr

@@ -192,9 +192,9 @@ def test_a_variable_that_is_no_setting_is_logged(
     monkeypatch.setenv("M365WI_SERVICE_HOST", "10.0.0.1")
     with running(tmp_path, ["--accounts", str(accounts)]) as it:
         lines = [json.loads(line) for line in it.log.read_text().splitlines()]
-    told = [line for line in lines if line.get("variable") == "M365WI_SERVICE_HOST"]
-    assert [line["level"] for line in told] == ["warning"]
-    assert "no setting of this version" in told[0]["message"]
+    found = [line for line in lines if line.get("variable") == "M365WI_SERVICE_HOST"]
+    assert [(line["level"], line["code"]) for line in found] == [("warning", "WI504")]
+    assert found[0]["message"].startswith("unknown setting M365WI_SERVICE_HOST: it has no effect in this version")
 
 
 def test_memory_stays_under_ninety_mebibytes(webhook: Running) -> None:
@@ -261,8 +261,9 @@ def test_a_kubeconfig_that_is_no_good_is_a_wrong_setting_like_any_other(tmp_path
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         f"python -m webhook serve: M365WI_KUBECONFIG: {kubeconfig}: current-context is missing "
-        "(kubectl config use-context NAME)",
-        'python -m webhook serve: --cloud is "nebula", expected one of public, gcc, gcchigh, dod, china, ex, rx',
+        "(kubectl config use-context NAME) [WI532]",
+        'python -m webhook serve: --cloud is "nebula", expected one of public, gcc, gcchigh, dod, china, ex, rx '
+        "[WI501]",
     ]
 
 
@@ -284,7 +285,7 @@ def test_one_port_is_not_two(accounts: Path, listen: str, ops_listen: str) -> No
     """A server would wait for itself to go away."""
     done = serve("--accounts", str(accounts), "--listen", listen, "--ops-listen", ops_listen)
     assert done.returncode == 2
-    assert "--listen and --ops-listen are one and the same port: give each its own" in done.stderr
+    assert "--listen and --ops-listen are one and the same port: 9000 (give each its own) [WI515]" in done.stderr
 
 
 def test_a_port_that_somebody_still_has_is_no_wrong_setting() -> None:
@@ -299,8 +300,8 @@ def test_a_variable_that_is_misspelt_is_told() -> None:
     """Otherwise its pods would go without what it was to give them."""
     done = serve(environment={"M365WI_TENNANT_ID": "contoso.com", "M365WI_LEAF_LIFETIMES": "1d", "M365WI_CLUOD": ""})
     assert done.returncode == 2
-    assert "M365WI_TENNANT_ID is no setting: is M365WI_TENANT_ID meant?" in done.stderr
-    assert "M365WI_LEAF_LIFETIMES is no setting: is M365WI_LEAF_LIFETIME meant?" in done.stderr
+    assert "unknown setting M365WI_TENNANT_ID, did you mean M365WI_TENANT_ID?" in done.stderr
+    assert "unknown setting M365WI_LEAF_LIFETIMES, did you mean M365WI_LEAF_LIFETIME?" in done.stderr
     assert "M365WI_CLUOD" not in done.stderr, "it is empty"
 
 
@@ -312,7 +313,9 @@ def test_what_has_no_effect_is_told(accounts: Path) -> None:
         environment={"M365WI_SETTLE": "5s"},
     )
     assert done.returncode == 2
-    fix = "has no effect, because certificates are development: leave it out, or set --certificates self-managed"
+    fix = (
+        "has no effect, because certificates are development (leave it out, or set --certificates self-managed) [WI505]"
+    )
     assert done.stderr.splitlines() == [
         f"python -m webhook serve: {name} {fix}" for name in ("--ca-lifetime", "M365WI_SETTLE")
     ]
@@ -347,10 +350,10 @@ def test_files_that_hold_no_service_account_are_refused_all_at_once(tmp_path: Pa
     done = serve("--accounts", str(tmp_path), "--cloud", "nebula")
     assert done.returncode == 2
     assert '--cloud is "nebula"' in done.stderr
-    assert f"--accounts: {tmp_path / 'one.yaml'}: no YAML" in done.stderr
+    assert f"--accounts: {tmp_path / 'one.yaml'}:2:1: the text is not YAML" in done.stderr
     assert (
-        f"--accounts: {tmp_path / 'two.yaml'}: annotation azure.workload.identity/client-id is 42, expected a string"
-        in done.stderr
+        f"--accounts: {tmp_path / 'two.yaml'}:8:40: annotation azure.workload.identity/client-id is the number 42, "
+        'expected text (put it in quotes: "42") [WI423]' in done.stderr
     )
 
 

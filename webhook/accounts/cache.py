@@ -1,10 +1,11 @@
-"""Finding a pod's ServiceAccount.
+"""The cache in front of a source of ServiceAccounts.
 
-A positive answer, one from which an identity can be read, is kept for 30 s. A negative one, absent or without a client
-id, is never trusted from memory: kube-apiserver has just proved that the ServiceAccount exists, so a stale "no" would
-leave a pod without its identity for ever, while a stale "yes" only delays a changed annotation. One whose annotations
-make no sense counts as negative, so that whoever mends it need not wait. All who wait for one ServiceAccount share one
-question, but nobody accepts a negative answer to a question that was asked before their own pod came.
+A positive answer, one that an identity can be read from, is kept for KEPT_SECONDS. A negative answer is never kept: the
+ServiceAccount is absent, or has no client id, or has wrong annotations. kube-apiserver has just proved that it exists,
+so a stale "no" would leave a pod without its identity for ever, while a stale "yes" only delays a changed annotation.
+
+All callers that wait for one ServiceAccount share one question. A caller does not accept a negative answer to a
+question that was asked before its own pod came.
 """
 
 import asyncio
@@ -16,12 +17,14 @@ from typing import Final, Protocol
 from webhook.accounts.source import AccountSource, LookupFailed
 from webhook.core.identity import Account, read_account_alone
 
+# A Deployment creates its pods within seconds, so one look-up serves them all; a changed annotation waits no longer.
 KEPT_SECONDS: Final = 30.0
+# ServiceAccounts, so that a cluster with very many of them cannot fill the memory. Each takes about 1 kB.
 _MOST_KEPT: Final = 10_000
 
 
 class LookupCounter(Protocol):
-    """What counts look-ups, each once, whoever else waits for the same answer."""
+    """Counts look-ups: one for each caller, even if callers share an answer."""
 
     def __call__(self, source: str, result: str) -> None:
         """`source` is `cache`, `shared` or `live`; `result` is `found`, `unannotated`, `absent` or `failed`."""
@@ -29,14 +32,14 @@ class LookupCounter(Protocol):
 
 @dataclass
 class _Question:
-    """One request to the source that is under way, shared by everyone who waits for the same ServiceAccount."""
+    """A request to the source that is under way. number: its place in the order of callers and questions."""
 
-    asked: int
+    number: int
     task: asyncio.Task[Account | None]
 
 
 class CachedAccounts:
-    """`source` behind a cache of positive answers and single flight. Bound to one event loop."""
+    """`source` with a cache of positive answers; callers share questions. For one event loop."""
 
     def __init__(
         self,
@@ -77,12 +80,12 @@ class CachedAccounts:
             if question is None:
                 self._arrivals += 1
                 task = asyncio.get_running_loop().create_task(self._live(key))
-                task.add_done_callback(_heard)
+                task.add_done_callback(_retrieve)
                 question = _Question(self._arrivals, task)
                 self._questions[key] = question
             try:
                 async with asyncio.timeout_at(deadline):
-                    # Shielded: when one of those who wait gives up, the others still want the answer.
+                    # Shielded: if one caller gives up, the others still want the answer.
                     account = await asyncio.shield(question.task)
             except TimeoutError:
                 self._counter(source, "failed")
@@ -90,7 +93,7 @@ class CachedAccounts:
             except Exception:
                 self._counter(source, "failed")
                 raise
-            if _positive(account) or question.asked > arrival:
+            if _is_positive(account) or question.number > arrival:
                 self._counter(source, _result(account))
                 return account
 
@@ -102,15 +105,15 @@ class CachedAccounts:
             raise LookupFailed(_no_answer(key)) from None
         finally:
             del self._questions[key]
-        if account and _positive(account):
+        if account and _is_positive(account):
             while len(self._kept) >= _MOST_KEPT:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = (self._clock() + self._kept_seconds, account)
         return account
 
 
-def _heard(task: asyncio.Task[Account | None]) -> None:
-    """Keeps asyncio from complaining of an answer that all who waited for it have given up on."""
+def _retrieve(task: asyncio.Task[Account | None]) -> None:
+    """Retrieves the exception of a question that has no caller left: asyncio complains about one that is not."""
     if not task.cancelled():
         task.exception()
 
@@ -119,12 +122,11 @@ def _no_answer(key: tuple[str, str]) -> str:
     return f"no answer about ServiceAccount {key[0]}/{key[1]}"
 
 
-def _positive(account: Account | None) -> bool:
-    return (
-        account is not None
-        and read_account_alone(account).identity is not None
-        and read_account_alone(account).annotated
-    )
+def _is_positive(account: Account | None) -> bool:
+    if account is None:
+        return False
+    alone = read_account_alone(account)
+    return alone.identity is not None and alone.annotated
 
 
 def _result(account: Account | None) -> str:

@@ -1,66 +1,55 @@
-"""ServiceAccounts from YAML files, for machines without a cluster."""
+"""ServiceAccounts from files, for machines without a cluster. `mutate` finds its ServiceAccounts here, too."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-import yaml
-
-from webhook.accounts.source import account_from
+from webhook.accounts.source import BadAccount, account_from
 from webhook.core.identity import Account
+from webhook.core.messages import Message, Place, manifests, message
+from webhook.documents import metadata
+from webhook.documents.files import Manifest, read_manifests
 
-
-class _Loader(yaml.CSafeLoader):
-    """Dates stay text, possible ones and others, as for kubectl."""
-
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-    }
+DEFAULT_NAMESPACE: Final = "default"
 
 
 class BadFiles(Exception):
-    """Files that hold no ServiceAccounts, or wrong ones; `problems` has a line for each mistake."""
+    """Files without ServiceAccounts, or with wrong ones; `problems` has each mistake."""
 
-    def __init__(self, problems: Iterable[str]) -> None:
+    def __init__(self, problems: Iterable[Message]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+        super().__init__("\n".join(map(str, self.problems)))
 
 
 class FileAccounts:
-    """ServiceAccounts from YAML files, for machines without a cluster. Read once; all mistakes are told at once."""
+    """ServiceAccounts from files, read once. warnings: what is suspicious in the files, as `mutate` reports it."""
 
-    def __init__(self, path: Path, accounts: Mapping[tuple[str, str], Account]) -> None:
+    def __init__(
+        self, path: Path, accounts: Mapping[tuple[str, str], Account], warnings: Iterable[Message] = ()
+    ) -> None:
         self._path = path
         self._accounts = accounts
+        self.warnings = tuple(warnings)
 
     @classmethod
     def read(cls, path: Path) -> "FileAccounts":
         """The ServiceAccounts in a file, or in all *.yaml, *.yml and *.json of a folder. Raises BadFiles."""
-        try:
-            inside = sorted(path.iterdir()) if path.is_dir() else None
-        except OSError as error:
-            raise BadFiles([f"{path}: {error.strerror}"]) from None
-        files = [path] if inside is None else [file for file in inside if file.suffix in (".yaml", ".yml", ".json")]
+        files = read_manifests([str(path)])
+        problems = [*files.problems]
         accounts: dict[tuple[str, str], Account] = {}
-        problems: list[str] = []
-        for file in files:
+        for manifest in files.manifests:
             try:
-                documents = list(yaml.load_all(file.read_text(encoding="utf-8"), _Loader))
-            except OSError as error:
-                problems.append(f"{file}: {error.strerror}")
+                found = account_in(manifest, DEFAULT_NAMESPACE)
+            except BadFiles as error:
+                problems += error.problems
                 continue
-            except (yaml.YAMLError, ValueError) as error:  # the latter for what a tag says and the text is not
-                problems.append(f"{file}: no YAML: {' '.join(str(error).split())}")
-                continue
-            for document in documents:
-                for found in _accounts_in(document, f"{file}", problems):
-                    accounts[found.namespace, found.name] = found
+            if found:
+                accounts[found.namespace, found.name] = found
         if not problems and not accounts:
-            problems.append(f"{path}: there is no ServiceAccount in it")
+            problems.append(message(manifests.NO_ACCOUNT, Place(str(path))))
         if problems:
             raise BadFiles(problems)
-        return cls(path, accounts)
+        return cls(path, accounts, files.warnings)
 
     def __str__(self) -> str:
         return str(self._path)
@@ -73,19 +62,26 @@ class FileAccounts:
         return self._accounts.get((namespace, name))
 
 
-def _accounts_in(document: Any, place: str, problems: list[str]) -> list[Account]:
-    if not isinstance(document, dict):
-        return []
-    kind = document.get("kind")
-    if kind in ("List", "ServiceAccountList") and isinstance(document.get("items"), list):
-        # What the API server lists does not repeat its kind.
-        implied = {"kind": "ServiceAccount"} if kind == "ServiceAccountList" else {}
-        items = [implied | item if isinstance(item, dict) else item for item in document["items"]]
-        return [account for item in items for account in _accounts_in(item, place, problems)]
-    if kind != "ServiceAccount":
-        return []
+def is_account(manifest: Manifest) -> bool:
+    """Whether the object is a ServiceAccount."""
+    return (manifest.group, manifest.kind) == ("", "ServiceAccount")
+
+
+def account_in(manifest: Manifest, namespace: str) -> Account | None:
+    """The ServiceAccount that the object is, None if it is something else. Raises BadFiles.
+
+    namespace: used if the object names none. A ServiceAccount that has only a generateName is None as well:
+    kube-apiserver makes its name up, so no pod can mean it.
+    """
+    if not is_account(manifest):
+        return None
+    problems = [*metadata.problems(manifest, "metadata")]
+    if problems:
+        raise BadFiles(problems)
+    if manifest.metadata.get("generateName") and not manifest.metadata.get("name"):
+        return None
+    document = {"metadata": {**manifest.metadata, "namespace": manifest.namespace(namespace)}}
     try:
-        return [account_from(document, place=place)]
-    except ValueError as error:
-        problems.append(str(error))
-        return []
+        return account_from(document, place=manifest.place("metadata"))
+    except BadAccount as error:
+        raise BadFiles([error.problem]) from None

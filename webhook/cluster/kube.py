@@ -1,7 +1,6 @@
 """The API server: the only module that imports `kubernetes`. Raw JSON in and out, no typed models."""
 
 import importlib.util
-import logging
 import ssl
 import sys
 from collections.abc import Mapping
@@ -16,16 +15,29 @@ import yaml
 
 from certs.clock import SystemClock
 from webhook.cluster import kubeconfig
+from webhook.cluster.kubeconfig import BadKubeconfig
+from webhook.core.messages import Place, message, settings
+from webhook.core.text import shown
 
-# The package's own __init__ loads the synchronous client too, with requests, OAuth and websockets: 7 MB and a third of
-# a second that nobody here uses. `kubernetes` is therefore entered as the folder that it is, and not executed.
-if "kubernetes" not in sys.modules and (_found := importlib.util.find_spec("kubernetes")):
-    sys.modules["kubernetes"] = importlib.util.module_from_spec(_found)
 
-from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient, Configuration
+def _skip_synchronous_client() -> None:
+    """Makes `kubernetes` importable without running its __init__, so that only `kubernetes.aio` is loaded.
 
-_log = logging.getLogger("webhook")
+    The __init__ loads the synchronous client too, with requests, OAuth and websockets: 7 MB of memory and a third of a
+    second for code that is not used here.
+    """
+    if "kubernetes" not in sys.modules and (found := importlib.util.find_spec("kubernetes")):
+        sys.modules["kubernetes"] = importlib.util.module_from_spec(found)
+
+
+_skip_synchronous_client()
+
+from kubernetes.aio import config  # noqa: E402
+from kubernetes.aio.client import ApiClient, Configuration  # noqa: E402
+
+_PAGE: Final = 500  # objects in one answer, as kubectl asks for them
+_LONGEST_REASON: Final = 300  # characters: it becomes a part of a longer line
+_TOKEN_SECONDS: Final = 60.0  # between two readings; the kubelet renews the token minutes before its end
 
 
 class Unavailable(Exception):
@@ -41,25 +53,25 @@ class Reply:
     date: str = ""
 
     def json(self) -> Any:
-        """The body as JSON. Raises Unavailable: whoever sends something else is no API server."""
+        """The body as JSON. Raises Unavailable for any other body: an API server does not send one."""
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
-            raise Unavailable(f"the API server's answer is no JSON: {error}") from None
+            raise Unavailable(f"the API server's answer is not JSON: {error}") from None
 
     def reason(self) -> str:
-        """What an unsuccessful answer says, in one line."""
+        """The status of an unsuccessful answer and the server's own words, in one line."""
         try:
-            message = orjson.loads(self.body).get("message")
+            words = orjson.loads(self.body).get("message")
         except (orjson.JSONDecodeError, AttributeError):
-            message = None
-        return f"HTTP {self.status}" + (f": {ascii(message)[1:-1][:300]}" if isinstance(message, str) else "")
+            words = None
+        return f"HTTP {self.status}" + (f": {shown(words, _LONGEST_REASON)}" if isinstance(words, str) else "")
 
 
 class Kube:
-    """A connection to an API server, for the length of `async with`; outside it every request is Unavailable.
+    """A connection to an API server, open inside `async with`; outside it each request raises Unavailable.
 
-    By a kubeconfig, or, without one, by what is mounted into this pod. Entering raises ValueError when that is no good.
+    It uses a kubeconfig or, without one, what is mounted into this pod. Entering raises BadKubeconfig if that is wrong.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -70,12 +82,12 @@ class Kube:
 
     async def __aenter__(self) -> "Kube":
         configuration = Configuration()
-        # The authority is the cluster's own, and many lack what OpenSSL's strict mode asks for, the default since
-        # Python 3.13: EKS makes them without key usage and key identifiers. Go's clients, and so kubectl, take them.
+        # OpenSSL's strict mode, the default since Python 3.13, asks for key usage and key identifiers. The authorities
+        # of many clusters have neither, those of EKS for example. Go's clients, and so kubectl, accept them.
         configuration.disable_strict_ssl_verification = True
-        mistakes = kubeconfig.problems(self._kubeconfig) if self._kubeconfig else []
-        if mistakes:
-            raise ValueError("; ".join(mistakes))
+        problems = kubeconfig.problems(self._kubeconfig) if self._kubeconfig else []
+        if problems:
+            raise BadKubeconfig(problems)
         try:
             if self._kubeconfig:
                 await config.load_kube_config(
@@ -85,7 +97,8 @@ class Kube:
                 self._read_pod(configuration)
             self._client = ApiClient(configuration)
         except (config.ConfigException, OSError, yaml.YAMLError, ValueError) as error:
-            raise ValueError(f"{self}: {' '.join(str(error).split())}") from None
+            reason = " ".join(str(error).split())
+            raise BadKubeconfig([message(settings.KUBECONFIG_REFUSED, Place(str(self)), reason=reason)]) from None
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -106,12 +119,12 @@ class Kube:
         kind: str = "json",
         accept: str = "application/json",
     ) -> Reply:
-        """One request, its body of media type application/`kind`. Raises Unavailable, after `seconds` at the latest."""
+        """One request with a body of application/`kind`. Raises Unavailable, after `seconds` at the latest."""
         client = self._client
         if client is None:
             raise Unavailable(f"{method} {path}: not connected")
         try:
-            # Asked for each request: the token is renewed behind our back.
+            # The token is read for each request, because the kubelet renews it.
             if not self._kubeconfig and self._ticks() >= self._read_again:
                 self._read_pod(client.configuration)
             token = await client.configuration.get_api_key_with_prefix("BearerToken")
@@ -133,12 +146,12 @@ class Kube:
             raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from None
 
     def _read_pod(self, configuration: Configuration) -> None:
-        """Reads what is mounted into this pod. The client does so by the wall clock, so not where that was set back."""
+        """Reads what is mounted into this pod. The client's own refresh stops if the wall clock is set back."""
         config.load_incluster_config(configuration, try_refresh_token=False)
         self._read_again = self._ticks() + _TOKEN_SECONDS
 
     async def items(self, path: str, *, seconds: float, query: Mapping[str, str] | None = None) -> Reply | list[Any]:
-        """All objects of a list, page by page, or the first answer that is none. Raises Unavailable."""
+        """All objects of a list, page by page, or the first unsuccessful answer. Raises Unavailable."""
         found: list[Any] = []
         options = {**(query or {}), "limit": str(_PAGE)}
         while True:
@@ -151,7 +164,3 @@ class Kube:
             if not more:
                 return found
             options["continue"] = more
-
-
-_PAGE: Final = 500  # objects
-_TOKEN_SECONDS: Final = 60.0  # the kubelet renews it long before its end

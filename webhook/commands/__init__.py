@@ -1,4 +1,4 @@
-"""The commands of `python -m webhook`. Exit codes: 0 done, 1 refused, 2 wrong usage, or nowhere to write."""
+"""The commands of `python -m webhook`. Exit codes: 0 done, 1 refused, 2 wrong usage or no output possible."""
 
 import argparse
 import importlib
@@ -9,22 +9,22 @@ from collections.abc import Mapping, Sequence
 from webhook import __version__
 from webhook.settings import SettingsError
 
-# Imported only when asked for: the offline command need not wait for the server's libraries.
+# Each is imported only if it is used: `mutate` does not wait for the server's libraries.
 _COMMANDS: Mapping[str, str] = {
     "serve": "answer kube-apiserver",
-    "mutate": "show what would become of manifests, without a cluster",
-    "check": "see on a live cluster whether pods are injected, and say what is wrong and how to mend it",
+    "mutate": "show what the webhook would do with manifests, without a cluster",
+    "check": "check a live cluster: whether pods are injected, what is wrong, and how to fix it",
     "fic": "print the federated identity credential that Entra needs for a ServiceAccount",
-    "issuer": "see whether Entra can use the cluster's issuer, or write the documents to publish",
+    "issuer": "check whether Entra can use the cluster's issuer, or write the documents to publish",
     "certs": "show the state of the certificates of a cluster, or rotate them",
 }
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the command that `arguments` name; the result is the exit code."""
+    """Runs the command that `arguments` name. Returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m webhook",
-        description="Pods of an annotated ServiceAccount sign in to Microsoft 365 with no secret.",
+        description="Pods of an annotated ServiceAccount sign in to Microsoft 365 without a secret.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=__version__)

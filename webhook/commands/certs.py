@@ -26,9 +26,12 @@ from certs.names import BACKDATED
 from certs.pem import fingerprint
 from webhook.cluster.certificate_objects import KubeConfiguration, KubeSecret
 from webhook.cluster.kube import Kube
+from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters
-from webhook.commands.printed import put
-from webhook.settings import SettingsError, add_flags
+from webhook.commands.printed import write_stdout
+from webhook.core.messages import Place, message
+from webhook.core.messages import settings as kinds
+from webhook.settings import SettingsError, add_flags, bad_value
 
 _FLAGS = ("own_namespace", "secret", "service", "configuration", "ca_lifetime", "leaf_lifetime")
 _DIAL_SECONDS = 5.0
@@ -71,9 +74,9 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Shows or rotates. Raises SettingsError."""
     problems = []
     if flags.ca and flags.action != "rotate":
-        problems.append("--ca goes with `certs rotate`")
+        problems.append(message(kinds.FLAG_ALONE, Place("--ca"), command="certs rotate"))
     if flags.connect and not flags.connect.rpartition(":")[2].isdigit():
-        problems.append(f'--connect is "{flags.connect}", expected ADDRESS:PORT')
+        problems.append(bad_value("--connect", flags.connect, "ADDRESS:PORT"))
     chosen = clusters.choose(flags, environ, problems)
     kubeconfig, settings = chosen.kubeconfig, chosen.settings
     rotation = settings.rotation.certs(settings.policy.own_namespace)
@@ -81,9 +84,9 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         if flags.action == "rotate":
             return asyncio.run(_rotate(Kube(kubeconfig), rotation, authority=flags.ca))
         report = asyncio.run(_look(Kube(kubeconfig), rotation, flags.connect))
-    except ValueError as error:  # the kubeconfig
-        raise SettingsError([str(error)]) from None
-    put(json.dumps(asdict(report), indent=2) + "\n" if flags.output == "json" else _table(report))
+    except BadKubeconfig as error:
+        raise SettingsError(error.problems) from None
+    write_stdout(json.dumps(asdict(report), indent=2) + "\n" if flags.output == "json" else _table(report))
     return 1 if report.problems else 0
 
 
@@ -100,9 +103,11 @@ async def _rotate(kube: Kube, settings: CertsSettings, *, authority: bool) -> in
             print(f"Nothing was rotated: {error}", file=sys.stderr)
             return 1
     if authority:
-        put("The next CA is stored. The replicas publish it, use it and drop the old one in due time: see `certs`.\n")
+        write_stdout(
+            "The next CA is stored. The replicas publish it, use it and drop the old one in due time: see `certs`.\n"
+        )
     else:
-        put("Every replica replaces its certificate at its next look at the Secret.\n")
+        write_stdout("Every replica replaces its certificate at its next look at the Secret.\n")
     return 0
 
 

@@ -16,10 +16,12 @@ from datetime import UTC, datetime
 from webhook.checks.order import Subject, Walk
 from webhook.checks.workloads import Kind, kind_and_name
 from webhook.cluster.kube import Kube
+from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters, reports
-from webhook.commands.printed import put
+from webhook.commands.printed import write_stdout
+from webhook.core.messages import Message
 from webhook.findings import Finding, Status, broken
-from webhook.settings import SettingsError, add_flags
+from webhook.settings import SettingsError, add_flags, bad_value
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +41,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
         workload = kind_and_name(flags.workload) if flags.workload else None
     except ValueError as error:
-        problems.append(f'--workload is "{flags.workload}", expected {error}')
+        problems.append(bad_value("--workload", flags.workload, error))
     chosen = clusters.choose(flags, environ, problems)
     settings = chosen.settings
     subject = Subject(
@@ -53,19 +55,19 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     )
     try:
         findings = asyncio.run(_looked(Kube(chosen.kubeconfig), subject))
-    except ValueError as error:  # the kubeconfig
-        raise SettingsError([str(error)]) from None
+    except BadKubeconfig as error:
+        raise SettingsError(error.problems) from None
     restart = sorted({pod for finding in findings if finding.status is Status.FAIL for pod in finding.pods})
     as_json = flags.output == "json"
-    put(reports.document(findings, restart=restart) if as_json else reports.text(findings))
+    write_stdout(reports.document(findings, restart=restart) if as_json else reports.text(findings))
     return 1 if broken(findings) else 0
 
 
-def _problems(flags: argparse.Namespace) -> Iterator[str]:
+def _problems(flags: argparse.Namespace) -> Iterator[Message]:
     if not clusters.NAMESPACE.fullmatch(flags.namespace):
-        yield f'-n is "{flags.namespace}", expected a namespace\'s name'
+        yield bad_value("-n", flags.namespace, "a namespace's name")
     if flags.service_account and not clusters.NAME.fullmatch(flags.service_account):
-        yield f'--service-account is "{flags.service_account}", expected a ServiceAccount\'s name'
+        yield bad_value("--service-account", flags.service_account, "a ServiceAccount's name")
 
 
 async def _looked(kube: Kube, subject: Subject) -> list[Finding]:

@@ -16,13 +16,16 @@ from typing import Final
 
 from webhook.accounts.source import account_from
 from webhook.cluster.kube import Kube, Unavailable
+from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters
-from webhook.commands.printed import put
+from webhook.commands.printed import write_stdout
 from webhook.core.identity import Account, is_guid
+from webhook.core.messages import Message, Place, message
+from webhook.core.messages import settings as kinds
 from webhook.entra.federated_credential import FORMATS, NoCredential, credential
 from webhook.entra.issuers import DISCOVERY, NoDocument, address, no_document, read_discovery, unreadable
 from webhook.findings import Finding, Status
-from webhook.settings import Settings, SettingsError, add_flags
+from webhook.settings import ServeSettings, SettingsError, add_flags, bad_value
 
 _SECONDS: Final = 10.0
 
@@ -44,27 +47,27 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     chosen = clusters.choose(flags, environ, _problems(flags))
     try:
         return asyncio.run(_printed(flags, chosen.settings, Kube(chosen.kubeconfig)))
-    except ValueError as error:  # the kubeconfig
-        raise SettingsError([str(error)]) from None
+    except BadKubeconfig as error:
+        raise SettingsError(error.problems) from None
 
 
-def _problems(flags: argparse.Namespace) -> Iterator[str]:
+def _problems(flags: argparse.Namespace) -> Iterator[Message]:
     for flag, value, pattern in (
         ("-n", flags.namespace, clusters.NAMESPACE),
         ("--service-account", flags.service_account, clusters.NAME),
     ):
         what = "the ServiceAccount's namespace" if flag == "-n" else "the ServiceAccount's name"
         if not value:
-            yield f"{flag} is missing, expected {what}"
+            yield message(kinds.VALUE_MISSING, Place(flag), expected=what)
         elif not pattern.fullmatch(value):
-            yield f'{flag} is "{value}", expected {what}'
+            yield bad_value(flag, value, what)
     if flags.output not in FORMATS:
-        yield f'-o is "{flags.output}", expected one of {", ".join(FORMATS)}'
+        yield bad_value("-o", flags.output, f"one of {', '.join(FORMATS)}")
     if flags.client_id and not is_guid(flags.client_id):
-        yield f'--client-id is "{flags.client_id}", expected the application\'s GUID'
+        yield bad_value("--client-id", flags.client_id, "the application's GUID")
 
 
-async def _printed(flags: argparse.Namespace, settings: Settings, kube: Kube) -> int:
+async def _printed(flags: argparse.Namespace, settings: ServeSettings, kube: Kube) -> int:
     namespace, name = flags.namespace, flags.service_account
     try:
         async with kube:
@@ -85,7 +88,7 @@ async def _printed(flags: argparse.Namespace, settings: Settings, kube: Kube) ->
         _tell(f"warning: {warning}")
     unusable = finding.status is Status.FAIL
     text = FORMATS[flags.output](wanted)
-    put(_commented(text) if unusable and flags.output == "az" else text)
+    write_stdout(_commented(text) if unusable and flags.output == "az" else text)
     if unusable:
         _tell(_told(finding))
     return int(unusable)
@@ -101,7 +104,7 @@ async def _account(kube: Kube, namespace: str, name: str) -> Account | str:
     place = f"ServiceAccount {namespace}/{name}"
     reply = await kube.request("GET", f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}", seconds=_SECONDS)
     if reply.status == 200:
-        return account_from(reply.json(), place=place)
+        return account_from(reply.json(), place=Place(place))
     if reply.status == 404:
         return f"{place} does not exist (fix: kubectl create serviceaccount {name} -n {namespace})"
     fix = f"kubectl create rolebinding m365-view --clusterrole=view -n {namespace} --user=YOU"

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from webhook.cluster.kube import Kube, Unavailable
+from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters, reports
-from webhook.commands.printed import put
-from webhook.core.messages import Kind, Severity
+from webhook.commands.printed import write_stdout
+from webhook.core.messages import Kind, Place, Severity, message
+from webhook.core.messages import settings as kinds
 from webhook.entra import issuers
 from webhook.entra.issuers import DISCOVERY, KEYS, NoDocument
 from webhook.entra.published import addresses, fetch
 from webhook.findings import Finding, Status, broken, fail, finding
-from webhook.settings import SettingsError
+from webhook.settings import SettingsError, bad_value
 
 _SECONDS: Final = 10.0
 _ACCEPTED: Final = "application/json, application/jwk-set+json"  # kube-apiserver gives keys as the latter alone
@@ -36,16 +38,16 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Shows what there is, or writes it. Raises SettingsError for wrong usage."""
     problems = []
     if flags.from_url is not None and not (flags.from_url.startswith("https://") and issuers.host(flags.from_url)):
-        problems.append(f'--from-url is "{flags.from_url}", expected an https URL')
+        problems.append(bad_value("--from-url", flags.from_url, "an https URL"))
     if flags.export and flags.export.exists() and not flags.export.is_dir():
-        problems.append(f'--export is "{flags.export}", expected a folder')
+        problems.append(bad_value("--export", flags.export, "a folder"))
     chosen = clusters.choose(flags, environ, problems)
     try:
         issuer, findings = asyncio.run(_looked(Kube(chosen.kubeconfig), flags.from_url, flags.export))
-    except ValueError as error:  # the kubeconfig
-        raise SettingsError([str(error)]) from None
+    except BadKubeconfig as error:
+        raise SettingsError(error.problems) from None
     as_json = flags.output == "json"
-    put(reports.document(findings, issuer=issuer) if as_json else reports.text(findings))
+    write_stdout(reports.document(findings, issuer=issuer) if as_json else reports.text(findings))
     return 1 if broken(findings) else 0
 
 
@@ -125,7 +127,8 @@ def _written(folder: Path, documents: Mapping[str, str], issuer: str, *, usable:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content, encoding="utf-8")
     except OSError as error:
-        raise SettingsError([f'--export is "{folder}", which cannot be written: {error.strerror}']) from None
+        problem = message(kinds.FOLDER_UNWRITABLE, Place("--export"), value=str(folder), reason=error.strerror)
+        raise SettingsError([problem]) from None
     if not usable:
         return fail(
             "export",

@@ -1,31 +1,31 @@
-"""`python -m webhook mutate`: what would become of manifests, without a cluster.
+"""`python -m webhook mutate`: what the webhook would do with manifests, without a cluster.
 
-    exit 0   printed: what is injected, and everything else as it came
-    exit 1   refused: kube-apiserver would not take one of the objects, so nothing is printed
-    exit 2   wrong usage: a flag, a file, or what is in it; each mistake is listed. Also when nothing can be written
-    exit 3   our bug: a patch that must not be sent, which the webhook would answer with HTTP 500; nothing is printed
+    exit 0   printed: the manifests with the additions, everything else unchanged
+    exit 1   refused: kube-apiserver would refuse one of the objects, so nothing is printed
+    exit 2   wrong usage: a flag, a file, or its content; each mistake is listed. Also if nothing can be written
+    exit 3   our bug: a patch for which the webhook would answer HTTP 500; nothing is printed
 
-The result goes to standard output; what was decided of each object, and what looks like a mistake, to standard error.
+The result goes to standard output. Decisions, warnings and hints go to standard error.
 """
 
 import argparse
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from webhook.commands.printed import put
-from webhook.core.messages import one_line
+from webhook.commands.clusters import NAMESPACE
+from webhook.commands.printed import write_stderr, write_stdout
+from webhook.core.messages import Message, Place, manifests, message, one_line
+from webhook.core.messages import settings as kinds
 from webhook.core.mutation import UnsoundPatch
 from webhook.core.policy import Policy
-from webhook.documents.files import STANDARD_INPUT, Reading, read
+from webhook.documents.files import STANDARD_INPUT, ManifestFiles, read_manifests
 from webhook.offline.diffs import coloured
 from webhook.offline.outputs import FORMATS
 from webhook.offline.workloads import Result, decide_all
-from webhook.settings import SettingsError, add_flags, read_settings
+from webhook.settings import SettingsError, add_flags, bad_value, read_settings
 
 _COLOURS: Final = ("auto", "always", "never")
-_NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,10 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"manifests: a file, a folder, or {STANDARD_INPUT} for standard input; may be repeated",
     )
     parser.add_argument(
-        "-n", "--namespace", metavar="NAMESPACE", default="default", help="of objects that name none (default)"
+        "-n",
+        "--namespace",
+        metavar="NAMESPACE",
+        default="default",
+        help="of objects without one (default)",
     )
     parser.add_argument("-o", "--output", metavar="FORMAT", default="yaml", help=f"{', '.join(FORMATS)} (yaml)")
-    parser.add_argument("--color", metavar="WHEN", default="auto", help=f"of a diff: {', '.join(_COLOURS)} (auto)")
+    parser.add_argument("--color", metavar="WHEN", default="auto", help=f"colour a diff: {', '.join(_COLOURS)} (auto)")
     add_flags(parser, policy_only=True)
 
 
@@ -54,65 +58,61 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         policy = read_settings(flags, environ).policy
     except SettingsError as error:
         problems += error.problems
-    reading = read(flags.filename, sys.stdin.buffer)
-    problems += reading.problems
+    files = read_manifests(flags.filename, sys.stdin.buffer)
+    problems += files.problems
     if problems:
         raise SettingsError(problems)
-    _tell(reading.warnings)
+    write_stderr(f"warning: {warning}" for warning in files.warnings)
     try:
-        return _mutated(flags, policy, reading, environ)
+        return _print(flags, policy, files, environ)
     except UnsoundPatch as error:
-        _tell([f"python -m webhook mutate: a bug of this program, so nothing is printed; please report it: {error}"])
+        write_stderr([f"python -m webhook mutate: {message(manifests.UNSOUND_PATCH, reason=str(error))}"])
         return 3
 
 
-def _mutated(flags: argparse.Namespace, policy: Policy, reading: Reading, environ: Mapping[str, str]) -> int:
-    results = decide_all(reading.manifests, policy, flags.namespace)
+def _print(flags: argparse.Namespace, policy: Policy, files: ManifestFiles, environ: Mapping[str, str]) -> int:
+    results = decide_all(files.manifests, policy, flags.namespace)
     for result in results:
-        _tell(_account(result))
+        write_stderr(_lines(result))
     if not any(result.has_pods for result in results):
-        _tell(["no object in these files has pods"])
+        write_stderr([str(message(manifests.NO_PODS))])
     if any(result.refused for result in results):
-        _tell(["nothing is printed, since not all of it would be taken"])
+        write_stderr([str(message(manifests.NOTHING_PRINTED))])
         return 1
-    output = FORMATS[flags.output](reading.sources, results)
-    _tell(f"warning: {warning}" for warning in output.warnings)
+    output = FORMATS[flags.output](files.sources, results)
+    write_stderr(f"warning: {warning}" for warning in output.warnings)
     in_colour = flags.output == "diff" and _in_colour(flags.color, environ)
-    put(coloured(output.text) if in_colour else output.text)
+    write_stdout(coloured(output.text) if in_colour else output.text)
     return 0
 
 
-def _problems(flags: argparse.Namespace) -> Iterator[str]:
+def _problems(flags: argparse.Namespace) -> Iterator[Message]:
     if not flags.filename:
-        yield f"-f is missing, expected a file, a folder, or {STANDARD_INPUT} for standard input"
+        expected = f"a file, a folder, or {STANDARD_INPUT} for standard input"
+        yield message(kinds.VALUE_MISSING, Place("-f"), expected=expected)
     if flags.output not in FORMATS:
-        yield f'-o is "{flags.output}", expected one of {", ".join(FORMATS)}'
+        yield bad_value("-o", flags.output, f"one of {', '.join(FORMATS)}")
     if flags.color not in _COLOURS:
-        yield f'--color is "{flags.color}", expected one of {", ".join(_COLOURS)}'
-    if not _NAMESPACE.fullmatch(flags.namespace):
-        yield f'-n is "{flags.namespace}", expected a namespace\'s name'
+        yield bad_value("--color", flags.color, f"one of {', '.join(_COLOURS)}")
+    if not NAMESPACE.fullmatch(flags.namespace):
+        yield bad_value("-n", flags.namespace, "a namespace's name")
 
 
-def _account(result: Result) -> Sequence[str]:
-    """What was decided of an object, and each warning and each hint in a line of its own."""
+def _lines(result: Result) -> Iterator[str]:
+    """The decision about an object, then a line for each warning and each hint."""
     decision = result.decision
     if result.refused:
-        decided = f"refused: {one_line(decision.problems)}"
+        yield f"{result.title}: refused: {one_line(decision.problems)}"
     elif decision.outcome == "injected":
-        decided = "injected"
+        yield f"{result.title}: injected"
     else:
-        decided = f"{decision.outcome}: {decision.reason}"
-    warnings = (f"{result.title}: warning: {warning}" for warning in decision.warnings)
-    return [f"{result.title}: {decided}", *warnings, *(f"{result.title}: hint: {hint}" for hint in result.hints)]
-
-
-def _tell(lines: Iterable[str]) -> None:
-    for line in lines:
-        print(line, file=sys.stderr)
+        yield f"{result.title}: {decision.outcome}: {decision.reason}"
+    yield from (f"{result.title}: warning: {warning}" for warning in decision.warnings)
+    yield from (f"{result.title}: hint: {hint}" for hint in result.hints)
 
 
 def _in_colour(when: str, environ: Mapping[str, str]) -> bool:
-    """Whether to use colours; see https://no-color.org for what the environment has to say."""
+    """Whether to use colours. For the environment, see https://no-color.org."""
     if when == "auto":
         return sys.stdout.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
     return when == "always"

@@ -1,4 +1,4 @@
-"""`python -m webhook serve`: answers kube-apiserver until it is told to stop."""
+"""`python -m webhook serve`: answers kube-apiserver until SIGTERM."""
 
 import argparse
 import resource
@@ -22,11 +22,13 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the private key that is served
     log = configure(level=settings.log_level)
     log.line("info", "starting", version=__version__, settings=settings.effective())
-    for variable in unknown_variables(environ):
-        log.line("warning", "a variable is no setting of this version and has no effect", variable=variable)
+    for warning in unknown_variables(environ):
+        log.line("warning", str(warning), code=warning.code, variable=warning.place.object)
+    for warning in settings.accounts.warnings if settings.accounts else ():
+        log.line("warning", str(warning), code=warning.code)
 
     def make_service() -> Service:
-        # Imported in the worker alone: its parent only watches it, and would hold 30 MB more for nothing.
+        # Imported in the worker alone: the parent process only watches it, and this takes 30 MB.
         from webhook.assembly import service
 
         return service(settings, log)

@@ -1,6 +1,6 @@
-"""Files, folders and standard input: the objects in them, and everything that is wrong with them at once.
+"""Files, folders and standard input: the objects in them, and all that is wrong with them at once.
 
-A text that starts with { is tried as JSON first, one value after the other, as kubectl tries it; anything else is YAML.
+As for kubectl, a text that starts with { is tried as JSON first, one value after the other. Any other text is YAML.
 """
 
 import json
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from webhook.core.messages import Message, Place, manifests, message
 from webhook.documents import blocks
-from webhook.documents.nodes import Document, NoYAML, parse
+from webhook.documents.nodes import NotYaml, YamlDocument, parse
 from webhook.documents.scalars import number
 
 STANDARD_INPUT: Final = "-"
@@ -20,25 +21,25 @@ _JSON_VALUE: Final = re.compile(r"[^ \t\r\n]")
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """A file that was read.
 
-    text: YAML, without a byte order mark, each line ended. json: whether that was made of JSON, so that no place in it
-    is one in the file. repeated: each key that stands twice in one object, and where.
+    text: YAML without a byte order mark; each line ends with a line break. json: the text was made of JSON, so
+    positions in it are not positions in the file. repeated: each key that an object has twice, after its place.
     """
 
     name: str
     text: str
-    documents: tuple[Document, ...]
+    documents: tuple[YamlDocument, ...]
     repeated: tuple[tuple[str, str], ...]
     json: bool = False
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """An object of Kubernetes: which document it stands in and, within a List, where. Both count from 0."""
+    """A Kubernetes object: its document and, within a List, the path to it. Documents count from 0."""
 
-    source: Source
+    source: SourceFile
     document: int
     steps: tuple[str | int, ...]
     value: Mapping[str, Any]
@@ -55,7 +56,7 @@ class Manifest:
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """Its metadata, as far as it is an object."""
+        """Its metadata; empty if that is not an object."""
         metadata = self.value.get("metadata")
         return metadata if isinstance(metadata, dict) else {}
 
@@ -68,50 +69,89 @@ class Manifest:
         """Its namespace, or `default`."""
         return str(self.metadata.get("namespace") or default)
 
-    def place(self, *steps: str | int) -> str:
-        """Where a part of it stands: FILE:LINE:COLUMN, or only FILE for JSON."""
+    def place(self, *steps: str | int) -> Place:
+        """The place of one of its parts: FILE:LINE:COLUMN, or only FILE for JSON."""
         node = self.source.documents[self.document].find((*self.steps, *steps))
-        return (
-            f"{self.source.name}:{node.line + 1}:{node.column + 1}"
-            if node and not self.source.json
-            else self.source.name
-        )
+        if node is None or self.source.json:
+            return Place(self.source.name)
+        return _place(self.source.name, node.line + 1, node.column + 1)
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What was read. problems and warnings have a line each; with a problem, the rest is worth nothing."""
+class ManifestFiles:
+    """What was read. If there are problems, the rest is incomplete and not to be used."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[SourceFile, ...]
     manifests: tuple[Manifest, ...]
-    problems: tuple[str, ...]
-    warnings: tuple[str, ...]
+    problems: tuple[Message, ...]
+    warnings: tuple[Message, ...]
 
 
-def read(paths: Sequence[str], stdin: BinaryIO) -> Reading:
-    """The objects in files and in folders (their *.yaml, *.yml and *.json, not those below); "-" is `stdin`."""
-    problems: list[str] = []
-    sources: list[Source] = []
-    warnings: list[str] = []
-    manifests: list[Manifest] = []
+class BadFile(Exception):
+    """A file that cannot be read, or whose text is not what it should be."""
+
+    def __init__(self, problem: Message) -> None:
+        self.problem = problem
+        super().__init__(str(problem))
+
+
+def read_manifests(paths: Sequence[str], stdin: BinaryIO | None = None) -> ManifestFiles:
+    """The objects in files and folders: a folder's *.yaml, *.yml and *.json, not those of its folders.
+
+    "-" is standard input if `stdin` is given.
+    """
+    problems: list[Message] = []
+    sources: list[SourceFile] = []
+    found: list[Manifest] = []
     for name, data in _files(paths, stdin, problems):
-        source = _source(name, data, problems)
-        if source is None:
+        try:
+            source = _source(name, decode(name, data))
+        except BadFile as error:
+            problems.append(error.problem)
             continue
         sources.append(source)
-        warnings += [
-            f'{place}: warning: "{key}" is there twice: the last one counts, as for kubectl'
-            for place, key in source.repeated
-        ]
         for index, document in enumerate(source.documents):
-            manifests += _manifests(source, index, (), document.value, problems)
+            found += _manifests(source, index, (), document.value, problems)
     if paths and not problems and not any(document.value for source in sources for document in source.documents):
-        problems.append(f"{', '.join(paths)}: there is no object in it")
-    return Reading(tuple(sources), tuple(manifests), tuple(problems), tuple(warnings))
+        problems.append(message(manifests.NO_OBJECT, Place(", ".join(paths))))
+    warnings = [
+        message(manifests.KEY_REPEATED, Place(place), key=key) for source in sources for place, key in source.repeated
+    ]
+    return ManifestFiles(tuple(sources), tuple(found), tuple(problems), tuple(warnings))
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a file. Raises BadFile."""
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise BadFile(_unreadable(path, error)) from None
+
+
+def decode(name: str, data: bytes) -> str:
+    """`data` as text, without a byte order mark, the last line ended. Raises BadFile."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise BadFile(message(manifests.UTF16, Place(name))) from None
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadFile(message(manifests.NOT_UTF8, Place(f"{name}:{line}"))) from None
+    # kubectl, too, ends every line before it parses.
+    return text if text.endswith("\n") else text + "\n"
+
+
+def parse_yaml(name: str, text: str) -> tuple[YamlDocument, ...]:
+    """The documents of a YAML text. Raises BadFile."""
+    try:
+        return tuple(parse(text))
+    except NotYaml as error:
+        kind = manifests.TEMPLATE if error.template else manifests.NOT_YAML
+        raise BadFile(message(kind, _place(name, error.line, error.column), reason=str(error))) from None
 
 
 def items(value: Mapping[str, Any]) -> list[Any] | None:
-    """What a list of objects holds, None for any other object. A PodList's pods need not say that they are pods."""
+    """The items of a list of objects, None for any other object. A PodList's items need not have a kind."""
     kind, held = str(value["kind"]), value.get("items")
     if not kind.endswith("List") or not isinstance(held, list):
         return None
@@ -119,69 +159,69 @@ def items(value: Mapping[str, Any]) -> list[Any] | None:
     return [{**implied, **item} if implied["kind"] and isinstance(item, dict) else item for item in held]
 
 
-def _files(paths: Sequence[str], stdin: BinaryIO, problems: list[str]) -> Iterator[tuple[str, bytes]]:
-    if paths.count(STANDARD_INPUT) > 1:
-        problems.append("-f -: standard input can be read only once")
-        paths = [path for path in paths if path != STANDARD_INPUT]
+def _files(paths: Sequence[str], stdin: BinaryIO | None, problems: list[Message]) -> Iterator[tuple[str, bytes]]:
+    times = paths.count(STANDARD_INPUT)
+    if stdin and times > 1:
+        problems.append(message(manifests.STANDARD_INPUT_TWICE, times=times))
     for path in paths:
-        if path == STANDARD_INPUT:
-            yield "<stdin>", stdin.read()
+        if stdin and path == STANDARD_INPUT:
+            if times == 1:
+                yield "<stdin>", stdin.read()
             continue
-        try:
-            files = [Path(path)]
-            if files[0].is_dir():
-                files = sorted(file for file in files[0].iterdir() if file.suffix in _SUFFIXES and file.is_file())
-                if not files:
-                    problems.append(f"{path}: there is no {', '.join(_SUFFIXES)} in it")
-            for file in files:
-                yield str(file), file.read_bytes()
-        except (OSError, ValueError) as error:
-            problems.append(f"{path}: {getattr(error, 'strerror', None) or error}")
+        for file in _files_of(Path(path), problems):
+            try:
+                yield str(file), read_file(file)
+            except BadFile as error:
+                problems.append(error.problem)
 
 
-def _source(name: str, data: bytes, problems: list[str]) -> Source | None:
+def _files_of(path: Path, problems: list[Message]) -> list[Path]:
+    """The file itself, or those of a folder in the order of their names."""
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        hint = ", but UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ""
-        line = data.count(b"\n", 0, error.start) + 1
-        problems.append(f"{name}:{line}: no UTF-8{hint}")
-        return None
-    problem = ""
+        if not path.is_dir():
+            return [path]
+        files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES and file.is_file())
+    except (OSError, ValueError) as error:
+        problems.append(_unreadable(path, error))
+        return []
+    if not files:
+        problems.append(message(manifests.FOLDER_EMPTY, Place(str(path)), suffixes=", ".join(_SUFFIXES)))
+    return files
+
+
+def _source(name: str, text: str) -> SourceFile:
+    problem: Message | None = None
     if text.lstrip().startswith("{"):
         try:
             return _json_source(name, text)
         except json.JSONDecodeError as error:
-            problem = f"{name}:{error.lineno}:{error.colno}: no JSON: {error.msg}"
-        except (RecursionError, NoYAML) as error:
-            problem = f"{name}: no JSON that YAML could say: {error}"
-    # kubectl, too, ends every line before it parses.
-    if not text.endswith("\n"):
-        text += "\n"
+            problem = message(manifests.NOT_JSON, _place(name, error.lineno, error.colno), reason=error.msg)
+        except (RecursionError, NotYaml) as error:
+            problem = message(manifests.JSON_TOO_DEEP, Place(name), reason=str(error))
     try:
-        documents = tuple(parse(text))
-        repeated = tuple((f"{name}:{line}:{column}", key) for each in documents for key, line, column in each.repeated)
-        return Source(name, text, documents, repeated)
-    except NoYAML as error:
-        if not problem or "{{" in str(error) or text.lstrip().startswith("{{"):
-            problem = f"{name}:{error.line}:{error.column}: no YAML: {error}"
-        problems.append(problem)
-        return None
+        documents = parse_yaml(name, text)
+    except BadFile as error:
+        template = error.problem.kind is manifests.TEMPLATE or text.lstrip().startswith("{{")
+        if problem is None or template:
+            raise
+        raise BadFile(problem) from None
+    repeated = tuple((f"{name}:{line}:{column}", key) for each in documents for key, line, column in each.repeated)
+    return SourceFile(name, text, documents, repeated)
 
 
-def _json_source(name: str, text: str) -> Source:
+def _json_source(name: str, text: str) -> SourceFile:
     repeated: list[tuple[str, str]] = []
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                repeated.append((name, ascii(key)[1:-1]))
+                repeated.append((name, key))
             found[key] = value
         return found
 
     def constant(word: str) -> None:
-        raise json.JSONDecodeError(f"{word} is no value", text, text.find(word))
+        raise json.JSONDecodeError(f"{word} is not a value of JSON", text, text.find(word))
 
     decoder = json.JSONDecoder(
         object_pairs_hook=members, parse_constant=constant, parse_float=lambda digits: number(float(digits))
@@ -192,19 +232,21 @@ def _json_source(name: str, text: str) -> Source:
         value, position = decoder.raw_decode(text, start.start())
         values.append(value)
     written = blocks.stream(values)
-    return Source(name, written, tuple(parse(written)), tuple(repeated), json=True)
+    return SourceFile(name, written, tuple(parse(written)), tuple(repeated), json=True)
 
 
 def _manifests(
-    source: Source, document: int, steps: tuple[str | int, ...], value: Any, problems: list[str]
+    source: SourceFile, document: int, steps: tuple[str | int, ...], value: Any, problems: list[Message]
 ) -> Iterator[Manifest]:
     if value is None and not steps:
         return  # an empty document
     manifest = Manifest(source, document, steps, value if isinstance(value, dict) else {})
     missing = [key for key in ("apiVersion", "kind") if not isinstance(manifest.value.get(key), str)]
+    if not isinstance(value, dict):
+        problems.append(message(manifests.NOT_AN_OBJECT, manifest.place()))
+        return
     if missing:
-        expected = f"{' and '.join(missing)} missing" if isinstance(value, dict) else "expected apiVersion and kind"
-        problems.append(f"{manifest.place()}: no object of Kubernetes: {expected}")
+        problems.append(message(manifests.KIND_MISSING, manifest.place(), missing=" and ".join(missing)))
         return
     held = items(manifest.value)
     if held is None:
@@ -212,3 +254,12 @@ def _manifests(
     else:
         for index, item in enumerate(held):
             yield from _manifests(source, document, (*steps, "items", index), item, problems)
+
+
+def _place(name: str, line: int, column: int) -> Place:
+    return Place(f"{name}:{line}:{column}")
+
+
+def _unreadable(path: Path, error: OSError | ValueError) -> Message:
+    reason = getattr(error, "strerror", None) or str(error)
+    return message(manifests.FILE_UNREADABLE, Place(str(path)), reason=reason)

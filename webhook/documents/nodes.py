@@ -1,8 +1,8 @@
-"""A text as YAML: the values that kubectl would read from it, and where each of them stands.
+"""YAML: the values that kubectl would read from a text, and the position of each.
 
-The parser is libyaml, of which kubectl's own is a translation, so what one of them takes the other takes too. Only its
-events are used. What becomes of them follows kubectl's library: of a repeated key the last counts, and so does what
-stands last when a merge (`<<`) and a key say different things.
+The parser is libyaml. kubectl's parser is a translation of it, so both accept the same texts. Only its events are used;
+what they mean follows kubectl's library. If a key is repeated, the last one counts. If a merge (`<<`) and a key differ,
+the one that stands last counts.
 """
 
 import sys
@@ -12,28 +12,31 @@ from typing import Any, Final
 
 import yaml
 
-from webhook.documents.scalars import NoValue, key_text, resolve
+from webhook.documents.scalars import BadScalar, key_text, resolve
 
-# Nothing in Kubernetes is nested nearly as deep; it only keeps a hostile file from ending Python.
+# No object of Kubernetes is nested nearly as deep. The limit keeps a hostile file from exhausting Python's stack.
 _DEEPEST: Final = 200
-# What aliases may swell a text to: kubectl calls that "excessive aliasing", with other numbers.
+# Values that aliases may expand a text to. kubectl has such a limit too, with other numbers: "excessive aliasing".
 _LARGEST: Final = 2_000_000
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class NoYAML(Exception):
-    """The text is no YAML that kubectl would take. line and column count from 1."""
+class NotYaml(Exception):
+    """kubectl would not accept the text as YAML; the message is the reason.
 
-    def __init__(self, message: str, line: int, column: int) -> None:
-        self.line, self.column = line, column
-        super().__init__(message)
+    line, column: where, from 1. template: whether that line has {{, so it has to be rendered first.
+    """
+
+    def __init__(self, reason: str, line: int, column: int, *, template: bool = False) -> None:
+        self.line, self.column, self.template = line, column, template
+        super().__init__(reason)
 
 
 @dataclass(eq=False, kw_only=True)
-class Node:
-    """A part of the text: from `start` up to `end`, which is where its last word ends. `line` counts from 0.
+class YamlNode:
+    """A part of the text, from `start` to the end of its last word, `end`. `line` and `column` count from 0.
 
-    size: how many values it is, with its aliases followed. flow: it stands inside [] or {}, or is one of them.
+    size: how many values it has, its aliases followed. flow: it stands inside [] or {}, or is one of them.
     """
 
     start: int
@@ -47,27 +50,27 @@ class Node:
 
 
 @dataclass(eq=False, kw_only=True)
-class Scalar(Node):
-    """A single value. block: written below a | or a >."""
+class YamlScalar(YamlNode):
+    """A single value. block: it is written below a | or a >."""
 
     block: bool = False
 
 
 @dataclass(eq=False, kw_only=True)
-class Items(Node):
+class YamlSequence(YamlNode):
     """A list."""
 
-    nodes: list[Node] = field(default_factory=list)
+    nodes: list[YamlNode] = field(default_factory=list)
 
 
 @dataclass(eq=False, kw_only=True)
-class Mapping(Node):
-    """An object: its keys and values in their order, the repeated and the merged ones too."""
+class YamlMapping(YamlNode):
+    """An object: its keys and values in order, with repeated keys and merges."""
 
-    entries: list[tuple[Node, Node]] = field(default_factory=list)
+    entries: list[tuple[YamlNode, YamlNode]] = field(default_factory=list)
 
-    def entry(self, key: Any) -> tuple[Node, Node] | None:
-        """The entry that `key` stands in, the last when there are several; None when it is merged or absent."""
+    def entry(self, key: Any) -> tuple[YamlNode, YamlNode] | None:
+        """The last entry with `key`; None if the key is missing or comes from a merge."""
         for node, value in reversed(self.entries):
             if not _is_merge(node) and key_text(node.value) == key:
                 return node, value
@@ -75,33 +78,33 @@ class Mapping(Node):
 
 
 @dataclass(eq=False, kw_only=True)
-class Alias(Node):
-    """`*name`. column_of_key: where the key begins whose value it is, None when it is an entry of a list."""
+class YamlAlias(YamlNode):
+    """`*name`. column_of_key: the column of the key that it is the value of; None in a list."""
 
-    target: Node
+    target: YamlNode
     column_of_key: int | None
 
 
 @dataclass(frozen=True)
-class Document:
-    """One document of a text. repeated: each key that stands twice in one object, with its line and column from 1."""
+class YamlDocument:
+    """One document of a text. repeated: each key that an object has twice, with line and column from 1."""
 
-    root: Node | None
+    root: YamlNode | None
     value: Any
-    aliases: Sequence[Alias] = ()
+    aliases: Sequence[YamlAlias] = ()
     repeated: Sequence[tuple[str, int, int]] = ()
 
-    def find(self, steps: Sequence[str | int]) -> Node | None:
-        """What stands at a path; as near to it as possible where it comes out of a merge. None without positions."""
+    def find(self, steps: Sequence[str | int]) -> YamlNode | None:
+        """The node at a path, or the nearest one above it if a merge brought it. None for an empty document."""
         node = self.root
         for step in steps:
-            if isinstance(node, Alias):
+            if isinstance(node, YamlAlias):
                 node = node.target
-            found: Node | None = None
-            if isinstance(node, Mapping):
+            found: YamlNode | None = None
+            if isinstance(node, YamlMapping):
                 entry = node.entry(step)
                 found = entry[1] if entry else None
-            elif isinstance(node, Items) and isinstance(step, int) and step < len(node.nodes):
+            elif isinstance(node, YamlSequence) and isinstance(step, int) and step < len(node.nodes):
                 found = node.nodes[step]
             if found is None:
                 return node
@@ -109,43 +112,43 @@ class Document:
         return node
 
 
-def parse(text: str) -> list[Document]:
-    """The documents of `text`, empty ones included. Raises NoYAML."""
+def parse(text: str) -> list[YamlDocument]:
+    """The documents of `text`, with empty ones. Raises NotYaml."""
     try:
         events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
         return [_Composer(events).document() for event in events if isinstance(event, yaml.DocumentStartEvent)]
-    except NoYAML as error:
-        raise NoYAML(_explained(str(error), text, error.line - 1, 0), error.line, error.column) from None
+    except NotYaml as error:
+        raise _explain(str(error), text, error.line - 1, error.column - 1) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
-        raise NoYAML(_explained(error.problem or "no YAML", text, line, column), line + 1, column + 1) from None
+        raise _explain(error.problem or "the parser gives no reason", text, line, column) from None
     except yaml.reader.ReaderError as error:
         before = text.encode("utf-8", "replace")[: error.position].decode("utf-8", "ignore")
         line, column = before.count("\n"), len(before) - before.rfind("\n") - 1
-        raise NoYAML(f"{error.reason} (U+{ord_of(error.character):04X})", line + 1, column + 1) from None
+        raise NotYaml(f"{error.reason} (U+{_code_point(error.character):04X})", line + 1, column + 1) from None
 
 
-def ord_of(character: str | bytes | int) -> int:
-    """The number of a character, whichever way PyYAML hands it over."""
+def _code_point(character: str | bytes | int) -> int:
+    """The number of a character. PyYAML's two parsers give it in different types."""
     return character if isinstance(character, int) else ord(character)
 
 
 class _Composer:
-    """Makes a document of the events after its start."""
+    """Makes one document from the events after its start."""
 
     def __init__(self, events: Iterator[Any]) -> None:
         self._events = events
-        self._anchors: dict[str, Node | None] = {}
-        self._aliases: list[Alias] = []
+        self._anchors: dict[str, YamlNode | None] = {}
+        self._aliases: list[YamlAlias] = []
         self._repeated: list[tuple[str, int, int]] = []
 
-    def document(self) -> Document:
+    def document(self) -> YamlDocument:
         root = self._node(next(self._events), 0, flow=False)
         next(self._events)
-        return Document(root, root.value, tuple(self._aliases), tuple(self._repeated))
+        return YamlDocument(root, root.value, tuple(self._aliases), tuple(self._repeated))
 
-    def _node(self, event: Any, depth: int, *, flow: bool, column_of_key: int | None = None) -> Node:
+    def _node(self, event: Any, depth: int, *, flow: bool, column_of_key: int | None = None) -> YamlNode:
         start = event.start_mark
         at: dict[str, Any] = {"start": start.index, "line": start.line, "column": start.column}
         if isinstance(event, yaml.AliasEvent):
@@ -153,17 +156,17 @@ class _Composer:
         name = sys.intern(event.anchor) if event.anchor else None
         if name:
             self._anchors[name] = None
-        node: Node
+        node: YamlNode
         if isinstance(event, yaml.ScalarEvent):
             try:
                 value = resolve(event.value, event.tag, plain=event.implicit[0])
-            except NoValue as error:
+            except BadScalar as error:
                 raise _at(start, str(error)) from None
-            node = Scalar(**at, end=_end(event), value=value, flow=flow, block=event.style in ("|", ">"))
+            node = YamlScalar(**at, end=_end(event), value=value, flow=flow, block=event.style in ("|", ">"))
         elif depth == _DEEPEST:
             raise _at(start, f"nested deeper than {_DEEPEST} levels")
         elif isinstance(event, yaml.SequenceStartEvent):
-            node = self._items(event, at, depth, flow=flow or bool(event.flow_style))
+            node = self._sequence(event, at, depth, flow=flow or bool(event.flow_style))
         else:
             node = self._mapping(event, at, depth, flow=flow or bool(event.flow_style))
         if node.size > _LARGEST:
@@ -173,12 +176,12 @@ class _Composer:
             self._anchors[name] = node
         return node
 
-    def _alias(self, event: Any, at: dict[str, Any], *, flow: bool, column_of_key: int | None) -> Alias:
+    def _alias(self, event: Any, at: dict[str, Any], *, flow: bool, column_of_key: int | None) -> YamlAlias:
         target = self._anchors.get(event.anchor)
         if target is None:
             reason = "contains itself" if event.anchor in self._anchors else "does not exist"
             raise _at(event.start_mark, f"anchor {event.anchor} {reason}")
-        alias = Alias(
+        alias = YamlAlias(
             **at,
             end=_end(event),
             value=target.value,
@@ -190,8 +193,8 @@ class _Composer:
         self._aliases.append(alias)
         return alias
 
-    def _items(self, start: Any, at: dict[str, Any], depth: int, *, flow: bool) -> Items:
-        node = Items(**at, end=at["start"], value=[], flow=flow)
+    def _sequence(self, start: Any, at: dict[str, Any], depth: int, *, flow: bool) -> YamlSequence:
+        node = YamlSequence(**at, end=at["start"], value=[], flow=flow)
         for event in self._events:
             if isinstance(event, yaml.SequenceEndEvent):
                 node.end = _end(event) if start.flow_style else node.nodes[-1].end
@@ -202,8 +205,8 @@ class _Composer:
             node.size += child.size
         return node
 
-    def _mapping(self, start: Any, at: dict[str, Any], depth: int, *, flow: bool) -> Mapping:
-        node = Mapping(**at, end=at["start"], value={}, flow=flow)
+    def _mapping(self, start: Any, at: dict[str, Any], depth: int, *, flow: bool) -> YamlMapping:
+        node = YamlMapping(**at, end=at["start"], value={}, flow=flow)
         explicit: set[str] = set()
         for event in self._events:
             if isinstance(event, yaml.MappingEndEvent):
@@ -218,7 +221,7 @@ class _Composer:
                 continue
             try:
                 name = key_text(key.value)
-            except NoValue as error:
+            except BadScalar as error:
                 raise _at(event.start_mark, str(error)) from None
             if name in explicit:
                 self._repeated.append((name, key.line + 1, key.column + 1))
@@ -227,16 +230,16 @@ class _Composer:
         return node
 
 
-def _is_merge(key: Node) -> bool:
-    return isinstance(key, Scalar) and key.value == "<<" and key.end - key.start == 2
+def _is_merge(key: YamlNode) -> bool:
+    return isinstance(key, YamlScalar) and key.value == "<<" and key.end - key.start == 2
 
 
-def _merge(source: Node, into: dict[str, Any]) -> None:
-    """What stands earlier in a list of sources wins; over the keys before it, the merge does."""
-    node = source.target if isinstance(source, Alias) else source
-    for each in reversed(node.nodes) if isinstance(node, Items) and node is source else (node,):
+def _merge(source: YamlNode, into: dict[str, Any]) -> None:
+    """Earlier sources override later ones, and a merge overrides the keys written before it."""
+    node = source.target if isinstance(source, YamlAlias) else source
+    for each in reversed(node.nodes) if isinstance(node, YamlSequence) and node is source else (node,):
         if not isinstance(each.value, dict):
-            raise NoYAML("a merge (<<) takes an object or a list of objects", each.line + 1, each.column + 1)
+            raise NotYaml("a merge (<<) takes an object or a list of objects", each.line + 1, each.column + 1)
         into.update(each.value)
 
 
@@ -245,13 +248,14 @@ def _end(event: Any) -> int:
     return end
 
 
-def _at(mark: Any, message: str) -> NoYAML:
-    return NoYAML(message, mark.line + 1, mark.column + 1)
+def _at(mark: Any, reason: str) -> NotYaml:
+    return NotYaml(reason, mark.line + 1, mark.column + 1)
 
 
-def _explained(problem: str, text: str, line: int, column: int) -> str:
+def _explain(reason: str, text: str, line: int, column: int) -> NotYaml:
+    """The error at a place, whose line may have a tab or a template in it. line and column count from 0."""
     lines = text.split("\n")
     there = lines[line] if line < len(lines) else ""
     if there[column : column + 1] == "\t":
-        return "a tab where only spaces indent"
-    return f"{problem}: a template has to be rendered first" if "{{" in there else problem
+        return NotYaml("a tab where only spaces indent", line + 1, column + 1)
+    return NotYaml(reason, line + 1, column + 1, template="{{" in there)

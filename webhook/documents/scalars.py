@@ -1,15 +1,15 @@
-"""What a word of YAML means to kubectl: neither YAML 1.1 nor 1.2, but go.yaml.in/yaml/v2 as it is.
+"""What a word of YAML means to kubectl. Its library, go.yaml.in/yaml/v2, follows neither YAML 1.1 nor 1.2.
 
     text                          here             YAML 1.2
-    y yes on True                 true             text, but for True
+    y yes on True                 true             text, except True
     0644                          420              644
     08                            8                8
     1_000                         1000             text
     0b11 0o17 0x1F                3 15 31          text 15 31
     12:30:45 2026-01-02           text             text
 
-That library's resolve.go is the source of every line below. Numbers come out as Go's JSON encoder writes them, so 1.0
-and 1e3 are integers.
+Each line below follows that library's resolve.go. Numbers come out as Go's JSON encoder writes them, so 1.0 and 1e3
+are integers.
 """
 
 import base64
@@ -28,16 +28,16 @@ _WORDS: Final[dict[str, Any]] = {
 }
 _INTEGER: Final = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_LONGEST_NUMBER: Final = 400  # digits; Python refuses to read thousands of them
+_LONGEST_NUMBER: Final = 400  # digits; no float64 needs more, and Python refuses to parse thousands
 _BASES: Final = (16, 2, 8, 10)
 
 
-class NoValue(ValueError):
-    """A word that kubectl refuses. One line."""
+class BadScalar(ValueError):
+    """kubectl refuses the word; the message is the reason."""
 
 
 def resolve(text: str, tag: str | None, *, plain: bool) -> Any:
-    """The value of a scalar. `plain`: it has no quotes; `tag`: in full, or None. Raises NoValue."""
+    """The value of a scalar. plain: it has no quotes. tag: the whole tag, or None. Raises BadScalar."""
     if tag is None:
         return _finite(_word(text)) if plain else text
     kind = tag.removeprefix(_PREFIX) if tag.startswith(_PREFIX) else ""
@@ -45,30 +45,30 @@ def resolve(text: str, tag: str | None, *, plain: bool) -> Any:
         try:
             return base64.b64decode(text.replace("\n", ""), validate=True).decode("utf-8", "replace")
         except binascii.Error:
-            raise NoValue("!!binary without base64") from None
+            raise BadScalar("!!binary is not base64") from None
     if kind not in ("bool", "int", "float", "null"):
         return text
     value = _finite(_word(text))
     if kind == "float" and _kind(value) == "int":
         return value
     if _kind(value) != kind:
-        raise NoValue(f"{text!r} is no !!{kind}")
+        raise BadScalar(f"{text!r} is not !!{kind}")
     return value
 
 
 def key_text(value: Any) -> str:
-    """A mapping's key as JSON has it: text. Raises NoValue for keys that have no such form."""
+    """The key of an object as JSON writes it. Raises BadScalar for lists, objects and null."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    raise NoValue("a key has to be text")
+    raise BadScalar("a key has to be text")
 
 
 def number(value: float) -> int | float:
-    """As JSON in Go writes it: without a fraction where there is none."""
+    """As Go's JSON encoder writes it: a whole number has no fraction."""
     return int(value) if value.is_integer() and abs(value) < 1e21 else value
 
 
@@ -92,7 +92,7 @@ def _word(text: str) -> Any:
 
 def _finite(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
-        raise NoValue("JSON has neither infinity nor NaN")
+        raise BadScalar("JSON has neither infinity nor NaN")
     return value
 
 

@@ -8,27 +8,28 @@ from typing import Any, Final
 
 import jsonpatch
 
+from webhook.core.messages import Message, Place, manifests, message
 from webhook.core.mutation import Operation, UnsoundPatch, apply
 from webhook.documents import blocks
-from webhook.documents.files import Source, items
+from webhook.documents.files import SourceFile, items
 from webhook.offline.diffs import Edit, edited, unified
 from webhook.offline.splice import NoPlace, splice
-from webhook.offline.workloads import Result, moved
+from webhook.offline.workloads import Result, below
 
 _MARKED: Final = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*(---|%)")
 
 
 @dataclass(frozen=True)
 class Output:
-    """What is printed, and what to say of it beside."""
+    """What is printed, and warnings about it."""
 
     text: str
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
 
-def as_yaml(sources: Sequence[Source], results: Sequence[Result]) -> Output:
-    """Every document as it came, with the additions in it; JSON becomes YAML."""
-    warnings: list[str] = []
+def as_yaml(sources: Sequence[SourceFile], results: Sequence[Result]) -> Output:
+    """Each document as it was, with the additions; JSON becomes YAML."""
+    warnings: list[Message] = []
     text = ""
     for source in sources:
         piece = edited(source.text, _edits(source, results, warnings))
@@ -39,8 +40,8 @@ def as_yaml(sources: Sequence[Source], results: Sequence[Result]) -> Output:
     return Output(text, tuple(warnings))
 
 
-def as_json(sources: Sequence[Source], results: Sequence[Result]) -> Output:
-    """The object, or a List of all of them; what a List among them holds is held by the one printed."""
+def as_json(sources: Sequence[SourceFile], results: Sequence[Result]) -> Output:
+    """The object, or one List of all objects; the items of a List among them become items of that one."""
     documents = [value for source in sources for value in _patched(source, results) if value is not None]
     if len(documents) == 1:
         return Output(_json(documents[0]))
@@ -48,8 +49,8 @@ def as_json(sources: Sequence[Source], results: Sequence[Result]) -> Output:
     return Output(_json({"apiVersion": "v1", "kind": "List", "items": every}))
 
 
-def as_patch(sources: Sequence[Source], results: Sequence[Result]) -> Output:
-    """The JSON Patch of the one object that holds a pod; of several, a line of JSON each, those unchanged included."""
+def as_patch(sources: Sequence[SourceFile], results: Sequence[Result]) -> Output:
+    """The JSON Patch of the only object with pods. If there are several, a line of JSON each, even without a change."""
     found = [result for result in results if result.has_pods]
     if len(found) == 1:
         return Output(_json(found[0].operations))
@@ -65,14 +66,14 @@ def as_patch(sources: Sequence[Source], results: Sequence[Result]) -> Output:
     return Output("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
 
-def as_diff(sources: Sequence[Source], results: Sequence[Result]) -> Output:
+def as_diff(sources: Sequence[SourceFile], results: Sequence[Result]) -> Output:
     """What `-o yaml` would change in each file, as a unified diff; JSON is compared as YAML."""
-    warnings: list[str] = []
+    warnings: list[Message] = []
     text = "".join(unified(each.name, each.text, _edits(each, results, warnings)) for each in sources)
     return Output(text, tuple(warnings))
 
 
-FORMATS: Final[Mapping[str, Callable[[Sequence[Source], Sequence[Result]], Output]]] = {
+FORMATS: Final[Mapping[str, Callable[[Sequence[SourceFile], Sequence[Result]], Output]]] = {
     "yaml": as_yaml,
     "json": as_json,
     "patch": as_patch,
@@ -80,38 +81,38 @@ FORMATS: Final[Mapping[str, Callable[[Sequence[Source], Sequence[Result]], Outpu
 }
 
 
-def _patched(source: Source, results: Sequence[Result]) -> list[Any]:
-    """The values of a source's documents after all their patches; an unchanged one is the document's own value.
+def _patched(source: SourceFile, results: Sequence[Result]) -> list[Any]:
+    """The values of a file's documents after all their patches; without a patch, the document's own value.
 
-    What is printed shares all that was not touched with the original, by which its place in the text is found; and it
-    is what jsonpatch makes of the same patch. Raises UnsoundPatch when it is not.
+    All unchanged parts are the original's own objects: `splice` finds their place in the text by identity. Raises
+    UnsoundPatch if jsonpatch reads the same patch differently.
     """
     values = []
     for index, document in enumerate(source.documents):
         operations = [
-            moved(operation, "".join(f"/{step}" for step in result.manifest.steps))
+            below("".join(f"/{step}" for step in result.manifest.steps), operation)
             for result in results
             if result.manifest.source is source and result.manifest.document == index
             for operation in result.operations
         ]
         value = apply(document.value, operations) if operations else document.value
         if operations and json.dumps(value) != json.dumps(_by_jsonpatch(document.value, operations)):
-            raise UnsoundPatch(f"{source.name}: the patch means something else to jsonpatch than to us")
+            raise UnsoundPatch(f"{source.name}: jsonpatch reads the patch differently")
         values.append(value)
     return values
 
 
 def _by_jsonpatch(value: Any, operations: Sequence[Operation]) -> Any:
-    """By way of JSON, as kube-apiserver gets it: there, what two YAML aliases share is two things."""
+    """As kube-apiserver gets it, through JSON: two YAML aliases of one thing become two things."""
     return jsonpatch.apply_patch(json.loads(json.dumps(value)), operations, in_place=True)
 
 
-def _edits(source: Source, results: Sequence[Result], warnings: list[str]) -> list[Edit]:
+def _edits(source: SourceFile, results: Sequence[Result], warnings: list[Message]) -> list[Edit]:
     values = _patched(source, results)
     try:
         return splice(source.text, source.documents, values)
     except NoPlace:
-        warnings.append(f"{source.name}: written anew, without its comments: no place was found for the additions")
+        warnings.append(message(manifests.WRITTEN_ANEW, Place(source.name)))
         return [Edit(0, len(source.text), blocks.stream(values))]
 
 

@@ -18,7 +18,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from webhook.documents.blocks import block, entry, inline, scalar
-from webhook.documents.nodes import Alias, Document, Items, Mapping, Node, NoYAML, Scalar, parse
+from webhook.documents.nodes import (
+    NotYaml,
+    YamlAlias,
+    YamlDocument,
+    YamlMapping,
+    YamlNode,
+    YamlScalar,
+    YamlSequence,
+    parse,
+)
 from webhook.offline.diffs import Edit, edited
 
 _DASH: Final = re.compile(r"^( *)-(?=\s)", re.MULTILINE)
@@ -30,7 +39,7 @@ class NoPlace(Exception):
     """The text is written in a way in which the additions have no place of their own."""
 
 
-def splice(text: str, documents: Sequence[Document], values: Sequence[Any]) -> list[Edit]:
+def splice(text: str, documents: Sequence[YamlDocument], values: Sequence[Any]) -> list[Edit]:
     """The edits, in order, after which `text` says `values`, one for each of `documents`, which it was parsed into.
 
     The values may have more entries in lists, at either end, and more keys than the documents; whatever else they have
@@ -45,7 +54,7 @@ def splice(text: str, documents: Sequence[Document], values: Sequence[Any]) -> l
     edits.sort(key=lambda edit: edit.start)  # stable: what is deeper was found first and comes first
     try:
         written = [document.value for document in parse(edited(text, edits))]
-    except NoYAML as error:
+    except NotYaml as error:
         raise NoPlace(str(error)) from None
     if json.dumps(written, sort_keys=True) != json.dumps(list(values), sort_keys=True):
         raise NoPlace("the text would say something else")
@@ -55,13 +64,13 @@ def splice(text: str, documents: Sequence[Document], values: Sequence[Any]) -> l
 class _Splicer:
     """Finds the edits of one document."""
 
-    def __init__(self, text: str, document: Document) -> None:
+    def __init__(self, text: str, document: YamlDocument) -> None:
         self._text = text
         self._document = document
         self._newline = "\r\n" if "\r\n" in text[: text.find("\n") + 1] else "\n"
         self._offset = _dash_offset(document.root)
-        self._changed: set[Node] = set()
-        self._copied: set[Alias] = set()
+        self._changed: set[YamlNode] = set()
+        self._copied: set[YamlAlias] = set()
 
     def edits(self, value: Any) -> Iterator[Edit]:
         if self._document.root:
@@ -70,26 +79,26 @@ class _Splicer:
             if alias.target in self._changed and alias not in self._copied:
                 yield self._copy(alias, alias.value)
 
-    def _walk(self, node: Node, old: Any, new: Any, key: Node | None) -> Iterator[Edit]:
+    def _walk(self, node: YamlNode, old: Any, new: Any, key: YamlNode | None) -> Iterator[Edit]:
         """What makes `node`, the value of `key` if it is one, say `new`. Deeper edits come before those around them."""
         if old is new:
             return
-        if isinstance(node, Alias):
+        if isinstance(node, YamlAlias):
             self._copied.add(node)
             yield self._copy(node, new)
             return
         if node.anchored:
             self._changed.add(node)
-        if isinstance(node, Mapping) and isinstance(new, dict):
+        if isinstance(node, YamlMapping) and isinstance(new, dict):
             yield from self._members(node, old, new)
-        elif isinstance(node, Items) and isinstance(new, list):
+        elif isinstance(node, YamlSequence) and isinstance(new, list):
             yield from self._entries(node, old, new, key)
-        elif isinstance(node, Scalar) and old is None and key:
+        elif isinstance(node, YamlScalar) and old is None and key:
             yield from self._filled(node, new, key)
         else:
             raise NoPlace("a value would have to be replaced")
 
-    def _members(self, node: Mapping, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Edit]:
+    def _members(self, node: YamlMapping, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Edit]:
         added: dict[str, Any] = {}
         for name, value in new.items():
             found = node.entry(name)
@@ -109,7 +118,7 @@ class _Splicer:
         lines = [line for name, value in added.items() for line in entry(name, value, offset=self._offset)]
         yield self._lines(self._below(node, column), lines, column)
 
-    def _entries(self, node: Items, old: list[Any], new: list[Any], key: Node | None) -> Iterator[Edit]:
+    def _entries(self, node: YamlSequence, old: list[Any], new: list[Any], key: YamlNode | None) -> Iterator[Edit]:
         grown = len(new) - len(old)
         # Where a list grows at its end, its entries stay what they are; at its front they may change as well.
         before = 0 if not old or new[0] is old[0] else grown
@@ -132,7 +141,7 @@ class _Splicer:
                 appended = block(new[before + len(old) :], offset=self._offset)
                 yield self._lines(self._below(node, comments), appended, column)
 
-    def _inline_entries(self, node: Items, first: list[Any], last: list[Any]) -> Iterator[Edit]:
+    def _inline_entries(self, node: YamlSequence, first: list[Any], last: list[Any]) -> Iterator[Edit]:
         if not node.nodes:
             yield Edit(node.end - 1, node.end - 1, inline(first + last)[1:-1])
             return
@@ -141,7 +150,7 @@ class _Splicer:
         if last:
             yield Edit(node.nodes[-1].end, node.nodes[-1].end, ", " + inline(last)[1:-1])
 
-    def _filled(self, node: Scalar, new: Any, key: Node) -> Iterator[Edit]:
+    def _filled(self, node: YamlScalar, new: Any, key: YamlNode) -> Iterator[Edit]:
         start = node.start
         while self._text[start - 1] == " ":
             start -= 1
@@ -153,7 +162,7 @@ class _Splicer:
         column = key.column + (self._offset if isinstance(new, list) else 2)
         yield self._lines(self._line_end(node.end), block(new, offset=self._offset), column)
 
-    def _copy(self, alias: Alias, value: Any) -> Edit:
+    def _copy(self, alias: YamlAlias, value: Any) -> Edit:
         if alias.flow:
             return Edit(alias.start, alias.end, inline(value))
         if not (isinstance(value, dict | list) and value):
@@ -171,16 +180,16 @@ class _Splicer:
         indented = [" " * column + line if line else line for line in lines]
         return Edit(position, position, "".join(line + self._newline for line in indented))
 
-    def _below(self, node: Node, column: int) -> int:
+    def _below(self, node: YamlNode, column: int) -> int:
         """The line after `node` and after the comments that follow it, indented by `column` or more."""
         last = _last(node)
-        in_block = isinstance(last, Scalar) and last.block
+        in_block = isinstance(last, YamlScalar) and last.block
         position = self._end_of_block(last) if in_block else self._line_end(last.end)
         while (comment := _COMMENT.match(self._text, position)) and len(comment[1]) >= column:
             position = comment.end()
         return position
 
-    def _end_of_block(self, node: Node) -> int:
+    def _end_of_block(self, node: YamlNode) -> int:
         """Where the text below a | or > ends: before the empty lines after it, unless they belong to it (|+)."""
         position = node.end if self._text[node.end - 1] == "\n" else self._line_end(node.end)
         if "+" in self._text[node.start : self._line_end(node.start)].split("#")[0]:
@@ -206,24 +215,24 @@ class _Splicer:
         return self._text.find("\n", position) + 1 or len(self._text)
 
 
-def _last(node: Node) -> Node:
+def _last(node: YamlNode) -> YamlNode:
     """The word with which a node in block style ends."""
     while not node.flow:
-        if isinstance(node, Mapping):
+        if isinstance(node, YamlMapping):
             node = node.entries[-1][1]
-        elif isinstance(node, Items):
+        elif isinstance(node, YamlSequence):
             node = node.nodes[-1]
         else:
             break
     return node
 
 
-def _dash_offset(node: Node | None) -> int:
+def _dash_offset(node: YamlNode | None) -> int:
     """By how much the document indents the dashes of its lists; 0, as kubectl does, where it has none."""
     pending = [(node, 0)]
     for each, column in pending:
-        if isinstance(each, Mapping):
+        if isinstance(each, YamlMapping):
             pending += [(value, key.column) for key, value in each.entries]
-        elif isinstance(each, Items) and each.nodes and not each.flow and not each.anchored:
+        elif isinstance(each, YamlSequence) and each.nodes and not each.flow and not each.anchored:
             return max(0, each.column - column)
     return 0

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from webhook.core.messages import annotations, calls, checks, entra, pods, reviews, workloads
+from webhook.core.messages import annotations, calls, checks, entra, manifests, pods, reviews, settings, workloads
 from webhook.core.messages.message import NOWHERE, Kind, Message, Place, Severity, message, one_line
 
 __all__ = ["NOWHERE", "TABLE", "Kind", "Message", "Place", "Severity", "message", "one_line"]
@@ -36,4 +36,4 @@ def _table(rows: Iterable[Kind]) -> Mapping[str, Kind]:
     return MappingProxyType(dict(sorted(table.items())))
 
 
-TABLE: Final = _table(_rows(annotations, pods, reviews, calls, checks, workloads, entra))
+TABLE: Final = _table(_rows(annotations, calls, checks, entra, manifests, pods, reviews, settings, workloads))

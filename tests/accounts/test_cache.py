@@ -2,9 +2,7 @@
 
 import asyncio
 import gc
-import json
-from collections.abc import Awaitable, Iterator
-from pathlib import Path
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -12,8 +10,7 @@ import pytest
 from tests.core.cases import CLIENT, USUAL_ANNOTATIONS
 from tests.core.support import account
 from webhook.accounts.cache import CachedAccounts
-from webhook.accounts.files import BadFiles, FileAccounts
-from webhook.accounts.source import LookupFailed, account_from
+from webhook.accounts.source import LookupFailed
 from webhook.core import names
 from webhook.core.identity import Account
 
@@ -401,149 +398,3 @@ async def test_a_source_that_breaks_its_promise_is_asked_again() -> None:
     asked = len(setup.source.asked)
     asking.cancel()
     assert asked == 2
-
-
-ACCOUNT = f"""\
-apiVersion: v1
-kind: ServiceAccount
-metadata:
-  name: terraform
-  namespace: shop
-  annotations:
-    azure.workload.identity/client-id: {CLIENT}
-    example.com/other: "1"
-"""
-
-
-async def got(accounts: FileAccounts, name: str = "terraform", namespace: str = "shop") -> Account | None:
-    return await accounts.get(namespace, name, seconds=0)
-
-
-async def test_accounts_are_read_from_a_file(tmp_path: Path) -> None:
-    """With those of their annotations that are ours."""
-    (tmp_path / "sa.yaml").write_text(ACCOUNT)
-    accounts = FileAccounts.read(tmp_path / "sa.yaml")
-    assert await got(accounts) == Account("shop", "terraform", {names.AZURE_CLIENT_ID: CLIENT})
-    assert await got(accounts, "other") is None
-    assert await got(accounts, namespace="other") is None
-    assert len(accounts) == 1
-
-
-async def test_other_documents_are_passed_over(tmp_path: Path) -> None:
-    """A file may hold a whole application; lists are looked into, an account without namespace is in `default`."""
-    listed = "kind: List\nitems:\n- {kind: ServiceAccount, metadata: {name: listed}}\n- {kind: Pod}\n- 7\n"
-    (tmp_path / "app.yaml").write_text("\n---\n".join([ACCOUNT, "", "null", "- 1", "kind: Deployment", listed]))
-    accounts = FileAccounts.read(tmp_path / "app.yaml")
-    assert len(accounts) == 2
-    assert await got(accounts, "listed", "default") == Account("default", "listed", {})
-
-
-async def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
-    """YAML and JSON, in the order of their names, so that the last one wins; anything else is passed over."""
-    (tmp_path / "a.yaml").write_text(ACCOUNT)
-    (tmp_path / "b.yml").write_text(ACCOUNT.replace(CLIENT, "later"))
-    (tmp_path / "c.json").write_text('{"kind": "ServiceAccount", "metadata": {"name": "json", "namespace": "shop"}}')
-    (tmp_path / "notes.txt").write_text("{")
-    accounts = FileAccounts.read(tmp_path)
-    found = await got(accounts)
-    assert found is not None
-    assert found.annotations == {names.AZURE_CLIENT_ID: "later"}
-    assert await got(accounts, "json") is not None
-
-
-def test_all_mistakes_of_files_are_told_at_once(tmp_path: Path) -> None:
-    """Each with its file."""
-    (tmp_path / "a.yaml").write_text("{")
-    (tmp_path / "b.yaml").write_text("kind: ServiceAccount\nmetadata: {}\n")
-    (tmp_path / "c.yaml").write_text(ACCOUNT + "    azure.workload.identity/tenant-id: 7\n")
-    (tmp_path / "d.yaml").write_bytes(b"\xff")
-    with pytest.raises(BadFiles) as caught:
-        FileAccounts.read(tmp_path)
-    found = str(caught.value)
-    assert [found.count(f"{name}.yaml: ") for name in "abcd"] == [1, 1, 1, 1]
-    assert "b.yaml: expected a ServiceAccount with metadata.name" in found
-    assert "azure.workload.identity/tenant-id is 7, expected a string: put it in quotes" in found
-
-
-async def test_a_date_is_text_whether_there_is_such_a_day(tmp_path: Path) -> None:
-    """As kubectl reads it, so what is wrong with it is said where it matters."""
-    file = tmp_path / "accounts.yaml"
-    file.write_text(
-        ACCOUNT + "    m365.workload.identity/tenant-id: 2026-99-99\n    azure.workload.identity/x: 2026-01-01\n"
-    )
-    found = await got(FileAccounts.read(file))
-    assert found
-    assert found.annotations[names.TENANT_ID] == "2026-99-99"
-    assert found.annotations["azure.workload.identity/x"] == "2026-01-01"
-
-
-def test_text_that_is_not_what_its_tag_says_is_told_with_its_file(tmp_path: Path) -> None:
-    """And hides nothing of the next file."""
-    (tmp_path / "a.yaml").write_text("number: !!int many")
-    (tmp_path / "b.yaml").write_text("kind: [")
-    with pytest.raises(BadFiles) as caught:
-        FileAccounts.read(tmp_path)
-    assert [line.split(": ")[:2] for line in caught.value.problems] == [
-        [f"{tmp_path / 'a.yaml'}", "no YAML"],
-        [f"{tmp_path / 'b.yaml'}", "no YAML"],
-    ]
-
-
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """By its name and the system's reason."""
-    with pytest.raises(BadFiles, match=r"none\.yaml: No such file or directory"):
-        FileAccounts.read(tmp_path / "none.yaml")
-
-
-async def test_a_list_as_the_api_server_gives_it_is_read(tmp_path: Path) -> None:
-    """`kubectl get --raw` prints a ServiceAccountList whose items have no kind."""
-    item = {"metadata": {"name": "terraform", "namespace": "shop", "annotations": USUAL_ANNOTATIONS}}
-    (tmp_path / "list.json").write_text(json.dumps({"kind": "ServiceAccountList", "items": [item]}))
-    found = await got(FileAccounts.read(tmp_path))
-    assert found is not None
-    assert found.annotations == USUAL_ANNOTATIONS
-
-
-def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As whatever else is wrong with files."""
-
-    def refuse(path: Path) -> Iterator[Path]:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    monkeypatch.setattr(Path, "iterdir", refuse)  # root may read everything
-    with pytest.raises(BadFiles) as error:
-        FileAccounts.read(tmp_path)
-    assert str(error.value) == f"{tmp_path}: Permission denied"
-
-
-def test_a_folder_without_accounts_is_a_mistake(tmp_path: Path) -> None:
-    """Whoever gives a path expects something in it."""
-    with pytest.raises(BadFiles, match="there is no ServiceAccount in it"):
-        FileAccounts.read(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("document", "message"),
-    [
-        (None, "expected a ServiceAccount with metadata.name"),
-        ([], "expected a ServiceAccount with metadata.name"),
-        ({"metadata": {}}, "expected a ServiceAccount with metadata.name"),
-        ({"metadata": {"name": 7}}, "expected a ServiceAccount with metadata.name"),
-        ({"metadata": {"name": "a", "annotations": ["b"]}}, "metadata.annotations: expected an object of strings"),
-        ({"metadata": {"name": "a", "annotations": {"b": True}}}, "annotation b is True, expected a string"),
-    ],
-)
-def test_what_is_no_service_account_is_told(document: Any, message: str) -> None:
-    """With the place it came from."""
-    with pytest.raises(ValueError) as caught:
-        account_from(document, place="here")
-    assert str(caught.value).startswith(f"here: {message}")
-
-
-def test_an_account_is_made_of_the_api_servers_json() -> None:
-    """Only our annotations are kept in memory."""
-    metadata = {"name": "a", "namespace": "b", "annotations": {**USUAL_ANNOTATIONS, "x": "y"}, "uid": "1"}
-    assert account_from({"kind": "ServiceAccount", "metadata": metadata}) == Account("b", "a", USUAL_ANNOTATIONS)
-    empty = account_from({"metadata": {"name": "a", "annotations": {names.AZURE_CLIENT_ID: None}}})
-    assert empty.annotations == {names.AZURE_CLIENT_ID: ""}, "as kube-apiserver has it"
-    assert account_from({"metadata": {"name": "a", "annotations": None}}) == Account("default", "a", {})

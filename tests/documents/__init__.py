@@ -1,0 +1,1 @@
+"""Tests of webhook.documents: YAML as kubectl reads it."""

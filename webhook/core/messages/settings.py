@@ -1,0 +1,164 @@
+"""WI5xx: settings and flags, and a kubeconfig.
+
+The place of each is the flag or the variable, as `object`; for a kubeconfig, its path.
+"""
+
+from typing import Final
+
+from webhook.core.messages.message import Kind, Severity
+
+BAD_VALUE: Final = Kind(
+    "WI501",
+    Severity.ERROR,
+    '{object} is "{value}", expected {expected}',
+    help="The flag or the variable has a value that cannot be used.",
+)
+VALUE_MISSING: Final = Kind(
+    "WI502",
+    Severity.ERROR,
+    "{object} is missing, expected {expected}",
+    help="The command cannot guess this value.",
+)
+MISSPELT_SETTING: Final = Kind(
+    "WI503",
+    Severity.ERROR,
+    "unknown setting {object}, did you mean {meant}?",
+    help="A misspelt variable would have no effect, so the webhook does not start.",
+)
+UNKNOWN_SETTING: Final = Kind(
+    "WI504",
+    Severity.WARNING,
+    "unknown setting {object}: it has no effect in this version",
+    help="The variable may belong to another version, or Kubernetes made it for a Service of that name.",
+)
+NO_EFFECT: Final = Kind(
+    "WI505",
+    Severity.ERROR,
+    "{object} has no effect, because certificates are {mode}",
+    fix="leave it out, or set --certificates self-managed",
+    help="The setting is about self-managed certificates.",
+)
+ACCOUNTS_AND_KUBECONFIG: Final = Kind(
+    "WI510",
+    Severity.ERROR,
+    "--accounts and --kubeconfig exclude each other: ServiceAccounts come from files or from a cluster",
+    fix="leave one of them out",
+    help="There is one source of ServiceAccounts.",
+)
+NO_ACCOUNTS: Final = Kind(
+    "WI511",
+    Severity.ERROR,
+    "outside a cluster, give --accounts PATH or --kubeconfig PATH",
+    help="In a pod, ServiceAccounts come from the cluster that the pod runs in.",
+)
+TLS_CERT_MISSING: Final = Kind(
+    "WI512",
+    Severity.ERROR,
+    "--certificates is files, so --tls-cert is needed",
+    fix="--tls-cert PATH",
+    help="The certificate chain to serve.",
+)
+TLS_CERT_UNUSED: Final = Kind(
+    "WI513",
+    Severity.ERROR,
+    "--tls-cert is given, but --certificates is {mode}",
+    fix="leave one of them out",
+    help="A certificate from files is served only if --certificates is files.",
+)
+TLS_KEY_ALONE: Final = Kind(
+    "WI514",
+    Severity.ERROR,
+    "--tls-key is given without --tls-cert",
+    fix="--tls-cert PATH",
+    help="A private key needs its certificate.",
+)
+SAME_PORT: Final = Kind(
+    "WI515",
+    Severity.ERROR,
+    "--listen and --ops-listen are one and the same port: {value}",
+    fix="give each its own",
+    help="The server would wait forever for its own port to become free.",
+)
+CONTRADICTION: Final = Kind(
+    "WI516",
+    Severity.ERROR,
+    "{problem}",
+    help="The durations of the self-managed certificates do not fit together: docs/certificates.md.",
+)
+FLAG_ALONE: Final = Kind(
+    "WI517",
+    Severity.ERROR,
+    "{object} goes with `{command}`",
+    help="The flag has no meaning without that command.",
+)
+OUTPUT_FAILED: Final = Kind(
+    "WI520",
+    Severity.ERROR,
+    "standard output cannot be written: {reason}",
+    help="The system's own reason, such as a full disk. What was written so far is incomplete.",
+)
+FOLDER_UNWRITABLE: Final = Kind(
+    "WI521",
+    Severity.ERROR,
+    '{object} is "{value}", which cannot be written: {reason}',
+    help="The system's own reason.",
+)
+NO_CLUSTER: Final = Kind(
+    "WI530",
+    Severity.ERROR,
+    "outside a cluster, give --kubeconfig PATH or set KUBECONFIG",
+    help="There is no ~/.kube/config either, and the command does not run in a pod.",
+)
+KUBECONFIG_EXPECTED: Final = Kind(
+    "WI531",
+    Severity.ERROR,
+    "{object}: expected a kubeconfig: one document with current-context, contexts, clusters and users",
+    help="The file is YAML, but another kind of document, or several.",
+)
+CONTEXT_MISSING: Final = Kind(
+    "WI532",
+    Severity.ERROR,
+    "{object}: current-context is missing",
+    fix="kubectl config use-context NAME",
+    help="The current context names the cluster and the user.",
+)
+CONTEXT_UNKNOWN: Final = Kind(
+    "WI533",
+    Severity.ERROR,
+    '{object}: current-context is "{context}", but there is no such context',
+    fix="kubectl config get-contexts",
+    help="The kubeconfig has other contexts only.",
+)
+CONTEXT_INCOMPLETE: Final = Kind(
+    "WI534",
+    Severity.ERROR,
+    '{object}: context "{context}" names no {kind}',
+    fix="kubectl config set-context {context} --{kind}=NAME",
+    help="A context has a cluster and a user.",
+)
+ENTRY_UNKNOWN: Final = Kind(
+    "WI535",
+    Severity.ERROR,
+    '{object}: context "{context}" is of {kind} "{name}", but there is no such {kind}',
+    fix="kubectl config {command}",
+    help="The kubeconfig has no entry of that name.",
+)
+SERVER_MISSING: Final = Kind(
+    "WI536",
+    Severity.ERROR,
+    '{object}: cluster "{name}" has no server, expected the API server\'s URL',
+    fix="kubectl config set-cluster {name} --server=URL",
+    help="Without a URL there is nothing to connect to.",
+)
+NAMED_FILE_MISSING: Final = Kind(
+    "WI537",
+    Severity.ERROR,
+    '{object}: {kind} "{name}": {member} is "{file}", and there is no such file',
+    help="A relative path counts from the folder of the kubeconfig.",
+)
+KUBECONFIG_REFUSED: Final = Kind(
+    "WI538",
+    Severity.ERROR,
+    "{object}: {reason}",
+    help="The Kubernetes client refuses the kubeconfig, or what is mounted into the pod.",
+)
