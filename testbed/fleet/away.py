@@ -1,10 +1,10 @@
-"""The API server goes away for ten minutes: what is served meanwhile, how often it is asked for, how it ends.
+"""The API server goes away for ten minutes: what replicas serve meanwhile, how often they ask for it, how it ends.
 
     python -m testbed.fleet.away [--minutes 10] [--how stop|pause] [--rate 1]
 
-With `--rate 1` it takes as long as it says. With a higher one the clocks of replicas go faster (see `timepiece`),
-and everything that they wait for, do or let expire comes sooner: that is what the test does. `stop` has connections
-refused, `pause` has them accepted and never answered.
+With `--rate 1` it takes as long as it says. With a higher rate the clocks of the replicas go faster (see `timepiece`),
+so that all they wait for comes sooner: the test does that. With `stop`, connections are refused; with `pause`, they are
+accepted and never answered.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from cryptography import x509
+
 from testbed.cluster.control_plane import ControlPlane
 from testbed.cluster.processes import wait_until
 from testbed.fleet.fleet import HEALED_SECONDS, Fleet, Replica, fleet, review
@@ -35,15 +37,15 @@ How = Literal["stop", "pause"]
 
 REPLICAS = 2
 INTERVAL, SETTLE, CALL_LIMIT, KEPT = 30.0, 120.0, 10.0, 30.0  # the defaults
-LEAF_RATIO = 1.5  # renewal, at two thirds of its life and a little earlier, is due just before the outage ends
+LEAF_RATIO = 1.5  # a leaf is renewed a little before two thirds of its life: just before the outage ends
 SKEW = 60.0
-ANSWER_SECONDS = 2.0  # of the machine's time, for a review that is given one second
-CALLS = 2  # of the API in a round that finds it away: each is counted
+ANSWER_SECONDS = 2.0  # the machine's, for a review that asks for an answer within one second
+CALLS = 2  # calls of the API in a round that does not reach it; the metric counts each
 
 
 @dataclass
 class Outage:
-    """What was seen of one. Seconds are those of the replicas."""
+    """What was seen of one outage. Seconds are the replicas', except where a field says that they are the machine's."""
 
     how: How
     length: float
@@ -53,96 +55,137 @@ class Outage:
     without_lookup: int = 0
     refused: int = 0
     slowest: float = 0.0
-    """Of the machine's seconds: the review that took longest."""
+    """The machine's seconds of the review that took longest."""
     rounds: list[int] = field(default_factory=list)
-    """In vain, by replica."""
+    """For each replica, the rounds in which it did not reach the API server."""
     healed: float = 0.0
     """The machine's seconds from the return of the API server until every leaf was replaced and a pod was admitted."""
 
     def __str__(self) -> str:
         return (
             f"API server away ({self.how}) for {self.length:.0f} s: {self.handshakes} fresh handshakes, 0 refused; "
-            f"{self.without_lookup} reviews that ask nobody, 0 failed; {self.injected} of a known ServiceAccount until "
-            f"second {self.injected_until:.0f}, then {self.refused} told 503; slowest answer {self.slowest:.2f} s; "
-            f"rounds in vain {', '.join(map(str, self.rounds))}; leaves replaced and a pod admitted {self.healed:.1f} "
-            f"s after its return"
+            f"{self.without_lookup} reviews that need no look-up, 0 failed; a known ServiceAccount: {self.injected} "
+            f"injected until second {self.injected_until:.0f}, then {self.refused} answered 503; slowest answer "
+            f"{self.slowest:.2f} s; rounds without the API server {', '.join(map(str, self.rounds))}; leaves replaced "
+            f"and a pod admitted {self.healed:.1f} s after its return"
         )
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """What is posted to the replicas, and the caBundle with which they are verified."""
+
+    bundle: bytes
+    known: bytes
+    """Of a pod whose ServiceAccount the replicas know: they answer without the API server for up to KEPT seconds."""
+    unselected: bytes
+    """Of a pod without our label: no ServiceAccount is looked up for it."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One replica, and how it was just before the outage."""
+
+    replica: Replica
+    kept: Callable[[bytes], tuple[int, bool]]
+    """Posts on a connection that was opened before the outage and stays open."""
+    leaf: x509.Certificate
+    unavailable: int
 
 
 def outage(
     cluster: ControlPlane, installed: Fleet, timepiece: Timepiece, *, how: How, length: float, rate: float, pulse: float
 ) -> Outage:
-    """Replicas of `installed` while the API server is away for `length` of their seconds; looked at every `pulse`.
+    """Takes the API server away for `length` of the replicas' seconds, and looks at every replica once in `pulse`.
 
-    Raises AssertionError where serving does not go on as it should.
+    Raises AssertionError if the replicas of `installed` do not go on serving as they should.
     """
-    installation, seen = installed.installation, Outage(how, length)
-    for _ in range(REPLICAS):
-        flags = seconds(interval=INTERVAL, settle=SETTLE, leaf=LEAF_RATIO * length, authority=172800, skew=SKEW)
-        installed.start(*flags, timepiece=timepiece)
-    installed.await_ready()
-    bundle = installation.bundles()[OURS[0]]
-    known, unselected = review(installation.pods), review(installation.pods, labels={})
-    leaves = {replica.port: replica.leaf(bundle) for replica in installed.alive}
+    reviews, seen = set_up(installed, timepiece, length), Outage(how, length)
     with ExitStack() as stack:
-        kept = [stack.enter_context(Posting(replica, bundle)) for replica in installed.alive]
-        for replica in installed.alive:
-            assert post(replica, bundle, known) == (200, True)
-        asked = [replica.events()["unavailable"] for replica in installed.alive]
+        watched = [watch(replica, reviews, stack) for replica in installed.alive]
         (cluster.stop_apiserver if how == "stop" else cluster.pause)()
         timepiece.run(rate)
         begin = timepiece.now()
-
-        def passed() -> float:
-            return (timepiece.now() - begin).total_seconds()
-
-        while passed() < length:
+        while (passed := (timepiece.now() - begin).total_seconds()) < length:
             pulse_ends = time.monotonic() + pulse
-            for replica, old in zip(installed.alive, kept, strict=True):
-                before, started = passed(), time.monotonic()
-                status, patched = post(replica, bundle, known)
-                seen.slowest = max(seen.slowest, time.monotonic() - started)
-                seen.handshakes += 1
-                assert (status, patched) in ((200, True), (503, False))
-                if patched:
-                    seen.injected += 1
-                    seen.injected_until = max(seen.injected_until, before)
-                else:
-                    assert before > KEPT / 2, "a ServiceAccount that is known was asked for again"
-                    seen.refused += 1
-                assert old(unselected) == (200, False)
-                assert post(replica, bundle, unselected) == (200, False)
-                seen.handshakes += 1
-                seen.without_lookup += 2
-                assert replica.is_ready(), replica.readyz()
-                assert replica.leaf(bundle) == leaves[replica.port]
+            for each in watched:
+                look(each, reviews, seen, passed)
+                passed = (timepiece.now() - begin).total_seconds()
             time.sleep(max(0.0, pulse_ends - time.monotonic()))
-        seen.rounds = [
-            (replica.events()["unavailable"] - before) // CALLS
-            for replica, before in zip(installed.alive, asked, strict=True)
-        ]
+        seen.rounds = [(each.replica.events()["unavailable"] - each.unavailable) // CALLS for each in watched]
         cluster.heal()
-        returned = time.monotonic()
-
-        def replaced() -> bool:
-            return all(replica.leaf(bundle) != leaves[replica.port] for replica in installed.alive) and all(
-                post(replica, bundle, known) == (200, True) for replica in installed.alive
-            )
-
-        wait_until(replaced, "leaves replaced", seconds=HEALED_SECONDS, alive=[one.process for one in installed.alive])
-        wait_until(installed.admits, "a pod admitted", seconds=HEALED_SECONDS)
-        seen.healed = time.monotonic() - returned
+        seen.healed = recover(installed, watched, reviews)
         timepiece.run(1)
         timepiece.jump(timedelta(0))
-        assert all(old(known) == (200, True) for old in kept)
+        assert all(each.kept(reviews.known) == (200, True) for each in watched)
     installed.await_healed()
     check(seen, installed)
     return seen
 
 
+def set_up(installed: Fleet, timepiece: Timepiece, length: float) -> Reviews:
+    """Starts the replicas. Their leaves are due for renewal just before an outage of `length` seconds ends."""
+    flags = seconds(interval=INTERVAL, settle=SETTLE, leaf=LEAF_RATIO * length, authority=172800, skew=SKEW)
+    for _ in range(REPLICAS):
+        installed.start(*flags, timepiece=timepiece)
+    installed.await_ready()
+    installation = installed.installation
+    return Reviews(installation.bundles()[OURS[0]], review(installation.pods), review(installation.pods, labels={}))
+
+
+def watch(replica: Replica, reviews: Reviews, stack: ExitStack) -> Watched:
+    """Has the replica look up the ServiceAccount, and keeps a connection to it until `stack` closes."""
+    leaf = replica.leaf(reviews.bundle)
+    kept = stack.enter_context(Posting(replica, reviews.bundle))
+    assert post(replica, reviews.bundle, reviews.known) == (200, True)
+    return Watched(replica, kept, leaf, replica.events()["unavailable"])
+
+
+def look(watched: Watched, reviews: Reviews, seen: Outage, passed: float) -> None:
+    """One look at a replica, `passed` seconds into the outage: it must serve all that needs no API server."""
+    replica, bundle, started = watched.replica, reviews.bundle, time.monotonic()
+    status, patched = post(replica, bundle, reviews.known)
+    seen.slowest = max(seen.slowest, time.monotonic() - started)
+    assert (status, patched) in ((200, True), (503, False))
+    if patched:
+        seen.injected += 1
+        seen.injected_until = max(seen.injected_until, passed)
+    else:
+        assert passed > KEPT / 2, "the replica asked again for a ServiceAccount that it knows"
+        seen.refused += 1
+    assert watched.kept(reviews.unselected) == (200, False)
+    assert post(replica, bundle, reviews.unselected) == (200, False)
+    seen.handshakes += 2
+    seen.without_lookup += 2
+    assert replica.is_ready(), replica.readyz()
+    assert replica.leaf(bundle) == watched.leaf
+
+
+def recover(installed: Fleet, watched: Sequence[Watched], reviews: Reviews) -> float:
+    """Waits until every leaf is replaced and a pod is admitted; the machine's seconds that it took."""
+    returned = time.monotonic()
+
+    def is_replaced(each: Watched) -> bool:
+        is_new = each.replica.leaf(reviews.bundle) != each.leaf
+        return is_new and post(each.replica, reviews.bundle, reviews.known) == (200, True)
+
+    wait_until(
+        lambda: all(map(is_replaced, watched)),
+        "leaves replaced",
+        seconds=HEALED_SECONDS,
+        alive=[one.process for one in installed.alive],
+    )
+    wait_until(installed.admits, "a pod admitted", seconds=HEALED_SECONDS)
+    return time.monotonic() - returned
+
+
 def check(seen: Outage, installed: Fleet) -> None:
-    """Asked for with pauses that grow to the interval and no further; told in one line for each object, and over."""
-    longest, shortest = (INTERVAL, INTERVAL / 2)  # what the back-off grows to, by chance
+    """The rest of what must hold.
+
+    The replicas asked for the API server with pauses that grew to the interval and no further. Each logged one error
+    for each object that it could not read, and that it is over.
+    """
+    longest, shortest = (INTERVAL, INTERVAL / 2)  # the back-off grows to a random part of the interval in between
     if seen.how == "pause":
         longest, shortest = longest + CALLS * CALL_LIMIT, shortest + CALLS * CALL_LIMIT
     for rounds in seen.rounds:
@@ -152,20 +195,20 @@ def check(seen: Outage, installed: Fleet) -> None:
     assert seen.refused > 0
     for replica in installed.alive:
         wait_until(partial(is_over, replica), "over", seconds=HEALED_SECONDS)
-        told = [message for message in replica.messages("error") if "cannot be read" in message]
-        assert len(told) == CALLS, told
+        errors = [message for message in replica.messages("error") if "cannot be read" in message]
+        assert len(errors) == CALLS, errors
         assert not any("RBAC" in message for message in replica.messages())
 
 
 def is_over(replica: Replica) -> bool:
-    """Whether the last word on each of the two objects is that it can be read again."""
-    said = [message for message in replica.messages() if "cannot be read" in message]
-    last = {message.removeprefix("over: ").partition(" ")[0]: message.startswith("over: ") for message in said}
+    """Whether the last message about each of the two objects says that it can be read again."""
+    messages = [message for message in replica.messages() if "cannot be read" in message]
+    last = {message.removeprefix("over: ").partition(" ")[0]: message.startswith("over: ") for message in messages}
     return all(last.values())
 
 
 class Posting:
-    """A context manager: a connection to one replica that stays open; called with a body it posts a review."""
+    """A context manager: a connection to one replica that stays open. It gives a function that posts a review."""
 
     def __init__(self, replica: Replica, bundle: bytes) -> None:
         self._connection = http.client.HTTPSConnection("127.0.0.1", replica.port)
@@ -179,7 +222,7 @@ class Posting:
         self._connection.close()
 
     def _post(self, body: bytes) -> tuple[int, bool]:
-        """Its status, and whether there is a patch."""
+        """The status of the answer, and whether it has a patch."""
         self._connection.request("POST", "/mutate?timeout=1s", body, {"Content-Type": "application/json"})
         answer = self._connection.getresponse()
         content = answer.read()
@@ -187,17 +230,24 @@ class Posting:
 
 
 def post(replica: Replica, bundle: bytes, body: bytes) -> tuple[int, bool]:
-    """A review on a fresh connection, as `Posting` has it."""
+    """Posts a review on a fresh connection; the result is that of `Posting`."""
     with Posting(replica, bundle) as posted:
         return posted(body)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command of the module's docstring."""
-    parser = argparse.ArgumentParser(prog="python -m testbed.fleet.away")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of the replicas' time")
-    parser.add_argument("--how", choices=("stop", "pause"), default="stop")
-    parser.add_argument("--rate", type=float, default=1.0, help="their seconds in each of ours")
+    parser = argparse.ArgumentParser(
+        prog="python -m testbed.fleet.away", description="Takes the API server away from two replicas of the webhook."
+    )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=10.0,
+        help="how long the API server is away, in the replicas' time (%(default)s)",
+    )
+    parser.add_argument("--how", choices=("stop", "pause"), default="stop", help="refuse connections, or do not answer")
+    parser.add_argument("--rate", type=float, default=1.0, help="the replicas' seconds in each second (%(default)s)")
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
