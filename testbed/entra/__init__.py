@@ -22,7 +22,7 @@ For people: `python -m testbed.entra --help`.
 """
 
 from testbed.entra.directory import TENANT_ID, Application, FederatedCredential
-from testbed.entra.emulator import Entra, running
+from testbed.entra.emulator import Entra, Listening, running
 from testbed.entra.faults import Fault
 from testbed.entra.issuer import Issuer, SigningKey
 from testbed.entra.messages import Asked
@@ -35,6 +35,7 @@ __all__ = [
     "Fault",
     "FederatedCredential",
     "Issuer",
+    "Listening",
     "SigningKey",
     "running",
 ]

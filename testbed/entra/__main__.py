@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from testbed.entra.configuration import Configuration, ConfigurationError, read
-from testbed.entra.emulator import Entra
+from testbed.entra.emulator import Entra, Listening
 from testbed.entra.login import JWT_BEARER, TOKEN_PATH
 from testbed.entra.messages import Asked
 from webhook.core.clouds import CLOUDS
@@ -32,14 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         configuration = read(options.config) if options.config else Configuration("public", (), (), ())
-        with Entra(
-            cloud=options.cloud or configuration.cloud,
+        listening = Listening(
             host=options.host,
             login_port=options.login_port,
             graph_port=options.graph_port,
             issuer_port=options.issuer_port,
             names=options.name,
             tls=(options.tls_cert, options.tls_key) if options.tls_cert else None,
+        )
+        with Entra(
+            cloud=options.cloud or configuration.cloud,
+            listening=listening,
             directory=options.directory,
             report=_log if options.log else None,
         ) as entra:

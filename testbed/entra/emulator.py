@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+import ssl
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,16 +26,31 @@ from testbed.entra.login import TOKEN_PATH, Behaviour, Login
 from testbed.entra.messages import Asked, Log
 from testbed.entra.server import Server, Service
 
-__all__ = ["Entra", "running"]
+__all__ = ["Entra", "Listening", "running"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listening:
+    """Where an emulator listens, and with which certificate. Port 0 is any free port.
+
+    names: further names and addresses in the certificate. tls: certificate and key (PEM files) to serve with in place
+    of the emulator's own.
+    """
+
+    host: str = "127.0.0.1"
+    login_port: int = 0
+    graph_port: int = 0
+    issuer_port: int = 0
+    names: Sequence[str] = ()
+    tls: tuple[Path, Path] | None = None
 
 
 class Entra:
     """login.microsoftonline.com and graph.microsoft.com of one cloud, until `close`. See `testbed.entra` for its use.
 
-    clock: where the time comes from. host and the ports: where it listens. names: further names and addresses in the
-    serving certificate. tls: certificate and key (PEM files) to serve with in place of the emulator's own. resources:
-    resource URIs that exist besides Graph and Azure Resource Manager. refetch_after: see `Keys`. directory: where
-    `ca_file` goes, which must exist. report: is called with each entry of the log.
+    clock: where the time comes from. resources: resource URIs that exist in addition to Graph and Azure Resource
+    Manager. refetch_after: see `Keys`. directory: an existing folder for `ca_file`. report: is called with each entry
+    of the log.
     """
 
     def __init__(
@@ -41,12 +58,7 @@ class Entra:
         *,
         cloud: str = "public",
         clock: Callable[[], float] = time.time,
-        host: str = "127.0.0.1",
-        login_port: int = 0,
-        graph_port: int = 0,
-        issuer_port: int = 0,
-        names: Sequence[str] = (),
-        tls: tuple[Path, Path] | None = None,
+        listening: Listening = Listening(),
         resources: Sequence[str] = (),
         refetch_after: float = 300.0,
         directory: Path | None = None,
@@ -64,40 +76,50 @@ class Entra:
         with contextlib.ExitStack() as stack:
             folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="entra-")))
             self.ca_file = folder / "ca.pem"
-            own = ("localhost", "127.0.0.1", "::1", *self.place.login_hosts, *self.place.graph_hosts)
-            context = tls_context.given(self.ca_file, *tls) if tls else tls_context.own(self.ca_file, (*own, *names))
+            context = self._context(listening)
             self.keys = Keys(self.clock, ca_file=self.ca_file, refetch_after=refetch_after)
-            login = Login(
-                place=self.place,
-                directory=self.directory,
-                keys=self.keys,
-                tokens=self.access_tokens,
-                clock=self.clock,
-                behaviour=self.behaviour,
-            )
-
-            def serve(site: Site, service: Service, port: int, **others: tuple[Site, Service]) -> Server:
-                server = Server(
-                    service,
-                    site=site,
-                    context=context,
-                    faults=self._faults,
-                    log=self._log,
-                    date=self.clock if site == "issuer" else self._skewed,
-                    host=host,
-                    port=port,
-                    others=others,
-                )
-                stack.callback(server.stop)
-                return server
-
-            # Where both names lead to one address, as they do with hostAliases, login's port answers for Graph too.
-            answers: tuple[Site, Service] = ("graph", self._graph)
-            self.login_server = serve("login", login, login_port, **dict.fromkeys(self.place.graph_hosts, answers))
-            self.graph_server = serve("graph", self._graph, graph_port)
-            self.issuer_server = serve("issuer", self._issuers, issuer_port)
+            self.login_server, self.graph_server, self.issuer_server = self._start(listening, context, stack)
             self._stack = stack.pop_all()
         self.issuer = self.add_issuer()
+
+    def _context(self, listening: Listening) -> ssl.SSLContext:
+        """The TLS context of all three servers. Writes `ca_file`."""
+        if listening.tls:
+            return tls_context.given(self.ca_file, *listening.tls)
+        hosts = ("localhost", "127.0.0.1", "::1", *self.place.login_hosts, *self.place.graph_hosts)
+        return tls_context.own(self.ca_file, (*hosts, *listening.names))
+
+    def _start(self, listening: Listening, context: ssl.SSLContext, stack: contextlib.ExitStack) -> Iterator[Server]:
+        """Starts the servers for login, Graph and issuers; `stack` stops them."""
+        login = Login(
+            place=self.place,
+            directory=self.directory,
+            keys=self.keys,
+            tokens=self.access_tokens,
+            clock=self.clock,
+            behaviour=self.behaviour,
+        )
+        sites: Sequence[tuple[Site, Service, int]] = (
+            ("login", login, listening.login_port),
+            ("graph", self._graph, listening.graph_port),
+            ("issuer", self._issuers, listening.issuer_port),
+        )
+        # If both names lead to one address, as they do with hostAliases, login's port answers for Graph too.
+        others: Mapping[str, tuple[Site, Service]] = dict.fromkeys(self.place.graph_hosts, ("graph", self._graph))
+        for site, service, port in sites:
+            server = Server(
+                service,
+                site=site,
+                context=context,
+                faults=self._faults,
+                log=self._log,
+                date=self.clock if site == "issuer" else self._skewed,
+                host=listening.host,
+                port=port,
+                others=others if site == "login" else {},
+            )
+            stack.callback(server.stop)
+            yield server
 
     def __enter__(self) -> Self:
         return self

@@ -20,7 +20,7 @@ from m365_identity._checks import Found
 from m365_identity._checks.result import Finding
 from m365_identity._tokens.assertion import decode
 from m365_identity.retry import Clock
-from testbed.entra import Application, Entra, running
+from testbed.entra import Application, Entra, Listening, running
 from testbed.entra.proxy import Proxy, proxying
 from testbed.node.authority import authority
 from tests.helper.tokens import jwt
@@ -113,7 +113,7 @@ def well(folder: Path) -> Iterator[Well]:
     certificate.write_bytes(bundle_pem([pair.certificate, signer.certificate]))
     key.write_bytes(pair.private_pem())
     issuer = "https://oidc.example.com/cluster/"
-    with running(tls=(certificate, key)) as entra, proxying(routes=entra.routes) as proxy:
+    with running(listening=Listening(tls=(certificate, key))) as entra, proxying(routes=entra.routes) as proxy:
         entra.trust_jwks(issuer, entra.issuer.jwks())
         application = entra.application(roles=["Organization.Read.All"])
         application.federate(issuer=issuer, subject=SUBJECT)

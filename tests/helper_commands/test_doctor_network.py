@@ -17,7 +17,7 @@ from m365_identity._checks.found import Found, Site
 from m365_identity._checks.network import links
 from m365_identity._checks.result import Status
 from testbed.cluster.pki import Authority
-from testbed.entra import running
+from testbed.entra import Listening, running
 from testbed.entra.proxy import Proxy, proxying
 from testbed.node.authority import authority
 from tests.helper.addresses import named, swallowing
@@ -255,7 +255,7 @@ def test_a_certificate_that_does_not_fit(tmp_path: Path, names: list[str], days:
     certificate, key = tmp_path / "tls.crt", tmp_path / "tls.key"
     certificate.write_bytes(bundle_pem([pair.certificate, signer.certificate]))
     key.write_bytes(pair.private_pem())
-    with running(tls=(certificate, key)) as entra:
+    with running(listening=Listening(tls=(certificate, key))) as entra:
         pod = Pod(entra, tmp_path)
         report = doctor(pod.environ)
     assert report.failed() == {"login-tls", "graph-tls"}
@@ -272,7 +272,7 @@ def test_certificates_that_only_python_refuses(tmp_path: Path) -> None:
     files = {"ca.pem": signer.certificate, "tls.crt": pair.certificate, "tls.key": pair.key}
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    with running(tls=(tmp_path / "tls.crt", tmp_path / "tls.key")) as entra:
+    with running(listening=Listening(tls=(tmp_path / "tls.crt", tmp_path / "tls.key"))) as entra:
         known = Found(
             environ={},
             silence=5,

@@ -19,7 +19,7 @@ import yaml
 
 from certs.authority import make_authority, make_leaf
 from certs.pem import bundle_pem, private_pem
-from testbed.entra import Entra, running
+from testbed.entra import Entra, Listening, running
 from testbed.entra.client import SUBJECT, Client
 from testbed.entra.configuration import ConfigurationError, read
 
@@ -121,7 +121,7 @@ def test_names_and_a_certificate_of_ones_own(tmp_path: Path, entra: Entra) -> No
 
 def test_further_names() -> None:
     """--name is in the certificate."""
-    with running(names=["entra.default.svc"]) as entra, Client(entra) as client:
+    with running(listening=Listening(names=["entra.default.svc"])) as entra, Client(entra) as client:
         adapter = requests.adapters.HTTPAdapter()
         adapter.init_poolmanager(1, 1, server_hostname="entra.default.svc", assert_hostname="entra.default.svc")
         client.session.mount("https://", adapter)
@@ -235,5 +235,5 @@ def test_nothing_stays_behind() -> None:
         folder = entra.ca_file.parent
         assert [path.name for path in folder.iterdir()] == ["ca.pem"]
         with pytest.raises(OSError):
-            Entra(login_port=0, graph_port=entra.graph_server.port)
+            Entra(listening=Listening(login_port=0, graph_port=entra.graph_server.port))
     assert not folder.exists()
