@@ -29,6 +29,7 @@ class Client:
         self.session.close()
 
     def get(self, url: str, **options: Any) -> requests.Response:
+        """The answer to a GET of `url`."""
         return self.session.get(url, timeout=10, **options)
 
     def application(self, **options: Any) -> Application:
@@ -64,5 +65,6 @@ class Client:
         return str(self.exchange(application).json()["access_token"])
 
     def graph(self, path: str, token: str = "", **options: Any) -> requests.Response:
+        """The answer of Graph to a GET of `path`, with the access token if one is given."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self.get(self.entra.graph + path, headers={**headers, **options.pop("headers", {})}, **options)

@@ -1,4 +1,4 @@
-"""The time that the emulator lives in."""
+"""The emulator's time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Clock"]
 
 
 class Clock:
-    """Seconds since the epoch, as `source` tells them, that a test can move: delays end without anyone waiting."""
+    """Seconds since the epoch by `source`, and a test can move them: a delay ends at once, without a wait."""
 
     def __init__(self, source: Callable[[], float] = time.time) -> None:
         self._source = source
@@ -18,6 +18,7 @@ class Clock:
         self._lock = threading.Lock()
 
     def __call__(self) -> float:
+        """Seconds since the epoch."""
         with self._lock:
             return self._source() + self._offset
 

@@ -53,10 +53,12 @@ class Place:
 
     @property
     def login_host(self) -> str:
+        """The usual name of login."""
         return self.login_hosts[0]
 
     @property
     def graph_host(self) -> str:
+        """The usual name of Graph."""
         return self.graph_hosts[0]
 
 

@@ -211,7 +211,7 @@ class Entra:
         return self._issuers.add(f"https://localhost:{self.issuer_server.port}{path}")
 
     def trust_jwks(self, issuer_url: str, jwks: Mapping[str, Any]) -> None:
-        """Gives the keys of an issuer, which then is never asked for them."""
+        """Gives the keys of an issuer, which is never asked for them then."""
         self.keys.trust_jwks(issuer_url, jwks)
 
     def fetch_from(self, issuer: str, base_url: str, ca: Path | None = None, *, token: str = "") -> None:

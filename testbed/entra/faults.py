@@ -66,6 +66,7 @@ class Faults:
         self._all: list[tuple[Site, Fault]] = []
 
     def add(self, site: Site, fault: Fault) -> Fault:
+        """Registers `fault` for `site`, and returns it."""
         with self._lock:
             self._waiting[site].append(fault)
             self._all.append((site, fault))

@@ -74,6 +74,7 @@ class Graph:
         self._collections[path.lower()] = _Collection(make, frozenset(roles))
 
     def answer(self, request: Request, note: Note) -> Response:
+        """Graph's true answer; 401 without a good access token."""
         claims, problem = self._signed_in(request, note)
         if claims is None:
             return self._error(request, note, 401, message=problem)
@@ -101,6 +102,7 @@ class Graph:
         return self._content(request, version, path, content)
 
     def fail(self, request: Request, note: Note, fault: Fault) -> Response:
+        """The answer with the status or code of `fault`; 403 or 400 if it has a code alone."""
         self._signed_in(request, note)
         if fault.code is None and fault.status is not None and fault.status < 300:
             return json_response(fault.status, {})

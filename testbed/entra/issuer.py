@@ -47,6 +47,7 @@ class SigningKey:
 
     @property
     def private(self) -> rsa.RSAPrivateKey:
+        """The private key, which is made on first use."""
         with self._lock:
             if self._private is None:
                 self._private = private_key()
@@ -144,6 +145,7 @@ class Issuers:
         return issuer
 
     def answer(self, request: Request, note: Note) -> Response:
+        """The discovery document or the keys of the issuer whose path it is; else 404."""
         for document in (DISCOVERY, JWKS):
             issuer = self._by_path.get(request.path.removesuffix(document))
             if issuer and request.path.endswith(document) and request.method == "GET":
@@ -152,5 +154,6 @@ class Issuers:
         return json_response(404, {"error": "not found"})
 
     def fail(self, request: Request, note: Note, fault: Fault) -> Response:
+        """An empty answer with the status of `fault`, or 500."""
         note.code = fault.code
         return Response(fault.status or 500, b"", {"Content-Type": JSON_TYPE})

@@ -87,6 +87,7 @@ class Login:
         }
 
     def answer(self, request: Request, note: Note) -> Response:
+        """Login's true answer; 404 for a path that Entra does not have."""
         first, _, rest = request.path.lstrip("/").partition("/")
         if f"{first}/{rest}" == "common/discovery/instance":
             return self._guarded(request, note, self._instance)

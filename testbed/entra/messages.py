@@ -25,6 +25,7 @@ class Request:
 
     @property
     def host(self) -> str:
+        """The Host header, which may have a port."""
         return self.headers.get("host", "localhost")
 
 
@@ -89,6 +90,7 @@ class Log:
         self._report = report
 
     def add(self, asked: Asked) -> None:
+        """Adds an entry, wakes those who wait for it, and reports it."""
         with self._changed:
             self._entries.append(asked)
             self._changed.notify_all()
@@ -96,10 +98,12 @@ class Log:
                 self._report(asked)
 
     def entries(self) -> Sequence[Asked]:
+        """All entries, oldest first."""
         with self._changed:
             return tuple(self._entries)
 
     def clear(self) -> None:
+        """Removes all entries."""
         with self._changed:
             self._entries.clear()
 

@@ -75,6 +75,7 @@ class Server:
 
     @property
     def port(self) -> int:
+        """The port on which it listens."""
         return int(self.connections.port)
 
     def at(self, host: str) -> tuple[Site, Service]:
@@ -114,6 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(connection, ("", 0), server)  # type: ignore[arg-type]
 
     def handle_any(self) -> None:
+        """Answers one request, of any method."""
         request = self._request()
         if request is None:
             return
@@ -213,6 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def version_string(self) -> str:
+        """The Server header."""
         return "testbed.entra"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name

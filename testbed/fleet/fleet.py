@@ -53,6 +53,7 @@ class Replica:
 
     @property
     def alive(self) -> bool:
+        """Whether its process runs."""
         return self.process.popen.poll() is None
 
     @property
@@ -70,6 +71,7 @@ class Replica:
         return self._ask("/readyz")
 
     def is_ready(self) -> bool:
+        """Whether /readyz answers 200."""
         return self.readyz()[0] == 200
 
     def events(self) -> dict[str, int]:
@@ -94,6 +96,7 @@ class Replica:
         return False
 
     def signal(self, number: signal.Signals) -> None:
+        """Sends a signal to gunicorn's parent and worker."""
         self.process.signal(number)
 
     def _ask(self, path: str) -> tuple[int, str]:

@@ -63,14 +63,17 @@ class Installation:
 
     @property
     def configuration_path(self) -> str:
+        """Of the webhook configuration, in the API."""
         return f"{CONFIGURATIONS}/{self.name}"
 
     @property
     def secrets_path(self) -> str:
+        """Of the Secrets of its own namespace."""
         return f"/api/v1/namespaces/{self.own}/secrets"
 
     @property
     def secret_path(self) -> str:
+        """Of the one Secret with the authority."""
         return f"{self.secrets_path}/{SECRET}"
 
     @property

@@ -166,6 +166,7 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def say(line: str) -> None:
+    """Prints a line."""
     sys.stdout.write(f"{line}\n")
 
 

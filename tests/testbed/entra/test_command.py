@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -19,7 +20,7 @@ import yaml
 
 from certs.authority import make_authority, make_leaf
 from certs.pem import bundle_pem, private_pem
-from testbed.entra import Entra, Listening, running
+from testbed.entra import Entra, Issuer, Listening, running
 from testbed.entra.client import SUBJECT, Client
 from testbed.entra.configuration import ConfigurationError, read
 
@@ -147,39 +148,37 @@ def test_what_cannot_be_run(arguments: list[str], says: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_file(tmp_path: Path) -> None:
-    """Tenants, applications, credentials and where issuers' documents are."""
-    path = tmp_path / "entra.yaml"
+def _document(cluster: Issuer, fetch_from: str, ca: Path, token_file: Path) -> dict[str, Any]:
+    """A file with two tenants, an application with two credentials, and where the documents of `cluster` are."""
+    return {
+        "cloud": "gcchigh",
+        "tenants": [
+            {"id": TENANT, "name": "Fabrikam", "domains": ["fabrikam.example"]},
+            {"id": OTHER_TENANT, "cloud": "public"},
+        ],
+        "issuers": [{"issuer": cluster.url, "fetch_from": fetch_from, "ca": str(ca), "token_file": str(token_file)}],
+        "applications": [
+            {
+                "client_id": CLIENT,
+                "tenant_id": TENANT,
+                "roles": ["Organization.Read.All"],
+                "federated_credentials": [
+                    {"issuer": cluster.url, "subject": SUBJECT},
+                    {"subject": "other", "audience": "api://mine", "delay": 40},
+                ],
+            }
+        ],
+    }
+
+
+def test_a_file_fills_the_emulator(tmp_path: Path) -> None:
+    """Its tenants, applications and credentials are known, and issuers' documents are fetched from where it says."""
+    path, token_file = tmp_path / "entra.yaml", tmp_path / "token"
     with running() as apiserver:
         cluster = apiserver.issuer
         address, cluster.url = cluster.url, "https://kubernetes.default.svc"
-        (tmp_path / "token").write_text("opaque\n")
-        document = {
-            "cloud": "gcchigh",
-            "tenants": [
-                {"id": TENANT, "name": "Fabrikam", "domains": ["fabrikam.example"]},
-                {"id": OTHER_TENANT, "cloud": "public"},
-            ],
-            "issuers": [
-                {
-                    "issuer": cluster.url,
-                    "fetch_from": address,
-                    "ca": str(apiserver.ca_file),
-                    "token_file": str(tmp_path / "token"),
-                }
-            ],
-            "applications": [
-                {
-                    "client_id": CLIENT,
-                    "tenant_id": TENANT,
-                    "roles": ["Organization.Read.All"],
-                    "federated_credentials": [
-                        {"issuer": cluster.url, "subject": SUBJECT},
-                        {"subject": "other", "audience": "api://mine", "delay": 40},
-                    ],
-                }
-            ],
-        }
+        token_file.write_text("opaque\n")
+        document = _document(cluster, address, apiserver.ca_file, token_file)
         path.write_text(yaml.safe_dump(document))
         configuration = read(path)
         with running(cloud=configuration.cloud) as entra, Client(entra) as client:
