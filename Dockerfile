@@ -1,11 +1,11 @@
 # The image of the webhook; the helper is in it too. docs/image.md says how to build it and what is in it.
 #
 #   build        the base's own Python installs what requirements.txt locks, and puts /runtime together
-#   application  our code, and a look whether it runs in nothing but what will be in the image
-#   (last)       the two roots, one layer each: what requirements.txt says, and what we say
+#   application  our code, and a test that it runs in exactly what will be in the image
+#   (last)       the two roots, one layer each: the packages of requirements.txt, and our code
 #
-# A proxy or an index is nobody's business but the builder's: proxies come from the environment; an index and its
-# certificates come as the secrets `pip` (a pip.conf) and `ca` (PEM), which are mounted and never copied.
+# Proxy and package index are chosen at build time and never end up in the image: proxies come from the environment; an
+# index and its certificates come as the secrets `pip` (a pip.conf) and `ca` (PEM), which are mounted and never copied.
 
 ARG BASE=python:3.13-slim
 

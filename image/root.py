@@ -1,12 +1,12 @@
-"""Puts the root of the image together, in the build stage, with the base's own Python and nothing installed.
+"""Puts the root of the image together, in the build stage. It needs only the Python of the base image.
 
     python3 root.py runtime ROOT                   the interpreter, /opt/m365wi without pip, and what both load
-    python3 root.py application ROOT PACKAGE …     our packages and their commands, to lie on top
+    python3 root.py application ROOT PACKAGE …     our packages and their commands: the layer above
 
-What is not listed here is not in the image: no shell, no package manager, no compiler. Debian's records of the packages
-that the shared libraries came from go along, with their licences, so that scanners know what to look for. Every module
-is byte-compiled, since nothing can be written later; the compiled files say by what source they were made and not when.
-Every file is as old as SOURCE_DATE_EPOCH says, in seconds.
+The image has only what is listed here: it has no shell, no package manager and no compiler. It has Debian's records and
+licences of the packages that the shared libraries come from, so that scanners know what to look for. Every module is
+byte-compiled, since nothing can be written later; compiled files name the hash of their source, not its time. Each file
+has the time SOURCE_DATE_EPOCH, in seconds since 1970.
 """
 
 import compileall
@@ -27,8 +27,8 @@ COMMANDS = {"m365-webhook": "webhook", "m365-identity": "m365_identity"}
 USER = "nonroot:x:65532:65532:nonroot:/nonexistent:/sbin/nologin"
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 
-# Of the standard library: what installs, shows windows or tests, and the modules that would bring a database, a
-# terminal library or a line editor along. Of packages: sources of what is compiled, and types.
+# Left out of the standard library: installers, windows, tests, and modules that need the libraries of a database, a
+# terminal or a line editor. Left out of packages: type stubs, and the sources of compiled modules.
 LEFT_OUT_OF_LIBRARY = (
     *("site-packages", "dist-packages", "ensurepip", "venv", "test", "idlelib", "lib2to3", "tkinter", "turtledemo"),
     *("turtle.py", "pydoc_data", "config-*", "__phello__", "dbm", "curses", "sqlite3"),
@@ -36,7 +36,7 @@ LEFT_OUT_OF_LIBRARY = (
     *("readline.*", "nis.*", "ossaudiodev.*", "__pycache__"),
 )
 LEFT_OUT_OF_PACKAGES = ("__pycache__", "*.pyi", "*.pyx", "*.pxd", "*.pxi", "*.c", "*.h")
-# 70 MB of typed models and calls, loaded when asked for by name. webhook/cluster/kube.py asks with raw JSON, never so.
+# 70 MB of typed models and calls, which are loaded by name. webhook/cluster/kube.py uses raw JSON and none of them.
 TYPED = (
     "kubernetes/client/models",
     "kubernetes/client/api",
@@ -66,7 +66,7 @@ def runtime(root: Path) -> None:
 
 
 def environment(root: Path) -> None:
-    """/opt/m365wi: the interpreter's names, and the packages less what nobody runs."""
+    """/opt/m365wi: the interpreter's names, and the packages without the files that are never loaded."""
     for name in ("pyvenv.cfg", "bin/python", "bin/python3"):
         copy(VENV / name, root)
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(VENV)}, scheme="venv"))
@@ -74,14 +74,14 @@ def environment(root: Path) -> None:
     for folder in TYPED:
         typed = within(root, packages) / folder
         if not typed.is_dir():
-            sys.exit(f"{typed} is not there: has the client's layout changed?")
+            sys.exit(f"{typed} is missing: has the layout of the Kubernetes client changed?")
         for module in typed.glob("*.py"):
             if module.name != "__init__.py":
                 module.unlink()
 
 
 def application(root: Path, packages: Iterable[str]) -> None:
-    """Our packages beside the others, and a command for each that has one."""
+    """Our packages, in the folder of the others, and the commands of COMMANDS."""
     home = within(root, Path(sysconfig.get_path("purelib", vars={"base": str(VENV)}, scheme="venv")))
     commands = within(root, VENV / "bin")
     home.mkdir(parents=True)
@@ -97,24 +97,24 @@ def application(root: Path, packages: Iterable[str]) -> None:
 
 
 def compiled_in(root: Path) -> Iterator[Path]:
-    """Every extension module that was copied, where it came from."""
+    """The original path of every extension module that was copied."""
     for path in sorted(root.rglob("*.so*")):
         if path.is_file() and not path.is_symlink():
             yield Path("/") / path.relative_to(root)
 
 
 def loaded_by(binaries: Iterable[Path]) -> Iterator[Path]:
-    """The shared libraries that `binaries` load, the loader among them, but for those that packages carry."""
+    """The shared libraries that `binaries` load, with the loader and without those that Python packages contain."""
     said = subprocess.run(["ldd", *binaries], capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"})
-    if lacking := sorted(set(re.findall(r"^\s+(\S+) => not found", said.stdout, re.MULTILINE))):
-        sys.exit(f"not in the base: {', '.join(lacking)}")
+    if missing := sorted(set(re.findall(r"^\s+(\S+) => not found", said.stdout, re.MULTILINE))):
+        sys.exit(f"missing in the base image: {', '.join(missing)}")
     for found in re.findall(r"^\s+(?:\S+ => )?(/\S+) \(0x", said.stdout, re.MULTILINE):
         if not Path(found).is_relative_to(VENV):
             yield Path(found)
 
 
 def trust(root: Path) -> None:
-    """Where OpenSSL looks for authorities there is Debian's bundle, and its configuration is the base's."""
+    """Debian's bundle of authorities, where OpenSSL looks for it, and OpenSSL's configuration from the base image."""
     paths = ssl.get_default_verify_paths()
     cafile = within(root, Path(paths.openssl_cafile))
     cafile.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def trust(root: Path) -> None:
 
 
 def records(root: Path, paths: Iterable[Path]) -> None:
-    """What dpkg knows of the packages that own `paths`, and their licences, where scanners and lawyers look."""
+    """dpkg's records and the licences of the packages that own `paths`, where scanners look for them."""
     for package in sorted({owner for path in paths for owner in owners(path)}):
         name = package.partition(":")[0]
         said = subprocess.run(["dpkg-query", "--status", package], capture_output=True, text=True, check=True)
@@ -137,7 +137,7 @@ def records(root: Path, paths: Iterable[Path]) -> None:
 
 
 def owners(path: Path) -> Iterator[str]:
-    """The Debian package of a file, if one has it: by its name with and without /usr, which are the same folder."""
+    """The Debian package that owns a file, if any. The name with and the name without /usr mean the same file."""
     real = str(path.resolve())
     for name in (real, real.removeprefix("/usr")):
         said = subprocess.run(["dpkg-query", "--search", name], capture_output=True, text=True)
@@ -147,7 +147,7 @@ def owners(path: Path) -> Iterator[str]:
 
 
 def copy(path: Path, root: Path) -> None:
-    """`path` under the same name, with every symbolic link on the way to it."""
+    """Copies `path` to the same name, with every symbolic link on the way to it."""
     place = Path("/")
     for part in path.parts[1:]:
         place /= part
@@ -166,7 +166,7 @@ def copy(path: Path, root: Path) -> None:
 
 
 def copy_tree(folder: Path, root: Path, *, leave_out: Iterable[str]) -> None:
-    """A folder under the same name, without what is called as `leave_out` says, at any depth."""
+    """Copies a folder to the same name, without names that match `leave_out`, at any depth."""
 
     def ignore(_: str, names: list[str]) -> set[str]:
         return {name for name in names if any(fnmatch(name, pattern) for pattern in leave_out)}
@@ -180,7 +180,7 @@ def within(root: Path, path: Path) -> Path:
 
 
 def finish(root: Path) -> None:
-    """Byte-compiles, and gives every file the same age."""
+    """Byte-compiles the modules, and gives every file the same time."""
     good = compileall.compile_dir(
         root,
         quiet=1,

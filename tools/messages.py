@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol
 
-__all__ = ["PAGE", "TABLES", "Row", "main", "page"]
+__all__ = ["PAGE", "TABLES", "Row", "main", "page", "table"]
 
 PAGE: Final = Path(__file__).parent.parent / "docs" / "messages.md"
 # The module of each table, and what the page calls it. Each has its rows by code in TABLE.
@@ -68,6 +68,12 @@ class _Group:
     rows: Sequence[Row]
 
 
+def table(name: str) -> Mapping[str, Row]:
+    """The rows of the table in the module `name`, by code."""
+    rows: Mapping[str, Row] = importlib.import_module(name).TABLE
+    return rows
+
+
 def page() -> str:
     """The text of docs/messages.md."""
     parts = [_HEADER]
@@ -80,17 +86,17 @@ def page() -> str:
 
 
 def _groups(module: ModuleType) -> Iterator[_Group]:
-    """The rows of `module.TABLE`, by the module that defines them and in the order of their codes."""
-    table: Mapping[str, Row] = module.TABLE
+    """The rows of a table, by the module that defines them and in the order of their codes."""
+    rows_by_code = table(module.__name__)
     modules = [module]
     if hasattr(module, "__path__"):
         names = [found.name for found in pkgutil.iter_modules(module.__path__, module.__name__ + ".")]
         modules = [*(importlib.import_module(name) for name in names), module]
-    left = dict(table)
+    left = dict(rows_by_code)
     groups = []
     for each in modules:
         own = {id(value) for value in vars(each).values()}
-        rows = [row for row in table.values() if row.code in left and (each is module or id(row) in own)]
+        rows = [row for row in rows_by_code.values() if row.code in left and (each is module or id(row) in own)]
         if rows:
             groups.append(_Group(_title(each), rows))
         for row in rows:

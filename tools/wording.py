@@ -60,7 +60,7 @@ RULES: Final = (
     _rule(r"\bnobody\b", "name the actor: no client, no replica"),
     _rule(r"\bwhom\b", "name the actor and turn the sentence round"),
     _rule(r"\bof[ ]ours\b", "our"),
-    _rule(r"\b(lack(s|ed|ing)?)\b", "is missing, does not have"),
+    _rule(r"\blac[k](s|ed|ing)?\b", "is missing, does not have"),
     _rule(r"\bwhoever\b", "name the actor: the user, the operator"),
     _rule(r", where there (is|are)\b", "if there is"),
 )
