@@ -80,6 +80,20 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
     assert missing == []
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link may name after `#`: a page's headings, as GitHub spells them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_link_leads_to_a_heading(page: Path) -> None:
+    """Those into the repository with a `#`."""
+    targets = [target for target in re.findall(r"\]\(([^)]+)\)", page.read_text()) if "://" not in target]
+    links = [target.partition("#") for target in targets if "#" in target]
+    assert [name + "#" + to for name, _, to in links if to not in anchors(page.parent / name if name else page)] == []
+
+
 def test_every_rule_is_where_the_architecture_page_says() -> None:
     """The table "Where is …?": twenty rules, each with a file, and a word to look for in it."""
     text = (ROOT / "docs" / "architecture.md").read_text().partition("## Where is")[2]
