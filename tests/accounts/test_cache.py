@@ -1,4 +1,4 @@
-"""The look-up of ServiceAccounts: what is kept, what is shared, what is asked again. Time stands still here."""
+"""The look-up of ServiceAccounts: what is kept, what is shared, what is asked again. The clock stands still here."""
 
 import asyncio
 import gc
@@ -89,7 +89,7 @@ async def settled() -> None:
 
 
 async def test_an_answer_is_passed_on(setup: Setup) -> None:
-    """Found, without annotation, or not there at all."""
+    """Found, without annotation, or absent."""
     assert await setup.answered(BARE) is BARE
     assert await setup.answered(None) is None
     assert await setup.answered(FOUND) is FOUND
@@ -155,7 +155,7 @@ async def test_a_negative_answer_is_never_kept(setup: Setup, negative: Account |
     ],
     ids=lambda annotation: next(iter(annotation)),
 )
-async def test_whoever_mends_an_account_need_not_wait(setup: Setup, annotation: dict[str, str]) -> None:
+async def test_a_fixed_account_counts_at_once(setup: Setup, annotation: dict[str, str]) -> None:
     """A pod is denied for each of these mistakes, and the next one by what the ServiceAccount says then."""
     mistaken = account({**USUAL_ANNOTATIONS, **annotation})
     assert await setup.answered(mistaken) is mistaken
@@ -174,7 +174,7 @@ async def test_accounts_are_kept_apart(setup: Setup) -> None:
     assert setup.source.asked == [("shop", "terraform"), ("shop", "other"), ("elsewhere", "terraform")]
 
 
-async def test_all_who_wait_for_one_account_share_one_question(setup: Setup) -> None:
+async def test_callers_that_wait_for_one_account_share_one_question(setup: Setup) -> None:
     """A Deployment of a thousand pods costs one look-up."""
     waiting = [setup.get() for _ in range(1000)]
     await settled()
@@ -186,7 +186,7 @@ async def test_all_who_wait_for_one_account_share_one_question(setup: Setup) -> 
     assert setup.counted.count(("live", "found")) == 1
 
 
-async def test_a_no_to_an_older_question_is_not_accepted(setup: Setup) -> None:
+async def test_a_negative_answer_to_an_older_question_is_not_accepted(setup: Setup) -> None:
     """The annotation may have been added between that question and this pod."""
     early = setup.get()
     await settled()
@@ -202,8 +202,8 @@ async def test_a_no_to_an_older_question_is_not_accepted(setup: Setup) -> None:
 
 
 @pytest.mark.parametrize("negative", [None, BARE], ids=["absent", "no client id"])
-async def test_a_no_to_a_question_of_ones_own_time_is_accepted(setup: Setup, negative: Account | None) -> None:
-    """Nobody asks for ever: two questions are the most that one waits for."""
+async def test_a_negative_answer_to_a_later_question_is_accepted(setup: Setup, negative: Account | None) -> None:
+    """A caller waits for two questions at most."""
     early = setup.get()
     await settled()
     late = setup.get()
@@ -215,8 +215,8 @@ async def test_a_no_to_a_question_of_ones_own_time_is_accepted(setup: Setup, neg
     assert len(setup.source.asked) == 2
 
 
-async def test_a_yes_to_an_older_question_is_accepted(setup: Setup) -> None:
-    """It could only be out of date as a kept one could."""
+async def test_a_positive_answer_to_an_older_question_is_accepted(setup: Setup) -> None:
+    """It can be no more out of date than a kept one."""
     early = setup.get()
     await settled()
     late = setup.get()
@@ -225,7 +225,7 @@ async def test_a_yes_to_an_older_question_is_accepted(setup: Setup) -> None:
     assert len(setup.source.asked) == 1
 
 
-async def test_who_comes_while_a_no_is_on_its_way_asks_anew(setup: Setup) -> None:
+async def test_a_caller_after_a_negative_answer_asks_again(setup: Setup) -> None:
     """The source has answered already, but before this pod came."""
     early = setup.get()
     await settled()
@@ -237,8 +237,8 @@ async def test_who_comes_while_a_no_is_on_its_way_asks_anew(setup: Setup) -> Non
     assert await late is FOUND
 
 
-async def test_nobody_waits_beyond_his_time(setup: Setup) -> None:
-    """The deadline is the caller's own; it names the ServiceAccount and the time."""
+async def test_a_caller_waits_no_longer_than_its_time(setup: Setup) -> None:
+    """The deadline is the caller's own; the error names the ServiceAccount and the time."""
     with pytest.raises(LookupFailed) as caught:
         await setup.get(seconds=0)
     assert str(caught.value) == "no answer about ServiceAccount shop/terraform within 0.0 s"
@@ -250,8 +250,8 @@ async def test_a_kept_account_needs_no_time(setup: Setup) -> None:
     assert await setup.get(seconds=0) is FOUND
 
 
-async def test_who_gives_up_does_not_hurt_the_others(setup: Setup) -> None:
-    """The one who asked first runs out of time; the question goes on."""
+async def test_a_caller_that_gives_up_does_not_affect_the_others(setup: Setup) -> None:
+    """The first caller runs out of time; the question goes on."""
     first, second = setup.get(seconds=0), setup.get()
     with pytest.raises(LookupFailed):
         await first
@@ -260,8 +260,8 @@ async def test_who_gives_up_does_not_hurt_the_others(setup: Setup) -> None:
     assert setup.source.cancelled == 0
 
 
-async def test_a_waiter_that_is_cancelled_does_not_hurt_the_others(setup: Setup) -> None:
-    """A caller that hangs up takes nobody with it, whether it asked first or joined."""
+async def test_a_cancelled_caller_does_not_affect_the_others(setup: Setup) -> None:
+    """A caller that disconnects does not end the question, whether it asked first or joined."""
     waiting = [asyncio.ensure_future(setup.get()) for _ in range(3)]
     await settled()
     waiting[0].cancel()
@@ -275,7 +275,7 @@ async def test_a_waiter_that_is_cancelled_does_not_hurt_the_others(setup: Setup)
     assert setup.source.cancelled == 0
 
 
-async def test_an_answer_that_nobody_waits_for_is_kept_too(setup: Setup) -> None:
+async def test_an_answer_without_a_caller_is_kept_too(setup: Setup) -> None:
     """kube-apiserver will ask again."""
     with pytest.raises(LookupFailed):
         await setup.get(seconds=0)
@@ -285,7 +285,7 @@ async def test_an_answer_that_nobody_waits_for_is_kept_too(setup: Setup) -> None
     assert len(setup.source.asked) == 1
 
 
-async def test_a_failure_that_nobody_waits_for_disturbs_nobody(setup: Setup) -> None:
+async def test_a_failure_without_a_caller_is_not_reported_by_asyncio(setup: Setup) -> None:
     """asyncio would complain of an exception that was never retrieved as soon as its task is thrown away."""
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
@@ -298,8 +298,8 @@ async def test_a_failure_that_nobody_waits_for_disturbs_nobody(setup: Setup) -> 
     assert complaints == []
 
 
-async def test_a_failure_is_everybodys(setup: Setup) -> None:
-    """All who share a question hear the same."""
+async def test_a_failure_reaches_all_callers(setup: Setup) -> None:
+    """All callers that share a question get the same error."""
     waiting = [setup.get() for _ in range(3)]
     await settled()
     setup.source.answer(LookupFailed("the API server is away"))
@@ -315,8 +315,8 @@ async def test_a_failure_is_not_kept(setup: Setup, error: Exception) -> None:
     assert await setup.answered(FOUND) is FOUND
 
 
-async def test_a_failure_does_not_forget_what_is_kept(setup: Setup) -> None:
-    """Another account's trouble is its own."""
+async def test_a_failure_does_not_remove_kept_accounts(setup: Setup) -> None:
+    """A failure concerns its own account only."""
     await setup.answered(FOUND)
     with pytest.raises(LookupFailed):
         await setup.answered(LookupFailed("away"), "other")
@@ -334,8 +334,8 @@ async def test_a_look_up_that_hangs_is_counted_once() -> None:
 
 
 @pytest.mark.parametrize("error", [LookupFailed("away"), RuntimeError("our bug")])
-async def test_a_failure_is_counted_for_each_who_hears_of_it(setup: Setup, error: Exception) -> None:
-    """As an answer is: once as live, the others as shared."""
+async def test_a_failure_is_counted_for_each_caller(setup: Setup, error: Exception) -> None:
+    """Like an answer: once as live, then as shared."""
     waiting = [setup.get() for _ in range(3)]
     await settled()
     setup.source.answer(error)
@@ -374,8 +374,8 @@ async def test_the_source_is_told_how_long_it_may_take() -> None:
     await asking
 
 
-async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest goes when there are too many."""
+async def test_the_number_of_kept_accounts_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest is dropped if there are too many."""
     monkeypatch.setattr("webhook.accounts.cache._MOST_KEPT", 2)
     setup = Setup()
     for name in ("a", "b", "c"):
@@ -387,8 +387,8 @@ async def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(setup.source.asked) == 4
 
 
-async def test_a_source_that_breaks_its_promise_is_asked_again() -> None:
-    """A source should answer or fail within its time; where one does not, it must not be waited for until a restart."""
+async def test_a_source_that_never_answers_is_asked_again() -> None:
+    """A source should answer or fail within its time. If one does not, callers do not wait for it until a restart."""
     setup = Setup(request_seconds=0.0)
     with pytest.raises(LookupFailed):
         await setup.get(seconds=0)

@@ -6,6 +6,9 @@ import pytest
 
 from demo.server import Running, running
 from testbed.cluster.cluster import Cluster
+from tests.offline.mutating import mutate
+
+__all__ = ["live_webhook", "mutate"]
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_what_is_no_review_of_a_new_pod_is_answered_in_one_line(webhook: Running, what: str) -> None:
+def test_a_body_that_is_not_a_review_of_a_new_pod_is_answered_in_one_line(webhook: Running, what: str) -> None:
     """HTTP 400, a line of ASCII without a traceback; the process answers the next review as ever."""
     status, body = webhook.post(BAD[what])
     assert status == 400
@@ -120,7 +120,7 @@ def test_what_is_no_review_of_a_new_pod_is_answered_in_one_line(webhook: Running
     ],
     ids=["duplicate keys", "a huge integer", "unknown members", "moderate nesting"],
 )
-def test_what_need_not_be_understood_is_not_in_the_way(webhook: Running, body: bytes) -> None:
+def test_members_that_do_not_matter_may_be_anything(webhook: Running, body: bytes) -> None:
     """Members that no decision depends on may hold anything that is JSON."""
     status, answer = webhook.post(body)
     assert status == 200
@@ -134,7 +134,7 @@ def test_a_body_of_eight_mebibytes_is_refused_before_it_is_read(webhook: Running
 
 
 def test_the_answer_is_an_admission_review_of_the_same_uid(webhook: Running) -> None:
-    """apiVersion, kind and uid as kube-apiserver checks them, and a patch that is one."""
+    """apiVersion, kind and uid as kube-apiserver checks them, and a JSON Patch."""
     status, body = webhook.post(encoded())
     answer = json.loads(body)
     assert status == 200
@@ -175,7 +175,7 @@ def test_each_review_has_a_line_in_the_log(webhook: Running) -> None:
 
 
 def test_the_settings_in_force_are_logged_at_the_start(webhook: Running, accounts: Path) -> None:
-    """So that nobody has to guess what a replica runs with."""
+    """So that the operator need not guess them."""
     first = json.loads(webhook.log.read_text().splitlines()[0])
     assert first["message"] == "starting"
     assert first["settings"]["tenant_id"] == "contoso.com"
@@ -185,16 +185,25 @@ def test_the_settings_in_force_are_logged_at_the_start(webhook: Running, account
     assert "settle" not in first["settings"], "it is not in force"
 
 
-def test_a_variable_that_is_no_setting_is_logged(
-    accounts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It may be one of another version, or of a Service of that name, so it is no reason not to start."""
+def test_an_unknown_variable_is_logged(accounts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may belong to another version, or to a Service of that name, so the webhook starts all the same."""
     monkeypatch.setenv("M365WI_SERVICE_HOST", "10.0.0.1")
     with running(tmp_path, ["--accounts", str(accounts)]) as it:
         lines = [json.loads(line) for line in it.log.read_text().splitlines()]
     found = [line for line in lines if line.get("variable") == "M365WI_SERVICE_HOST"]
     assert [(line["level"], line["code"]) for line in found] == [("warning", "WI504")]
     assert found[0]["message"].startswith("unknown setting M365WI_SERVICE_HOST: it has no effect in this version")
+
+
+def test_a_suspicious_file_of_accounts_is_logged(tmp_path: Path) -> None:
+    """With the warning that `mutate` gives for it."""
+    path = tmp_path / "accounts.yaml"
+    path.write_text(ACCOUNTS + "    azure.workload.identity/client-id: 22222222-2222-3333-4444-555555555555\n")
+    with running(tmp_path, ["--accounts", str(path)]) as it:
+        lines = [json.loads(line) for line in it.log.read_text().splitlines()]
+    (found,) = [line for line in lines if line.get("code") == "WI413"]
+    assert found["level"] == "warning"
+    assert found["message"].startswith(f'{path}:9:5: key "azure.workload.identity/client-id" stands twice')
 
 
 def test_memory_stays_under_ninety_mebibytes(webhook: Running) -> None:
@@ -208,7 +217,7 @@ def test_memory_stays_under_ninety_mebibytes(webhook: Running) -> None:
 
 
 def test_a_start_takes_less_than_a_second_and_a_half_of_a_core(accounts: Path, tmp_path: Path) -> None:
-    """Of both processes, until it is ready. Time by the clock is the benchmark's: here, others are at work too."""
+    """Of both processes, until ready. The benchmark measures time by the clock; here, other tests run as well."""
     with running(tmp_path, ["--accounts", str(accounts)]) as it:
         children = Path(f"/proc/{it.pid}/task/{it.pid}/children").read_text().split()
         assert sum(processor_seconds(pid) for pid in (str(it.pid), *children)) < 1.5
@@ -220,7 +229,7 @@ def processor_seconds(pid: str) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def test_every_wrong_setting_is_told_at_once(tmp_path: Path) -> None:
+def test_every_wrong_setting_is_reported_at_once(tmp_path: Path) -> None:
     """A line each, with where it came from and what was expected; exit code 2, and nothing is started."""
     done = serve(
         *("--listen", "nowhere", "--cloud", "Public", "--tls-key", str(tmp_path), "--accounts", "/does/not/exist"),
@@ -245,7 +254,7 @@ def test_every_wrong_setting_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_cannot_be_read_contradicts_nothing(accounts: Path) -> None:
-    """A leaf of 900 days is too long for the default authority, and may be right for the one that was meant."""
+    """A leaf of 900 days is too long for the default authority, but may fit the one that the user meant."""
     (line,) = serve(
         *("--ca-lifetime", "3y", "--leaf-lifetime", "900d", "--accounts", str(accounts)),
         *("--certificates", "self-managed"),
@@ -253,8 +262,8 @@ def test_a_setting_that_cannot_be_read_contradicts_nothing(accounts: Path) -> No
     assert '--ca-lifetime is "3y"' in line
 
 
-def test_a_kubeconfig_that_is_no_good_is_a_wrong_setting_like_any_other(tmp_path: Path) -> None:
-    """Told with the rest before anything is started, wherever it came from."""
+def test_a_bad_kubeconfig_is_a_wrong_setting_like_any_other(tmp_path: Path) -> None:
+    """Reported with the others before anything is started, from a flag or a variable."""
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text("clusters: []")
     done = serve("--cloud", "nebula", environment={"M365WI_KUBECONFIG": str(kubeconfig)})
@@ -267,8 +276,8 @@ def test_a_kubeconfig_that_is_no_good_is_a_wrong_setting_like_any_other(tmp_path
     ]
 
 
-def test_an_address_that_is_not_this_machines_is_told(accounts: Path) -> None:
-    """Neither a name that nobody knows nor somebody else's address is tried again and again."""
+def test_an_address_of_another_machine_is_reported(accounts: Path) -> None:
+    """An unknown host and another machine's address are refused, not tried again and again."""
     done = serve(
         *("--accounts", str(accounts), "--listen", "nosuchhost.invalid:9443", "--ops-listen", "192.0.2.1:8080"),
     )
@@ -281,23 +290,23 @@ def test_an_address_that_is_not_this_machines_is_told(accounts: Path) -> None:
 @pytest.mark.parametrize(
     ("listen", "ops_listen"), [("127.0.0.1:9000", "127.0.0.1:9000"), ("0.0.0.0:9000", "127.0.0.1:9000")]
 )
-def test_one_port_is_not_two(accounts: Path, listen: str, ops_listen: str) -> None:
-    """A server would wait for itself to go away."""
+def test_two_servers_cannot_have_one_port(accounts: Path, listen: str, ops_listen: str) -> None:
+    """A server would wait for its own port."""
     done = serve("--accounts", str(accounts), "--listen", listen, "--ops-listen", ops_listen)
     assert done.returncode == 2
     assert "--listen and --ops-listen are one and the same port: 9000 (give each its own) [WI515]" in done.stderr
 
 
-def test_a_port_that_somebody_still_has_is_no_wrong_setting() -> None:
-    """A predecessor may be about to end, and the server waits for that."""
+def test_a_port_in_use_is_not_a_wrong_setting() -> None:
+    """The previous process may be about to end, and the server waits for that."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         done = serve("--accounts", "/does/not/exist", "--listen", address)
     assert "--listen" not in done.stderr
 
 
-def test_a_variable_that_is_misspelt_is_told() -> None:
-    """Otherwise its pods would go without what it was to give them."""
+def test_a_misspelt_variable_is_reported() -> None:
+    """Otherwise pods would go without the value that it was to give them."""
     done = serve(environment={"M365WI_TENNANT_ID": "contoso.com", "M365WI_LEAF_LIFETIMES": "1d", "M365WI_CLUOD": ""})
     assert done.returncode == 2
     assert "unknown setting M365WI_TENNANT_ID, did you mean M365WI_TENANT_ID?" in done.stderr
@@ -305,8 +314,8 @@ def test_a_variable_that_is_misspelt_is_told() -> None:
     assert "M365WI_CLUOD" not in done.stderr, "it is empty"
 
 
-def test_what_has_no_effect_is_told(accounts: Path) -> None:
-    """Nobody rotates a certificate for development; but names, it takes."""
+def test_a_setting_without_effect_is_reported(accounts: Path) -> None:
+    """A certificate for development is not rotated; but it can have more names."""
     done = serve(
         *("--accounts", str(accounts), "--certificates", "development", "--ca-lifetime", "700d"),
         *("--extra-names", "localhost"),
@@ -329,22 +338,22 @@ def test_names_have_no_effect_on_a_certificate_from_files(accounts: Path) -> Non
 
 
 def test_a_flag_wins_over_the_environment(accounts: Path, tmp_path: Path) -> None:
-    """A wrong variable is no matter when the flag is given."""
+    """A wrong variable does not matter if the flag is given."""
     done = serve("--cloud", "nebula", environment={"M365WI_CLOUD": "public"})
     assert '--cloud is "nebula"' in done.stderr
     assert "M365WI_CLOUD" not in done.stderr
 
 
 def test_without_a_cluster_and_without_files_it_says_what_to_give() -> None:
-    """Outside a pod there is nowhere to look for ServiceAccounts; the other mistakes are told as well."""
+    """Outside a pod there is no source of ServiceAccounts; the other mistakes are reported as well."""
     done = serve("--cloud", "nebula")
     assert done.returncode == 2
     assert "--cloud" in done.stderr
     assert "--accounts PATH or --kubeconfig PATH" in done.stderr
 
 
-def test_files_that_hold_no_service_account_are_refused_all_at_once(tmp_path: Path) -> None:
-    """Each file with its mistake, beside those of other settings."""
+def test_files_without_service_accounts_are_refused_all_at_once(tmp_path: Path) -> None:
+    """Each file with its mistake, in addition to those of other settings."""
     (tmp_path / "one.yaml").write_text("kind: [")
     (tmp_path / "two.yaml").write_text(ACCOUNTS.replace("11111111-2222-3333-4444-555555555555", "42"))
     done = serve("--accounts", str(tmp_path), "--cloud", "nebula")
@@ -402,13 +411,13 @@ def get(webhook: Running, path: str) -> tuple[int, str]:
 
 
 def test_the_parent_process_holds_no_more_than_it_needs() -> None:
-    """It only watches the worker, which imports what it serves with by itself."""
+    """It only watches the worker, which imports the rest itself."""
     heavy = {"flask", "kubernetes", "aiohttp", "cryptography", "prometheus_client", "webhook.assembly"}
     assert not heavy & loaded_by("import webhook.commands.serve")
 
 
 def test_the_worker_does_without_the_synchronous_client() -> None:
-    """`import kubernetes` brings it, with requests, OAuth and websockets, unless it is told not to."""
+    """`import kubernetes` would load it, with requests, OAuth and websockets."""
     loaded = loaded_by("import webhook.assembly")
     assert "kubernetes.aio.client" in loaded
     assert not {"kubernetes.client", "requests", "requests_oauthlib", "websocket"} & loaded

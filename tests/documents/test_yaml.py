@@ -70,7 +70,7 @@ def test_a_word_means_what_it_means_to_kubectl(text: str, value: Any) -> None:
     ],
 )
 def test_an_object_means_what_it_means_to_kubectl(text: str, value: Any) -> None:
-    """Repeated keys, keys that are no text, merges and aliases, and tabs where they indent nothing."""
+    """Repeated keys, keys that are not text, merges and aliases, and tabs that indent nothing."""
     assert [document.value for document in parse(text)] == ([value] if value else [])
 
 
@@ -99,7 +99,7 @@ def test_an_object_means_what_it_means_to_kubectl(text: str, value: Any) -> None
         ),
     ],
 )
-def test_no_yaml_is_told_with_line_and_column(text: str, message: str) -> None:
+def test_text_that_is_not_yaml_is_refused_with_line_and_column(text: str, message: str) -> None:
     """Lines and columns count from 1, as editors count them."""
     with pytest.raises(NotYaml) as caught:
         parse(text)
@@ -159,7 +159,7 @@ def test_no_yaml_is_told_with_line_and_column(text: str, message: str) -> None:
 )
 @example(value=["\x1b\n0"], offset=0, literal=True)
 @times(3)
-def test_what_is_written_is_read_again(value: Any, offset: int, literal: bool) -> None:
+def test_written_yaml_reads_as_the_same_value(value: Any, offset: int, literal: bool) -> None:
     """Any value of JSON survives being written as YAML, in lines or in one line."""
     text = "\n".join(blocks.block(value, offset=offset, literal=literal)) + "\n"
     expected = json.loads(json.dumps(value), parse_float=lambda digits: number(float(digits)))

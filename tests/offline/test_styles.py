@@ -11,8 +11,8 @@ import jsonpatch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.commands.test_mutate_text import mutated
 from tests.examples import times
+from tests.offline.test_splice import mutated
 from webhook.documents.nodes import parse
 
 

@@ -150,7 +150,7 @@ def test_lists_without_indentation_stay_so() -> None:
 
 @pytest.mark.parametrize("null", ["", " null", " ~", " !!null", "   # none", " Null # none"])
 def test_a_key_without_a_value_gets_one_below_it(null: str) -> None:
-    """However nothing is written; the comment beside it stays."""
+    """However the missing value is written; the comment on its line stays."""
     text = f"  containers:\n  - name: a\n    env:{null}\n    image: b\n  volumes:{null}\n"
     result = mutated(HEAD + text)[0]
     assert spec(text)["volumes"][0]["name"] == "azure-identity-token"
@@ -169,7 +169,7 @@ def test_a_key_without_a_value_gets_one_below_it(null: str) -> None:
     ],
 )
 def test_inside_brackets_additions_stay_inside(text: str) -> None:
-    """As JSON, wherever something is added to a list or an object in one line."""
+    """As JSON, if something is added to a list or an object on one line."""
     made = spec(text)
     assert all(variables(each)[0] == "*" for each in made["containers"])
     assert [line for line in difference(text).splitlines() if line.startswith("-")]
@@ -177,8 +177,8 @@ def test_inside_brackets_additions_stay_inside(text: str) -> None:
     assert made["containers"][0]["volumeMounts"][-1]["mountPath"] == "/var/run/secrets/azure/tokens"
 
 
-def test_what_two_containers_share_is_not_changed_for_both() -> None:
-    """A list behind an anchor keeps it and gets its own additions; each alias gives way to a copy with its own."""
+def test_a_list_shared_by_two_containers_is_not_changed_for_both() -> None:
+    """The anchored list keeps its anchor and gets its additions; each alias becomes a copy with its own."""
     text = """\
   containers:
   - &first
@@ -214,8 +214,8 @@ def test_what_two_containers_share_is_not_changed_for_both() -> None:
     assert "# none either" in result
 
 
-def test_what_is_shared_with_an_untouched_place_keeps_its_value_there() -> None:
-    """An alias of something that changes, in a place that does not, gives way to a copy of how it was."""
+def test_an_alias_in_an_unchanged_place_keeps_its_value() -> None:
+    """An alias of something that changes becomes a copy of the old value, in a place that does not change."""
     text = """\
 apiVersion: v1
 kind: List
@@ -250,8 +250,8 @@ items:
     assert "*spec" not in result
 
 
-def test_what_is_merged_in_is_overridden_by_a_key_of_its_own() -> None:
-    """`<<` stays; the list that came through it is written out, with the additions, where it is used."""
+def test_a_merged_list_is_overridden_by_a_key_of_its_own() -> None:
+    """`<<` stays; the list that it brought is written out with the additions."""
     text = """\
   x-base: &base
     image: b
@@ -269,7 +269,7 @@ def test_what_is_merged_in_is_overridden_by_a_key_of_its_own() -> None:
 
 @pytest.mark.parametrize("header", ["|", "|-", "|+", ">", ">+", "|2", "|+2 # +"])
 def test_text_of_many_lines_at_the_end_stays_what_it_is(header: str) -> None:
-    """Additions come after the last line, and after the empty ones only where these count."""
+    """Additions come after the last line; after empty lines only if those count."""
     text = f"  containers:\n  - name: a\n    args:\n    - {header}\n        one\n        two\n\n\n# end\n"
     before = parse(HEAD + text)[0].value["spec"]["containers"][0]["args"]
     assert spec(text)["containers"][0]["args"] == before
@@ -278,7 +278,7 @@ def test_text_of_many_lines_at_the_end_stays_what_it_is(header: str) -> None:
 
 
 def test_windows_line_breaks_stay_and_a_byte_order_mark_goes() -> None:
-    """Added lines end as the others do; the mark would be in the way of what comes before, so it is left out."""
+    """Added lines end as the others do. A mark would be wrong after other files, so it is left out."""
     text = (HEAD + "  containers:\n  - name: a\n    env:\n    volumeMounts: # none\n").replace("\n", "\r\n")
     result = mutated("\ufeff" + text)[0]
     assert result.startswith("apiVersion: v1\r\nkind: Pod\r\n")
@@ -286,13 +286,13 @@ def test_windows_line_breaks_stay_and_a_byte_order_mark_goes() -> None:
 
 
 def test_a_last_line_without_a_break_gets_one() -> None:
-    """So kubectl reads it too: the text below a | then ends with a line break."""
+    """As kubectl reads it: the text below a | then ends with a line break."""
     text = "  containers:\n  - name: a\n    args:\n    - |\n      x"
     assert spec(text)["containers"][0]["args"] == ["x\n"]
 
 
-def test_what_the_input_says_is_not_said_in_other_words() -> None:
-    """Numbers, booleans and quotes are never spelled anew, even where YAML 1.1 and 1.2 disagree about them."""
+def test_unchanged_values_keep_their_spelling() -> None:
+    """Numbers, booleans and quotes are not rewritten, even if YAML 1.1 and 1.2 read them differently."""
     words = "0644, 0o644, 0x1f, yes, on, ~, 1_000, 1e3, 12:30, 'it''s', \"\\x41\", 2026-01-02, é, !!str 1"
     text = f"  containers:\n  - name: a\n    x: [{words}]\n    y: !local\n      k: [{words}]\n"
     result = mutated(HEAD + text)[0]
@@ -303,7 +303,7 @@ def test_what_the_input_says_is_not_said_in_other_words() -> None:
 
 
 def test_a_text_without_a_place_for_additions_is_written_anew() -> None:
-    """The result is right all the same, and it is said that the comments are gone."""
+    """The result is right all the same, and a warning says that the comments are gone."""
     text = HEAD + "  containers:\n  - ? name\n    : a  # c\n"
     reading = files.read_manifests(["-"], io.BytesIO((ACCOUNT + "---\n" + text).encode()))
     results = workloads.decide_all(reading.manifests, Policy(), "default")
@@ -329,7 +329,7 @@ def test_a_text_without_a_place_for_additions_is_written_anew() -> None:
     ],
 )
 def test_files_are_put_together_as_documents(second: str, between: str) -> None:
-    """With a line between them only where the second has none."""
+    """With a line between them only if the second has none."""
     first = "b: 2\n...\n# c\n"
     sources = [files.SourceFile("f", text, tuple(parse(text)), ()) for text in (first, second)]
     text = outputs.as_yaml(sources, []).text
@@ -337,8 +337,8 @@ def test_files_are_put_together_as_documents(second: str, between: str) -> None:
     assert [document.value for document in parse(text)] == [{"b": 2}, {"a": 1}]
 
 
-def test_what_a_pod_costs_grows_with_its_length_and_no_faster() -> None:
-    """Two hundred containers of fifty variables against an eighth. To compare all their lines takes minutes."""
+def test_the_time_for_a_pod_grows_no_faster_than_its_length() -> None:
+    """200 containers of 50 variables against 25. A comparison of all their lines would take minutes."""
     entries = "".join(f"    - name: V{number}\n      value: x\n" for number in range(50))
 
     def seconds(count: int) -> float:
