@@ -13,18 +13,18 @@ __all__ = ["ApiClock", "Chance", "Clock", "SystemClock", "system_chance"]
 
 
 class Clock(Protocol):
-    """The wall clock, which certificates are judged by, and beside it one that nobody can set."""
+    """The wall clock, by which certificates are judged, and a monotonic clock that cannot be set."""
 
     def now(self) -> datetime:
         """The time, aware and in UTC. It may be wrong, and jump."""
         ...
 
     def ticks(self) -> float:
-        """Seconds since some moment: how much time has passed, that of a suspend included, whatever `now` says."""
+        """Seconds since some moment, those of a suspend included. Setting the wall clock does not change it."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait. Callers ask for a minute at most, then look at `now` again: clocks jump, machines are suspended."""
+        """Wait. Callers ask for a minute at most and then read `now` again: clocks jump, machines are suspended."""
         ...
 
     def limit(self, seconds: float) -> AbstractAsyncContextManager[object]:
@@ -65,35 +65,38 @@ class SystemClock:
 
 
 class ApiClock:
-    """The API server's time: what kube-apiserver judges certificates by, and so what they are judged and dated by here.
+    """The API server's time, by which kube-apiserver judges certificates; so they are judged and dated by it here, too.
 
-    It tells the time with each answer, in whole seconds, and an answer takes its while; between those bounds the wall
-    clock has its say. From then on `ticks` count, so that setting the wall clock changes nothing while the API server
-    is away either. Until it is heard the wall clock is all there is.
+    Each answer tells the time in whole seconds, at some moment between the request and the answer. Between those bounds
+    the wall clock decides. From then on `ticks` count, so that setting the wall clock changes nothing even while the
+    API server is away. Before the first answer the wall clock is all that is known.
     """
 
     def __init__(self, clock: Clock, *, skew: timedelta) -> None:
         self._clock, self._skew = clock, skew
-        self._heard: tuple[datetime, float, float] | None = None
+        self._answer: tuple[datetime, float, float] | None = None
 
-    def hear(self, said: datetime | None, *, since: float) -> None:
-        """The API server said what time it is, if it did, at some moment between `since`, of `ticks`, and now."""
-        if said is not None:
-            self._heard = said, since, self.ticks()
+    def learn(self, date: datetime | None, *, requested_at: float) -> None:
+        """An API server answered with `date`, at some moment between `requested_at`, in `ticks`, and now.
+
+        None, for an answer without a date, changes nothing.
+        """
+        if date is not None:
+            self._answer = date, requested_at, self.ticks()
 
     def now(self) -> datetime:
         """See `Clock`."""
         wall = self._clock.now()
-        if self._heard is None:
+        if self._answer is None:
             return wall
-        (said, since, until), ticks = self._heard, self.ticks()
-        latest = said + _WHOLE_SECOND + timedelta(seconds=ticks - since)
-        return max(said + timedelta(seconds=ticks - until), min(wall, latest))
+        (date, requested_at, answered_at), ticks = self._answer, self.ticks()
+        latest = date + _WHOLE_SECOND + timedelta(seconds=ticks - requested_at)
+        return max(date + timedelta(seconds=ticks - answered_at), min(wall, latest))
 
-    def ahead(self) -> timedelta:
-        """How far the wall clock is ahead of that, if negative behind; 0 where it is no more than `skew`."""
-        ahead = self._clock.now() - self.now()
-        return ahead if abs(ahead) > self._skew else timedelta(0)
+    def wall_clock_offset(self) -> timedelta:
+        """How far the wall clock is ahead of that; negative if it is behind, 0 if it differs by at most `skew`."""
+        offset = self._clock.now() - self.now()
+        return offset if abs(offset) > self._skew else timedelta(0)
 
     def ticks(self) -> float:
         """See `Clock`."""
@@ -109,5 +112,5 @@ class ApiClock:
 
 
 def system_chance() -> Chance:
-    """A generator of its own, so that nobody's `random.seed` makes all replicas act at once."""
+    """A generator of its own, so that a call of `random.seed` cannot make all replicas act at once."""
     return random.SystemRandom()

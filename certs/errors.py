@@ -3,21 +3,21 @@
     CertificateError
     ├── PairError               a certificate and its key that cannot be served
     │   ├── UnreadablePair      not PEM, half written, encrypted, too large, absent
-    │   ├── MismatchedPair      the key is another certificate's
+    │   ├── MismatchedPair      the key belongs to another certificate
     │   ├── UntimelyPair        expired, or not valid yet
-    │   └── RefusedPair         a client would turn it away: wrong name, not for servers, refused by OpenSSL
-    ├── UntrustedLeaf           no path from the leaf to the bundle for this name at this time
+    │   └── RefusedPair         a client would refuse it: wrong name, not for servers, refused by OpenSSL
+    ├── UntrustedLeaf           a client that trusts the bundle does not trust the leaf, for this name at this time
     ├── DialError               a fresh connection to ourselves could not be made
-    │   └── RefusedDial         it was made, and the handshake failed: the certificate was turned away, most often
+    │   └── RefusedDial         it was made, and the handshake failed: most often the certificate was refused
     └── StoreError              an answer of the Kubernetes API
-        ├── Conflict            someone else wrote first: read again
+        ├── Conflict            another client wrote first: read again
         ├── NotFound            the object is absent
-        ├── Forbidden           RBAC says no
-        ├── Rejected            the object is not accepted: an immutable Secret, a policy, a namespace that ends
-        └── Unavailable         no answer, or a server's error: try again later
+        ├── Forbidden           RBAC forbids it
+        ├── Rejected            the object is not accepted: an immutable Secret, a policy, a namespace that is deleted
+        └── StoreUnavailable    no answer, or a server's error: try again later
 
-No message holds anything private: texts are our own and name a file, a Secret, a subject or a fingerprint, or they are
-what the API server said of a request.
+No message holds anything private. A text is our own and names a file, a Secret, a subject or a fingerprint, or it is
+what the API server answered.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
     "RefusedPair",
     "Rejected",
     "StoreError",
-    "Unavailable",
+    "StoreUnavailable",
     "UnreadablePair",
     "UntimelyPair",
     "UntrustedLeaf",
@@ -42,7 +42,7 @@ __all__ = [
 
 
 class CertificateError(Exception):
-    """Whatever this package raises."""
+    """What this package raises."""
 
 
 class PairError(CertificateError):
@@ -54,7 +54,7 @@ class UnreadablePair(PairError):
 
 
 class MismatchedPair(PairError):
-    """The key is not that of the certificate."""
+    """The key belongs to another certificate."""
 
 
 class UntimelyPair(PairError):
@@ -62,19 +62,19 @@ class UntimelyPair(PairError):
 
 
 class RefusedPair(PairError):
-    """A client, or OpenSSL, would turn it away."""
+    """A client, or OpenSSL, would refuse it."""
 
 
 class UntrustedLeaf(CertificateError):
-    """The bundle does not vouch for the leaf."""
+    """A client that trusts the bundle does not trust the leaf."""
 
 
 class DialError(CertificateError):
-    """A fresh connection to ourselves could not be made: nothing is known about the certificate."""
+    """A fresh connection to ourselves could not be made, so nothing is known about the certificate."""
 
 
 class RefusedDial(DialError):
-    """A fresh connection to ourselves came to no TLS session: no client's would."""
+    """The TLS handshake of a fresh connection to ourselves failed, as it would for every client."""
 
 
 class StoreError(CertificateError):
@@ -82,7 +82,7 @@ class StoreError(CertificateError):
 
 
 class Conflict(StoreError):
-    """The object was written by someone else since it was read, or exists already."""
+    """Another client wrote the object since it was read, or it exists already."""
 
 
 class NotFound(StoreError):
@@ -90,12 +90,12 @@ class NotFound(StoreError):
 
 
 class Forbidden(StoreError):
-    """The API server does not let us, whatever we send."""
+    """The API server forbids the call, whatever is sent."""
 
 
 class Rejected(StoreError):
     """The API server does not accept the object as we sent it."""
 
 
-class Unavailable(StoreError):
+class StoreUnavailable(StoreError):
     """No answer in time, or a server's error."""

@@ -1,4 +1,4 @@
-"""What every source of certificates is to the server, and how it tells its state to probes, metrics and people."""
+"""What every source of certificates is to the server, and the state that it gives to probes, metrics and people."""
 
 from __future__ import annotations
 
@@ -7,20 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from certs.messages import Problem
 from certs.serving import Serving
 
-__all__ = ["Description", "Problem", "Source"]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that does not mend itself: what it is, and what a person does about it. Nothing private in either."""
-
-    what: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.what}. {self.fix}" if self.fix else self.what
+__all__ = ["CertificateSource", "Description"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,30 +25,30 @@ class Description:
     fingerprint: str | None = None
     """SHA-256 of that leaf, in hex."""
     authority_not_after: datetime | None = None
-    """When the authority that signs now expires; None where it is not ours."""
+    """When the authority that signs now expires; None if it is not ours."""
     trust_published: bool | None = None
-    """Whether every caBundle of ours, as last read, vouches for the leaf; None where publishing is not ours."""
+    """Whether each of our caBundles, as last read, trusts the leaf; None if another writes caBundle."""
     phase: str | None = None
-    """Where the authority stands in its life (`certs.managed.next_step.Phase`); None where it is not ours."""
+    """Where the authority stands in its life (`certs.managed.next_step.Phase`); None if it is not ours."""
     dialled: str | None = None
-    """`ok`, or what a fresh connection to ourselves met; None until one was made."""
+    """`ok`, or the error of the last fresh connection to ourselves; None before the first."""
     waits: str | None = None
-    """What a good leaf waits for before it takes calls; None where it waits for nothing."""
+    """What a good leaf waits for before the replica is ready; None if for nothing."""
     problems: tuple[Problem, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-    """How often each thing happened since the start: conflicts, repairs, failures. Only ever grows."""
+    """How often each event happened since the start: conflicts, repairs, failures. A count never falls."""
 
 
-class Source(Protocol):
-    """Where the certificate comes from: the server starts it, runs it beside itself and asks how it is."""
+class CertificateSource(Protocol):
+    """Where the certificate comes from: the server starts it, runs it as a task and asks for its state."""
 
     @property
     def serving(self) -> Serving:
-        """What to listen with, from the first moment on."""
+        """What to listen with. It is there from the beginning."""
         ...
 
     async def start(self) -> None:
-        """The first attempt, within its own time limits. What fails is told by `describe`, not raised."""
+        """The first attempt, within its own time limits. What fails is in `describe`, and is not raised."""
         ...
 
     async def run(self) -> None:
@@ -66,9 +56,9 @@ class Source(Protocol):
         ...
 
     def healthy(self) -> bool:
-        """Whether a client that should trust us can connect, as far as is known. Costs nothing."""
+        """Whether a client that should trust us can connect, as far as is known. Makes no call."""
         ...
 
     def describe(self) -> Description:
-        """The state, with what a person must mend."""
+        """The state, with the problems that a person must fix."""
         ...

@@ -25,6 +25,7 @@ PAGE: Final = Path(__file__).parent.parent / "docs" / "messages.md"
 # The module of each table, and what the page calls it. Each has its rows by code in TABLE.
 TABLES: Final = {
     "webhook.core.messages": "The webhook and its commands",
+    "certs.messages": "Certificates",
 }
 _HEADER: Final = """\
 # Messages

@@ -6,10 +6,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from flask import request
 
-from certs.files import DevelopmentSource, FilesSource
+from certs.development import DevelopmentSource
+from certs.files import FilesSource
 from certs.managed.self_dial import Dialler
 from certs.managed.source import SelfManagedSource
-from certs.source import Source
+from certs.source import CertificateSource
 from webhook import __version__
 from webhook.accounts.cache import CachedAccounts
 from webhook.accounts.cluster import ClusterAccounts
@@ -63,7 +64,7 @@ def service(settings: ServeSettings, log: Log) -> Service:
     )
 
 
-def _certificates(settings: ServeSettings, kube: Kube) -> Source:
+def _certificates(settings: ServeSettings, kube: Kube) -> CertificateSource:
     if settings.certificates == SELF_MANAGED:
         namespace, rotation = settings.policy.own_namespace, settings.rotation
         host = settings.listen.host
@@ -87,14 +88,14 @@ def _asked_for(settings: ServeSettings) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def _certificate_task(certificates: Source) -> AsyncIterator[None]:
+async def _certificate_task(certificates: CertificateSource) -> AsyncIterator[None]:
     """Keeps the certificate current."""
     await certificates.start()
     async with running("certificates", certificates.run):
         yield
 
 
-def _measure(certificates: Source, metrics: Metrics) -> None:
+def _measure(certificates: CertificateSource, metrics: Metrics) -> None:
     """What metrics tell of certificates, as it is at this moment."""
     description = certificates.describe()
     if description.not_after:
@@ -108,7 +109,7 @@ def _measure(certificates: Source, metrics: Metrics) -> None:
     metrics.certificate_events(description.counts)
 
 
-def _certificate(certificates: Source) -> tuple[bool, str]:
+def _certificate(certificates: CertificateSource) -> tuple[bool, str]:
     description = certificates.describe()
     dialled = f"; a fresh connection to itself: {description.dialled}" if description.dialled else ""
     if not description.healthy:

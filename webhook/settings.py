@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from certs.managed.settings import Settings as CertsSettings
+from certs.managed.settings import InvalidSettings, RotationSettings, duration_text
 from certs.names import service_names
 from webhook import setting_values as values
 from webhook.accounts.files import BadFiles, FileAccounts
@@ -47,22 +47,23 @@ class Rotation:
     """The self-managed certificates: where they are kept, how the webhook is reached, how long they live.
 
     secret, service: names in the webhook's own namespace. configuration: the MutatingWebhookConfiguration's name.
-    extra_names: names of the certificate in addition to the Service's. The rest: see certs.managed.settings.
+    extra_names: names of the certificate in addition to the Service's. The rest, and its defaults: see
+    certs.managed.settings.
     """
 
     secret: str = names.DEFAULT_SECRET
     service: str = names.DEFAULT_SERVICE
     configuration: str = names.DEFAULT_CONFIGURATION
     extra_names: tuple[str, ...] = ()
-    ca_lifetime: timedelta = timedelta(days=730)
-    leaf_lifetime: timedelta = timedelta(days=14)
-    interval: timedelta = timedelta(seconds=30)
-    settle: timedelta = timedelta(seconds=120)
-    skew: timedelta = timedelta(hours=1)
+    ca_lifetime: timedelta = RotationSettings.authority_lifetime
+    leaf_lifetime: timedelta = RotationSettings.leaf_lifetime
+    interval: timedelta = RotationSettings.interval
+    settle: timedelta = RotationSettings.publish_wait
+    skew: timedelta = RotationSettings.skew
 
-    def certs(self, namespace: str) -> CertsSettings:
-        """The same for the package `certs`. Raises ValueError with each contradiction."""
-        return CertsSettings(
+    def certs(self, namespace: str) -> RotationSettings:
+        """The same for the package `certs`. Raises InvalidSettings with each contradiction."""
+        return RotationSettings(
             secret=f"{namespace}/{self.secret}",
             configuration=self.configuration,
             service=f"{namespace}/{self.service}",
@@ -72,7 +73,7 @@ class Rotation:
             authority_lifetime=self.ca_lifetime,
             leaf_lifetime=self.leaf_lifetime,
             interval=self.interval,
-            settle=self.settle,
+            publish_wait=self.settle,
             skew=self.skew,
         )
 
@@ -138,6 +139,12 @@ def _accounts(text: str) -> FileAccounts:
         raise SettingsError(error.problems) from None
 
 
+def _duration(name: str, what: str) -> _Option:
+    """A duration of `Rotation`, whose default is the one there."""
+    default = duration_text(getattr(Rotation, name))
+    return _Option(name, "DURATION", f"{what} ({default})", values.duration)
+
+
 _OPTIONS: Final = (
     _Option("listen", "ADDRESS:PORT", "where kube-apiserver calls, with TLS (0.0.0.0:9443)", values.address),
     _Option(
@@ -177,26 +184,11 @@ _OPTIONS: Final = (
         values.object_name,
     ),
     _Option("extra_names", "NAMES", "more DNS names and IP addresses of the certificate", values.hosts),
-    _Option(
-        "ca_lifetime",
-        "DURATION",
-        "lifetime of the self-managed CA, renewed at two thirds (730d)",
-        values.duration,
-    ),
-    _Option(
-        "leaf_lifetime",
-        "DURATION",
-        "lifetime of each replica's certificate, renewed at two thirds (14d)",
-        values.duration,
-    ),
-    _Option(
-        "interval",
-        "DURATION",
-        "time between two readings of the Secret and the configuration (30s)",
-        values.duration,
-    ),
-    _Option("settle", "DURATION", "time that a new CA is published before it signs (120s)", values.duration),
-    _Option("skew", "DURATION", "largest difference between two clocks (1h)", values.duration),
+    _duration("ca_lifetime", "lifetime of the self-managed CA, renewed at two thirds"),
+    _duration("leaf_lifetime", "lifetime of each replica's certificate, renewed at two thirds"),
+    _duration("interval", "time between two readings of the Secret and the configuration"),
+    _duration("settle", "time that a new CA is published before it signs"),
+    _duration("skew", "largest difference between two clocks"),
     _Option("log_level", "LEVEL", f"{', '.join(LOG_LEVELS)} (info)", values.one_of(LOG_LEVELS)),
     _Option("scope", "SCOPE", f"{', '.join(SCOPES)} (pod-label)", values.one_of(SCOPES), policy=True),
     _Option(
@@ -376,11 +368,20 @@ def is_pod(environ: Mapping[str, str]) -> bool:
 def _contradictions(rotation: Rotation, namespace: str) -> list[Message]:
     try:
         rotation.certs(namespace)
-    except ValueError as error:
-        return [message(kinds.CONTRADICTION, problem=problem) for problem in str(error).split("; ")]
+    except InvalidSettings as error:
+        return [message(kinds.CONTRADICTION, problem=problem.renamed(_FLAGS).text) for problem in error.problems]
     return []
 
 
+# What certs calls the settings that have another name here, or are a flag.
+_FLAGS: Final = {
+    "authority_lifetime": "--ca-lifetime",
+    "leaf_lifetime": "--leaf-lifetime",
+    "interval": "--interval",
+    "publish_wait": "--settle",
+    "skew": "--skew",
+    "call_limit": "the time limit of a call",
+}
 _ROTATION: Final = frozenset(each.name for each in fields(Rotation))
 
 

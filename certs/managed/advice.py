@@ -1,110 +1,108 @@
-"""What is told to a person when the self-managed mode needs one: a sentence, and the next step."""
+"""What a person is told if the self-managed mode needs help: the row of `certs.messages` for each failure."""
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
+from certs import messages
 from certs.errors import CertificateError, Forbidden, NotFound, Rejected
-from certs.managed.next_step import Create, Publish, Sign, Step
-from certs.managed.settings import Settings
-from certs.source import Problem
+from certs.managed.next_step import Create, Promote, Publish, RecordLeafEnd, Retire, Sign, Stage, Step
+from certs.managed.settings import RotationSettings
+from certs.messages import Problem, ProblemKind, problem
 
-__all__ = ["authority_from_the_future", "clock", "no_webhook", "not_serving", "refused", "secret", "step", "trust"]
-
-_RBAC = "the rules are in docs/certificates.md, and `helm upgrade` sets them"
+__all__ = ["STEP_AREAS", "Area", "authority_from_the_future", "clock", "explain", "no_webhook", "not_serving"]
 
 
-def secret(error: CertificateError, settings: Settings) -> Problem:
-    """The Secret cannot be read."""
-    what = f"Secret {settings.secret} cannot be read"
-    if isinstance(error, Forbidden):
-        return Problem(f"{what}: RBAC forbids `get`", f"Give the ServiceAccount its Role and RoleBinding: {_RBAC}")
-    return Problem(
-        f"{what}: {_short(error)}", "Serving goes on; see whether the API server can be reached from the pod"
+class Area(enum.Enum):
+    """What a problem is about. Each has at most one problem at a time."""
+
+    TRUST = enum.auto()
+    """Reading the webhook configuration."""
+    SECRET = enum.auto()
+    """Reading the Secret."""
+    CREATE = enum.auto()
+    PUBLISH = enum.auto()
+    RECORD_LEAF_END = enum.auto()
+    SIGN = enum.auto()
+    RETIRE = enum.auto()
+    STAGE = enum.auto()
+    PROMOTE = enum.auto()
+    WEBHOOK = enum.auto()
+    """The configuration has no webhook that is ours."""
+    CLOCK = enum.auto()
+    AUTHORITY = enum.auto()
+    """The authority is not valid yet."""
+    LEAF = enum.auto()
+    """No trusted leaf is served."""
+    DIAL = enum.auto()
+    """A fresh connection to ourselves."""
+
+
+STEP_AREAS: Final[Mapping[type[Step], Area]] = {
+    Create: Area.CREATE,
+    Publish: Area.PUBLISH,
+    RecordLeafEnd: Area.RECORD_LEAF_END,
+    Sign: Area.SIGN,
+    Retire: Area.RETIRE,
+    Stage: Area.STAGE,
+    Promote: Area.PROMOTE,
+}
+_WRITES: Final = (Area.CREATE, Area.RECORD_LEAF_END, Area.RETIRE, Area.STAGE, Area.PROMOTE)
+_BY_ERROR: Final[Mapping[tuple[Area, type[CertificateError]], ProblemKind]] = {
+    **{(area, Forbidden): messages.SECRET_UPDATE_FORBIDDEN for area in _WRITES},
+    **{(area, Rejected): messages.SECRET_REJECTED for area in _WRITES},
+    (Area.CREATE, Forbidden): messages.SECRET_CREATE_FORBIDDEN,
+    (Area.SECRET, Forbidden): messages.SECRET_GET_FORBIDDEN,
+    (Area.TRUST, Forbidden): messages.CONFIGURATION_GET_FORBIDDEN,
+    (Area.TRUST, NotFound): messages.CONFIGURATION_ABSENT,
+    (Area.PUBLISH, Forbidden): messages.BUNDLE_PATCH_FORBIDDEN,
+    (Area.PUBLISH, Rejected): messages.BUNDLE_REJECTED,
+}
+_BY_AREA: Final[Mapping[Area, ProblemKind]] = {
+    **dict.fromkeys(_WRITES, messages.SECRET_NOT_WRITTEN),
+    Area.SECRET: messages.SECRET_UNREADABLE,
+    Area.TRUST: messages.CONFIGURATION_UNREADABLE,
+    Area.PUBLISH: messages.BUNDLE_NOT_WRITTEN,
+    Area.SIGN: messages.NO_LEAF_SIGNED,
+    Area.DIAL: messages.DIAL_FAILED,
+}
+
+
+def explain(area: Area, error: CertificateError, settings: RotationSettings) -> Problem:
+    """The problem that `error` is, in an area of reading, of a step or of the dial."""
+    namespace, _, name = settings.secret.partition("/")
+    return problem(
+        _BY_ERROR.get((area, type(error)), _BY_AREA[area]),
+        secret=settings.secret,
+        namespace=namespace,
+        name=name,
+        configuration=settings.configuration,
+        reason=error,
     )
 
 
-def trust(error: CertificateError, settings: Settings) -> Problem:
-    """The webhook configuration cannot be read."""
-    what = f"MutatingWebhookConfiguration {settings.configuration}"
-    if isinstance(error, NotFound):
-        return Problem(
-            f"{what} is absent, so no pod is sent here", "Create it again with `helm upgrade`; it is filled in then"
-        )
-    if isinstance(error, Forbidden):
-        fix = f"Give the ServiceAccount its ClusterRole and ClusterRoleBinding: {_RBAC}"
-        return Problem(f"{what} cannot be read: RBAC forbids `get`", fix)
-    return Problem(
-        f"{what} cannot be read: {_short(error)}",
-        "Serving goes on; see whether the API server can be reached from the pod",
-    )
-
-
-def no_webhook(settings: Settings) -> Problem:
-    """The configuration has no webhook of ours."""
+def no_webhook(settings: RotationSettings) -> Problem:
+    """The configuration has no webhook that is ours."""
     names = f" or is called {', '.join(sorted(settings.webhooks))}" if settings.webhooks else ""
-    return Problem(
-        f"no webhook of MutatingWebhookConfiguration {settings.configuration} calls Service {settings.service}{names}",
-        "Mend clientConfig.service with `helm upgrade`",
-    )
+    expected = f"calls Service {settings.service}{names}"
+    return problem(messages.NO_WEBHOOK, configuration=settings.configuration, expected=expected)
 
 
-def step(step: Step, error: CertificateError, settings: Settings) -> Problem:
-    """A step could not be performed."""
-    if isinstance(step, Publish):
-        what = f"the caBundle of MutatingWebhookConfiguration {settings.configuration} cannot be set"
-        if isinstance(error, Forbidden):
-            fix = f"Give the ServiceAccount its ClusterRole and ClusterRoleBinding: {_RBAC}"
-            return Problem(f"{what}: RBAC forbids `patch`", fix)
-        if isinstance(error, Rejected):
-            return Problem(f"{what}: {_short(error)}", "See which policy or webhook of the cluster refuses the change")
-        return Problem(f"{what}: {_short(error)}", "It is tried again")
-    if isinstance(step, Sign):
-        return Problem(f"no leaf can be signed: {_short(error)}", f"Delete Secret {settings.secret}: it is made anew")
-    what = f"Secret {settings.secret} cannot be written"
-    if isinstance(error, Forbidden):
-        if isinstance(step, Create):
-            namespace, _, name = settings.secret.partition("/")
-            empty = f"kubectl create secret generic -n {namespace} {name}"
-            fix = f"Give `update`, `patch` and `create` on that name, or make it empty ({empty}); {_RBAC}"
-            return Problem(f"{what}: RBAC forbids it", fix)
-        return Problem(f"{what}: RBAC forbids `update`", f"Give the ServiceAccount its Role and RoleBinding: {_RBAC}")
-    if isinstance(error, Rejected):
-        fix = "Delete it if it is immutable or of another type than Opaque: it is made anew. Else see who refuses it"
-        return Problem(f"{what}: {_short(error)}", fix)
-    return Problem(f"{what}: {_short(error)}", "It is tried again")
-
-
-def clock(ahead: timedelta, settings: Settings) -> Problem:
+def clock(offset: timedelta, settings: RotationSettings) -> Problem:
     """The clock here is far from the API server's."""
-    where = "ahead of" if ahead > timedelta(0) else "behind"
-    return Problem(
-        f"the clock of this node is more than {settings.skew} {where} the API server's; it renews only its own leaf",
-        "Mend the node's time synchronisation",
-    )
+    direction = "ahead of" if offset > timedelta(0) else "behind"
+    return problem(messages.CLOCK_DIFFERS, skew=settings.skew, direction=direction)
 
 
-def authority_from_the_future(not_before: datetime, settings: Settings) -> Problem:
+def authority_from_the_future(not_before: datetime, settings: RotationSettings) -> Problem:
     """The authority in the Secret is not valid yet."""
-    return Problem(
-        f"the authority in Secret {settings.secret} is not valid before {not_before:%Y-%m-%d %H:%M:%SZ}",
-        f"Mend the clock of the nodes; if that is right, delete Secret {settings.secret}: it is made anew",
-    )
+    when = f"{not_before:%Y-%m-%d %H:%M:%SZ}"
+    return problem(messages.AUTHORITY_FROM_THE_FUTURE, secret=settings.secret, not_before=when)
 
 
-def refused(error: CertificateError) -> Problem:
-    """A fresh connection to ourselves was turned away."""
-    return Problem(
-        f"a fresh connection to this replica fails: {_short(error)}", "Restart the pod; if it stays, report it"
-    )
-
-
-def not_serving(settings: Settings) -> Problem:
-    """There is no leaf, and nothing else explains it."""
-    return Problem("no leaf is served that kube-apiserver trusts", f"See `webhook certs` and Secret {settings.secret}")
-
-
-def _short(error: CertificateError) -> str:
-    """What an error says, on one line of bounded length."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else f"{text[:297]}..."
+def not_serving(settings: RotationSettings) -> Problem:
+    """No trusted leaf is served, and no other problem explains it."""
+    return problem(messages.NOT_SERVING, secret=settings.secret)

@@ -5,73 +5,79 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from certs import messages
 from certs.authority import make_authority
-from certs.errors import Conflict, NotFound, Unavailable
-from certs.managed import secret
+from certs.errors import Conflict, NotFound, StoreUnavailable
+from certs.managed import secret, secret_changes
 from certs.managed.next_step import MOST_PREVIOUS
-from certs.managed.secret import SecretStore, State, Stored
-from certs.managed.settings import Settings
+from certs.managed.secret import SecretState, SecretStore, StoredSecret
+from certs.managed.settings import RotationSettings
+from certs.messages import Problem, problem
 
 __all__ = ["NothingToRotate", "PerhapsRotated", "rotate_authority", "rotate_leaves"]
 
-_ATTEMPTS = 5
-_NEXT = timedelta(seconds=1)
+_ATTEMPTS = 5  # against other writers: each replica writes at most a few times in a rotation
+_NEXT = timedelta(seconds=1)  # the precision of the time in the Secret
+
+_Change = Callable[[StoredSecret, SecretState], dict[str, bytes]]
 
 
 class NothingToRotate(Exception):
-    """Not now, and why."""
+    """It cannot be done now; `problem` is the reason."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        super().__init__(str(problem))
 
 
 class PerhapsRotated(Exception):
-    """It was asked for and not answered, so it may have been done; and why."""
+    """The request was not answered, so it may have been done. The text is the reason."""
 
 
-async def rotate_leaves(secrets: SecretStore, *, settings: Settings) -> None:
+async def rotate_leaves(secrets: SecretStore, *, settings: RotationSettings) -> None:
     """Have every replica replace its leaf. Raises `NothingToRotate`, `PerhapsRotated`, a `StoreError`."""
 
-    def change(stored: Stored, state: State) -> dict[str, bytes]:
+    def change(stored: StoredSecret, state: SecretState) -> dict[str, bytes]:
         if state.current is None:
-            raise NothingToRotate(f"Secret {settings.secret} has no authority yet")
+            raise NothingToRotate(problem(messages.NO_AUTHORITY, secret=settings.secret))
         now = _time(stored)
-        if state.renew_leaves:  # a wish like the last one would be none
+        if state.renew_leaves:  # the same time again would ask for nothing
             now = max(now, state.renew_leaves + _NEXT)
-        return secret.renewal_asked(stored, state, now=now)
+        return secret_changes.ask_for_renewal(stored, state, now=now)
 
     await _change(secrets, settings, change)
 
 
-async def rotate_authority(secrets: SecretStore, *, settings: Settings) -> None:
-    """Store the next authority now; it is published, promoted and the one before it retired in due time.
+async def rotate_authority(secrets: SecretStore, *, settings: RotationSettings) -> None:
+    """Store the next authority now. The replicas publish it, promote it and retire the one before in due time.
 
     Raises `NothingToRotate`, `PerhapsRotated`, a `StoreError`.
     """
 
-    def change(stored: Stored, state: State) -> dict[str, bytes]:
+    def change(stored: StoredSecret, state: SecretState) -> dict[str, bytes]:
         if state.current is None:
-            raise NothingToRotate(f"Secret {settings.secret} has no authority yet")
+            raise NothingToRotate(problem(messages.NO_AUTHORITY, secret=settings.secret))
         if state.next is not None:
-            raise NothingToRotate("a rotation is under way: the next authority waits to be trusted everywhere")
+            raise NothingToRotate(problem(messages.ROTATION_UNDER_WAY))
         if len(state.previous) >= MOST_PREVIOUS:
-            raise NothingToRotate(f"{len(state.previous)} authorities still have leaves; wait until the first has none")
+            raise NothingToRotate(problem(messages.TOO_MANY_AUTHORITIES, count=len(state.previous)))
         now = _time(stored)
         authority = make_authority(now=now, lifetime=settings.authority_lifetime, common_name=settings.common_name)
-        return secret.staged(stored, state, authority, leaf_lifetime=settings.leaf_lifetime, now=now)
+        return secret_changes.stage(stored, state, authority, leaf_lifetime=settings.leaf_lifetime, now=now)
 
     await _change(secrets, settings, change)
 
 
-async def _change(
-    secrets: SecretStore, settings: Settings, change: Callable[[Stored, State], dict[str, bytes]]
-) -> None:
+async def _change(secrets: SecretStore, settings: RotationSettings, change: _Change) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             stored = await secrets.get()
         except NotFound:
-            raise NothingToRotate(f"Secret {settings.secret} is absent") from None
+            raise NothingToRotate(problem(messages.NO_SECRET, secret=settings.secret)) from None
         changed = change(stored, secret.read(stored, name=settings.name))
         try:
             await secrets.update(stored, changed)
-        except Unavailable as error:
+        except StoreUnavailable as error:
             raise PerhapsRotated(str(error)) from None
         except Conflict:
             if attempt == _ATTEMPTS:
@@ -80,6 +86,6 @@ async def _change(
             return
 
 
-def _time(stored: Stored) -> datetime:
-    """The API server's, which the replicas go by: the clock of the person who asks may be wrong."""
+def _time(stored: StoredSecret) -> datetime:
+    """The API server's, by which the replicas go: the clock of the person who asks may be wrong."""
     return stored.date or datetime.now(UTC)

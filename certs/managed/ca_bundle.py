@@ -1,9 +1,9 @@
-"""Whom kube-apiserver trusts: the caBundle of each webhook of ours in one MutatingWebhookConfiguration.
+"""What kube-apiserver trusts: the caBundle of each of our webhooks in one MutatingWebhookConfiguration.
 
-What is wanted of a bundle is worked out here; nothing is sent. A webhook is ours by its name or because it calls our
-Service, never by its place in the list. What is not ours in a bundle stays while it is valid: it may be another
-replica's newer view, or a person's. Rubbish and what has expired goes, and a bundle that says the same in another order
-is left alone.
+What a bundle should be is worked out here; nothing is sent. A webhook is ours by its name or because it calls our
+Service, never by its place in the list. Another authority in a bundle stays while it is valid: another replica with a
+newer view may have put it there, or a person. What is not a certificate goes, and so does one that has expired. A
+bundle that has the right certificates in another order is left alone.
 """
 
 from __future__ import annotations
@@ -17,11 +17,20 @@ from cryptography import x509
 
 from certs.pem import Bundle, fingerprint, parse_bundle
 
-__all__ = ["Configuration", "Entry", "Published", "TrustStore", "common", "observe", "published", "wanted"]
+__all__ = [
+    "PublishedBundle",
+    "TrustStore",
+    "WebhookConfiguration",
+    "WebhookEntry",
+    "first_seen",
+    "our_bundles",
+    "trusted_by_all",
+    "wanted_bundle",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class WebhookEntry:
     """One webhook of the configuration."""
 
     name: str
@@ -32,89 +41,91 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Configuration:
-    """The MutatingWebhookConfiguration as the API gave it."""
+class WebhookConfiguration:
+    """The MutatingWebhookConfiguration as the API returned it."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[WebhookEntry, ...]
     version: str
     """resourceVersion."""
     date: datetime | None = None
-    """The API server's clock as it answered (the header `Date`); None if the adapter does not tell."""
+    """The API server's time when it answered (the header `Date`); None if the answer had none."""
 
 
 class TrustStore(Protocol):
     """One MutatingWebhookConfiguration. Methods raise a `StoreError`; a change that times out may have happened."""
 
-    async def get(self) -> Configuration:
-        """As it is now, never from a cache. Raises `NotFound`, `Forbidden`, `Unavailable`."""
+    async def get(self) -> WebhookConfiguration:
+        """As it is now, never from a cache. Raises `NotFound`, `Forbidden`, `StoreUnavailable`."""
         ...
 
-    async def patch(self, bundles: Mapping[str, bytes], *, version: str) -> Configuration:
+    async def patch(self, bundles: Mapping[str, bytes], *, version: str) -> WebhookConfiguration:
         """Set the caBundle of each webhook named in `bundles` and nothing else.
 
-        A strategic merge patch does that by name; it must carry `version` as metadata.resourceVersion, or a webhook
-        that was removed meanwhile would come back as an empty one.
-        Raises `Conflict` if it was written since, `NotFound`, `Forbidden`, `Rejected`, `Unavailable`.
+        A strategic merge patch does that by name. It must carry `version` as metadata.resourceVersion; otherwise a
+        webhook that was removed meanwhile would come back as an empty one.
+        Raises `Conflict` if it was written since, `NotFound`, `Forbidden`, `Rejected`, `StoreUnavailable`.
         """
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
-    """A webhook of ours with its bundle read."""
+class PublishedBundle:
+    """The caBundle of one of our webhooks, parsed."""
 
     name: str
     bundle: Bundle
-    known: frozenset[str] = field(init=False)
-    """The fingerprints of its certificates."""
+    fingerprints: frozenset[str] = field(init=False)
+    """Of its certificates."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "known", frozenset(map(fingerprint, self.bundle.certificates)))
+        object.__setattr__(self, "fingerprints", frozenset(map(fingerprint, self.bundle.certificates)))
 
 
-def published(configuration: Configuration, *, names: Collection[str], service: str) -> tuple[Published, ...]:
-    """The webhooks of ours: those called one of `names`, and those that call `service` whatever they are called."""
+def our_bundles(
+    configuration: WebhookConfiguration, *, names: Collection[str], service: str
+) -> tuple[PublishedBundle, ...]:
+    """The caBundle of each webhook that is called one of `names`, or that calls `service` whatever its name is."""
     return tuple(
-        Published(name=entry.name, bundle=parse_bundle(entry.bundle))
+        PublishedBundle(name=entry.name, bundle=parse_bundle(entry.bundle))
         for entry in configuration.entries
         if entry.name in names or entry.service == service
     )
 
 
-def common(entries: Iterable[Published]) -> frozenset[str]:
-    """The fingerprints of the certificates that every webhook of ours trusts; none if there is no webhook of ours."""
-    sets = [entry.known for entry in entries]
+def trusted_by_all(bundles: Iterable[PublishedBundle]) -> frozenset[str]:
+    """The fingerprints of the certificates that are in every one of `bundles`; empty if there are no bundles."""
+    sets = [bundle.fingerprints for bundle in bundles]
     return frozenset.intersection(*sets) if sets else frozenset()
 
 
-def observe(seen: Mapping[str, float], entries: Iterable[Published], *, ticks: float) -> dict[str, float]:
-    """Since when, in `Clock.ticks`, each certificate was met in every bundle of ours, at each reading up to this one.
+def first_seen(before: Mapping[str, float], bundles: Iterable[PublishedBundle], *, ticks: float) -> dict[str, float]:
+    """Since when, in `Clock.ticks`, each certificate has been in every one of our bundles at every reading.
 
-    kube-apiserver learns of a new bundle a moment after we can read it, each of its replicas in its own time, so a
-    certificate is relied upon only when it has been there for a while: of time that has passed, whatever the wall clock
-    was set to meanwhile.
+    before: the same at the reading before this one. kube-apiserver learns of a new bundle a moment after we can read
+    it, and each of its replicas in its own time. So a certificate is relied upon only after it was there for a while;
+    that is measured in time that has passed, which setting the wall clock does not change.
     """
-    return {known: seen.get(known, ticks) for known in common(entries)}
+    return {known: before.get(known, ticks) for known in trusted_by_all(bundles)}
 
 
-def wanted(
-    entry: Published,
+def wanted_bundle(
+    published: PublishedBundle,
     *,
     ours: Iterable[x509.Certificate],
-    gone: Collection[str],
+    ended: Collection[str],
     now: datetime,
     skew: timedelta,
 ) -> tuple[x509.Certificate, ...] | None:
-    """What the bundle of `entry` should be, ours first, or None if it is already.
+    """What `published` should hold, our authorities first; None if it is right already.
 
-    `gone` are fingerprints of authorities of ours whose last leaf has expired. A certificate counts as expired `skew`
-    after its time, since the clock that reads it there may be another.
+    ended: fingerprints of our authorities whose last leaf has expired. A certificate counts as expired `skew` after its
+    end, since the API server's clock may differ by that.
     """
     certificates = {
         known: certificate
-        for certificate in (*ours, *entry.bundle.certificates)
-        if (known := fingerprint(certificate)) not in gone and certificate.not_valid_after_utc + skew >= now
+        for certificate in (*ours, *published.bundle.certificates)
+        if (known := fingerprint(certificate)) not in ended and certificate.not_valid_after_utc + skew >= now
     }
-    if not certificates or (certificates.keys() == entry.known and not entry.bundle.problems):
+    if not certificates or (certificates.keys() == published.fingerprints and not published.bundle.problems):
         return None
     return tuple(certificates.values())

@@ -1,26 +1,34 @@
-"""The settings of the self-managed mode."""
+"""The settings of the self-managed mode, and their defaults: every other text takes them from here."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from certs import messages
+from certs.messages import Problem, problem
 from certs.names import BACKDATED
 
-__all__ = ["Settings"]
+__all__ = ["InvalidSettings", "RotationSettings", "duration_text"]
 
-_SHORTEST_INTERVAL = timedelta(milliseconds=100)  # more often is a burden to the API server and no use to anybody
+_SHORTEST_INTERVAL = timedelta(milliseconds=100)  # a shorter one would only burden the API server
 _SMALLEST_SKEW = timedelta(seconds=2)  # the API server tells its time in whole seconds, and an answer takes a moment
-_LONGEST_LIFE = timedelta(days=36500)
+_LONGEST_LIFE = timedelta(days=36500)  # within the years that a certificate can name
+_MOMENT = timedelta(seconds=1)
+
+
+class InvalidSettings(ValueError):
+    """Settings that cannot work. Each of `problems` names settings as `RotationSettings` does."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the self-managed mode is told.
-
-    Raises ValueError with everything that is wrong, separated by `; `: each setting by the name of its flag, its value,
-    and what was expected.
-    """
+class RotationSettings:
+    """How the self-managed mode works. Raises `InvalidSettings` with everything that is wrong."""
 
     secret: str
     """`namespace/name`."""
@@ -33,13 +41,13 @@ class Settings:
     name: str
     """The one of `names` that kube-apiserver asks for: `<service>.<namespace>.svc`."""
     webhooks: frozenset[str] = frozenset()
-    """Webhooks that are ours by name, as where they call a URL."""
+    """Webhooks that are ours by name, for those that call a URL."""
     common_name: str = "m365-workload-identity CA"
     authority_lifetime: timedelta = timedelta(days=730)
     leaf_lifetime: timedelta = timedelta(days=14)
     interval: timedelta = timedelta(seconds=30)
     """Between two readings; up to a fifth shorter, at random."""
-    settle: timedelta = timedelta(seconds=120)
+    publish_wait: timedelta = timedelta(seconds=120)
     """How long an authority must have been read in every caBundle before it replaces one that works."""
     skew: timedelta = timedelta(hours=1)
     """By how much a replica's clock may differ from the API server's. A leaf is replaced that much before its end."""
@@ -54,56 +62,49 @@ class Settings:
     @property
     def shortest_authority(self) -> timedelta:
         """The shortest life of an authority whose successor is trusted everywhere in time: within its last third."""
-        return 3 * (self.skew + self.settle + 4 * self.interval)
+        return 3 * (self.skew + self.publish_wait + 4 * self.interval)
 
     def __post_init__(self) -> None:
-        wrong = [] if self.name in self.names else [f"the name {self.name} is not among the names of the leaf"]
-        wrong += self._out_of_bounds() + self._contradictions()
-        if wrong:
-            raise ValueError("; ".join(wrong))
+        found = [*self._out_of_bounds(), *self._contradictions()]
+        if self.name not in self.names:
+            found.insert(0, problem(messages.NAME_NOT_COVERED, name=self.name))
+        if found:
+            raise InvalidSettings(found)
 
-    def _out_of_bounds(self) -> list[str]:
+    def _out_of_bounds(self) -> Iterator[Problem]:
         """What cannot work whatever the other settings are."""
-        least = timedelta(seconds=1)
         bounds = (
-            ("--ca-lifetime", self.authority_lifetime, least, _LONGEST_LIFE),
-            ("--leaf-lifetime", self.leaf_lifetime, least, _LONGEST_LIFE),
-            ("--interval", self.interval, _SHORTEST_INTERVAL, _LONGEST_LIFE),
-            ("--settle", self.settle, timedelta(0), _LONGEST_LIFE),
-            ("--skew", self.skew, _SMALLEST_SKEW, BACKDATED),
-            ("the time limit of a call", self.call_limit, timedelta(milliseconds=1), _LONGEST_LIFE),
+            ("authority_lifetime", self.authority_lifetime, _MOMENT, _LONGEST_LIFE),
+            ("leaf_lifetime", self.leaf_lifetime, _MOMENT, _LONGEST_LIFE),
+            ("interval", self.interval, _SHORTEST_INTERVAL, _LONGEST_LIFE),
+            ("publish_wait", self.publish_wait, timedelta(0), _LONGEST_LIFE),
+            ("skew", self.skew, _SMALLEST_SKEW, BACKDATED),
+            ("call_limit", self.call_limit, timedelta(milliseconds=1), _LONGEST_LIFE),
         )
-        return [
-            f"{name} is {_plain(value)}, expected {_plain(low)} to {_plain(high)}"
-            for name, value, low, high in bounds
-            if not low <= value <= high
-        ]
+        for name, value, low, high in bounds:
+            if not low <= value <= high:
+                shown = {"value": duration_text(value), "low": duration_text(low), "high": duration_text(high)}
+                yield problem(messages.OUT_OF_BOUNDS, setting=name, **shown)
 
-    def _contradictions(self) -> list[str]:
+    def _contradictions(self) -> Iterator[Problem]:
         """What leaves too little time between a renewal, at two thirds of a life, and the end of that life."""
-        wrong = []
+        needed = {
+            **{name: name for name in ("skew", "interval", "publish_wait", "authority_lifetime")},
+            "skew_value": duration_text(self.skew),
+            "interval_value": duration_text(self.interval),
+            "publish_wait_value": duration_text(self.publish_wait),
+        }
+        leaf = {"setting": "leaf_lifetime", "value": duration_text(self.leaf_lifetime), **needed}
+        authority = {"setting": "authority_lifetime", "value": duration_text(self.authority_lifetime), **needed}
         if self.leaf_lifetime > self.authority_lifetime / 2:
-            half = _plain(self.authority_lifetime / 2)
-            wrong.append(
-                f"--leaf-lifetime is {_plain(self.leaf_lifetime)}, expected at most half of --ca-lifetime: {half}"
-            )
+            yield problem(messages.LEAF_OVER_HALF, most=duration_text(self.authority_lifetime / 2), **leaf)
         if self.leaf_lifetime < self.shortest_leaf:
-            least = _plain(self.shortest_leaf)
-            wrong.append(
-                f"--leaf-lifetime is {_plain(self.leaf_lifetime)}, expected at least {least}: --skew "
-                f"({_plain(self.skew)}) and two of --interval ({_plain(self.interval)}) fit into its last third"
-            )
+            yield problem(messages.LEAF_TOO_SHORT, least=duration_text(self.shortest_leaf), **leaf)
         if self.authority_lifetime < self.shortest_authority:
-            least = _plain(self.shortest_authority)
-            wrong.append(
-                f"--ca-lifetime is {_plain(self.authority_lifetime)}, expected at least {least}: --skew "
-                f"({_plain(self.skew)}), --settle ({_plain(self.settle)}) and four of --interval "
-                f"({_plain(self.interval)}) fit into its last third"
-            )
-        return wrong
+            yield problem(messages.AUTHORITY_TOO_SHORT, least=duration_text(self.shortest_authority), **authority)
 
 
-def _plain(duration: timedelta) -> str:
+def duration_text(duration: timedelta) -> str:
     """As flags have it, in the largest unit that leaves a whole number: 14d, 90m, 0.5s."""
     for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60)):
         if duration and not duration % timedelta(seconds=seconds):

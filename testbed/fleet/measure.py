@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from certs.authority import make_authority, make_leaf
-from certs.managed import secret
+from certs.managed import secret, secret_changes
 from testbed.cluster.control_plane import ControlPlane
 from testbed.fleet.fleet import Fleet, Replica, fleet
 from testbed.fleet.installation import OURS, seconds
@@ -128,9 +128,11 @@ def rotating(made: Fleet, measured: Callable[[], list[float]]) -> tuple[int, lis
         api, path = made.installation.cluster.api, made.installation.secret_path
         while not over.wait(0.2):
             document = api.get(path).expect().json
-            stored = secret.Stored(data=made.installation.secret(), version=document["metadata"]["resourceVersion"])
+            stored = secret.StoredSecret(
+                data=made.installation.secret(), version=document["metadata"]["resourceVersion"]
+            )
             state = secret.read(stored, name=made.installation.server_name)
-            text = secret.renewal_asked(stored, state, now=datetime.now(UTC))["state.json"].decode()
+            text = secret_changes.ask_for_renewal(stored, state, now=datetime.now(UTC))["state.json"].decode()
             api.patch(path, {"stringData": {"state.json": text}}).expect()
 
     thread = threading.Thread(target=ask)

@@ -15,9 +15,9 @@ from typing import Any
 
 from certs.clock import Clock
 from certs.errors import Conflict, NotFound, StoreError
-from certs.managed.ca_bundle import Configuration, Entry
-from certs.managed.secret import Stored
-from certs.managed.settings import Settings
+from certs.managed.ca_bundle import WebhookConfiguration, WebhookEntry
+from certs.managed.secret import StoredSecret
+from certs.managed.settings import RotationSettings
 from certs.managed.source import SelfManagedSource
 from certs.names import service_names
 from certs.pem import Pair, fingerprint, parse_bundle
@@ -31,7 +31,7 @@ SERVICE = "m365/webhook"
 Gate = Callable[[str], Awaitable[None]]
 
 
-def settings(**changes: Any) -> Settings:
+def settings(**changes: Any) -> RotationSettings:
     """The settings of a replica, with lives short enough to see several."""
     values: dict[str, Any] = {
         "secret": "m365/webhook-authority",
@@ -42,7 +42,7 @@ def settings(**changes: Any) -> Settings:
         "authority_lifetime": timedelta(days=60),
         "leaf_lifetime": timedelta(days=5),
     }
-    return Settings(**(values | changes))
+    return RotationSettings(**(values | changes))
 
 
 @dataclass(repr=False)
@@ -79,6 +79,22 @@ class FakeClock:
         await asyncio.sleep(0)
 
 
+class EndOfTest(Exception):
+    """What ends a task that never ends."""
+
+
+class BoundedClock(FakeClock):
+    """A clock that ends the test after so many sleeps."""
+
+    sleeps = 0
+
+    async def sleep(self, seconds: float) -> None:
+        if self.sleeps == 0:
+            raise EndOfTest
+        self.sleeps -= 1
+        await super().sleep(seconds)
+
+
 class FixedChance:
     """Chance that always falls the same way."""
 
@@ -95,9 +111,9 @@ class World:
 
     time: datetime = START
     secret: tuple[dict[str, bytes], str] | None = None
-    configuration: Configuration | None = field(
-        default_factory=lambda: Configuration(
-            entries=(Entry(name="pods.m365", bundle=b"", service=SERVICE),), version="1"
+    configuration: WebhookConfiguration | None = field(
+        default_factory=lambda: WebhookConfiguration(
+            entries=(WebhookEntry(name="pods.m365", bundle=b"", service=SERVICE),), version="1"
         )
     )
     tells_time: bool = True
@@ -106,7 +122,7 @@ class World:
     """Fingerprints of every authority that ever stood in ca.crt or next.crt."""
     published: set[str] = field(default_factory=set)
     """Fingerprints of every certificate that ever stood in a caBundle."""
-    bundles: list[tuple[datetime, tuple[Entry, ...]]] = field(default_factory=list)
+    bundles: list[tuple[datetime, tuple[WebhookEntry, ...]]] = field(default_factory=list)
     """Every configuration that was ever written, with the time."""
     calls: list[str] = field(default_factory=list)
     _version: int = 1
@@ -121,14 +137,14 @@ class World:
         for key in ("ca.crt", "next.crt"):
             self.stored |= {fingerprint(c) for c in parse_bundle((data or {}).get(key, b"")).certificates}
 
-    def write_entries(self, *entries: Entry) -> None:
+    def write_entries(self, *entries: WebhookEntry) -> None:
         """What a person does: replace the webhooks of the configuration."""
-        self.configuration = Configuration(entries=entries, version=self.version())
+        self.configuration = WebhookConfiguration(entries=entries, version=self.version())
         for entry in entries:
             self.published |= {fingerprint(c) for c in parse_bundle(entry.bundle).certificates}
         self.bundles.append((self.time, entries))
 
-    def entry(self, name: str = "pods.m365") -> Entry:
+    def entry(self, name: str = "pods.m365") -> WebhookEntry:
         assert self.configuration is not None
         return next(entry for entry in self.configuration.entries if entry.name == name)
 
@@ -154,7 +170,7 @@ class FakeSecrets:
         self.world, self.gate = world, gate
         self.fails: dict[str, StoreError] = {}
 
-    async def get(self) -> Stored:
+    async def get(self) -> StoredSecret:
         await self._enter("get")
         if self.world.secret is None:
             raise NotFound("secrets not found")
@@ -162,7 +178,7 @@ class FakeSecrets:
         await self.gate("secret got")  # a replica may be suspended with what it has read
         return stored
 
-    async def create(self, data: Mapping[str, bytes]) -> Stored:
+    async def create(self, data: Mapping[str, bytes]) -> StoredSecret:
         await self._enter("create")
         if self.world.secret is not None:
             raise Conflict("secrets already exists")
@@ -170,7 +186,7 @@ class FakeSecrets:
         await self.gate("answer")
         return self._stored()
 
-    async def update(self, stored: Stored, data: Mapping[str, bytes]) -> Stored:
+    async def update(self, stored: StoredSecret, data: Mapping[str, bytes]) -> StoredSecret:
         await self._enter("update")
         if self.world.secret is None:
             raise NotFound("secrets not found")
@@ -186,11 +202,11 @@ class FakeSecrets:
         if call in self.fails:
             raise self.fails[call]
 
-    def _stored(self) -> Stored:
+    def _stored(self) -> StoredSecret:
         if self.world.secret is None:
             raise NotFound("secrets not found")
         data, version = self.world.secret
-        return Stored(data=dict(data), version=version, date=self.world.time if self.world.tells_time else None)
+        return StoredSecret(data=dict(data), version=version, date=self.world.time if self.world.tells_time else None)
 
 
 class FakeTrust:
@@ -200,11 +216,11 @@ class FakeTrust:
         self.world, self.gate = world, gate
         self.fails: dict[str, StoreError] = {}
 
-    async def get(self) -> Configuration:
+    async def get(self) -> WebhookConfiguration:
         await self._enter("get")
         return self._dated()
 
-    async def patch(self, bundles: Mapping[str, bytes], *, version: str) -> Configuration:
+    async def patch(self, bundles: Mapping[str, bytes], *, version: str) -> WebhookConfiguration:
         await self._enter("patch")
         if self.world.configuration is None:
             raise NotFound("mutatingwebhookconfigurations not found")
@@ -217,7 +233,7 @@ class FakeTrust:
         await self.gate("answer")
         return self._dated()
 
-    def _dated(self) -> Configuration:
+    def _dated(self) -> WebhookConfiguration:
         if self.world.configuration is None:
             raise NotFound("mutatingwebhookconfigurations not found")
         return replace(self.world.configuration, date=self.world.time if self.world.tells_time else None)
@@ -246,7 +262,7 @@ class Replica:
     """One replica and its hands on the world."""
 
     world: World
-    settings: Settings = field(default_factory=settings)
+    settings: RotationSettings = field(default_factory=settings)
     ahead: timedelta = timedelta(0)
     gate: Gate = _open
     jitter: float = 0.5

@@ -15,7 +15,7 @@ from tests.certs.fakes import NAME, FakeSecrets, FakeTrust, World, settings
 async def test_a_rotation_is_met_by_new_connections_and_unnoticed_by_open_ones() -> None:
     """The bundle as published is all that the clients trust, before, in the middle of and after the rotation."""
     world = World(time=datetime.now(UTC), tells_time=True)
-    own, replicas = settings(settle=timedelta(0)), []
+    own, replicas = settings(publish_wait=timedelta(0)), []
     for _ in range(2):
         secrets = FakeSecrets(world)
         replicas.append(SelfManagedSource(secrets=secrets, trust=FakeTrust(world), settings=own))

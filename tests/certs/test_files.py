@@ -1,4 +1,4 @@
-"""Certificates made on the spot, and those that someone else keeps in files."""
+"""A certificate that somebody else keeps in files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from certs.authority import make_authority, make_leaf, verify
-from certs.files import DevelopmentSource, FilesSource
-from certs.pem import Pair, bundle_pem, fingerprint, parse_bundle, private_pem
-from certs.source import Source
-from tests.certs.fakes import NAME, NAMES, START, FakeClock, World
+from certs.authority import make_authority, make_leaf
+from certs.files import FilesSource
+from certs.pem import Pair, bundle_pem, fingerprint, private_pem
+from tests.certs.fakes import NAME, NAMES, START, BoundedClock, EndOfTest, FakeClock, World
 from tests.certs.mount import Mount
 
 DAY = timedelta(days=1)
@@ -43,54 +42,6 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_development_serves_before_it_is_started(clock: FakeClock) -> None:
-    """`serve` without files or a cluster: local names and those asked for, trusted by the authority that it shows."""
-    source: Source = DevelopmentSource(names=["host.example", "10.1.2.3"], clock=clock)
-    assert isinstance(source, DevelopmentSource)
-    assert source.healthy()
-    bundle = parse_bundle(source.authority_pem.encode())
-    assert bundle.problems == ()
-    leaf = source.serving.certificate
-    assert leaf is not None
-    for name in ("localhost", "127.0.0.1", "::1", "host.example", "10.1.2.3"):
-        verify(leaf, bundle.certificates, name=name, now=START)
-    assert source.describe().mode == "development"
-
-
-class EndOfTest(Exception):
-    pass
-
-
-class BoundedClock(FakeClock):
-    """A clock that ends the test after so many sleeps."""
-
-    sleeps = 0
-
-    async def sleep(self, seconds: float) -> None:
-        if self.sleeps == 0:
-            raise EndOfTest
-        self.sleeps -= 1
-        await super().sleep(seconds)
-
-
-async def test_development_renews_its_leaf() -> None:
-    """At two thirds of its life, by the wall clock; the authority stays, so clients that trust it go on."""
-    clock = BoundedClock(World())
-    source = DevelopmentSource(clock=clock)
-    authority, first = source.authority_pem, source.serving.fingerprint
-    clock.sleeps = 3
-    with pytest.raises(EndOfTest):
-        await source.run()
-    assert source.serving.fingerprint == first
-    clock.world.time += 10 * DAY  # a machine that was suspended
-    clock.sleeps = 1
-    with pytest.raises(EndOfTest):
-        await source.run()
-    assert source.serving.fingerprint != first
-    assert source.authority_pem == authority
-    assert max(clock.world.slept) <= 60
-
-
 async def test_files_are_served(mount: Mount, source: FilesSource) -> None:
     """As cert-manager mounts them."""
     pair = leaf()
@@ -107,9 +58,9 @@ async def test_a_swapped_mount_is_taken_within_an_interval(mount: Mount, source:
     await source.start()
     renewed = leaf()
     mount.put_pair(renewed)
-    source.look()
+    source.reload()
     assert source.serving.fingerprint == fingerprint(renewed.certificate)
-    source.look()
+    source.reload()
     assert source.describe().counts == {"replaced": 2}
 
 
@@ -167,15 +118,15 @@ async def test_a_bad_pair_changes_nothing_and_is_told_once(
     await source.start()
     mount.put(certificate, key)
     for _ in range(5):
-        source.look()
+        source.reload()
     assert source.healthy()
     assert source.serving.fingerprint == fingerprint(PAIR.certificate)
     (line,) = errors(caplog)
     assert words in line
-    assert "the one that expires on 2030-01-15 serves on" in line
+    assert "the one that expires on 2030-01-15 is still served" in line
     assert [str(problem) for problem in source.describe().problems] == [line]
     mount.put_pair(OTHER)
-    source.look()
+    source.reload()
     assert source.serving.fingerprint == fingerprint(OTHER.certificate)
     assert source.describe().problems == ()
 
@@ -183,12 +134,12 @@ async def test_a_bad_pair_changes_nothing_and_is_told_once(
 async def test_absent_files_are_waited_for(mount: Mount, source: FilesSource, caplog: pytest.LogCaptureFixture) -> None:
     """cert-manager may be slower than we are: not ready, one line, and then all is well."""
     await source.start()
-    source.look()
+    source.reload()
     assert not source.healthy()
     (line,) = errors(caplog)
-    assert "tls.crt cannot be read (No such file or directory); nothing that a client trusts is served" in line
+    assert "tls.crt cannot be read (No such file or directory); no certificate that a client trusts is served" in line
     mount.put_pair(PAIR)
-    source.look()
+    source.reload()
     assert source.healthy()
 
 
@@ -207,7 +158,7 @@ async def test_a_pair_read_while_it_is_swapped_is_read_again(
         return opened(path, *arguments, **keywords)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Path, "open", swap_before_the_key)
-    source.look()
+    source.reload()
     assert source.serving.fingerprint == fingerprint(OTHER.certificate)
     assert errors(caplog) == []
 
@@ -219,8 +170,8 @@ async def test_a_pair_that_expires_where_it_lies_is_told(
     mount.put_pair(PAIR)
     await source.start()
     clock.world.time += 15 * DAY
-    source.look()
-    source.look()
+    source.reload()
+    source.reload()
     assert not source.healthy()
     (line,) = errors(caplog)
     assert "the certificate expired on 2030-01-15 00:00:00Z" in line
@@ -234,10 +185,10 @@ async def test_a_pair_for_tomorrow_is_taken_tomorrow(mount: Mount, source: Files
     await source.start()
     pair = make_leaf(later, names=NAMES, now=START + DAY, lifetime=14 * DAY)
     mount.put_pair(pair)
-    source.look()
+    source.reload()
     assert source.serving.fingerprint == fingerprint(PAIR.certificate)
     clock.world.time += DAY
-    source.look()
+    source.reload()
     assert source.serving.fingerprint == fingerprint(pair.certificate)
 
 
@@ -253,7 +204,7 @@ async def test_a_bug_while_reading_does_not_end_the_task(
 
     monkeypatch.setattr("certs.files.parse_pair", broken)
     mount.put_pair(OTHER)
-    source.look()
+    source.reload()
     assert source.healthy()
     (line,) = errors(caplog)
     assert "RuntimeError" in line

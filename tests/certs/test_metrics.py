@@ -77,7 +77,7 @@ async def test_a_gauge_follows_at_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert await gauge(served) is None
     for lifetime in (DAY, 3 * DAY):
         end = write(tmp_path / "pair.pem", lifetime)
-        source.look()
+        source.reload()
         assert await gauge(served) == end
     assert 'm365wi_certificate_events_total{event="replaced"} 2.0' in (await asked(served, "/metrics"))[1]
 

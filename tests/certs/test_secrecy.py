@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from certs import authority, errors, pem
 from certs.authority import make_authority, make_leaf
-from certs.errors import CertificateError, Forbidden, Unavailable
-from certs.files import DevelopmentSource
+from certs.development import DevelopmentSource
+from certs.errors import CertificateError, Forbidden, StoreUnavailable
 from certs.managed import secret
-from certs.managed.secret import Stored
+from certs.managed.secret import StoredSecret
 from certs.pem import load_key, parse_pair, private_pem
 from certs.serving import Serving
 from tests.certs.fakes import NAMES, START, Replica, World, live
@@ -58,7 +58,9 @@ def test_no_repr_shows_a_key() -> None:
     authority = make_authority(now=START, lifetime=DAY)
     pair = make_leaf(authority, names=NAMES, now=START, lifetime=DAY)
     serving = Serving()
-    stored = Stored(data={"ca.key": authority.private_pem()}, version="1", origin={"ca.key": authority.private_pem()})
+    stored = StoredSecret(
+        data={"ca.key": authority.private_pem()}, version="1", origin={"ca.key": authority.private_pem()}
+    )
     for thing in (authority, pair, stored, serving, DevelopmentSource().__dict__):
         for text in (repr(thing), str(thing), f"{thing}"):
             assert_clean(text, authority.key, pair.key)
@@ -112,7 +114,7 @@ async def test_a_life_full_of_trouble_logs_no_key(caplog: pytest.LogCaptureFixtu
         world.set_bundle(ours["ca.key"])
         await live(world, replica, other, time=timedelta(minutes=5))
         keep()
-    for error in (Forbidden("no"), Unavailable("away")):
+    for error in (Forbidden("no"), StoreUnavailable("away")):
         replica.secrets.fails["update"] = replica.trust.fails["patch"] = error
         world.write_secret({"ca.crt": ours["ca.key"]})
         await live(world, replica, time=timedelta(minutes=5))
@@ -141,7 +143,7 @@ async def test_the_authoritys_key_is_not_kept() -> None:
             continue
         seen.add(id(thing))
         assert not (isinstance(thing, bytes) and (pem in thing or base64.b64encode(pem) in thing))
-        assert type(thing).__name__ not in {"Stored", "Authority", "Look"}
+        assert type(thing).__name__ not in {"StoredSecret", "Authority", "Snapshot"}
         if type(thing).__module__.startswith(("certs", "builtins", "collections")):
             queue += gc.get_referents(thing)
     assert len(seen) > 20

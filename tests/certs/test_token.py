@@ -87,7 +87,7 @@ async def test_a_token_that_cannot_be_read_is_an_api_server_that_is_away(pod: Po
             pod.token.unlink()
         with pytest.raises(Exception, match="the token cannot be read") as raised:
             await KubeSecret(client, "m365", "ca").get()
-        assert type(raised.value).__name__ == "Unavailable"
+        assert type(raised.value).__name__ == "StoreUnavailable"
         pod.token.write_text("second")
         await pod.ask(client)
     assert pod.server.tokens == ["second"]

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from certs.errors import Conflict, Forbidden, NotFound, Rejected, StoreError, Unavailable
-from certs.managed.secret import Stored
+from certs.errors import Conflict, Forbidden, NotFound, Rejected, StoreError, StoreUnavailable
+from certs.managed.secret import StoredSecret
 from certs.managed.source import SelfManagedSource
 from tests.certs.fakes import SERVICE, FakeClock, FakeServing, FixedChance, World, settings
 from webhook.cluster.certificate_objects import KubeConfiguration, KubeSecret
@@ -60,8 +60,8 @@ async def test_a_secret_is_created_under_its_name_and_by_a_manager_of_its_own() 
         (404, "not found", NotFound),
         (409, "Apply failed with 1 conflict", Conflict),
         (422, "field is immutable", Rejected),
-        (429, "too many requests", Unavailable),
-        (500, "etcd", Unavailable),
+        (429, "too many requests", StoreUnavailable),
+        (500, "etcd", StoreUnavailable),
     ],
 )
 async def test_an_answer_is_an_error_with_the_api_servers_words(
@@ -69,11 +69,11 @@ async def test_an_answer_is_an_error_with_the_api_servers_words(
 ) -> None:
     """RBAC is named only where it is RBAC; whoever refused the change says so himself."""
     kube = FakeKube(status, {"message": message})
-    for call in (secret(kube).create({"ca.key": KEY}), secret(kube).update(Stored(data={}, version="7"), {})):
+    for call in (secret(kube).create({"ca.key": KEY}), secret(kube).update(StoredSecret(data={}, version="7"), {})):
         with pytest.raises(StoreError) as raised:
             await call
         assert type(raised.value) is error
-        assert ascii(message)[1:-1] in str(raised.value)
+        assert message in str(raised.value)
         assert "fieldManager" not in str(raised.value)
 
 
@@ -135,7 +135,7 @@ async def test_a_replica_two_days_ahead_without_a_secret_creates_nothing() -> No
     for _ in range(3):
         await replica.round()
     assert api_server.written == []
-    assert any("the clock of this node" in problem.what for problem in replica.describe().problems)
+    assert any("the clock of this node" in problem.text for problem in replica.describe().problems)
 
 
 async def test_a_replica_half_an_hour_ahead_dates_by_the_api_server() -> None:

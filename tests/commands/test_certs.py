@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from certs.authority import make_authority, make_leaf
-from certs.managed.secret import State
+from certs.managed.secret import SecretState
 from demo.server import Running, running
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.processes import wait_until
@@ -90,9 +90,9 @@ def test_a_fresh_leaf_of_an_old_ca_is_renewed_late(age: timedelta, renewed: str)
     now = datetime(2030, 1, 1, tzinfo=UTC)
     authority = make_authority(now=now - age, lifetime=timedelta(days=730))
     leaf = make_leaf(authority, names=["a"], now=now, lifetime=timedelta(days=14)).certificate
-    state = State(current=authority.certificate)
+    state = SecretState(current=authority.certificate)
     assert _leaf_renewed(leaf, state, Rotation().certs("m365")) == renewed
-    assert _leaf_renewed(leaf, State(), Rotation().certs("m365")) == ""
+    assert _leaf_renewed(leaf, SecretState(), Rotation().certs("m365")) == ""
 
 
 def test_the_cluster_is_found_as_kubectl_finds_it(control_plane: Cluster, webhook: Running) -> None:

@@ -29,7 +29,7 @@ def api(_folder: Path) -> Clock:
 def api_that_was_heard(_folder: Path) -> Clock:
     """By an API server whose time is that of the machine, in whole seconds."""
     clock = ApiClock(SystemClock(), skew=timedelta(hours=1))
-    clock.hear(clock.now().replace(microsecond=0), since=clock.ticks())
+    clock.learn(clock.now().replace(microsecond=0), requested_at=clock.ticks())
     return clock
 
 

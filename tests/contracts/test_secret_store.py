@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from certs.errors import Conflict, Forbidden, NotFound, Rejected, Unavailable
+from certs.errors import Conflict, Forbidden, NotFound, Rejected, StoreUnavailable
 from certs.managed.secret import SecretStore
 from testbed.cluster.cluster import Cluster
 from tests.certs.fakes import FakeSecrets, World
@@ -113,14 +113,14 @@ class SecretStoreContract:
 
     async def test_of_two_who_create_at_once_one_succeeds(self, site: Site) -> None:
         results = await asyncio.gather(site.store.create(DATA), site.store.create(OTHER), return_exceptions=True)
-        assert sorted(type(result).__name__ for result in results) == ["Conflict", "Stored"]
+        assert sorted(type(result).__name__ for result in results) == ["Conflict", "StoredSecret"]
 
     async def test_of_two_who_update_at_once_one_succeeds(self, site: Site) -> None:
         site.write({})
         read = await site.store.get()
         calls = (site.store.update(read, DATA), site.store.update(read, OTHER))
         results = await asyncio.gather(*calls, return_exceptions=True)
-        assert sorted(type(result).__name__ for result in results) == ["Conflict", "Stored"]
+        assert sorted(type(result).__name__ for result in results) == ["Conflict", "StoredSecret"]
 
     async def test_every_answer_tells_the_time(self, site: Site) -> None:
         """In whole seconds, aware and in UTC."""
@@ -233,5 +233,5 @@ class TestKubeSecret(SecretStoreContract):
         async with Kube(absent) as kube:
             store = KubeSecret(kube, "default", NAME)
             for call in (store.get(), store.create(DATA)):
-                with pytest.raises(Unavailable):
+                with pytest.raises(StoreUnavailable):
                     await call

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 
 from certs.errors import Conflict, Forbidden, NotFound
-from certs.managed.ca_bundle import Entry, TrustStore
+from certs.managed.ca_bundle import TrustStore, WebhookEntry
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.registration import CONFIGURATIONS
 from tests.certs.fakes import FakeTrust, World
 from webhook.cluster.certificate_objects import KubeConfiguration
 from webhook.cluster.kube import Kube
 
-OURS = Entry(name="ours.example.org", bundle=b"", service="m365/webhook")
-BY_URL = Entry(name="url.example.org", bundle=b"# by URL\n")
-OTHER = Entry(name="other.example.org", bundle=b"# other\n", service="other/webhook")
+OURS = WebhookEntry(name="ours.example.org", bundle=b"", service="m365/webhook")
+BY_URL = WebhookEntry(name="url.example.org", bundle=b"# by URL\n")
+OTHER = WebhookEntry(name="other.example.org", bundle=b"# other\n", service="other/webhook")
 ENTRIES = (OURS, BY_URL, OTHER)
 BUNDLES = {OURS.name: b"# new\n\xff", BY_URL.name: b"# new too\n"}
 
@@ -36,7 +36,7 @@ class Site(ABC):
         """The API server's time."""
 
     @abstractmethod
-    def write(self, *entries: Entry) -> None:
+    def write(self, *entries: WebhookEntry) -> None:
         """Another client creates the configuration or replaces its webhooks."""
 
     @abstractmethod
@@ -85,7 +85,7 @@ class TrustStoreContract:
         version = (await site.store.get()).version
         calls = (site.store.patch({name: b}, version=version) for name, b in BUNDLES.items())
         results = await asyncio.gather(*calls, return_exceptions=True)
-        assert sorted(type(result).__name__ for result in results) == ["Configuration", "Conflict"]
+        assert sorted(type(result).__name__ for result in results) == ["Conflict", "WebhookConfiguration"]
 
     async def test_every_answer_tells_the_time(self, site: Site) -> None:
         """In whole seconds, aware and in UTC."""
@@ -107,7 +107,7 @@ class FakeSite(Site):
     def now(self) -> datetime:
         return self.world.time
 
-    def write(self, *entries: Entry) -> None:
+    def write(self, *entries: WebhookEntry) -> None:
         self.world.write_entries(*entries)
 
     def delete(self) -> None:
@@ -126,7 +126,7 @@ class KubeSite(Site):
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def write(self, *entries: Entry) -> None:
+    def write(self, *entries: WebhookEntry) -> None:
         document: dict[str, Any] = {"metadata": {"name": self.name}, "webhooks": [webhook(entry) for entry in entries]}
         answer = self.api.get(self.path).expect(200, 404)
         if answer.status == 404:
@@ -139,7 +139,7 @@ class KubeSite(Site):
         self.api.delete(self.path).expect(200, 404)
 
 
-def webhook(entry: Entry) -> dict[str, Any]:
+def webhook(entry: WebhookEntry) -> dict[str, Any]:
     """`entry` as the API server takes it, without rules, so that it is never called."""
     client: dict[str, Any] = {"url": "https://127.0.0.1:1/"}
     if entry.service:

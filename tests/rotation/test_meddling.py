@@ -230,8 +230,8 @@ LOSSES: dict[Callable[[Api, Fleet], None], tuple[str, ...]] = {
     delete_secret: ("authorities_lost", "authorities_created", "trust_published"),
     fill_secret_with_rubbish: ("authorities_lost", "authorities_created", "secret_repaired"),
     swap_key: ("authorities_lost", "authorities_created", "secret_repaired"),
-    empty_bundle: ("trust_mended", "trust_published"),
-    fill_bundle_with_rubbish: ("trust_lost", "trust_mended", "trust_published"),
+    empty_bundle: ("trust_restored", "trust_published"),
+    fill_bundle_with_rubbish: ("trust_lost", "trust_restored", "trust_published"),
 }
 
 

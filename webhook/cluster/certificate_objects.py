@@ -10,8 +10,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from certs import errors
-from certs.managed.ca_bundle import Configuration, Entry
-from certs.managed.secret import Stored
+from certs.managed.ca_bundle import WebhookConfiguration, WebhookEntry
+from certs.managed.secret import StoredSecret
 from webhook.cluster.kube import Kube, Reply, Unavailable
 
 _SECONDS: Final = 10.0
@@ -34,11 +34,11 @@ class KubeSecret:
         self._name = name
         self._path = f"/api/v1/namespaces/{quote(namespace, safe='')}/secrets/{quote(name, safe='')}"
 
-    async def get(self) -> Stored:
+    async def get(self) -> StoredSecret:
         """See SecretStore."""
-        return _stored(await _asked(self._kube, "GET", self._path))
+        return _stored(await _request(self._kube, "GET", self._path))
 
-    async def create(self, data: Mapping[str, bytes]) -> Stored:
+    async def create(self, data: Mapping[str, bytes]) -> StoredSecret:
         """See SecretStore.
 
         By server-side apply, which RBAC judges by the Secret's name; of a POST it knows none. The field manager is
@@ -52,12 +52,12 @@ class KubeSecret:
             "data": _encoded(data),
         }
         path = f"{self._path}?fieldManager=m365-workload-identity-{secrets.token_hex(8)}"
-        return _stored(await _asked(self._kube, "PATCH", path, document, kind="apply-patch+yaml"))
+        return _stored(await _request(self._kube, "PATCH", path, document, kind="apply-patch+yaml"))
 
-    async def update(self, stored: Stored, data: Mapping[str, bytes]) -> Stored:
+    async def update(self, stored: StoredSecret, data: Mapping[str, bytes]) -> StoredSecret:
         """See SecretStore. resourceVersion, in what was read, settles who was first."""
         document = stored.origin if isinstance(stored.origin, dict) else {}
-        return _stored(await _asked(self._kube, "PUT", self._path, {**document, "data": _encoded(data)}))
+        return _stored(await _request(self._kube, "PUT", self._path, {**document, "data": _encoded(data)}))
 
 
 class KubeConfiguration:
@@ -68,26 +68,26 @@ class KubeConfiguration:
         folder = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
         self._path = f"{folder}/{quote(name, safe='')}"
 
-    async def get(self) -> Configuration:
+    async def get(self) -> WebhookConfiguration:
         """See TrustStore."""
-        return _configuration(await _asked(self._kube, "GET", self._path))
+        return _configuration(await _request(self._kube, "GET", self._path))
 
-    async def patch(self, bundles: Mapping[str, bytes], *, version: str) -> Configuration:
+    async def patch(self, bundles: Mapping[str, bytes], *, version: str) -> WebhookConfiguration:
         """See TrustStore. A strategic merge patch finds webhooks by name, so nobody else's field is sent at all."""
         webhooks = [
             {"name": name, "clientConfig": {"caBundle": base64.b64encode(bundle).decode("ascii")}}
             for name, bundle in bundles.items()
         ]
         document = {"metadata": {"resourceVersion": version}, "webhooks": webhooks}
-        reply = await _asked(self._kube, "PATCH", self._path, document, kind="strategic-merge-patch+json")
+        reply = await _request(self._kube, "PATCH", self._path, document, kind="strategic-merge-patch+json")
         return _configuration(reply)
 
 
-async def _asked(kube: Kube, method: str, path: str, body: Any = None, *, kind: str = "json") -> Reply:
+async def _request(kube: Kube, method: str, path: str, body: Any = None, *, kind: str = "json") -> Reply:
     try:
         reply = await kube.request(method, path, body=body, kind=kind, seconds=_SECONDS)
     except Unavailable as error:
-        raise errors.Unavailable(str(error)) from None
+        raise errors.StoreUnavailable(str(error)) from None
     if reply.status in (200, 201):
         return reply
     # What cannot be decoded is quoted, and that may be a key.
@@ -99,42 +99,42 @@ def _error(reply: Reply) -> type[errors.StoreError]:
     """403 has two meanings: RBAC (any authorizer) names the user who may not; admission refuses what was sent."""
     if reply.status == 403 and 'is forbidden: User "' not in reply.reason():
         return errors.Rejected
-    return _ERRORS.get(reply.status, errors.Unavailable)
+    return _ERRORS.get(reply.status, errors.StoreUnavailable)
 
 
 def _encoded(data: Mapping[str, bytes]) -> dict[str, str]:
     return {key: base64.b64encode(value).decode("ascii") for key, value in data.items()}
 
 
-def _stored(reply: Reply) -> Stored:
+def _stored(reply: Reply) -> StoredSecret:
     document = _document(reply)
     data = {key: _decoded(value) for key, value in (document.get("data") or {}).items()}
-    return Stored(data=data, version=_version(document), date=_date(reply.date), origin=document)
+    return StoredSecret(data=data, version=_version(document), date=_date(reply.date), origin=document)
 
 
-def _configuration(reply: Reply) -> Configuration:
+def _configuration(reply: Reply) -> WebhookConfiguration:
     document = _document(reply)
     entries = []
     for webhook in document.get("webhooks") or ():
         client = webhook.get("clientConfig") or {}
         service = client.get("service")
         entries.append(
-            Entry(
+            WebhookEntry(
                 name=str(webhook.get("name")),
                 bundle=_decoded(client.get("caBundle") or ""),
                 service=f"{service.get('namespace')}/{service.get('name')}" if service else None,
             )
         )
-    return Configuration(entries=tuple(entries), version=_version(document), date=_date(reply.date))
+    return WebhookConfiguration(entries=tuple(entries), version=_version(document), date=_date(reply.date))
 
 
 def _document(reply: Reply) -> dict[str, Any]:
     try:
         document = reply.json()
     except Unavailable as error:
-        raise errors.Unavailable(str(error)) from None
+        raise errors.StoreUnavailable(str(error)) from None
     if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
-        raise errors.Unavailable("the API server's answer is no object")
+        raise errors.StoreUnavailable("the API server's answer is no object")
     return document
 
 

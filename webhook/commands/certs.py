@@ -1,6 +1,6 @@
-"""`python -m webhook certs`: the authority in its Secret, whom kube-apiserver trusts, what is served; `certs rotate`.
+"""`python -m webhook certs`: the CA in its Secret, what kube-apiserver trusts and what is served; `certs rotate`.
 
-Exit codes: 0 all is well, 1 something is to be mended or cannot be rotated, 2 wrong usage.
+Exit codes: 0 all is well, 1 there is something to fix or it cannot be rotated, 2 wrong usage.
 """
 
 import argparse
@@ -14,14 +14,17 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 
+from certs import messages
 from certs.authority import renewal_time, verify
 from certs.errors import CertificateError, NotFound, UntrustedLeaf
 from certs.managed import advice
+from certs.managed.advice import Area
 from certs.managed.by_hand import NothingToRotate, PerhapsRotated, rotate_authority, rotate_leaves
-from certs.managed.ca_bundle import Published, published
-from certs.managed.next_step import View, phase
-from certs.managed.secret import State, Stored, read
-from certs.managed.settings import Settings as CertsSettings
+from certs.managed.ca_bundle import PublishedBundle, our_bundles
+from certs.managed.next_step import Observation, phase
+from certs.managed.secret import SecretState, StoredSecret, read
+from certs.managed.settings import RotationSettings
+from certs.messages import Problem, problem
 from certs.names import BACKDATED
 from certs.pem import fingerprint
 from webhook.cluster.certificate_objects import KubeConfiguration, KubeSecret
@@ -34,11 +37,11 @@ from webhook.core.messages import settings as kinds
 from webhook.settings import SettingsError, add_flags, bad_value
 
 _FLAGS = ("own_namespace", "secret", "service", "configuration", "ca_lifetime", "leaf_lifetime")
-_DIAL_SECONDS = 5.0
+_DIAL_SECONDS = 5.0  # as long as a replica takes to connect to itself
 
 
 @dataclass(frozen=True)
-class Row:
+class CertificateRow:
     """One certificate. place: where it was found; state: what it is there for. Times are RFC 3339 in UTC."""
 
     place: str
@@ -50,11 +53,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What there is, and what a person has to mend. phase: see certs.managed.next_step."""
+class Overview:
+    """All certificates, and the problems that a person has to fix. phase: see certs.managed.next_step."""
 
     phase: str
-    rows: tuple[Row, ...]
+    rows: tuple[CertificateRow, ...]
     problems: tuple[str, ...]
 
 
@@ -83,14 +86,14 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
         if flags.action == "rotate":
             return asyncio.run(_rotate(Kube(kubeconfig), rotation, authority=flags.ca))
-        report = asyncio.run(_look(Kube(kubeconfig), rotation, flags.connect))
+        report = asyncio.run(_overview(Kube(kubeconfig), rotation, flags.connect))
     except BadKubeconfig as error:
         raise SettingsError(error.problems) from None
     write_stdout(json.dumps(asdict(report), indent=2) + "\n" if flags.output == "json" else _table(report))
     return 1 if report.problems else 0
 
 
-async def _rotate(kube: Kube, settings: CertsSettings, *, authority: bool) -> int:
+async def _rotate(kube: Kube, settings: RotationSettings, *, authority: bool) -> int:
     namespace, name = settings.secret.split("/")
     rotate = rotate_authority if authority else rotate_leaves
     async with kube:
@@ -107,85 +110,99 @@ async def _rotate(kube: Kube, settings: CertsSettings, *, authority: bool) -> in
             "The next CA is stored. The replicas publish it, use it and drop the old one in due time: see `certs`.\n"
         )
     else:
-        write_stdout("Every replica replaces its certificate at its next look at the Secret.\n")
+        write_stdout("Every replica replaces its certificate when it next reads the Secret.\n")
     return 0
 
 
-async def _look(kube: Kube, settings: CertsSettings, connect: str | None) -> Report:
-    namespace, name = settings.secret.split("/")
-    problems: list[str] = []
-    state: State | None = None
-    entries: tuple[Published, ...] | None = None
+async def _overview(kube: Kube, settings: RotationSettings, connect: str | None) -> Overview:
+    problems: list[Problem] = []
     async with kube:
-        try:
-            state = read(await _stored(KubeSecret(kube, namespace, name)), name=settings.name)
-            problems += [f"Secret {settings.secret}: {problem}" for problem in state.problems]
-            if state.current is None:
-                problems.append(f"Secret {settings.secret} has no CA: a running replica makes one within a minute")
-        except CertificateError as error:
-            problems.append(str(advice.secret(error, settings)))
-        try:
-            configuration = await KubeConfiguration(kube, settings.configuration).get()
-            entries = published(configuration, names=settings.webhooks, service=settings.service)
-            if not entries:
-                problems.append(str(advice.no_webhook(settings)))
-        except CertificateError as error:
-            problems.append(str(advice.trust(error, settings)))
-    rows = [*_authorities(state), *_bundles(entries, state, problems)]
+        state = await _read_secret(kube, settings, problems)
+        bundles = await _read_bundles(kube, settings, problems)
+    rows = [*_authorities(state), *_bundles(bundles, state, problems)]
     if connect:
-        rows += await _served(connect, settings, state, entries, problems)
+        rows += await _served_leaf(connect, settings, state, bundles, problems)
     now = datetime.now(UTC)
-    where = phase(View(asked=now, now=now, state=state, entries=entries)).value
-    return Report(phase=where, rows=tuple(rows), problems=tuple(problems))
+    where = phase(Observation(requested_at=now, now=now, secret=state, bundles=bundles)).value
+    return Overview(phase=where, rows=tuple(rows), problems=tuple(map(str, problems)))
 
 
-async def _stored(secret: KubeSecret) -> Stored | None:
+async def _read_secret(kube: Kube, settings: RotationSettings, problems: list[Problem]) -> SecretState | None:
+    namespace, name = settings.secret.split("/")
+    try:
+        state = read(await _stored(KubeSecret(kube, namespace, name)), name=settings.name)
+    except CertificateError as error:
+        problems.append(advice.explain(Area.SECRET, error, settings))
+        return None
+    problems += [problem(messages.SHOWN_SECRET, secret=settings.secret, reason=reason) for reason in state.problems]
+    if state.current is None:
+        problems.append(problem(messages.SHOWN_NO_AUTHORITY, secret=settings.secret))
+    return state
+
+
+async def _read_bundles(
+    kube: Kube, settings: RotationSettings, problems: list[Problem]
+) -> tuple[PublishedBundle, ...] | None:
+    try:
+        configuration = await KubeConfiguration(kube, settings.configuration).get()
+    except CertificateError as error:
+        problems.append(advice.explain(Area.TRUST, error, settings))
+        return None
+    bundles = our_bundles(configuration, names=settings.webhooks, service=settings.service)
+    if not bundles:
+        problems.append(advice.no_webhook(settings))
+    return bundles
+
+
+async def _stored(secret: KubeSecret) -> StoredSecret | None:
     try:
         return await secret.get()
     except NotFound:
         return None
 
 
-def _authorities(state: State | None) -> Iterator[Row]:
+def _authorities(state: SecretState | None) -> Iterator[CertificateRow]:
     if state is None:
         return
     for certificate in state.authorities():
         renewed = ""
         if certificate == state.current:
-            said = "signs"
+            purpose = "signs"
             issued = certificate.not_valid_before_utc + BACKDATED
             renewed = _time(renewal_time(issued, certificate.not_valid_after_utc))
         elif certificate == state.next:
-            said = "comes next"
+            purpose = "comes next"
         else:
             end = state.leaves_end(certificate)
-            said = f"trusted until {_time(end)}" if end else "trusted while leaves of it are served"
-        yield _row("Secret", certificate, said, renewed)
+            purpose = f"trusted until {_time(end)}" if end else "trusted while certificates of it are served"
+        yield _row("Secret", certificate, purpose, renewed)
 
 
-def _bundles(entries: tuple[Published, ...] | None, state: State | None, problems: list[str]) -> Iterator[Row]:
+def _bundles(
+    bundles: tuple[PublishedBundle, ...] | None, state: SecretState | None, problems: list[Problem]
+) -> Iterator[CertificateRow]:
     known = {fingerprint(certificate) for certificate in state.authorities()} if state else set()
     signing = fingerprint(state.current) if state and state.current else ""
-    for entry in entries or ():
-        problems += [f"caBundle of {entry.name}: {problem}" for problem in entry.bundle.problems]
-        if signing and signing not in entry.known:
-            problems.append(
-                f"caBundle of {entry.name} lacks the CA that signs: a running replica adds it within a minute"
-            )
-        for certificate in entry.bundle.certificates:
-            said = "ours" if fingerprint(certificate) in known else "somebody else's, or of a CA that is gone"
-            yield _row(f"caBundle of {entry.name}", certificate, said)
+    for each in bundles or ():
+        problems += [
+            problem(messages.SHOWN_BUNDLE, webhook=each.name, reason=reason) for reason in each.bundle.problems
+        ]
+        if signing and signing not in each.fingerprints:
+            problems.append(problem(messages.SHOWN_NOT_TRUSTED, webhook=each.name))
+        for certificate in each.bundle.certificates:
+            purpose = "ours" if fingerprint(certificate) in known else "somebody else's, or of a CA that is gone"
+            yield _row(f"caBundle of {each.name}", certificate, purpose)
 
 
-async def _served(
+async def _served_leaf(
     connect: str,
-    settings: CertsSettings,
-    state: State | None,
-    entries: tuple[Published, ...] | None,
-    problems: list[str],
-) -> list[Row]:
+    settings: RotationSettings,
+    state: SecretState | None,
+    bundles: tuple[PublishedBundle, ...] | None,
+    problems: list[Problem],
+) -> list[CertificateRow]:
     host, _, port = connect.rpartition(":")
-    # What is served is to be seen whoever vouches for it; that is judged below.
+    # The certificate is shown whether or not it is trusted; that is judged below.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -195,26 +212,26 @@ async def _served(
                 host.strip("[]"), int(port), ssl=context, server_hostname=settings.name
             )
     except (OSError, TimeoutError) as error:
-        problems.append(f"{connect}: no TLS connection: {error or 'no answer'}")
+        problems.append(problem(messages.SHOWN_NO_CONNECTION, address=connect, reason=str(error) or "no answer"))
         return []
     found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.transport.abort()
     leaf = x509.load_der_x509_certificate(found)
-    said = "trusted by every caBundle"
-    for entry in entries or ():
+    trust = "trusted by every caBundle"
+    for each in bundles or ():
         try:
-            verify(leaf, entry.bundle.certificates, name=settings.name, now=datetime.now(UTC))
+            verify(leaf, each.bundle.certificates, name=settings.name, now=datetime.now(UTC))
         except UntrustedLeaf as error:
-            said = "not trusted"
-            problems.append(f"{connect}: caBundle of {entry.name}: {error}")
-    return [_row(connect, leaf, said if entries else "", _leaf_renewed(leaf, state, settings))]
+            trust = "not trusted"
+            problems.append(problem(messages.SHOWN_REFUSED, address=connect, webhook=each.name, reason=error))
+    return [_row(connect, leaf, trust if bundles else "", _leaf_renewed(leaf, state, settings))]
 
 
-def _leaf_renewed(leaf: x509.Certificate, state: State | None, settings: CertsSettings) -> str:
-    """When a leaf of ours is replaced at the latest; nothing of one that ends with its authority, or is another's.
+def _leaf_renewed(leaf: x509.Certificate, state: SecretState | None, settings: RotationSettings) -> str:
+    """When one of our leaves is replaced at the latest; "" for one that ends with its authority, or is not ours.
 
-    It does not say when it was signed, as its NotBefore is the authority's: reckoned from its end and the life that the
-    Secret, and the settings given here, grant it.
+    A leaf does not say when it was signed, since its NotBefore is the authority's. That follows from its end and from
+    the life that the Secret, and the settings given here, allow.
     """
     issuer = next((c for c in state.authorities() if c.subject == leaf.issuer), None) if state else None
     if state is None or issuer is None or issuer.not_valid_after_utc == leaf.not_valid_after_utc:
@@ -223,19 +240,19 @@ def _leaf_renewed(leaf: x509.Certificate, state: State | None, settings: CertsSe
     return _time(renewal_time(leaf.not_valid_after_utc - life, leaf.not_valid_after_utc))
 
 
-def _row(place: str, certificate: x509.Certificate, state: str, renewed: str = "") -> Row:
+def _row(place: str, certificate: x509.Certificate, state: str, renewed: str = "") -> CertificateRow:
     expires = certificate.not_valid_after_utc
     if expires < datetime.now(UTC):
         state = "EXPIRED"
     subject = certificate.subject.rfc4514_string()
-    return Row(place, subject, state, renewed, _time(expires), fingerprint(certificate))
+    return CertificateRow(place, subject, state, renewed, _time(expires), fingerprint(certificate))
 
 
 def _time(when: datetime) -> str:
     return f"{when:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _table(report: Report) -> str:
+def _table(report: Overview) -> str:
     lines = [f"The CA is {report.phase}.", ""]
     table = [("PLACE", "CERTIFICATE", "STATE", "RENEWED", "EXPIRES", "SHA-256")]
     table += [

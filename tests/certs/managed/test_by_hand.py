@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from certs.errors import Conflict, Unavailable
+from certs.errors import Conflict, StoreUnavailable
 from certs.managed.by_hand import NothingToRotate, PerhapsRotated, rotate_authority, rotate_leaves
 from certs.managed.secret import read
 from tests.certs.fakes import NAME, FakeSecrets, Replica, World, live
@@ -53,7 +53,7 @@ async def test_rotations_one_after_another_wait_for_the_first() -> None:
         await live(world, replica, time=4 * MINUTE)
     with pytest.raises(NothingToRotate) as refused:
         await rotate_authority(FakeSecrets(world), settings=replica.settings)
-    assert "8 authorities still have leaves" in str(refused.value)
+    assert "8 authorities still have leaf certificates" in str(refused.value)
     await live(world, replica, time=timedelta(days=6), step=timedelta(hours=1))
     await rotate_authority(FakeSecrets(world), settings=replica.settings)
 
@@ -89,12 +89,12 @@ async def test_a_write_without_answer_may_have_happened() -> None:
     replica = Replica(world)
     await replica.round()
     secrets = FakeSecrets(world)
-    secrets.fails["update"] = Unavailable("no answer within 10 s")
+    secrets.fails["update"] = StoreUnavailable("no answer within 10 s")
     for rotate in (rotate_leaves, rotate_authority):
         with pytest.raises(PerhapsRotated):
             await rotate(secrets, settings=replica.settings)
-    secrets.fails["get"] = Unavailable("no answer within 10 s")
-    with pytest.raises(Unavailable):
+    secrets.fails["get"] = StoreUnavailable("no answer within 10 s")
+    with pytest.raises(StoreUnavailable):
         await rotate_leaves(secrets, settings=replica.settings)
 
 

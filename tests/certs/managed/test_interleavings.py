@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certs.authority import verify
-from certs.errors import Unavailable, UntrustedLeaf
-from certs.managed.ca_bundle import Entry
-from certs.managed.settings import Settings
+from certs.errors import StoreUnavailable, UntrustedLeaf
+from certs.managed.ca_bundle import WebhookEntry
+from certs.managed.settings import RotationSettings
 from certs.pem import fingerprint, parse_bundle
 from tests.certs.fakes import NAME, SERVICE, Replica, World, settings
 from tests.examples import times
@@ -30,7 +30,7 @@ SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
 SETTINGS = settings()
 FEWER = times(0.4)
 """Each is a whole story. After a change to `certs.managed.next_step`, `--hypothesis-profile=thorough` is worth it."""
-LAG = SETTINGS.settle - timedelta(seconds=1)
+LAG = SETTINGS.publish_wait - timedelta(seconds=1)
 """For so long a kube-apiserver may go on with a bundle that was replaced."""
 ALIVE = 2 * MINUTE
 """A replica that did a whole round so short a time ago lives."""
@@ -39,7 +39,7 @@ ALIVE = 2 * MINUTE
 class Stepped:
     """A replica that moves when it is told to."""
 
-    def __init__(self, world: World, settings: Settings, ahead: timedelta, jitter: float) -> None:
+    def __init__(self, world: World, settings: RotationSettings, ahead: timedelta, jitter: float) -> None:
         self.replica = Replica(world, settings, ahead, gate=self._gate, jitter=jitter)
         self.task: asyncio.Task[None] | None = None
         self.done: datetime | None = None
@@ -57,7 +57,7 @@ class Stepped:
             self.task = asyncio.create_task(self.replica.round())
         elif self.waits is not None and not self.waits.done():
             if lost:
-                self.waits.set_exception(Unavailable("lost"))
+                self.waits.set_exception(StoreUnavailable("lost"))
             else:
                 self.waits.set_result(None)
         await self._settle()
@@ -139,7 +139,7 @@ class Watch:
         )
         return stepped.done is not None and self.world.time - stepped.done <= ALIVE and not stuck
 
-    def _recent(self) -> list[Entry]:
+    def _recent(self) -> list[WebhookEntry]:
         """What a kube-apiserver may still hold: every bundle that was current at some time in the last moments.
 
         But for one without an authority that is valid: by that it calls nobody.
@@ -153,7 +153,7 @@ class Watch:
             if any(c.not_valid_after_utc >= self.world.time for c in parse_bundle(entry.bundle).certificates)
         ]
 
-    def _trusts(self, entry: Entry, leaf: Any) -> bool:
+    def _trusts(self, entry: WebhookEntry, leaf: Any) -> bool:
         question = fingerprint(leaf), entry.bundle
         if question not in self.answers:
             try:
@@ -237,7 +237,7 @@ def test_every_leaf_verifies_against_every_bundle(webhooks: int) -> None:
         moves: list[tuple[str, Any]], clocks: list[timedelta], lives: list[timedelta], tells_time: bool
     ) -> None:
         world = World(tells_time=tells_time)
-        world.write_entries(*(Entry(name=f"{n}.m365", bundle=b"", service=SERVICE) for n in range(webhooks)))
+        world.write_entries(*(WebhookEntry(name=f"{n}.m365", bundle=b"", service=SERVICE) for n in range(webhooks)))
         replicas = cast(world, clocks, lives)
         watch = Watch(world, replicas)
         await play(world, replicas, watch, moves)
@@ -304,10 +304,13 @@ MEDDLING = st.sampled_from(["bundle emptied", "bundle rubbish", "old bundle back
 async def test_damage_heals_within_a_minute(before: list[tuple[str, Any]], damage: list[str], after: list[Any]) -> None:
     """Whatever is done to Secret and configuration, in any state: a minute later every leaf is trusted everywhere.
 
-    And for a week from then on. A replica that was started after the damage may wait for `settle` before it is ready.
+    And for a week from then on. A replica that was started after the damage may wait for `publish_wait` before it is
+    ready.
     """
     world = World()
-    world.write_entries(Entry(name="0.m365", bundle=b"", service=SERVICE), Entry(name="stranger", bundle=b"theirs"))
+    world.write_entries(
+        WebhookEntry(name="0.m365", bundle=b"", service=SERVICE), WebhookEntry(name="stranger", bundle=b"theirs")
+    )
     replicas = cast(world, [timedelta(0)] * 3, [SETTINGS.leaf_lifetime] * 3)
     for stepped in replicas:
         await stepped.finish()
@@ -389,6 +392,6 @@ def _harm(world: World, what: str, history: list[Any]) -> None:
     elif what == "old bundle back" and world.bundles:
         world.set_bundle(world.bundles[min(1, len(world.bundles) - 1)][1][0].bundle, "0.m365")
     elif what == "webhook added" and all(entry.name != "late.m365" for entry in entries):
-        world.write_entries(Entry(name="late.m365", bundle=b"", service=SERVICE), *entries)
+        world.write_entries(WebhookEntry(name="late.m365", bundle=b"", service=SERVICE), *entries)
     elif what == "order turned":
         world.write_entries(*reversed(entries))

@@ -1,4 +1,4 @@
-"""The next step, for views that are hard to reach by way of the world."""
+"""The next step, for what is hard to reach by way of the world of fakes."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 import pytest
 
 from certs.authority import make_authority
-from certs.managed.ca_bundle import Published
+from certs.managed.ca_bundle import PublishedBundle
 from certs.managed.next_step import (
     MOST_PREVIOUS,
     Create,
-    Date,
     Leaf,
+    NothingToDo,
+    Observation,
     Phase,
     Promote,
     Publish,
-    Rest,
+    RecordLeafEnd,
     Retire,
     Sign,
     Stage,
-    View,
     next_step,
     phase,
-    settling,
+    waits_for_slow_apiservers,
 )
-from certs.managed.secret import Record, State
+from certs.managed.secret import AuthorityRecord, SecretState
 from certs.pem import bundle_pem, fingerprint, parse_bundle
 from tests.certs.fakes import START, settings
 
@@ -37,8 +37,8 @@ CURRENT, NEXT, OLD = (make_authority(now=START, lifetime=60 * DAY).certificate f
 EXPIRED = make_authority(now=START - 60 * DAY, lifetime=59 * DAY).certificate
 
 
-def entry(*certificates: Any, name: str = "pods.m365") -> Published:
-    return Published(name=name, bundle=parse_bundle(bundle_pem(certificates)))
+def entry(*certificates: Any, name: str = "pods.m365") -> PublishedBundle:
+    return PublishedBundle(name=name, bundle=parse_bundle(bundle_pem(certificates)))
 
 
 def leaf(authority: Any = CURRENT, **changes: Any) -> Leaf:
@@ -46,22 +46,22 @@ def leaf(authority: Any = CURRENT, **changes: Any) -> Leaf:
     return Leaf(authority=authority, **(values | changes))
 
 
-def record(**changes: Any) -> Record:
-    return Record(expires=START + 60 * DAY, **changes)
+def record(**changes: Any) -> AuthorityRecord:
+    return AuthorityRecord(expires=START + 60 * DAY, **changes)
 
 
-def view(**changes: Any) -> View:
+def observation(**changes: Any) -> Observation:
     """A replica that has nothing to do."""
     values: dict[str, Any] = {
-        "asked": START + HOUR,
+        "requested_at": START + HOUR,
         "now": START + HOUR,
         "ticks": HOUR.total_seconds(),
-        "state": State(current=CURRENT),
-        "entries": (entry(CURRENT),),
+        "secret": SecretState(current=CURRENT),
+        "bundles": (entry(CURRENT),),
         "leaf": leaf(),
-        "seen": {fingerprint(CURRENT): 0.0},
+        "trusted_since": {fingerprint(CURRENT): 0.0},
     }
-    return View(**(values | changes))
+    return Observation(**(values | changes))
 
 
 DATED = {fingerprint(OLD): record(leaves_end=START + 2 * DAY)}
@@ -69,7 +69,7 @@ ENDED = {fingerprint(OLD): record(leaves_end=START + MINUTE)}
 LONG_SEEN = {fingerprint(CURRENT): 0.0, fingerprint(NEXT): 0.0}
 JUST_SEEN = {fingerprint(CURRENT): 0.0, fingerprint(NEXT): (HOUR - MINUTE).total_seconds()}
 JUST_NOW = HOUR.total_seconds()
-ASKED = State(current=CURRENT, renew_leaves=START - MINUTE)
+ASKED = SecretState(current=CURRENT, renew_leaves=START - MINUTE)
 TOO_SHORT = make_authority(now=START, lifetime=3 * HOUR).certificate
 BOTH = (entry(CURRENT, NEXT),)
 
@@ -77,97 +77,113 @@ BOTH = (entry(CURRENT, NEXT),)
 @pytest.mark.parametrize(
     ("changes", "step"),
     [
-        ({}, Rest),
+        ({}, NothingToDo),
         # absent
-        ({"state": State(present=False)}, Create),
-        ({"state": State()}, Create),
-        ({"state": State(current=CURRENT), "now": START + 61 * DAY}, Create),
-        ({"state": State(next=NEXT), "entries": BOTH}, Promote),
-        ({"state": None}, Rest),
+        ({"secret": SecretState(present=False)}, Create),
+        ({"secret": SecretState()}, Create),
+        ({"secret": SecretState(current=CURRENT), "now": START + 61 * DAY}, Create),
+        ({"secret": SecretState(next=NEXT), "bundles": BOTH}, Promote),
+        ({"secret": None}, NothingToDo),
         # created
-        ({"entries": (entry(),)}, Publish),
-        ({"entries": (entry(CURRENT), entry(name="second"))}, Publish),
-        ({"entries": None, "leaf": None}, Rest),
-        ({"state": None, "entries": (entry(),)}, Publish),
-        ({"state": None, "entries": (entry(),), "leaf": None}, Rest),
+        ({"bundles": (entry(),)}, Publish),
+        ({"bundles": (entry(CURRENT), entry(name="second"))}, Publish),
+        ({"bundles": None, "leaf": None}, NothingToDo),
+        ({"secret": None, "bundles": (entry(),)}, Publish),
+        ({"secret": None, "bundles": (entry(),), "leaf": None}, NothingToDo),
         # published
         ({"leaf": None}, Sign),
         ({"leaf": leaf(), "now": START + 3 * DAY}, Sign),
-        ({"leaf": leaf(), "now": START + 3 * DAY, "entries": None}, Sign),
+        ({"leaf": leaf(), "now": START + 3 * DAY, "bundles": None}, Sign),
         ({"leaf": leaf(issued=START + 3 * HOUR)}, Sign),
-        ({"leaf": leaf(issued=START + 3 * HOUR), "ahead": 20 * DAY}, Rest),
-        ({"leaf": leaf(issued=START + 2 * HOUR)}, Rest),
-        ({"state": ASKED}, Sign),
-        ({"state": ASKED, "leaf": leaf(asked_for=START - HOUR)}, Sign),
-        ({"state": ASKED, "leaf": leaf(asked_for=ASKED.renew_leaves)}, Rest),
-        ({"leaf": leaf(asked_for=ASKED.renew_leaves)}, Rest),
+        ({"leaf": leaf(issued=START + 3 * HOUR), "clock_offset": 20 * DAY}, NothingToDo),
+        ({"leaf": leaf(issued=START + 2 * HOUR)}, NothingToDo),
+        ({"secret": ASKED}, Sign),
+        ({"secret": ASKED, "leaf": leaf(asked_for=START - HOUR)}, Sign),
+        ({"secret": ASKED, "leaf": leaf(asked_for=ASKED.renew_leaves)}, NothingToDo),
+        ({"leaf": leaf(asked_for=ASKED.renew_leaves)}, NothingToDo),
         ({"now": START + 40 * DAY, "leaf": leaf(renew_at=START + 50 * DAY, not_after=START + 55 * DAY)}, Stage),
-        ({"now": START + 39 * DAY, "leaf": leaf(renew_at=START + 50 * DAY, not_after=START + 55 * DAY)}, Rest),
-        ({"state": State(current=TOO_SHORT), "entries": (entry(TOO_SHORT),), "leaf": leaf(TOO_SHORT)}, Stage),
+        ({"now": START + 39 * DAY, "leaf": leaf(renew_at=START + 50 * DAY, not_after=START + 55 * DAY)}, NothingToDo),
+        ({"secret": SecretState(current=TOO_SHORT), "bundles": (entry(TOO_SHORT),), "leaf": leaf(TOO_SHORT)}, Stage),
         # staged
-        ({"state": State(current=CURRENT, next=NEXT)}, Publish),
-        ({"state": State(current=CURRENT, next=NEXT), "entries": BOTH, "seen": LONG_SEEN}, Promote),
-        ({"state": State(current=CURRENT, next=NEXT), "entries": BOTH, "seen": JUST_SEEN}, Rest),
-        ({"state": State(current=CURRENT, next=NEXT), "entries": None, "seen": LONG_SEEN}, Rest),
+        ({"secret": SecretState(current=CURRENT, next=NEXT)}, Publish),
+        ({"secret": SecretState(current=CURRENT, next=NEXT), "bundles": BOTH, "trusted_since": LONG_SEEN}, Promote),
+        ({"secret": SecretState(current=CURRENT, next=NEXT), "bundles": BOTH, "trusted_since": JUST_SEEN}, NothingToDo),
+        ({"secret": SecretState(current=CURRENT, next=NEXT), "bundles": None, "trusted_since": LONG_SEEN}, NothingToDo),
         # promoted
-        ({"state": State(current=CURRENT, previous=(OLD,)), "entries": (entry(CURRENT),)}, Publish),
-        ({"state": State(current=CURRENT, previous=(OLD,)), "entries": (entry(CURRENT, OLD),)}, Date),
-        ({"state": State(current=CURRENT, previous=(OLD,), records=DATED), "entries": (entry(CURRENT, OLD),)}, Rest),
-        ({"leaf": leaf(OLD), "entries": (entry(CURRENT, OLD),)}, Sign),
-        ({"leaf": leaf(OLD), "entries": (entry(CURRENT, OLD),), "seen": {fingerprint(CURRENT): JUST_NOW}}, Rest),
-        ({"leaf": leaf(OLD), "entries": None}, Rest),
-        ({"leaf": leaf(OLD, not_after=START), "seen": {fingerprint(CURRENT): JUST_NOW}}, Sign),
+        ({"secret": SecretState(current=CURRENT, previous=(OLD,)), "bundles": (entry(CURRENT),)}, Publish),
+        ({"secret": SecretState(current=CURRENT, previous=(OLD,)), "bundles": (entry(CURRENT, OLD),)}, RecordLeafEnd),
+        (
+            {"secret": SecretState(current=CURRENT, previous=(OLD,), records=DATED), "bundles": (entry(CURRENT, OLD),)},
+            NothingToDo,
+        ),
+        ({"leaf": leaf(OLD), "bundles": (entry(CURRENT, OLD),)}, Sign),
+        (
+            {"leaf": leaf(OLD), "bundles": (entry(CURRENT, OLD),), "trusted_since": {fingerprint(CURRENT): JUST_NOW}},
+            NothingToDo,
+        ),
+        ({"leaf": leaf(OLD), "bundles": None}, NothingToDo),
+        ({"leaf": leaf(OLD, not_after=START), "trusted_since": {fingerprint(CURRENT): JUST_NOW}}, Sign),
         # retired
-        ({"state": State(current=CURRENT, previous=(OLD,), records=ENDED), "entries": (entry(CURRENT, OLD),)}, Publish),
-        ({"state": State(current=CURRENT, previous=(OLD,), records=ENDED)}, Retire),
-        ({"state": State(current=CURRENT, records=ENDED), "entries": (entry(CURRENT, OLD),)}, Publish),
-        ({"state": State(current=CURRENT, problems=("next.crt: it is not PEM",))}, Retire),
-        ({"state": State(current=CURRENT, problems=("state.json: leaf_seconds is -5",)), "leaf": None}, Retire),
+        (
+            {"secret": SecretState(current=CURRENT, previous=(OLD,), records=ENDED), "bundles": (entry(CURRENT, OLD),)},
+            Publish,
+        ),
+        ({"secret": SecretState(current=CURRENT, previous=(OLD,), records=ENDED)}, Retire),
+        ({"secret": SecretState(current=CURRENT, records=ENDED), "bundles": (entry(CURRENT, OLD),)}, Publish),
+        ({"secret": SecretState(current=CURRENT, problems=("next.crt: it is not PEM",))}, Retire),
+        ({"secret": SecretState(current=CURRENT, problems=("state.json: leaf_seconds is -5",)), "leaf": None}, Retire),
         # an authority that signs again after all
-        ({"state": State(current=CURRENT, records={fingerprint(CURRENT): record(leaves_end=START)})}, Date),
+        (
+            {"secret": SecretState(current=CURRENT, records={fingerprint(CURRENT): record(leaves_end=START)})},
+            RecordLeafEnd,
+        ),
         (
             {
-                "state": State(current=CURRENT, records={fingerprint(CURRENT): record(leaves_end=START)}),
-                "entries": (entry(CURRENT, OLD),),
+                "secret": SecretState(current=CURRENT, records={fingerprint(CURRENT): record(leaves_end=START)}),
+                "bundles": (entry(CURRENT, OLD),),
             },
-            Date,
+            RecordLeafEnd,
         ),
         # an authority from the future
-        ({"now": START - 2 * HOUR, "leaf": None}, Rest),
+        ({"now": START - 2 * HOUR, "leaf": None}, NothingToDo),
         # a clock that cannot be trusted
-        ({"state": State(present=False), "ahead": 2 * HOUR}, Rest),
-        ({"entries": (entry(),), "ahead": -2 * HOUR}, Rest),
-        ({"leaf": None, "ahead": 2 * HOUR}, Sign),
+        ({"secret": SecretState(present=False), "clock_offset": 2 * HOUR}, NothingToDo),
+        ({"bundles": (entry(),), "clock_offset": -2 * HOUR}, NothingToDo),
+        ({"leaf": None, "clock_offset": 2 * HOUR}, Sign),
     ],
 )
 def test_the_next_step(changes: dict[str, Any], step: type) -> None:
     """One row for each rule of the table in the module."""
-    assert type(next_step(view(**changes), SETTINGS)) is step
+    assert type(next_step(observation(**changes), SETTINGS)) is step
 
 
 def test_what_failed_is_not_asked_for_again_but_the_rest_is() -> None:
     """RBAC that forbids the patch must not stop the leaf from being renewed."""
-    stuck = view(entries=(entry(),), leaf=leaf(renew_at=START))
+    stuck = observation(bundles=(entry(),), leaf=leaf(renew_at=START))
     assert type(next_step(stuck, SETTINGS)) is Publish
-    assert type(next_step(replace(stuck, skip=frozenset({Publish})), SETTINGS)) is Sign
+    assert type(next_step(replace(stuck, failed=frozenset({Publish})), SETTINGS)) is Sign
 
 
-def test_an_end_is_reckoned_from_the_longest_life_that_any_replica_may_have_given() -> None:
-    """The maker of the authority wrote it down; three clocks may be wrong."""
+def test_the_end_of_leaves_follows_from_the_longest_life_that_a_replica_may_have_given() -> None:
+    """The maker of the authority recorded it; three clocks may be wrong."""
     records = {fingerprint(OLD): record(leaf_lifetime=9 * DAY)}
-    promoted = view(state=State(current=CURRENT, previous=(OLD,), records=records), entries=(entry(CURRENT, OLD),))
-    assert next_step(promoted, SETTINGS) == Date({fingerprint(OLD): START + HOUR + 9 * DAY + 3 * HOUR})
+    promoted = observation(
+        secret=SecretState(current=CURRENT, previous=(OLD,), records=records), bundles=(entry(CURRENT, OLD),)
+    )
+    assert next_step(promoted, SETTINGS) == RecordLeafEnd({fingerprint(OLD): START + HOUR + 9 * DAY + 3 * HOUR})
 
 
-def test_a_leaf_lives_no_longer_than_was_written_down() -> None:
+def test_a_leaf_lives_no_longer_than_is_recorded() -> None:
     """Whatever this replica's own setting is."""
     records = {fingerprint(CURRENT): record(leaf_lifetime=2 * DAY)}
-    assert next_step(view(leaf=None, state=State(current=CURRENT, records=records)), SETTINGS) == Sign(CURRENT, 2 * DAY)
-    assert next_step(view(leaf=None), SETTINGS) == Sign(CURRENT, 5 * DAY)
+    assert next_step(observation(leaf=None, secret=SecretState(current=CURRENT, records=records)), SETTINGS) == Sign(
+        CURRENT, 2 * DAY
+    )
+    assert next_step(observation(leaf=None), SETTINGS) == Sign(CURRENT, 5 * DAY)
 
 
-SETTLE = SETTINGS.settle
-YOUNG = view(now=START + SETTLE, entries=BOTH, seen={fingerprint(CURRENT): JUST_NOW})
+WAIT = SETTINGS.publish_wait
+YOUNG = observation(now=START + WAIT, bundles=BOTH, trusted_since={fingerprint(CURRENT): JUST_NOW})
 
 
 @pytest.mark.parametrize(
@@ -175,22 +191,22 @@ YOUNG = view(now=START + SETTLE, entries=BOTH, seen={fingerprint(CURRENT): JUST_
     [
         ({}, True),
         ({"leaf": None}, False),
-        ({"entries": None}, True),
-        ({"entries": (entry(CURRENT),)}, False),
-        ({"entries": (entry(CURRENT), entry(CURRENT, NEXT, name="second"))}, True),
-        ({"entries": (entry(CURRENT, EXPIRED),)}, False),
-        ({"now": START + SETTLE + MINUTE}, False),
-        ({"seen": {fingerprint(CURRENT): JUST_NOW - SETTLE.total_seconds()}}, False),
+        ({"bundles": None}, True),
+        ({"bundles": (entry(CURRENT),)}, False),
+        ({"bundles": (entry(CURRENT), entry(CURRENT, NEXT, name="second"))}, True),
+        ({"bundles": (entry(CURRENT, EXPIRED),)}, False),
+        ({"now": START + WAIT + MINUTE}, False),
+        ({"trusted_since": {fingerprint(CURRENT): JUST_NOW - WAIT.total_seconds()}}, False),
     ],
 )
 def test_a_first_leaf_of_a_new_authority_waits_where_another_is_trusted(changes: dict[str, Any], waits: bool) -> None:
-    """A kube-apiserver that has not heard of it yet refuses it; meanwhile it can call one with a leaf of the other."""
-    assert settling(replace(YOUNG, **changes), SETTINGS) is waits
+    """A kube-apiserver that does not know it yet refuses it; meanwhile it can call replicas with older leaves."""
+    assert waits_for_slow_apiservers(replace(YOUNG, **changes), SETTINGS) is waits
 
 
 def test_what_was_known_before_is_kept_when_the_secret_is_lost() -> None:
-    """So that leaves that are served stay trusted; what has ended or expired is not brought back."""
-    lost = view(state=State(present=False, records=ENDED), known=(CURRENT, OLD, EXPIRED))
+    """Leaves that are served stay trusted; an authority that has expired, or whose leaves have, does not come back."""
+    lost = observation(secret=SecretState(present=False, records=ENDED), remembered=(CURRENT, OLD, EXPIRED))
     assert next_step(lost, SETTINGS) == Create((CURRENT,))
 
 
@@ -198,30 +214,32 @@ def test_rotations_that_come_too_fast_wait() -> None:
     """A caBundle of dozens would be sent to everyone who watches the configuration."""
     previous = tuple(make_authority(now=START, lifetime=60 * DAY).certificate for _ in range(MOST_PREVIOUS))
     records = {fingerprint(c): record(leaves_end=START + 50 * DAY) for c in previous}
-    state = State(current=CURRENT, previous=previous, records=records)
-    late = view(state=state, entries=(entry(CURRENT, *previous),), now=START + 45 * DAY, asked=START + 45 * DAY)
+    state = SecretState(current=CURRENT, previous=previous, records=records)
+    late = observation(
+        secret=state, bundles=(entry(CURRENT, *previous),), now=START + 45 * DAY, requested_at=START + 45 * DAY
+    )
     late = replace(late, leaf=leaf(not_after=START + 50 * DAY, renew_at=START + 49 * DAY))
-    assert type(next_step(late, SETTINGS)) is Rest
-    fewer = replace(late, state=replace(state, previous=previous[1:]))
+    assert type(next_step(late, SETTINGS)) is NothingToDo
+    fewer = replace(late, secret=replace(state, previous=previous[1:]))
     assert type(next_step(fewer, SETTINGS)) is Stage
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"state": None}, Phase.ABSENT),
-        ({"state": State()}, Phase.ABSENT),
+        ({"secret": None}, Phase.ABSENT),
+        ({"secret": SecretState()}, Phase.ABSENT),
         ({"now": START + 61 * DAY}, Phase.ABSENT),
-        ({"entries": None}, Phase.CREATED),
-        ({"entries": (entry(),)}, Phase.CREATED),
+        ({"bundles": None}, Phase.CREATED),
+        ({"bundles": (entry(),)}, Phase.CREATED),
         ({}, Phase.PUBLISHED),
-        ({"state": State(current=CURRENT, next=NEXT)}, Phase.STAGED),
-        ({"state": State(current=CURRENT, previous=(OLD,), records=DATED)}, Phase.PROMOTED),
-        ({"state": State(current=CURRENT, previous=(OLD,), records=ENDED)}, Phase.RETIRED),
-        ({"state": State(current=CURRENT, records=ENDED), "entries": (entry(CURRENT, OLD),)}, Phase.RETIRED),
-        ({"state": State(current=CURRENT, records=ENDED)}, Phase.PUBLISHED),
+        ({"secret": SecretState(current=CURRENT, next=NEXT)}, Phase.STAGED),
+        ({"secret": SecretState(current=CURRENT, previous=(OLD,), records=DATED)}, Phase.PROMOTED),
+        ({"secret": SecretState(current=CURRENT, previous=(OLD,), records=ENDED)}, Phase.RETIRED),
+        ({"secret": SecretState(current=CURRENT, records=ENDED), "bundles": (entry(CURRENT, OLD),)}, Phase.RETIRED),
+        ({"secret": SecretState(current=CURRENT, records=ENDED)}, Phase.PUBLISHED),
     ],
 )
 def test_the_phase_for_people(changes: dict[str, Any], expected: Phase) -> None:
     """The words of the table."""
-    assert phase(view(**changes)) is expected
+    assert phase(observation(**changes)) is expected

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from certs import messages
 from certs.authority import make_authority
-from certs.errors import Forbidden, Unavailable
+from certs.errors import Forbidden, StoreUnavailable
 from certs.managed.by_hand import rotate_authority
 from certs.pem import bundle_pem
 from tests.certs.fakes import START, Replica, World, live, settings
@@ -21,10 +22,10 @@ async def test_serving_goes_on_without_an_api_server(
 ) -> None:
     """Ten minutes are one line, not twenty, and the pauses grow no longer than the interval."""
     for store in (replica.secrets, replica.trust):
-        store.fails["get"] = Unavailable("connection refused")
+        store.fails["get"] = StoreUnavailable("connection refused")
     end = world.time + 10 * MINUTE
     while world.time < end:
-        pause = replica.source._pause()
+        pause = replica.source._pause.length(replica.source._in_vain())
         assert 0 < pause <= 30
         await replica.clock.sleep(pause)
         await replica.round()
@@ -41,7 +42,7 @@ async def test_an_api_server_away_for_a_moment_is_nobodys_business(
 ) -> None:
     """It restarts now and then: two rounds in vain are counted and no more."""
     for store in (replica.secrets, replica.trust):
-        store.fails["get"] = Unavailable("connection refused")
+        store.fails["get"] = StoreUnavailable("connection refused")
     await replica.round()
     await replica.round()
     assert replica.source.describe().problems == ()
@@ -60,9 +61,9 @@ async def test_an_api_server_that_has_just_started_forbids_and_nobody_is_told(
     assert replica.source.describe().problems == ()
     assert replica.source.healthy()
     assert [r for r in caplog.records if r.levelno >= logging.INFO] == []
-    assert replica.source._pause() <= 4  # it is asked again soon
+    assert replica.source._pause.length(replica.source._in_vain()) <= 4  # it is asked again soon
     await replica.round()
-    assert all("RBAC forbids `get`" in problem.what for problem in replica.source.describe().problems)
+    assert all("RBAC forbids `get`" in problem.text for problem in replica.source.describe().problems)
     assert len(replica.source.describe().problems) == 2
 
 
@@ -71,11 +72,11 @@ async def test_after_a_long_outage_a_moment_of_forbidding_is_part_of_it(
 ) -> None:
     """It is neither told as another trouble nor taken for the end of the one before."""
     caplog.set_level(logging.INFO)
-    for error, rounds in ((Unavailable("connection refused"), 5), (Forbidden("no"), 2)):
+    for error, rounds in ((StoreUnavailable("connection refused"), 5), (Forbidden("no"), 2)):
         replica.secrets.fails["get"] = replica.trust.fails["get"] = error
         for _ in range(rounds):
             await replica.round()
-    assert all("connection refused" in problem.what for problem in replica.source.describe().problems)
+    assert all("connection refused" in problem.text for problem in replica.source.describe().problems)
     for store in (replica.secrets, replica.trust):
         store.fails.clear()
     await replica.round()
@@ -88,7 +89,7 @@ async def test_after_a_long_outage_a_moment_of_forbidding_is_part_of_it(
 async def test_one_time_limit_a_round_is_enough(world: World) -> None:
     """Each reading in vain may take ten seconds; what can be done without it is done once, the rest is for later."""
     replica = Replica(world)
-    replica.trust.fails["get"] = Unavailable("no answer")
+    replica.trust.fails["get"] = StoreUnavailable("no answer")
     await replica.round()
     assert world.calls == ["trust get", "secret get", "secret create"]
 
@@ -136,7 +137,7 @@ async def test_a_clock_that_is_set_changes_neither_leaf_nor_readiness(
     assert replica.source.healthy()
     await live(world, replica, time=5 * MINUTE)
     for store in (replica.secrets, replica.trust):
-        store.fails["get"] = Unavailable("connection refused")
+        store.fails["get"] = StoreUnavailable("connection refused")
     await live(world, replica, time=5 * MINUTE)
     assert replica.source.healthy()
     assert replica.source.serving.fingerprint == first
@@ -193,7 +194,7 @@ async def test_a_clock_that_jumps_is_noticed_within_a_second(
 ) -> None:
     """No pause is slept to its end by a clock that is not right any more, or by a machine that was suspended."""
     before = len(world.slept)
-    await replica.source._rest(30)
+    await replica.source._pause.wait(30)
     assert sum(world.slept[before:]) == pytest.approx(30)
     rounds = 0
 
@@ -207,7 +208,7 @@ async def test_a_clock_that_jumps_is_noticed_within_a_second(
         world.time += timedelta(seconds=seconds)
 
     replica.clock.sleep = sleep  # type: ignore[method-assign]
-    await replica.source._rest(30)
+    await replica.source._pause.wait(30)
     assert rounds == 3
 
 
@@ -220,9 +221,9 @@ async def test_a_clock_set_in_the_middle_of_a_round_is_noticed_too(world: World,
 
     replica = Replica(world, dial=dial)
     await replica.round()
-    await replica.source._dial_if_due()
+    await replica.source.dial()
     before = len(world.slept)
-    await replica.source._rest(30)
+    await replica.source._pause.wait(30)
     assert replica.clock.ahead == jump
     assert len(world.slept) == before + 1
 
@@ -256,7 +257,7 @@ async def test_a_replica_with_a_wrong_clock_spoils_nothing(world: World, ahead: 
     wrong = Replica(world, ahead=ahead)
     await live(world, wrong, good, time=5 * MINUTE)
     assert (world.secret, world.configuration) == (secret, configuration)
-    assert [p.fix for p in wrong.source.describe().problems] == ["Mend the node's time synchronisation"]
+    assert [p.kind for p in wrong.source.describe().problems] == [messages.CLOCK_DIFFERS]
     assert good.source.healthy()
     assert good.source.describe().problems == ()
 
@@ -267,7 +268,7 @@ async def test_an_authority_from_the_future_is_not_fought_over(world: World) -> 
     world.write_secret({"ca.crt": bundle_pem([early.certificate]), "ca.key": early.private_pem()})
     replica = Replica(world)
     await live(world, replica, time=5 * MINUTE)
-    assert [p.what for p in replica.source.describe().problems] == [
+    assert [p.text for p in replica.source.describe().problems] == [
         "the authority in Secret m365/webhook-authority is not valid before 2030-01-02 23:00:00Z"
     ]
     assert replica.counts("authorities_created", "leaves_signed") == (0, 0)

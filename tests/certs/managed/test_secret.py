@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from certs.authority import Authority, make_authority
 from certs.errors import UnreadablePair
-from certs.managed import secret
-from certs.managed.secret import Record, State, Stored, read
+from certs.managed import secret, secret_changes
+from certs.managed.secret import AuthorityRecord, SecretState, StoredSecret, read
 from certs.pem import bundle_pem, fingerprint, private_pem
 from tests.certs.fakes import NAME, START
 
@@ -23,40 +23,40 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 FIRST, SECOND, THIRD = (make_authority(now=START, lifetime=60 * DAY) for _ in range(3))
 
 
-def stored(data: dict[str, bytes], version: str = "1") -> Stored:
-    return Stored(data=data, version=version)
+def stored(data: dict[str, bytes], version: str = "1") -> StoredSecret:
+    return StoredSecret(data=data, version=version)
 
 
 def known(authority: Authority) -> str:
     return fingerprint(authority.certificate)
 
 
-def state_of(data: dict[str, bytes]) -> State:
+def state_of(data: dict[str, bytes]) -> SecretState:
     return read(stored(data), name=NAME)
 
 
 def new(extra: dict[str, bytes] | None = None) -> dict[str, bytes]:
     """A Secret with one authority."""
     before = stored(extra) if extra is not None else None
-    return secret.created(before, State(), FIRST, previous=(), leaf_lifetime=5 * DAY, now=START)
+    return secret_changes.create(before, SecretState(), FIRST, previous=(), leaf_lifetime=5 * DAY, now=START)
 
 
 def stage(data: dict[str, bytes], authority: Authority = SECOND) -> dict[str, bytes]:
-    return secret.staged(stored(data), state_of(data), authority, leaf_lifetime=3 * DAY, now=START)
+    return secret_changes.stage(stored(data), state_of(data), authority, leaf_lifetime=3 * DAY, now=START)
 
 
 def test_no_secret_and_an_empty_one_are_states_of_their_own() -> None:
     """Neither is a problem, and only one of them needs `create`."""
-    assert read(None, name=NAME) == State(present=False)
+    assert read(None, name=NAME) == SecretState(present=False)
     for data in ({}, {"theirs": b"x"}, {"ca.crt": b"", "ca.key": b"\n"}):
-        assert state_of(data) == State()
+        assert state_of(data) == SecretState()
 
 
 def test_a_new_authority_is_read_back() -> None:
     """With the longest life of its leaves, which bounds the settings of every replica."""
     state = state_of(new())
     assert (state.current, state.next, state.previous, state.problems) == (FIRST.certificate, None, (), ())
-    assert state.records == {known(FIRST): Record(expires=START + 60 * DAY, leaf_lifetime=5 * DAY)}
+    assert state.records == {known(FIRST): AuthorityRecord(expires=START + 60 * DAY, leaf_lifetime=5 * DAY)}
     assert state.longest_leaf(FIRST.certificate, setting=DAY) == 5 * DAY
     assert state.longest_leaf(THIRD.certificate, setting=DAY) == DAY
 
@@ -66,15 +66,15 @@ def test_a_whole_rotation_in_the_secret() -> None:
     data = stage(new({"theirs": b"x"}))
     state = state_of(data)
     assert (state.current, state.next, state.previous) == (FIRST.certificate, SECOND.certificate, ())
-    data = secret.promoted(stored(data), state, now=START)
+    data = secret_changes.promote(stored(data), state, now=START)
     state = state_of(data)
     assert (state.current, state.next, state.previous) == (SECOND.certificate, None, (FIRST.certificate,))
     assert state.leaves_end(FIRST.certificate) is None
     assert secret.signer(stored(data), SECOND.certificate).certificate == SECOND.certificate
-    data = secret.dated(stored(data), state, {known(FIRST): START + 5 * DAY}, now=START)
+    data = secret_changes.record_leaf_ends(stored(data), state, {known(FIRST): START + 5 * DAY}, now=START)
     state = state_of(data)
     assert state.leaves_end(FIRST.certificate) == START + 5 * DAY
-    data = secret.retired(stored(data), state, {known(FIRST)}, leaf_lifetime=5 * DAY, now=START)
+    data = secret_changes.retire(stored(data), state, {known(FIRST)}, leaf_lifetime=5 * DAY, now=START)
     state = state_of(data)
     assert (state.current, state.previous, state.problems) == (SECOND.certificate, (), ())
     assert state.records[known(FIRST)].leaves_end == START + 5 * DAY
@@ -84,27 +84,31 @@ def test_a_whole_rotation_in_the_secret() -> None:
 
 def test_the_record_of_a_retired_authority_goes_when_it_expires() -> None:
     """Until then it keeps a replica with an older view from bringing it back; after that nobody trusts it anyway."""
-    data = secret.promoted(stored(stage(new())), state_of(stage(new())), now=START)
-    data = secret.dated(stored(data), state_of(data), {known(FIRST): START + 5 * DAY}, now=START)
-    data = secret.retired(stored(data), state_of(data), {known(FIRST)}, leaf_lifetime=5 * DAY, now=START)
-    assert known(FIRST) in state_of(secret.renewal_asked(stored(data), state_of(data), now=START + 59 * DAY)).records
+    data = secret_changes.promote(stored(stage(new())), state_of(stage(new())), now=START)
+    data = secret_changes.record_leaf_ends(stored(data), state_of(data), {known(FIRST): START + 5 * DAY}, now=START)
+    data = secret_changes.retire(stored(data), state_of(data), {known(FIRST)}, leaf_lifetime=5 * DAY, now=START)
     assert (
-        known(FIRST) not in state_of(secret.renewal_asked(stored(data), state_of(data), now=START + 61 * DAY)).records
+        known(FIRST)
+        in state_of(secret_changes.ask_for_renewal(stored(data), state_of(data), now=START + 59 * DAY)).records
+    )
+    assert (
+        known(FIRST)
+        not in state_of(secret_changes.ask_for_renewal(stored(data), state_of(data), now=START + 61 * DAY)).records
     )
 
 
 def test_an_authority_that_steps_down_again_is_dated_again() -> None:
     """A backup brought it back and it signed once more: what was written down before counts no longer."""
     data = stage(new())
-    data = secret.dated(stored(data), state_of(data), {known(FIRST): START}, now=START)
-    state = state_of(secret.promoted(stored(data), state_of(data), now=START))
+    data = secret_changes.record_leaf_ends(stored(data), state_of(data), {known(FIRST): START}, now=START)
+    state = state_of(secret_changes.promote(stored(data), state_of(data), now=START))
     assert state.leaves_end(FIRST.certificate) is None
 
 
 def test_asking_for_new_leaves_keeps_what_is_staged() -> None:
     """It is a wish beside the state, not a state."""
     data = stage(new())
-    state = state_of(secret.renewal_asked(stored(data), state_of(data), now=START + HOUR))
+    state = state_of(secret_changes.ask_for_renewal(stored(data), state_of(data), now=START + HOUR))
     assert state.renew_leaves == START + HOUR
     assert (state.current, state.next) == (FIRST.certificate, SECOND.certificate)
 
@@ -220,7 +224,7 @@ def test_a_state_that_cannot_be_read_is_left_out(content: bytes) -> None:
 def test_any_secret_can_be_read_and_replaced(data: dict[str, bytes]) -> None:
     """Whatever it holds, a new authority can be written over it, and then there is no problem left."""
     state = state_of(data)
-    written = secret.created(stored(data), state, THIRD, previous=(), leaf_lifetime=DAY, now=START)
+    written = secret_changes.create(stored(data), state, THIRD, previous=(), leaf_lifetime=DAY, now=START)
     healed = state_of(written)
     assert (healed.current, healed.next, healed.problems) == (THIRD.certificate, None, ())
     assert set(healed.previous) == {c for c in state.authorities() if c != THIRD.certificate}

@@ -157,7 +157,7 @@ class Dialled:
             dialled.pauses.append(seconds)
             await clock.sleep(seconds)
 
-        self.replica.source._rest = sleep  # type: ignore[method-assign]
+        self.replica.source._pause.wait = sleep  # type: ignore[method-assign]
         with pytest.raises(EndOfTest):
             await self.replica.source.run()
 
@@ -195,7 +195,7 @@ async def test_a_refused_certificate_makes_a_replica_unhealthy_until_it_is_accep
     await dialled.run(2)
     source = dialled.replica.source
     assert not source.healthy()
-    assert [problem.what for problem in source.describe().problems] == [
+    assert [problem.text for problem in source.describe().problems] == [
         "a fresh connection to this replica fails: the certificate was refused"
     ]
     dialled.pauses.clear()

@@ -12,8 +12,8 @@ import pytest
 from certs.authority import make_authority
 from certs.errors import Forbidden, NotFound, Rejected, UntimelyPair, UntrustedLeaf
 from certs.managed.by_hand import rotate_authority
-from certs.managed.ca_bundle import Entry
-from certs.managed.secret import Stored, read
+from certs.managed.ca_bundle import WebhookEntry
+from certs.managed.secret import StoredSecret, read
 from certs.pem import bundle_pem, fingerprint
 from tests.certs.fakes import NAME, SERVICE, START, Replica, World, live, settings
 
@@ -81,7 +81,7 @@ async def test_the_authority_is_replaced_with_an_overlap(world: World, replica: 
     since = min(time for time, entries in world.bundles if second in _fingerprints(entries))
     while replica.authority == first:
         await live(world, replica, other, time=MINUTE)
-    assert world.time - since >= replica.settings.settle
+    assert world.time - since >= replica.settings.publish_wait
     assert world.trusted() == {first, second}
     assert replica.source.describe().phase == "promoted"
     switched = world.time
@@ -187,7 +187,7 @@ async def test_a_namespace_that_is_gone_is_told(world: World) -> None:
     replica.secrets.fails["create"] = NotFound('namespaces "m365" not found')
     await replica.round()
     assert replica.counts("conflicts") == (0,)
-    assert [problem.what for problem in replica.source.describe().problems] == [
+    assert [problem.text for problem in replica.source.describe().problems] == [
         'Secret m365/webhook-authority cannot be written: namespaces "m365" not found'
     ]
 
@@ -213,7 +213,7 @@ async def test_a_record_that_no_leaf_can_live_by_is_replaced(
     assert len(told) == 1
     assert f"is {seconds:g}, expected" in told[0]
     assert world.secret is not None
-    assert read(Stored(data=world.secret[0], version="1"), name=NAME).longest_leaf(
+    assert read(StoredSecret(data=world.secret[0], version="1"), name=NAME).longest_leaf(
         replica.source._leaf.authority,  # type: ignore[union-attr]
         setting=timedelta(0),
     ) == timedelta(days=5)
@@ -239,7 +239,7 @@ async def test_lives_that_were_short_enough_for_shorter_intervals_are_lengthened
 async def test_an_authority_that_is_too_short_lived_for_these_settings_is_followed_at_once(world: World) -> None:
     """Made for a rotation each hour; nobody would be there in its last third. Records are not fought over meanwhile."""
     quick = settings(
-        authority_lifetime=60 * MINUTE, leaf_lifetime=5 * MINUTE, skew=timedelta(seconds=2), settle=timedelta(0)
+        authority_lifetime=60 * MINUTE, leaf_lifetime=5 * MINUTE, skew=timedelta(seconds=2), publish_wait=timedelta(0)
     )
     maker = Replica(world, quick)
     await maker.round()
@@ -266,8 +266,8 @@ async def test_a_leaf_that_is_untimely_again_and_again_is_a_problem(
     world.time += 4 * DAY
     await replica.round()
     assert replica.counts("conflicts") == (1,)
-    assert [problem.what for problem in replica.source.describe().problems] == [
-        "no leaf can be signed: the certificate expired"
+    assert [problem.text for problem in replica.source.describe().problems] == [
+        "no leaf certificate can be signed: the certificate expired"
     ]
 
 
@@ -339,8 +339,8 @@ async def test_a_leaf_that_the_bundle_does_not_vouch_for_is_not_served(
     world.time += 4 * DAY
     await replica.round()
     assert replica.source.serving.fingerprint == first
-    assert [problem.what for problem in replica.source.describe().problems] == [
-        "no leaf can be signed: for some reason"
+    assert [problem.text for problem in replica.source.describe().problems] == [
+        "no leaf certificate can be signed: for some reason"
     ]
 
 
@@ -431,7 +431,7 @@ async def test_an_emptied_bundle_is_filled_again(
     world.set_bundle(b"")
     await live(world, replica, time=MINUTE)
     assert world.trusted() == {replica.authority}
-    assert replica.counts("trust_mended") == (1,)
+    assert replica.counts("trust_restored") == (1,)
     assert [r.levelname for r in caplog.records if "someone took out" in r.message] == ["WARNING"]
 
 
@@ -464,8 +464,8 @@ async def test_a_bundle_in_another_order_is_left_alone(world: World, replica: Re
 async def test_webhooks_are_known_by_name_and_service_wherever_they_stand(world: World, replica: Replica) -> None:
     """A second one of ours gets the bundle, a stranger's keeps its own; neither order nor number matters."""
     world.write_entries(
-        Entry(name="stranger", bundle=b"theirs", service="other/webhook"),
-        Entry(name="second.m365", bundle=b"", service=SERVICE),
+        WebhookEntry(name="stranger", bundle=b"theirs", service="other/webhook"),
+        WebhookEntry(name="second.m365", bundle=b"", service=SERVICE),
         replace(world.entry(), bundle=b""),
     )
     await live(world, replica, time=MINUTE)
@@ -476,7 +476,7 @@ async def test_webhooks_are_known_by_name_and_service_wherever_they_stand(world:
 
 async def test_a_webhook_that_calls_a_url_is_ours_by_name(world: World) -> None:
     """Outside a cluster, as in tests and with `--listen` on a host, there is no Service to know it by."""
-    world.write_entries(Entry(name="by-url", bundle=b""))
+    world.write_entries(WebhookEntry(name="by-url", bundle=b""))
     replica = Replica(world, settings(webhooks=frozenset({"by-url"})))
     await replica.round()
     assert replica.source.healthy()
@@ -503,12 +503,12 @@ async def test_a_deleted_configuration_is_filled_when_it_is_back(
 
 async def test_a_configuration_without_a_webhook_of_ours_is_told(world: World) -> None:
     """Nothing is written into someone else's webhook, and the line names the Service that it should call."""
-    world.write_entries(Entry(name="stranger", bundle=b"", service="other/webhook"))
+    world.write_entries(WebhookEntry(name="stranger", bundle=b"", service="other/webhook"))
     replica = Replica(world)
     await replica.round()
     assert not replica.source.healthy()
     (problem,) = replica.source.describe().problems
-    assert SERVICE in problem.what
+    assert SERVICE in problem.text
     assert world.entry("stranger").bundle == b""
 
 
@@ -530,7 +530,7 @@ async def test_what_rbac_forbids_is_one_line_with_its_fix(
     await live(world, replica, time=5 * MINUTE)
     assert not replica.source.healthy()
     (problem,) = replica.source.describe().problems
-    assert problem.what.startswith(words)
+    assert problem.text.startswith(words)
     assert "docs/certificates.md" in problem.fix
     assert [r.message for r in caplog.records if r.levelno >= logging.WARNING] == [str(problem)]
     getattr(replica, store).fails.clear()
@@ -545,10 +545,10 @@ async def test_a_secret_that_takes_no_change_is_told(world: World, replica: Repl
     world.write_secret({"ca.crt": b"rubbish"})
     replica.secrets.fails["update"] = Rejected("HTTP 422: field is immutable")
     await live(world, replica, time=MINUTE)
-    assert [p.what for p in replica.source.describe().problems] == [
+    assert [p.text for p in replica.source.describe().problems] == [
         "Secret m365/webhook-authority cannot be written: HTTP 422: field is immutable"
     ]
-    assert "Delete it if it is immutable" in replica.source.describe().problems[0].fix
+    assert "delete it if it is immutable" in replica.source.describe().problems[0].fix
     assert replica.source.healthy()
 
 
@@ -590,7 +590,7 @@ async def test_a_bug_in_a_round_ends_neither_the_rounds_nor_the_serving(
     assert "BEGIN" not in record.message
 
 
-def _fingerprints(entries: tuple[Entry, ...]) -> set[str]:
+def _fingerprints(entries: tuple[WebhookEntry, ...]) -> set[str]:
     from certs.pem import parse_bundle
 
     return {fingerprint(c) for entry in entries for c in parse_bundle(entry.bundle).certificates}

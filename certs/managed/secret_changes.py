@@ -1,0 +1,164 @@
+"""The data of the Secret after each change: one function for each step that writes it. Nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from certs.authority import Authority
+from certs.managed.secret import (
+    CA_CERTIFICATE,
+    CA_KEY,
+    NEXT_CERTIFICATE,
+    NEXT_KEY,
+    OWN_KEYS,
+    STATE,
+    AuthorityRecord,
+    SecretState,
+    StoredSecret,
+    authority_life,
+    render_state,
+)
+from certs.pem import bundle_pem, fingerprint
+
+__all__ = ["ask_for_renewal", "create", "promote", "record_leaf_ends", "retire", "stage"]
+
+
+def create(
+    stored: StoredSecret | None,
+    state: SecretState,
+    authority: Authority,
+    *,
+    previous: Iterable[x509.Certificate],
+    leaf_lifetime: timedelta,
+    now: datetime,
+) -> dict[str, bytes]:
+    """A Secret in which `authority` signs; the others, and `previous`, stay trusted until their leaves end."""
+    others = {fingerprint(c): c for c in (*state.authorities(), *previous) if c.not_valid_after_utc > now}
+    return _render(
+        stored,
+        state,
+        authorities=(authority.certificate, *others.values()),
+        key=authority.private_pem(),
+        records={**state.records, **_record(authority, leaf_lifetime)},
+        now=now,
+    )
+
+
+def stage(
+    stored: StoredSecret, state: SecretState, authority: Authority, *, leaf_lifetime: timedelta, now: datetime
+) -> dict[str, bytes]:
+    """A Secret in which `authority` comes next."""
+    return _render(
+        stored,
+        state,
+        authorities=(c for c in state.authorities() if c != state.next),
+        key=stored.data[CA_KEY],
+        following=authority,
+        records={**state.records, **_record(authority, leaf_lifetime)},
+        now=now,
+    )
+
+
+def promote(stored: StoredSecret, state: SecretState, *, now: datetime) -> dict[str, bytes]:
+    """A Secret in which the next authority signs; the one before is trusted, and the end of its leaves not recorded."""
+    if state.next is None:
+        raise ValueError("the Secret has no next authority")
+    before = (c for c in state.authorities() if c != state.next and c.not_valid_after_utc > now)
+    records = dict(state.records)
+    if state.current and (record := records.get(fingerprint(state.current))):
+        records[fingerprint(state.current)] = replace(record, leaves_end=None)
+    return _render(
+        stored, state, authorities=(state.next, *before), key=stored.data[NEXT_KEY], records=records, now=now
+    )
+
+
+def record_leaf_ends(
+    stored: StoredSecret, state: SecretState, ends: Mapping[str, datetime | None], *, now: datetime
+) -> dict[str, bytes]:
+    """The same Secret with the time at which the last leaf of each authority in `ends`, by fingerprint, expires."""
+    records = dict(state.records)
+    for certificate in state.authorities():
+        if (known := fingerprint(certificate)) in ends:
+            record = records.get(known) or AuthorityRecord(expires=certificate.not_valid_after_utc)
+            records[known] = replace(record, leaves_end=ends[known])
+    return _same_authorities(stored, state, records=records, now=now)
+
+
+def retire(
+    stored: StoredSecret, state: SecretState, ended: Collection[str], *, leaf_lifetime: timedelta, now: datetime
+) -> dict[str, bytes]:
+    """The same Secret without the authorities in `ended`, by fingerprint; their records stay.
+
+    leaf_lifetime: recorded for an authority that signs, or will, if its own record could not be kept.
+    """
+    records = dict(state.records)
+    for authority in (state.current, state.next):
+        if authority is not None and (record := records.get(fingerprint(authority))) and not record.leaf_lifetime:
+            longest = min(leaf_lifetime, authority_life(authority) / 2)
+            records[fingerprint(authority)] = replace(record, leaf_lifetime=longest)
+    return _same_authorities(
+        stored,
+        replace(state, previous=tuple(c for c in state.previous if fingerprint(c) not in ended)),
+        records=records,
+        now=now,
+    )
+
+
+def ask_for_renewal(stored: StoredSecret, state: SecretState, *, now: datetime) -> dict[str, bytes]:
+    """The same Secret, asking every replica to replace a leaf that was signed before it asked for this."""
+    return _same_authorities(stored, replace(state, renew_leaves=now), records=state.records, now=now)
+
+
+def _same_authorities(
+    stored: StoredSecret, state: SecretState, *, records: Mapping[str, AuthorityRecord], now: datetime
+) -> dict[str, bytes]:
+    data = _render(
+        stored,
+        state,
+        authorities=(c for c in state.authorities() if c != state.next),
+        key=stored.data.get(CA_KEY, b""),
+        records=records,
+        now=now,
+    )
+    if state.next:
+        data |= {key: stored.data[key] for key in (NEXT_CERTIFICATE, NEXT_KEY)}
+    return data
+
+
+def _render(
+    stored: StoredSecret | None,
+    state: SecretState,
+    *,
+    authorities: Iterable[x509.Certificate],
+    key: bytes,
+    records: Mapping[str, AuthorityRecord],
+    now: datetime,
+    following: Authority | None = None,
+) -> dict[str, bytes]:
+    """All data of the Secret. Our keys are written anew, so what could not be read in them goes."""
+    certificates = tuple(authorities)
+    data = {name: content for name, content in (stored.data if stored else {}).items() if name not in OWN_KEYS}
+    data |= {CA_CERTIFICATE: bundle_pem(certificates), CA_KEY: key}
+    if following:
+        data |= {NEXT_CERTIFICATE: bundle_pem([following.certificate]), NEXT_KEY: following.private_pem()}
+    held = {fingerprint(c) for c in (*certificates, *(c for c in (state.next,) if c))}
+    held |= {fingerprint(following.certificate)} if following else set()
+    data[STATE] = render_state(
+        {known: record for known, record in records.items() if known in held or _outlives(record, now)},
+        state.renew_leaves,
+    )
+    return data
+
+
+def _outlives(record: AuthorityRecord, now: datetime) -> bool:
+    """Whether a record stays when its certificate goes: it keeps a retired authority from coming back."""
+    return record.leaves_end is not None and record.expires > now
+
+
+def _record(authority: Authority, leaf_lifetime: timedelta) -> dict[str, AuthorityRecord]:
+    expires = authority.certificate.not_valid_after_utc
+    return {fingerprint(authority.certificate): AuthorityRecord(expires=expires, leaf_lifetime=leaf_lifetime)}
