@@ -33,12 +33,13 @@ class Finding:
     """One thing that a command found.
 
     about: what was looked at, one word. pods: the names of the pods that it is about; if the status is FAIL, these pods
-    must be created again.
+    must be created again. command: what to do in addition to the message's own fix, for the object that was looked at.
     """
 
     about: str
     message: Message
     pods: tuple[str, ...] = ()
+    command: str = ""
 
     @property
     def status(self) -> Status:
@@ -47,13 +48,15 @@ class Finding:
 
     @property
     def detail(self) -> str:
-        """What was found: one line without the code."""
-        return self.message.text
+        """What was found, one line without the code. It begins with the object, unless the text names it."""
+        owner = self.message.place.object
+        named = any(f"{{{name}}}" in self.message.kind.text for name in ("object", "place"))
+        return self.message.text if named or not owner else f"{owner}: {self.message.text}"
 
     @property
     def fix(self) -> str:
         """What to do, "" if there is nothing to do."""
-        return self.message.fix
+        return "; ".join(filter(None, (self.message.fix, self.command)))
 
     def document(self) -> dict[str, Any]:
         """The finding as JSON."""

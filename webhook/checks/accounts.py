@@ -1,89 +1,89 @@
-"""One ServiceAccount: does it say who its pods will be, and is everything on it where somebody reads it?"""
+"""One ServiceAccount: its client id and tenant, and annotations and labels that have no effect on it."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from webhook.accounts.source import account_from
-from webhook.checks.text import line, sentence
 from webhook.core import names
-from webhook.core.identity import Account, read_account_alone
-from webhook.core.messages import Message
-from webhook.core.messages.annotations import (
-    CLIENT_ID_MISSING,
-    LABEL_AS_ANNOTATION,
-    MISPLACED_ANNOTATION,
-    TENANT_ID_MISSING,
-    UNKNOWN_ANNOTATION,
-)
+from webhook.core.identity import Account, Reading, read_account_alone
+from webhook.core.messages import Message, Place, annotations, workloads
 from webhook.core.policy import Policy
-from webhook.findings import Finding, fail, ok, warn
+from webhook.findings import Finding, finding
 
 _PREFIXES: Final = (names.AZURE_PREFIX, names.M365_PREFIX)
+_VALUES: Final = {
+    annotations.CLIENT_ID_PLACEHOLDER: "GUID",
+    annotations.TENANT_ID_PLACEHOLDER: "TENANT",
+    annotations.CLOUD_GCC: "public",
+}
 
 
 def absent(namespace: str, name: str) -> Finding:
     """There is no such ServiceAccount."""
-    return fail(
-        "account",
-        f"ServiceAccount {namespace}/{name} does not exist.",
-        fix=f"kubectl create serviceaccount {name} -n {namespace}",
-    )
+    account = Account(namespace, name, {})
+    return finding("account", workloads.ACCOUNT_ABSENT, Place(str(account)), command=account.command)
 
 
 def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str) -> Iterator[Finding]:
-    """What there is to say of a ServiceAccount, as the API server gave it.
+    """The findings about a ServiceAccount, as the API server returned it.
 
-    tenant: the one that the webhook gives to ServiceAccounts that name none, "" when it is not known.
+    tenant: of the webhook's settings, for ServiceAccounts without one; "" if it is not known.
     """
     account = account_from(document)
     reading = read_account_alone(account, policy)
-    command = f"serviceaccount {account.name} -n {account.namespace}"
     for problem in reading.problems:
-        expected = f" ({problem.fix})" if problem.fix else ""
-        fix = f"kubectl annotate --overwrite {command} KEY=VALUE"
-        yield fail("account", sentence(problem.text + expected), fix=fix)
+        yield Finding("account", problem, command=_annotate(account, problem, "VALUE"))
     if not reading.annotated:
-        yield fail(
-            "account",
-            f"{account} has no client id, so its pods do not know which application they are.",
-            fix=f"kubectl annotate {command} {names.AZURE_CLIENT_ID}=GUID",
-        )
+        place = Place(str(account), names.AZURE_CLIENT_ID)
+        yield finding("account", workloads.ACCOUNT_WITHOUT_CLIENT_ID, place, command=account.command)
     for warning in reading.warnings:
-        if warning.kind is CLIENT_ID_MISSING or (warning.kind is TENANT_ID_MISSING and tenant):
-            continue
-        yield warn("account", sentence(f"{account}: {warning.text}"), fix=_fix(warning, command))
-    for key in sorted((document.get("metadata") or {}).get("labels") or {}):
-        if key == names.USE_LABEL:
-            yield warn(
-                "account",
-                f"{account}: label {key} has no effect on a ServiceAccount: it belongs on the pods.",
-                fix="set it in spec.template.metadata.labels of the workloads",
-            )
-        elif key.startswith(_PREFIXES):
-            yield warn(
-                "account",
-                f"{account}: label {line(key)} has no effect: it is an annotation.",
-                fix=f"kubectl label {command} {line(key)}-; kubectl annotate {command} {line(key)}=VALUE",
-            )
-    if reading.identity and reading.annotated:
-        who = f"{reading.identity.client_id}@{reading.identity.tenant_id or tenant or 'no-tenant-id'}"
-        yield ok("account", f"{account} is {who}; `fic` prints the credential that Entra needs.")
+        if warning.kind is annotations.TENANT_ID_MISSING and not tenant:
+            yield Finding("account", warning, command="or set --tenant-id of the webhook for all ServiceAccounts")
+        elif warning.kind not in (annotations.CLIENT_ID_MISSING, annotations.TENANT_ID_MISSING):
+            yield Finding("account", warning, command=_command(account, warning))
+    labels = (document.get("metadata") or {}).get("labels") or {}
+    yield from _of_labels(account, labels)
+    if reading.annotated and reading.identity:
+        yield finding("account", workloads.ACCOUNT_READ, Place(str(account)), identity=_identity(reading, tenant))
 
 
 def has_client_id(account: Account, policy: Policy) -> bool:
-    """Whether pods get an identity without asking for one, where the scope allows that."""
+    """Whether pods without the label get an identity, if the scope takes them."""
     reading = read_account_alone(account, policy)
     return reading.annotated and reading.identity is not None
 
 
-def _fix(warning: Message, command: str) -> str:
-    key = warning.place.annotation
-    if warning.kind is UNKNOWN_ANNOTATION:
-        return f"kubectl annotate {command} {warning.values['meant']}=VALUE {key}-"
-    if warning.kind is TENANT_ID_MISSING:
-        return f"kubectl annotate {command} {names.AZURE_TENANT_ID}=TENANT, or --tenant-id of the webhook for all"
-    if warning.kind is MISPLACED_ANNOTATION:
-        return f"kubectl annotate {command} {key}-, and set it on the {warning.values['owner']}"
-    if warning.kind is LABEL_AS_ANNOTATION:
-        return f"kubectl annotate {command} {key}-, and set it where it belongs"
-    return f"kubectl annotate --overwrite {command} KEY=VALUE"
+def _of_labels(account: Account, labels: Mapping[str, str]) -> Iterator[Finding]:
+    """Labels that have no effect on a ServiceAccount."""
+    place = Place(str(account))
+    for label, value in sorted(labels.items()):
+        if label == names.USE_LABEL:
+            yield finding("account", workloads.USE_LABEL_ON_ACCOUNT, place, label=label)
+        elif label.startswith(_PREFIXES):
+            command = account.command
+            yield finding("account", workloads.ACCOUNT_LABEL, place, label=label, command=command, value=value)
+
+
+def _identity(reading: Reading, tenant: str) -> str:
+    """Client id and tenant, as the webhook writes them into audit annotations."""
+    identity = reading.identity
+    return f"{identity.client_id}@{identity.tenant_id or tenant or 'no-tenant-id'}" if identity else ""
+
+
+def _command(account: Account, warning: Message) -> str:
+    """The kubectl command that removes the cause of a warning, "" if there is none."""
+    key, remove = warning.place.annotation, shlex.quote(f"{warning.place.annotation}-")
+    if warning.kind is annotations.UNKNOWN_ANNOTATION:
+        meant, value = warning.values["meant"], shlex.quote(account.annotations[key])
+        return f"kubectl annotate {account.command} " + (
+            remove if meant in account.annotations else f"{meant}={value} {remove}"
+        )
+    if warning.kind in (annotations.MISPLACED_ANNOTATION, annotations.LABEL_AS_ANNOTATION):
+        return f"kubectl annotate {account.command} {remove}"
+    return _annotate(account, warning, _VALUES[warning.kind]) if warning.kind in _VALUES else ""
+
+
+def _annotate(account: Account, about: Message, value: str) -> str:
+    """The kubectl command that replaces an annotation."""
+    return f"kubectl annotate --overwrite {account.command} {about.place.annotation}={value}"

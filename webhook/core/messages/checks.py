@@ -58,30 +58,32 @@ CONFIGURATION_TWICE: Final = Kind(
 RULES_WITHOUT_PODS: Final = Kind(
     "WI621",
     Severity.ERROR,
-    "No entry takes labelled pods of namespace {namespace}: {entry}: its rules do not have CREATE of pods",
+    "No entry of {object} takes labelled pods of namespace {namespace}: {entry}: "
+    "its rules do not have CREATE of pods",
     fix="restore the rules of scope {scope}: {restore}",
     help="kube-apiserver calls a webhook only for the operations and resources in its rules.",
 )
 LABELS_LEFT_OUT: Final = Kind(
     "WI622",
     Severity.ERROR,
-    "No entry takes labelled pods of namespace {namespace}: {entry}: its objectSelector leaves out the pod's labels",
+    "No entry of {object} takes labelled pods of namespace {namespace}: {entry}: "
+    "its objectSelector leaves out the pod's labels",
     fix="restore the selectors of scope {scope}: {restore}",
     help="kube-apiserver calls a webhook only for pods with the labels in its objectSelector.",
 )
 SYSTEM_NAMESPACE: Final = Kind(
     "WI623",
     Severity.ERROR,
-    "No entry takes labelled pods of namespace {namespace}: {entry}: its namespaceSelector leaves out namespace "
-    "{namespace}",
+    "No entry of {object} takes labelled pods of namespace {namespace}: {entry}: "
+    "its namespaceSelector leaves out namespace {namespace}",
     fix="move the workload to another namespace: system namespaces and the webhook's own are left out on purpose",
     help="If the webhook were called for its own pods, it could never start.",
 )
 NAMESPACE_UNLABELLED: Final = Kind(
     "WI624",
     Severity.ERROR,
-    "No entry takes labelled pods of namespace {namespace}: {entry}: its namespaceSelector leaves out namespace "
-    "{namespace}",
+    "No entry of {object} takes labelled pods of namespace {namespace}: {entry}: "
+    "its namespaceSelector leaves out namespace {namespace}",
     fix="to include the namespace: kubectl label --overwrite namespace {namespace} {labels}; or change "
     "webhook.namespaceSelector or webhook.excludedNamespaces of the chart's values; if somebody changed the selector "
     "by hand, restore that of scope {scope}: {restore}",
@@ -90,8 +92,8 @@ NAMESPACE_UNLABELLED: Final = Kind(
 NAMESPACE_EXCLUDED: Final = Kind(
     "WI625",
     Severity.ERROR,
-    "No entry takes labelled pods of namespace {namespace}: {entry}: its namespaceSelector leaves out namespace "
-    "{namespace}",
+    "No entry of {object} takes labelled pods of namespace {namespace}: {entry}: "
+    "its namespaceSelector leaves out namespace {namespace}",
     fix="to include the namespace: change webhook.namespaceSelector or webhook.excludedNamespaces of the chart's "
     "values; if somebody changed the selector by hand, restore that of scope {scope}: {restore}",
     help="The namespaceSelector excludes the namespace by its name or by a label. This may be on purpose.",
