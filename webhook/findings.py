@@ -50,7 +50,7 @@ class Finding:
     def detail(self) -> str:
         """What was found, one line without the code. It begins with the object, unless the text names it."""
         owner = self.message.place.object
-        named = any(f"{{{name}}}" in self.message.kind.text for name in ("object", "place"))
+        named = not self.message.kind.fields.isdisjoint({"object", "place"})
         return self.message.text if named or not owner else f"{owner}: {self.message.text}"
 
     @property

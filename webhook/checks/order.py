@@ -12,13 +12,14 @@ from webhook.checks.api import NotSeen, get, listed
 from webhook.checks.differences import Expectation, annotated_at, read_template
 from webhook.checks.new_pod import NewPod, read_new_pod
 from webhook.checks.probe import Prober
-from webhook.checks.workloads import Kind, Workload
+from webhook.checks.workloads import Workload
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.core import names
 from webhook.core.identity import Account
 from webhook.core.messages import Place, calls, checks
 from webhook.core.messages import workloads as rows
 from webhook.core.policy import Policy
+from webhook.core.workload_kinds import WorkloadKind
 from webhook.findings import Finding, Status, broken, finding
 
 _CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -34,7 +35,7 @@ class Subject:
 
     namespace: str
     account: str
-    workload: tuple[Kind, str] | None
+    workload: tuple[WorkloadKind, str] | None
     configuration: str
     service: str
     policy: Policy
@@ -119,11 +120,13 @@ class Walk:
             return [] if one.status == 404 else documents
         return documents
 
-    async def _workload(self, kind: Kind, name: str) -> Workload | Finding:
+    async def _workload(self, kind: WorkloadKind, name: str) -> Workload | Finding:
         namespace = self._subject.namespace
         document = await get(self._kube, kind.path(namespace, name))
         if not isinstance(document, NotSeen):
-            return Workload(kind, namespace, name, document)
+            workload = Workload(kind, namespace, name, document)
+            problem = workload.problem()
+            return Finding("workload", problem) if problem else workload
         if document.status == 404:
             return workloads.absent(kind, namespace, name)
         return api.not_seen("workload", kind.plural, document)
@@ -181,7 +184,7 @@ class Walk:
             return
         body = {"apiVersion": "v1", "kind": "Pod", **workload.pod}
         outcome = await self._prober.create(body, f"A pod of {workload}")
-        decision = workloads.decided(workload.request, account, self._prober.namespace_labels, self._policy)
+        decision = workloads.decision_for(workload.request, account, self._prober.namespace_labels, self._policy)
         expected = decision.reason in ("injected", "already-injected")
         if outcome.made is None or (expected and not outcome.injected):
             yield replace(outcome.findings[0], about="workload")

@@ -1,10 +1,10 @@
-"""`python -m webhook check`: on a live cluster, is a labelled pod injected? If not, what is wrong and what mends it.
+"""`python -m webhook check`: on a live cluster, is a labelled pod injected? If not, what is wrong and what fixes it?
 
     exit 0   all is well, or only warnings
     exit 1   something is wrong
     exit 2   wrong usage
 
-Nothing is changed: the one pod that is created is created by dry run.
+Nothing is changed: pods are created by dry run only.
 """
 
 import argparse
@@ -14,30 +14,34 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from webhook.checks.order import Subject, Walk
-from webhook.checks.workloads import Kind, kind_and_name
+from webhook.checks.workloads import kind_and_name
 from webhook.cluster.kube import Kube
 from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters, reports
 from webhook.commands.printed import write_stdout
+from webhook.core import names
 from webhook.core.messages import Message
+from webhook.core.workload_kinds import WorkloadKind
 from webhook.findings import Finding, Status, broken
 from webhook.settings import SettingsError, add_flags, bad_value
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command; `run` checks their values."""
-    parser.add_argument("-n", "--namespace", default="default", help="where a pod is created by dry run (default)")
-    parser.add_argument("--service-account", metavar="NAME", default="", help="walk along this one and its pods, too")
-    parser.add_argument("--workload", metavar="KIND/NAME", default="", help="walk along this one and its pods, too")
+    parser.add_argument("-n", "--namespace", default="default", help="create a pod here, by dry run (default)")
+    parser.add_argument("--service-account", metavar="NAME", default="", help="also check this one and its pods")
+    parser.add_argument(
+        "--workload", metavar="KIND/NAME", default="", help="also check this one, its ServiceAccount and its pods"
+    )
     parser.add_argument("-o", "--output", choices=reports.FORMATS, default="text", help="how to show it (text)")
     clusters.add_kubeconfig(parser)
     add_flags(parser, only=("own_namespace", "configuration", "service"))
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Looks and tells. Raises SettingsError for wrong usage."""
+    """Prints what is found. Raises SettingsError for wrong usage."""
     problems = [*_problems(flags)]
-    workload: tuple[Kind, str] | None = None
+    workload: tuple[WorkloadKind, str] | None = None
     try:
         workload = kind_and_name(flags.workload) if flags.workload else None
     except ValueError as error:
@@ -50,11 +54,11 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         workload=workload,
         configuration=settings.rotation.configuration,
         service=settings.rotation.service,
-        # Which image the webhook has for its helpers only it knows; that it has none, it says when a pod is created.
+        # Only the webhook knows the image of its helper containers; if it has none, it refuses the pod of the dry run.
         policy=replace(settings.policy, helper_image="unknown"),
     )
     try:
-        findings = asyncio.run(_looked(Kube(chosen.kubeconfig), subject))
+        findings = asyncio.run(_findings(Kube(chosen.kubeconfig), subject))
     except BadKubeconfig as error:
         raise SettingsError(error.problems) from None
     restart = sorted({pod for finding in findings if finding.status is Status.FAIL for pod in finding.pods})
@@ -64,12 +68,12 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _problems(flags: argparse.Namespace) -> Iterator[Message]:
-    if not clusters.NAMESPACE.fullmatch(flags.namespace):
+    if not names.NAMESPACE_NAME.fullmatch(flags.namespace):
         yield bad_value("-n", flags.namespace, "a namespace's name")
-    if flags.service_account and not clusters.NAME.fullmatch(flags.service_account):
+    if flags.service_account and not names.OBJECT_NAME.fullmatch(flags.service_account):
         yield bad_value("--service-account", flags.service_account, "a ServiceAccount's name")
 
 
-async def _looked(kube: Kube, subject: Subject) -> list[Finding]:
+async def _findings(kube: Kube, subject: Subject) -> list[Finding]:
     async with kube:
         return [finding async for finding in Walk(kube, subject, now=datetime.now(UTC)).findings()]

@@ -58,8 +58,7 @@ CONFIGURATION_TWICE: Final = Kind(
 RULES_WITHOUT_PODS: Final = Kind(
     "WI621",
     Severity.ERROR,
-    "No entry of {object} takes labelled pods of namespace {namespace}: {entry}: "
-    "its rules do not have CREATE of pods",
+    "No entry of {object} takes labelled pods of namespace {namespace}: {entry}: its rules do not have CREATE of pods",
     fix="restore the rules of scope {scope}: {restore}",
     help="kube-apiserver calls a webhook only for the operations and resources in its rules.",
 )

@@ -6,6 +6,7 @@ Code decides by `message.kind`, never by its text. People read `str(message)`, w
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from string import Formatter
 from typing import Final
 
 from webhook.core.text import LONGEST_FIX, LONGEST_LINE, shown
@@ -41,6 +42,11 @@ class Kind:
     text: str
     fix: str = ""
     help: str = ""
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names of the values in the text."""
+        return frozenset(name for _, name, _, _ in Formatter().parse(self.text) if name)
 
 
 @dataclass(frozen=True)

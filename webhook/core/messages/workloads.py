@@ -120,14 +120,14 @@ ACCOUNT_ANNOTATION_ON_WORKLOAD: Final = Kind(
     Severity.WARNING,
     "{object}: annotation {annotation} has no effect on a {kind}: it belongs on ServiceAccount {account}",
     fix="kubectl annotate serviceaccount {account} -n {namespace} {annotation}={value}; "
-    "kubectl annotate {kubectl} {annotation}-",
+    "kubectl annotate {command} {annotation}-",
     help="The webhook reads the annotations of a pod and of its ServiceAccount.",
 )
 POD_ANNOTATION_ON_WORKLOAD: Final = Kind(
     "WI723",
     Severity.WARNING,
     "{object}: annotation {annotation} has no effect on a {kind}: it belongs on {field}",
-    fix="move it there; kubectl annotate {kubectl} {annotation}-",
+    fix="move it there; kubectl annotate {command} {annotation}-",
     help="A workload does not hand its own annotations on to its pods; its pod template does.",
 )
 POD_LABEL: Final = Kind(
@@ -136,6 +136,14 @@ POD_LABEL: Final = Kind(
     "{object}: label {label} has no effect on a pod: it is an annotation",
     fix="move it to the annotations of the pod template or of the ServiceAccount",
     help="The webhook reads the annotations of a pod, and of its labels only azure.workload.identity/use.",
+)
+
+PODS_REFUSED: Final = Kind(
+    "WI725",
+    Severity.ERROR,
+    "The webhook refuses the pods of {object}: {reason}",
+    fix="fix what the reason names",
+    help="An annotation of the pod template or of the ServiceAccount makes no sense.",
 )
 
 PODS_CURRENT: Final = Kind(
