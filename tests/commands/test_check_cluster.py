@@ -1,4 +1,4 @@
-"""`python -m webhook check` on a real cluster that is broken in every way that it knows of."""
+"""`python -m webhook check` on a real cluster, broken in every way that it knows."""
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -65,7 +65,7 @@ def test_all_is_well(control_plane: Cluster, namespace: str, live_webhook: Runni
 
 
 def test_no_configuration(control_plane: Cluster, namespace: str) -> None:
-    """kube-apiserver sends nobody anything."""
+    """kube-apiserver calls no webhook."""
     done = check(control_plane, namespace)
     assert done.code == 1
     found = done.finding("configuration")
@@ -75,7 +75,7 @@ def test_no_configuration(control_plane: Cluster, namespace: str) -> None:
 
 
 def test_a_second_configuration(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
-    """Left by an older installation: it works, and somebody should look at it."""
+    """An older installation left it: pods still get their identity, so it is a warning."""
     with ours(control_plane, live_webhook) as name:
         with registered(
             control_plane.api,
@@ -99,7 +99,7 @@ def test_a_second_configuration(control_plane: Cluster, namespace: str, live_web
     ],
 )
 def test_no_matching_entry(control_plane: Cluster, namespace: str, change: Mapping[str, Any], reason: str) -> None:
-    """Someone changed a selector or a rule; pods are admitted as they come."""
+    """Somebody changed a selector or a rule; pods are admitted without a change."""
     with registered(control_plane.api, "https://127.0.0.1:1/", change=lambda entry: entry.update(change)):
         done = check(control_plane, namespace)
         admitted = control_plane.api.post(
@@ -145,7 +145,7 @@ def test_a_service_without_the_port(control_plane: Cluster, namespace: str, own:
 
 
 def test_no_endpoints(control_plane: Cluster, namespace: str, own: str) -> None:
-    """Scaled to 0, or no pod gets ready: the pods are named with what keeps them."""
+    """Scaled to 0, or no pod gets ready: the pods are named with the reason."""
     make_service(control_plane, own)
     with registered(control_plane.api, "https://x/", change=calls(own)):
         scaled_to_0 = check(control_plane, namespace).finding("call")
@@ -159,7 +159,7 @@ def test_no_endpoints(control_plane: Cluster, namespace: str, own: str) -> None:
 
 
 def test_connection_refused(control_plane: Cluster, namespace: str) -> None:
-    """Nobody listens."""
+    """No program listens on the port."""
     with registered(control_plane.api, "https://127.0.0.1:1/mutate"):
         done = check(control_plane, namespace)
     assert done.code == 1
@@ -247,10 +247,10 @@ def test_a_timeout(control_plane: Cluster, namespace: str) -> None:
         (503, b"not ready\n", "answers that it cannot decide (HTTP 503)", "/readyz"),
     ],
 )
-def test_answers_that_are_none(
+def test_answers_that_are_not_reviews(
     control_plane: Cluster, namespace: str, status: int, body: bytes, sentence: str, fix: str
 ) -> None:
-    """What little kube-apiserver hands on of them."""
+    """kube-apiserver passes on little of them."""
     signer = authority()
     with endpoint(pair(signer), answering(status, body)) as port:
         with registered(control_plane.api, f"https://127.0.0.1:{port}/mutate", signer.pem.encode()):
@@ -260,7 +260,7 @@ def test_answers_that_are_none(
 
 
 def test_not_mutated_because_failures_are_ignored(control_plane: Cluster, namespace: str, own: str) -> None:
-    """Pods are admitted without an identity, and nobody is told: but here."""
+    """Pods are admitted without an identity and without an error; `check` says why."""
     make_service(control_plane, own)
 
     def change(entry: dict[str, Any]) -> None:
@@ -274,7 +274,7 @@ def test_not_mutated_because_failures_are_ignored(control_plane: Cluster, namesp
     assert "with failurePolicy Fail" in found
 
 
-def test_not_mutated_because_the_webhook_thinks_otherwise(
+def test_not_mutated_because_of_the_settings_of_the_webhook(
     control_plane: Cluster, namespace: str, tmp_path: Path
 ) -> None:
     """Its own settings leave the namespace out although the selectors do not."""
@@ -285,7 +285,7 @@ def test_not_mutated_because_the_webhook_thinks_otherwise(
 
 
 def test_another_webhook_is_broken(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
-    """Not ours to mend, and named."""
+    """It is named, with its documentation as the fix."""
 
     def change(entry: dict[str, Any]) -> None:
         entry["name"] = "guard.example.com"
@@ -297,7 +297,7 @@ def test_another_webhook_is_broken(control_plane: Cluster, namespace: str, live_
 
 
 def test_a_quota_refuses(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
-    """A reason that is nobody's webhook's."""
+    """The reason has nothing to do with any webhook."""
     spec = {"spec": {"hard": {"pods": "0"}}, "metadata": {"name": "none"}}
     control_plane.api.post(f"/api/v1/namespaces/{namespace}/resourcequotas", spec).expect()
 
@@ -312,8 +312,8 @@ def test_a_quota_refuses(control_plane: Cluster, namespace: str, live_webhook: R
     assert "exceeded quota" in found
 
 
-def test_the_callers_rights_are_lacking(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
-    """What could not be looked at is said, with what to give; a pod that may not be created is a failure."""
+def test_the_user_is_missing_rights(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+    """What they may not read is skipped, with the right that is missing; a pod that they may not create is an error."""
     with ours(control_plane, live_webhook):
         kubeconfig = control_plane.kubeconfig_for_account(namespace, "default")
         done = check(control_plane, namespace, "--service-account", "default", kubeconfig=kubeconfig)
@@ -324,8 +324,8 @@ def test_the_callers_rights_are_lacking(control_plane: Cluster, namespace: str, 
     assert "You may not read serviceaccounts" in done.finding("account", "skip")
 
 
-def test_the_webhooks_rights_are_lacking(control_plane: Cluster, namespace: str, own: str, tmp_path: Path) -> None:
-    """Its ClusterRoleBinding was taken away: it answers 503, and RBAC says why."""
+def test_the_webhook_is_missing_rights(control_plane: Cluster, namespace: str, own: str, tmp_path: Path) -> None:
+    """Its ClusterRoleBinding is gone: it answers 503, and RBAC says why."""
     api, user = control_plane.api, f"system:serviceaccount:{own}:webhook"
     make_account(control_plane, namespace)
     make_account(control_plane, own, "webhook", annotations={})
@@ -375,8 +375,8 @@ def test_the_webhooks_rights_are_lacking(control_plane: Cluster, namespace: str,
     assert "ClusterRoleBinding" in found
 
 
-def test_the_api_server_is_away(tmp_path: Path) -> None:
-    """One sentence, no traceback."""
+def test_the_api_server_cannot_be_reached(tmp_path: Path) -> None:
+    """One finding, no traceback."""
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(render(Access("https://127.0.0.1:1", None, token="a")))
     done = run("check", "--kubeconfig", str(kubeconfig))
@@ -384,8 +384,10 @@ def test_the_api_server_is_away(tmp_path: Path) -> None:
     assert "The API server cannot be reached" in done.finding("cluster")
 
 
-def test_pods_without_the_label_are_injected_in_vain(control_plane: Cluster, namespace: str, tmp_path: Path) -> None:
-    """In scope cluster their entry ignores failures, so a caBundle that is wrong there shows nowhere else."""
+def test_pods_without_the_label_have_an_entry_of_their_own(
+    control_plane: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    """In scope cluster it ignores failures, so only `check` shows a caBundle that is wrong there."""
     make_account(control_plane, namespace)
 
     def spoil(entry: dict[str, Any]) -> None:

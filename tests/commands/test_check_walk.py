@@ -1,4 +1,4 @@
-"""`python -m webhook check` along a ServiceAccount and a workload of a real cluster, and the pods to make anew."""
+"""`python -m webhook check` of a ServiceAccount and a workload of a real cluster, and of pods to be created again."""
 
 import base64
 from collections.abc import Mapping
@@ -25,14 +25,14 @@ APPS = "/apis/apps/v1"
         (
             {"annotations": {**annotated(), "azure.workload.identity/client_id": "x"}},
             "warn",
-            "unknown annotation client_id, did you mean client-id?\n",
-            "azure.workload.identity/client-id=VALUE azure.workload.identity/client_id-",
+            "unknown annotation client_id, did you mean client-id? [WI106]\n",
+            " azure.workload.identity/client_id-",
         ),
         (
             {"annotations": {**annotated(), "azure.workload.identity/clouds": "dod"}},
             "warn",
-            "unknown annotation azure.workload.identity/clouds, did you mean m365.workload.identity/cloud?\n",
-            "m365.workload.identity/cloud=VALUE azure.workload.identity/clouds-",
+            "unknown annotation azure.workload.identity/clouds, did you mean m365.workload.identity/cloud? [WI106]\n",
+            "m365.workload.identity/cloud=dod azure.workload.identity/clouds-",
         ),
         (
             {"annotations": {"azure.workload.identity/client-id": "contoso-app"}},
@@ -44,7 +44,7 @@ APPS = "/apis/apps/v1"
             {"annotations": {**annotated(), "azure.workload.identity/skip-containers": "app"}},
             "warn",
             "has no effect on a ServiceAccount",
-            "azure.workload.identity/skip-containers-, and set it on the Pod",
+            "move it to the Pod; kubectl annotate serviceaccount terraform",
         ),
         (
             {"annotations": annotated(), "labels": LABELLED},
@@ -66,7 +66,7 @@ APPS = "/apis/apps/v1"
         ),
     ],
 )
-def test_a_service_account_is_walked(
+def test_a_mistake_on_a_service_account_is_found(
     control_plane: Cluster,
     namespace: str,
     live_webhook: Running,
@@ -75,7 +75,7 @@ def test_a_service_account_is_walked(
     sentence: str,
     fix: str,
 ) -> None:
-    """Each mistake on it is one sentence with its fix; what only looks like one does not fail the command."""
+    """Each is one finding with its fix; a warning does not fail the command."""
     body = {"metadata": {"name": "terraform", **metadata}}
     control_plane.api.post(f"/api/v1/namespaces/{namespace}/serviceaccounts", body).expect()
     with ours(control_plane, live_webhook):
@@ -86,8 +86,10 @@ def test_a_service_account_is_walked(
     assert fix in found
 
 
-def test_a_tenant_of_the_webhooks_own_is_enough(control_plane: Cluster, namespace: str, tmp_path: Path) -> None:
-    """What the webhook fills in is seen in the pod."""
+def test_a_tenant_in_the_settings_of_the_webhook_is_enough(
+    control_plane: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    """`check` reads it off the pod of the dry run."""
     make_account(control_plane, namespace, annotations={"azure.workload.identity/client-id": CLIENT_ID})
     with another_webhook(control_plane, tmp_path, "--tenant-id", "contoso.com"):
         done = check(control_plane, namespace, "--service-account", "terraform")
@@ -95,8 +97,8 @@ def test_a_tenant_of_the_webhooks_own_is_enough(control_plane: Cluster, namespac
     assert f"{CLIENT_ID}@contoso.com" in done.finding("account", "ok")
 
 
-def test_a_service_account_that_is_not_there(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
-    """kube-apiserver's word, and the command that mends it."""
+def test_a_service_account_that_does_not_exist(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+    """kube-apiserver says so, and the fix is a command."""
     with ours(control_plane, live_webhook):
         done = check(control_plane, namespace, "--service-account", "terraform")
     assert f"ServiceAccount {namespace}/terraform does not exist" in done.finding("account")
@@ -121,7 +123,7 @@ def deployment(
 def make_deployment(cluster: Cluster, namespace: str, document: Mapping[str, Any]) -> list[str]:
     """Creates it and waits for its pods; their names."""
     if not cluster.has_controllers:
-        pytest.skip("nobody makes the pods of a Deployment here")
+        pytest.skip("no controller creates the pods of a Deployment here")
     cluster.api.post(f"{APPS}/namespaces/{namespace}/deployments", document).expect()
     wait_until(lambda: len(living(cluster, namespace)) == document["spec"]["replicas"], "the pods", seconds=30)
     return living(cluster, namespace)
@@ -136,7 +138,7 @@ def living(cluster: Cluster, namespace: str) -> list[str]:
 def test_pods_older_than_the_annotation_are_named_and_restarted(
     control_plane: Cluster, namespace: str, live_webhook: Running
 ) -> None:
-    """The command that it gives mends it."""
+    """The command in the fix can be run as it is."""
     make_account(control_plane, namespace, annotations={"azure.workload.identity/tenant-id": "contoso.com"})
     with ours(control_plane, live_webhook):
         old = make_deployment(control_plane, namespace, deployment())
@@ -156,18 +158,18 @@ def test_pods_older_than_the_annotation_are_named_and_restarted(
         # Nothing gets ready without a node, so the old ones are taken away by hand.
         for name in old:
             control_plane.api.delete(f"/api/v1/namespaces/{namespace}/pods/{name}").expect(200, 404)
-        wait_until(lambda: healed(control_plane, namespace), "new pods", seconds=30)
+        wait_until(lambda: is_fixed(control_plane, namespace), "new pods", seconds=30)
 
 
-def healed(cluster: Cluster, namespace: str) -> bool:
-    """Whether `check` finds nothing wrong any more."""
+def is_fixed(cluster: Cluster, namespace: str) -> bool:
+    """Whether `check` finds nothing wrong."""
     return check(cluster, namespace, "--workload", "deployment/web").code == 0
 
 
 def test_pods_created_while_the_webhook_was_away_are_named(
     control_plane: Cluster, namespace: str, live_webhook: Running
 ) -> None:
-    """With failurePolicy Ignore they were admitted without an identity, and nobody was told."""
+    """With failurePolicy Ignore they were admitted without an identity and without an error."""
     make_account(control_plane, namespace)
     ignore: Change = lambda entry: entry.update(failurePolicy="Ignore")  # noqa: E731
     with registered(control_plane.api, "https://127.0.0.1:1/mutate", change=ignore) as name:
@@ -193,7 +195,7 @@ def test_pods_created_while_the_webhook_was_away_are_named(
 def test_pods_older_than_the_installation_are_named(
     control_plane: Cluster, namespace: str, live_webhook: Running
 ) -> None:
-    """They were there when the webhook was installed."""
+    """They existed before the webhook was installed."""
     make_account(control_plane, namespace)
     made = create(control_plane, namespace, a_pod("early"))["metadata"]["creationTimestamp"]
 
@@ -213,11 +215,16 @@ def test_pods_older_than_the_installation_are_named(
 @pytest.mark.parametrize(
     ("document", "status", "sentence", "fix"),
     [
-        (deployment(labels={}, replicas=0), "FAIL", f'lacks the label {USE}: "true"', "kubectl patch deployment web"),
+        (
+            deployment(labels={}, replicas=0),
+            "FAIL",
+            f'is missing the label {USE}: "true"',
+            "kubectl patch deployment web",
+        ),
         (
             deployment(labels={}, metadata={"labels": LABELLED}, replicas=0),
             "FAIL",
-            f"has the label {USE} on itself, and nobody reads it there",
+            f"has the label {USE} on itself, where it has no effect",
             "spec.template.metadata.labels",
         ),
         (deployment(labels={USE: "True"}, replicas=0), "FAIL", 'is "True", expected "true"', "spec.template.metadata"),
@@ -230,7 +237,7 @@ def test_pods_older_than_the_installation_are_named(
         ),
     ],
 )
-def test_a_workload_is_walked(
+def test_a_mistake_on_a_workload_is_found(
     control_plane: Cluster,
     namespace: str,
     live_webhook: Running,
@@ -239,7 +246,7 @@ def test_a_workload_is_walked(
     sentence: str,
     fix: str,
 ) -> None:
-    """Each mistake on it is one sentence with its fix."""
+    """Each is one finding with its fix."""
     make_account(control_plane, namespace)
     control_plane.api.post(f"{APPS}/namespaces/{namespace}/deployments", document).expect()
     with ours(control_plane, live_webhook):
@@ -250,10 +257,10 @@ def test_a_workload_is_walked(
     assert fix in done.out
 
 
-def test_the_patch_that_is_given_mends_a_lacking_label(
+def test_the_patch_in_the_fix_adds_the_missing_label(
     control_plane: Cluster, namespace: str, live_webhook: Running
 ) -> None:
-    """The command can be pasted."""
+    """The command can be run as it is."""
     make_account(control_plane, namespace)
     control_plane.api.post(f"{APPS}/namespaces/{namespace}/deployments", deployment(labels={}, replicas=0)).expect()
     with ours(control_plane, live_webhook):
@@ -264,7 +271,7 @@ def test_the_patch_that_is_given_mends_a_lacking_label(
 
 
 def test_labels_of_the_namespace_count_in_their_scope(control_plane: Cluster, namespace: str, tmp_path: Path) -> None:
-    """The scope is read off the configuration."""
+    """The scope is read off the webhook configuration."""
     make_account(control_plane, namespace)
     control_plane.api.post(f"{APPS}/namespaces/{namespace}/deployments", deployment(labels={}, replicas=0)).expect()
     with another_webhook(control_plane, tmp_path, "--scope", "namespace-label", scope="namespace-label"):
@@ -277,7 +284,7 @@ def test_labels_of_the_namespace_count_in_their_scope(control_plane: Cluster, na
 def test_pods_of_a_service_account_without_the_label_are_named(
     control_plane: Cluster, namespace: str, live_webhook: Running
 ) -> None:
-    """It may be meant so: a warning."""
+    """This may be on purpose, so it is a warning."""
     make_account(control_plane, namespace)
     create(control_plane, namespace, a_pod("bare", labels={}))
     create(control_plane, namespace, a_pod("opted-out", labels={USE: "false"}))
@@ -304,7 +311,7 @@ def test_long_lists_are_read_to_their_end(
 
 
 def test_pods_of_a_cron_job_are_found(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
-    """By the Jobs that it made."""
+    """By the Jobs that it created."""
     make_account(control_plane, namespace)
     pod = a_pod()
     template = {"metadata": {"labels": LABELLED}, "spec": {**pod["spec"], "restartPolicy": "Never"}}
@@ -339,8 +346,8 @@ def test_pods_of_a_cron_job_are_found(control_plane: Cluster, namespace: str, li
     assert "kubectl get jobs" in found
 
 
-def test_a_stateful_set_with_claims_is_well(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
-    """Its template alone is no pod that kube-apiserver takes: its volumes come from the claims."""
+def test_a_stateful_set_with_claims_is_fine(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+    """kube-apiserver would refuse its template as a pod: some volumes come from the claims."""
     make_account(control_plane, namespace)
     document = deployment(replicas=0)
     pod = document["spec"]["template"]["spec"]
@@ -357,10 +364,10 @@ def test_a_stateful_set_with_claims_is_well(control_plane: Cluster, namespace: s
     assert "has pods that the webhook takes" in done.finding("workload", "ok")
 
 
-def test_an_installation_that_is_narrowed_on_purpose_is_well(
+def test_an_installation_that_is_narrowed_on_purpose_is_fine(
     control_plane: Cluster, namespace: str, tmp_path: Path
 ) -> None:
-    """Its scope is what it was; a workload within is well, and one outside is told the label that it lacks."""
+    """Its scope stays as it was; a workload inside is fine, and one outside is missing a label."""
     make_account(control_plane, namespace)
     control_plane.kubectl("label", "namespace", namespace, f"only={namespace}")
 
@@ -385,7 +392,7 @@ def test_an_installation_that_is_narrowed_on_purpose_is_well(
 def test_pods_older_than_an_audience_or_a_family_are_named(
     control_plane: Cluster, namespace: str, live_webhook: Running
 ) -> None:
-    """What a new pod is given is compared whole: the token, too, and what it would not have any more."""
+    """Token and variables are compared with those of a new pod, which may have fewer."""
     make_account(control_plane, namespace)
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/terraform"
 
@@ -407,10 +414,10 @@ def test_pods_older_than_an_audience_or_a_family_are_named(
         assert f"kubectl rollout restart deployment/web -n {namespace}" in said
 
 
-def test_a_workload_that_is_not_there_or_another_accounts(
+def test_a_workload_that_does_not_exist_or_has_another_account(
     control_plane: Cluster, namespace: str, live_webhook: Running
 ) -> None:
-    """Each is one sentence."""
+    """Each is one finding."""
     make_account(control_plane, namespace)
     make_account(control_plane, namespace, "other")
     with ours(control_plane, live_webhook):
@@ -423,7 +430,7 @@ def test_a_workload_that_is_not_there_or_another_accounts(
 
 
 def test_a_workload_whose_pods_are_refused(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
-    """Its own pod is created by dry run, so that what only the webhook or the cluster knows is told too."""
+    """Its own pod is created by dry run, which shows what only the webhook or the cluster knows."""
     make_account(control_plane, namespace)
     document = deployment(replicas=0)
     document["spec"]["template"]["metadata"]["annotations"] = {"m365.workload.identity/preflight": "true"}
