@@ -13,6 +13,7 @@ CONFIGURATION = ROOT / ".pre-commit-config.yaml"
 HOOKS = [hook for repo in yaml.safe_load(CONFIGURATION.read_text())["repos"] for hook in repo["hooks"]]
 
 
+@pytest.mark.slow
 def test_pre_commit_reads_the_configuration() -> None:
     """As the version that is locked reads it."""
     command = [sys.executable, "-m", "pre_commit", "validate-config", str(CONFIGURATION)]

@@ -30,6 +30,7 @@ def test_this_tree_has_one_version() -> None:
     assert {webhook.__version__, m365_identity.__version__, chart["version"], chart["appVersion"]} == {version.source()}
 
 
+@pytest.mark.slow
 def test_no_other_file_of_ours_has_it() -> None:
     """A place that the list forgets is missed here. Rendered manifests and lock files come from other files."""
     listed = {name for name, _ in version.PLACES}
