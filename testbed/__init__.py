@@ -1,1 +1,1 @@
-"""What tests, the demo and the benchmarks run against: a real cluster, a real node, replicas, an emulated Entra."""
+"""What the tests, the demo and the benchmarks run against: a cluster, a node, replicas, and an emulator of Entra."""

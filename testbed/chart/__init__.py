@@ -1,1 +1,1 @@
-"""Helm, and the plain manifests that it renders from the chart."""
+"""Helm, and the plain manifests that Helm renders from our chart."""

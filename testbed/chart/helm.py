@@ -1,6 +1,6 @@
-"""Helm, from its Go module, and what it makes of the chart.
+"""Helm, built from its Go module, and what it renders from the chart.
 
-python -m testbed.chart.helm    prints the path of the binary, built first when the cache lacks it
+python -m testbed.chart.helm    prints the path of the binary, which it builds if the cache does not have it
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Documents = list[dict[str, Any]]
 
 
 class Refused(Exception):
-    """Helm ended with an error: what it said."""
+    """Helm failed; the text is Helm's error."""
 
 
 def place() -> Path:
@@ -41,7 +41,7 @@ def place() -> Path:
 
 
 def binary(*, report: Report = to_stderr) -> Path:
-    """The path of Helm, built first when the cache lacks it. Raises BuildError."""
+    """The path of Helm, which is built first if the cache does not have it. Raises BuildError."""
     where = place()
     if where.exists():
         return where
@@ -53,7 +53,7 @@ def binary(*, report: Report = to_stderr) -> Path:
 
 
 def helm(*arguments: str, values: Mapping[str, Any] | None = None, kubeconfig: Path | None = None) -> str:
-    """What Helm prints, knowing nothing of the user's own set-up. `values` are sent to `--values -`. Raises Refused."""
+    """What Helm prints, without the user's own configuration. `values` go to `--values -`. Raises Refused."""
     with tempfile.TemporaryDirectory() as home:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home}
         command = [str(binary()), *arguments]
@@ -89,7 +89,7 @@ def render(
 
 
 def template(values: Mapping[str, Any] | None = None, **options: Any) -> Documents:
-    """The objects that the chart makes of `values`; `options` are those of `render`. Raises Refused."""
+    """The objects that the chart renders from `values`; `options` are those of `render`. Raises Refused."""
     return [document for document in yaml.safe_load_all(render(values, **options)) if document]
 
 

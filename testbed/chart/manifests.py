@@ -1,7 +1,7 @@
 """The plain manifests, rendered from the chart: manifests/install.yaml, and one for each other scope.
 
 python -m testbed.chart.manifests            writes them
-python -m testbed.chart.manifests --check    says whether they are what the chart renders; exit status 1 when not
+python -m testbed.chart.manifests --check    says whether they are what the chart renders; exit status 1 if not
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from webhook.core.policy import SCOPES
 
 __all__ = ["PLAIN", "main", "plain"]
 
-# The file of each scope, in manifests/; the default one has the name that people look for.
+# The file of each scope, in manifests/. The default scope has the name that people look for.
 PLAIN: Final[Mapping[str, str]] = {
     scope: "install.yaml" if scope == "pod-label" else f"install-{scope}.yaml" for scope in SCOPES
 }
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m testbed.chart.manifests", description="Render the plain manifests."
     )
-    parser.add_argument("--check", action="store_true", help="change nothing; tell what differs")
+    parser.add_argument("--check", action="store_true", help="change nothing; report what differs")
     options = parser.parse_args(arguments)
     stale = False
     for scope, name in PLAIN.items():

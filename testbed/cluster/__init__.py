@@ -1,1 +1,1 @@
-"""A real Kubernetes control plane for tests, built from Go modules: no root, no Docker, loopback only."""
+"""A real Kubernetes control plane, built from Go modules. It needs neither root nor Docker, and listens on loopback."""

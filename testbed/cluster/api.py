@@ -1,7 +1,7 @@
-"""A thin REST client of kube-apiserver: it shows what came back, raw status, headers, Warning headers and body.
+"""A thin REST client of kube-apiserver, which shows the raw answer: status, headers, Warning headers and body.
 
-No retries but one: a kept-alive connection that the server had closed meanwhile is opened anew. Each thread has its
-own connection.
+It retries in one case only: if the server has closed a kept-alive connection, the client opens a new one. Each thread
+has its own connection.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DRY_RUN = {"dryRun": "All"}
 
 @dataclass(frozen=True)
 class Response:
-    """What the API server answered."""
+    """An answer of the API server."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -50,14 +50,14 @@ class Response:
 
     @property
     def message(self) -> str:
-        """The message of a Status, else the start of the body."""
+        """The message of a Status, or else the start of the body."""
         with contextlib.suppress(ValueError, AttributeError):
             if message := self.json.get("message"):
                 return str(message)
         return self.body[:500].decode(errors="replace")
 
     def expect(self, *statuses: int) -> Self:
-        """Itself, when the status is one of `statuses` (default: 200, 201, 202); else ClusterError with the message."""
+        """This response. Raises ClusterError if the status is not one of `statuses` (default: 200, 201, 202)."""
         if self.status not in (statuses or (200, 201, 202)):
             raise ClusterError(f"HTTP {self.status}: {self.message}")
         return self
@@ -100,7 +100,7 @@ class Api:
         return self.request("PUT", path, body, **options)
 
     def patch(self, path: str, body: Any = None, **options: Any) -> Response:
-        """PATCH: a JSON Patch when `body` is a list, else a merge patch, unless headers say otherwise."""
+        """PATCH: a JSON Patch if `body` is a list, else a merge patch, unless headers say otherwise."""
         kind = "application/json-patch+json" if isinstance(body, list) else "application/merge-patch+json"
         headers = {"Content-Type": kind} | dict(options.pop("headers", None) or {})
         return self.request("PATCH", path, body, headers=headers, **options)
@@ -118,7 +118,7 @@ class Api:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """One request. Bytes are sent as they are, anything else as JSON. OSError and http.client's errors pass."""
+        """One request. Bytes are sent as they are, anything else as JSON. Raises OSError and http.client's errors."""
         target = f"{path}?{urlencode(params)}" if params else path
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         sent = {"Accept": "application/json, */*;q=0.5", "Content-Type": "application/json"} | dict(headers or {})

@@ -4,10 +4,10 @@
     python -m testbed.cluster.build --version 1.37   of one minor
     python -m testbed.cluster.build --all            and kube-scheduler, kubelet, kube-proxy: a cluster with a node
 
-`go/*/go.mod` say which versions. A binary lives in `CACHE/NAME-VERSION-KEY-OS-ARCH/`, the key being made of go.mod,
-go.sum and the flags, so a changed dependency is built anew and nothing is ever overwritten. CACHE is $M365WI_CACHE,
-else $XDG_CACHE_HOME/m365wi, else ~/.cache/m365wi. Builds run one at a time under a file lock; whoever waited finds
-the binary made. Go is needed only to build.
+`go/*/go.mod` name the versions. A binary is in `CACHE/NAME-VERSION-KEY-OS-ARCH/`. The key is made from go.mod, go.sum
+and the flags: a changed dependency is built anew, and nothing is ever overwritten. CACHE is $M365WI_CACHE,
+else $XDG_CACHE_HOME/m365wi, else ~/.cache/m365wi. Builds run one at a time under a file lock; a process that
+waited finds the binary. Go is needed only to build.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Module:
 
     @property
     def linker_flags(self) -> str:
-        """Without symbols, and with the version that the program reports as its own."""
+        """The linker's flags: no symbols, and the version that the program reports."""
         stamp = (
             f" -X k8s.io/component-base/version.gitVersion={self.version}"
             if self.upstream == "k8s.io/kubernetes"
@@ -89,7 +89,7 @@ class Module:
 
     @property
     def key(self) -> str:
-        """Twelve hexadecimal digits that change with anything the build depends on, Go's own release excepted."""
+        """Twelve hexadecimal digits that change with all that the build depends on, except Go's own release."""
         digest = hashlib.sha256(" ".join([*FLAGS, self.linker_flags]).encode())
         for name in ("go.mod", "go.sum"):
             digest.update((self.directory / name).read_bytes())
@@ -107,7 +107,7 @@ def module_of(tool: str, minor: str) -> Module:
         return Module(MODULES / "etcd", "go.etcd.io/etcd/server/v3")
     if minor not in MINORS:
         raise BuildError(
-            f"Kubernetes {minor} is not one of {', '.join(MINORS)}. To mend it: add {MODULES.name}/k8s-{minor}/go.mod."
+            f"Kubernetes {minor} is not one of {', '.join(MINORS)}. To fix it: add {MODULES.name}/k8s-{minor}/go.mod."
         )
     return Module(MODULES / f"k8s-{MINORS[0] if tool == 'kubectl' else minor}", "k8s.io/kubernetes")
 
@@ -129,7 +129,7 @@ def place_of(tool: str, minor: str) -> Path:
 
 
 def binary(tool: str, minor: str = MINORS[0], *, report: Report = to_stderr) -> Path:
-    """The path of `tool` (such as "kubectl") for a Kubernetes minor, built first when the cache lacks it.
+    """The path of `tool` (such as "kubectl") for a Kubernetes minor. It is built first if the cache does not have it.
 
     Raises BuildError.
     """
@@ -144,7 +144,7 @@ def binary(tool: str, minor: str = MINORS[0], *, report: Report = to_stderr) -> 
 
 
 def binaries(minor: str, *, report: Report = to_stderr) -> Binaries:
-    """Everything that a control plane of `minor` is made of, built where missing. Raises BuildError."""
+    """Everything that a control plane of `minor` is made of; what is missing is built. Raises BuildError."""
     return Binaries(
         etcd=binary("etcd", report=report),
         apiserver=binary("kube-apiserver", minor, report=report),
@@ -154,15 +154,15 @@ def binaries(minor: str, *, report: Report = to_stderr) -> Binaries:
 
 
 def missing(minor: str) -> list[str]:
-    """The tools of a control plane of `minor` that the cache lacks."""
+    """The tools of a control plane of `minor` that the cache does not have."""
     return [tool for tool in ("etcd", *CONTROL_PLANE, "kubectl") if not place_of(tool, minor).exists()]
 
 
 def build(tool: str, module: Module, place: Path, *, report: Report) -> None:
-    """Compiles into a neighbour of `place` and renames it there, so that a half-written binary never has the name."""
+    """Compiles into a folder next to `place` and renames it, so that a half-written binary never has the name."""
     go = toolchain.find_go(at_least=module.go, cache=cache_root(), report=report)
     for stale in place.parent.glob(f".{tool}.*"):
-        stale.unlink()  # of a build that was killed: the lock is ours
+        stale.unlink()  # left by a build that was killed: we hold the lock
     staging = place.with_name(f".{tool}.{os.getpid()}")
     command = [str(go), "build", *FLAGS, "-ldflags", module.linker_flags, "-o", str(staging), module.package(tool)]
     report(f"{tool} {module.version}: building with {go}; the first time takes up to 5 minutes on 2 cores")
@@ -180,7 +180,7 @@ def build(tool: str, module: Module, place: Path, *, report: Report) -> None:
 
 @contextlib.contextmanager
 def one_at_a_time(lock: Path, *, report: Report) -> Iterator[None]:
-    """Holds `lock` against every other process of this user; the kernel lets go of it when the process ends."""
+    """Holds `lock` against every other process of this user. The kernel releases it when the process ends."""
     with lock.open("a") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -191,7 +191,7 @@ def one_at_a_time(lock: Path, *, report: Report) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command of the module's docstring; prints each binary's path. Exit status 1 when a build fails."""
+    """The command of the module's docstring; prints each binary's path. Exit status 1 if a build fails."""
     parser = argparse.ArgumentParser(
         prog="python -m testbed.cluster.build", description="Build the test clusters' binaries."
     )
@@ -201,7 +201,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tools = ("etcd", "kube-apiserver", "kubectl", "kube-controller-manager", *(NODE if options.all else ()))
     wanted = [(tool, minor) for minor in ([options.version] if options.version else MINORS) for tool in tools]
     try:
-        paths = dict.fromkeys(binary(tool, minor) for tool, minor in wanted)  # in order, what both minors share once
+        paths = dict.fromkeys(
+            binary(tool, minor) for tool, minor in wanted
+        )  # in order; what both minors share is printed once
     except BuildError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,4 +1,4 @@
-"""What tests may do with any Kubernetes cluster, whoever started it."""
+"""What tests may do with any Kubernetes cluster, ours or the user's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Cluster:
     """A running cluster as its administrator sees it.
 
     `kubeconfig` is the administrator's; `directory` is for files of the tests; `name` stands in test ids ("1.37").
-    Without controllers nobody makes a namespace's `default` ServiceAccount, so `create_namespace` does.
+    Without controllers, `create_namespace` also makes the namespace's `default` ServiceAccount.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Cluster:
         self.close()
 
     def close(self) -> None:
-        """Closes the clients that were given out; the cluster stays."""
+        """Closes the clients that it created; the cluster stays."""
         for client in self._clients:
             client.close()
 
@@ -86,7 +86,7 @@ class Cluster:
         return done
 
     def create_namespace(self, name: str | None = None, *, labels: Mapping[str, str] | None = None) -> str:
-        """Creates a namespace with its `default` ServiceAccount, without which no pod is admitted; gives its name."""
+        """Creates a namespace and returns its name. It has its `default` ServiceAccount, which every pod needs."""
         name = name or f"test-{secrets.token_hex(4)}"
         metadata = {"name": name, "labels": dict(labels or {})}
         self.api.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}).expect()
@@ -94,7 +94,7 @@ class Cluster:
         return name
 
     def await_default_account(self, namespace: str) -> None:
-        """Waits for the ServiceAccount `default`, or creates it where no controller would."""
+        """Waits for the ServiceAccount `default`, or creates it if no controller does."""
         accounts = f"/api/v1/namespaces/{namespace}/serviceaccounts"
         if not self.has_controllers:
             self.api.post(
@@ -104,7 +104,7 @@ class Cluster:
         wait_until(found, f"ServiceAccount {namespace}/default", seconds=ACCOUNT_SECONDS)
 
     def delete_namespace(self, name: str) -> None:
-        """Has a namespace deleted, and does not wait for it."""
+        """Deletes a namespace without waiting until it is gone."""
         self.api.delete(f"/api/v1/namespaces/{name}").expect(200, 202, 404, 409)
 
     def token(self, namespace: str, account: str, *, audiences: Sequence[str] = (), seconds: int = 3600) -> str:

@@ -1,11 +1,11 @@
-"""A Kubernetes control plane of one's own: etcd, kube-apiserver, kube-controller-manager; ready in seconds.
+"""A Kubernetes control plane: etcd, kube-apiserver and kube-controller-manager. It is ready in seconds.
 
     with ControlPlane("1.37") as cluster:
         cluster.kubectl("get", "namespaces")
         cluster.api.post("/api/v1/namespaces/default/pods", pod, params={"dryRun": "All"})
 
-It has no node: pods are admitted and stay Pending, tokens are issued by TokenRequest. Everything it writes is in one
-temporary directory, and it is gone when the interpreter is, however that ended (processes.py).
+It has no node: pods are admitted and stay Pending, and TokenRequest issues tokens. All that it writes is in one
+temporary directory. It ends with the interpreter, however that ends (processes.py).
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 AUDIENCE = "api://AzureADTokenExchange"
 READY_SECONDS = 120.0
 START_ATTEMPTS = 3
-ADVERTISED = "192.0.2.1"  # kube-apiserver refuses to advertise loopback; nobody is told of this one (RFC 5737)
+ADVERTISED = "192.0.2.1"  # kube-apiserver does not advertise loopback; no client uses this address (RFC 5737)
 CONTROLLER_MANAGER = "system:kube-controller-manager"
 SERVICES = "10.96.0.0/16"
 SERVING_NAMES = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
 
-# Writes of pods with what was asked for and the annotations that webhooks leave; who else did what; no controller.
+# Writes of pods with the request and the annotations of webhooks; of all else, who did what; nothing of controllers.
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -64,13 +64,13 @@ AUDIT_POLICY = {
 class ControlPlane(Cluster):
     """A context manager; `start` and `close` do the same by hand.
 
-    `minor` is one of build.MINORS; `issuer` is the ServiceAccount issuer, an https URL; `apiserver_flags` come after
-    ours, so they win; `binaries` replaces the ones built (envtest's); without a controller-manager among them
+    `minor` is one of build.MINORS. `issuer` is the ServiceAccount issuer, an https URL. `apiserver_flags` come after
+    ours, so they win. `binaries` replaces the ones that we build (envtest's); if they have no controller-manager,
     `has_controllers` is false. `audit_log` has one JSON event a line. Raises BuildError or ClusterError.
     """
 
-    host = "127.0.0.1"  # by which kube-apiserver is reached
-    addresses: Sequence[str] = (host, "10.96.0.1")  # that its certificate is good for
+    host = "127.0.0.1"  # where clients reach kube-apiserver
+    addresses: Sequence[str] = (host, "10.96.0.1")  # in its certificate
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class ControlPlane(Cluster):
         return self.start()
 
     def start(self) -> Self:
-        """Starts everything and waits until namespace `default` takes pods; on failure nothing is left behind."""
+        """Starts everything and waits until namespace `default` takes pods; if that fails, nothing is left behind."""
         try:
             self._write_keys()
             for attempt in range(1, START_ATTEMPTS + 1):
@@ -119,19 +119,19 @@ class ControlPlane(Cluster):
         return self
 
     def close(self) -> None:
-        """Ends every process and removes the directory. Twice is once."""
+        """Ends every process and removes the directory. It may be called again."""
         super().close()
         self._workshop.close()
 
     @property
     def processes(self) -> tuple[Process, ...]:
-        """What runs now."""
+        """The processes that run now."""
         return tuple(self._workshop.running)
 
     def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
-        """A kubeconfig for any user name, by client certificate; the user may do what the test binds roles for.
+        """A kubeconfig with a client certificate for any user name. The user may do what the test binds roles for.
 
-        A ServiceAccount's own token is `kubeconfig_for_account`.
+        For a ServiceAccount's own token, use `kubeconfig_for_account`.
         """
         access = Access(self.server, self.authority.certificate, pair=self.authority.client(user, groups))
         return self.write_kubeconfig(user.replace(":", "-").replace("/", "-"), kubeconfig.render(access))
@@ -153,18 +153,18 @@ class ControlPlane(Cluster):
         self._await_ready()
 
     def pause(self) -> None:
-        """Has kube-apiserver hang: connections are accepted by the kernel, and nothing is answered."""
+        """Makes kube-apiserver hang: the kernel accepts connections, and no request is answered."""
         assert self._apiserver is not None, "kube-apiserver is stopped"
         self._apiserver.signal(signal.SIGSTOP)
         os.waitid(os.P_PID, self._apiserver.popen.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # each thread has stopped
 
     def resume(self) -> None:
-        """Lets a paused kube-apiserver go on."""
+        """Continues a paused kube-apiserver."""
         assert self._apiserver is not None, "kube-apiserver is stopped"
         self._apiserver.signal(signal.SIGCONT)
 
     def heal(self) -> None:
-        """Undoes whatever fault a test left behind."""
+        """Undoes the faults that a test left behind."""
         if self._apiserver is None:
             self.start_apiserver()
         self.resume()
@@ -186,7 +186,7 @@ class ControlPlane(Cluster):
         for process in self.processes:
             self._workshop.kill(process)
         self._apiserver = None
-        self.__dict__.pop("api", None)  # it knows the old port
+        self.__dict__.pop("api", None)  # its connections know the old port
 
     def _await_ready(self) -> None:
         def ready() -> bool:

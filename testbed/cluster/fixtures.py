@@ -1,8 +1,8 @@
 """Fixtures that give tests a real cluster: `control_plane`, `owned_control_plane`, `api`, `namespace`.
 
 A pytest plugin: `pytest_plugins = ["testbed.cluster.fixtures"]` in the conftest.py of the checkout gives them to every
-test; tests/testbed/cluster/conftest.py loads it where there is none. A test that uses one of them runs once for each
-Kubernetes minor (`--kubernetes 1.37,1.34`, or $M365WI_KUBERNETES) and is marked `cluster`. With xdist and `--dist
+test; tests/testbed/cluster/conftest.py loads it if there is no such file. A test that uses one of them runs once for
+each Kubernetes minor (`--kubernetes 1.37,1.34`, or $M365WI_KUBERNETES) and is marked `cluster`. With xdist and `--dist
 loadgroup` the tests of a minor share one worker, and so one control plane.
 """
 
@@ -59,7 +59,7 @@ def minor(name: str) -> tuple[int, ...]:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Builds what the chosen tests need before any of them starts: a test's time limit is no compiler's."""
+    """Builds what the chosen tests need before the first starts: a test's time limit is too short for a compiler."""
     if session.config.option.collectonly:
         return
     marked = [
@@ -74,30 +74,30 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             try:
                 build.binaries(minor)
             except BuildError:
-                return  # the fixture builds again and says what is wrong, as the error of a test
+                return  # the fixture builds again and reports the failure as the error of a test
 
 
 @pytest.fixture(scope="session")
 def control_plane(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """A running cluster, shared by every test of one minor. Leave nothing in it but what a namespace holds."""
+    """A running cluster, shared by all tests of one minor. A test leaves nothing in it outside its namespace."""
     with contextlib.ExitStack() as stack:
         failure = None
         try:
             cluster = stack.enter_context(opened(request.param))
         except (BuildError, ClusterError, SelectionError) as error:
             failure = str(error)
-        if failure is not None:  # outside the handler: the sentence suffices, without the tracebacks that led to it
+        if failure is not None:  # outside the handler: the sentence is enough, without its traceback
             pytest.fail(failure, pytrace=False)
         yield cluster
 
 
 @pytest.fixture
 def owned_control_plane(control_plane: Cluster) -> Iterator[ControlPlane]:
-    """The control plane as ours to stop, pause and read the audit log of; whole again after the test."""
+    """Our own control plane: a test may stop it, pause it and read its audit log. It is healed after the test."""
     if not isinstance(control_plane, ControlPlane):
         pytest.skip(f"the {control_plane.name} cluster is not ours to break")
     yield control_plane
-    control_plane.heal()  # when a test fails half-way
+    control_plane.heal()  # if the test failed half-way
 
 
 @pytest.fixture
@@ -112,5 +112,5 @@ def namespace(control_plane: Cluster) -> Iterator[str]:
     name = control_plane.create_namespace()
     yield name
     if isinstance(control_plane, ControlPlane):
-        control_plane.heal()  # a fixture asked for earlier heals later than this
+        control_plane.heal()  # a fixture that was requested earlier heals later than this one
     control_plane.delete_namespace(name)

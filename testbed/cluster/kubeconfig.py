@@ -19,7 +19,7 @@ __all__ = ["Access", "read", "render"]
 
 @dataclass(frozen=True)
 class Access:
-    """Where an API server is, whom it is trusted by, and who asks. `authority` is PEM, None for the system's own."""
+    """An API server's address, the authority to trust (PEM; None: the system's), and the user's credentials."""
 
     server: str
     authority: bytes | None
@@ -48,7 +48,7 @@ def render(access: Access) -> str:
 
 
 def read(path: Path) -> Access:
-    """What the current context of a kubeconfig describes. Raises ClusterError for a user of an exec plugin."""
+    """What the current context of a kubeconfig describes. Raises ClusterError if the user has an exec plugin."""
     config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     context = entry(config, "context", config["current-context"])
     cluster, user = entry(config, "cluster", context["cluster"]), entry(config, "user", context["user"])
@@ -56,7 +56,7 @@ def read(path: Path) -> Access:
     pair = KeyPair(certificate, key) if certificate and key else None
     if pair is None and "token" not in user:
         fix = "a kubeconfig with a token from `kubectl create token`"
-        raise ClusterError(f"{path}: user {context['user']} has neither certificate nor token. To mend it: {fix}")
+        raise ClusterError(f"{path}: user {context['user']} has neither certificate nor token. To fix it: {fix}")
     authority = material(cluster, "certificate-authority", beside=path)
     return Access(cluster["server"], authority, pair=pair, token=user.get("token"))
 
@@ -68,7 +68,7 @@ def entry(config: Mapping[str, Any], kind: str, name: str) -> dict[str, str]:
 
 
 def material(holder: Mapping[str, str], part: str, *, beside: Path) -> bytes | None:
-    """A certificate or key: inline, or in a file named relative to the kubeconfig; None when not there."""
+    """A certificate or key: inline, or in a file named relative to the kubeconfig; None if it is missing."""
     if inline := holder.get(f"{part}-data"):
         return base64.b64decode(inline)
     return (beside.parent / holder[part]).read_bytes() if part in holder else None

@@ -1,7 +1,7 @@
 """The certificates of one test cluster: an authority that signs the API server and any user that a test asks for.
 
-They are as bare as those of EKS and of clusters that are some years old: no key identifiers, and an authority that does
-not say what its key is for. Go takes them; OpenSSL's strict mode, Python's default since 3.13, does not.
+They are as bare as those of EKS and of clusters that are some years old: they have no key identifiers, and the
+authority has no key usage. Go accepts them; OpenSSL's strict mode, Python's default since 3.13, does not.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Authority:
 
     def __init__(self) -> None:
         self._now = datetime.now(UTC)
-        # A number: authorities that share a subject make verifiers report a bad signature where "unknown" was meant.
+        # Numbered: if two authorities share a subject, verifiers report a bad signature, not an unknown issuer.
         self._subject = _name(f"m365wi test cluster {x509.random_serial_number():x}"[:60])
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._certificate = self._signed(self._subject, self._key, x509.BasicConstraints(ca=True, path_length=None))
@@ -87,7 +87,7 @@ class Authority:
 
 
 def trusting(authority: bytes | None) -> ssl.SSLContext:
-    """What a client trusts `authority` with, or everybody's where that is None, as Go does it."""
+    """A client's context that trusts `authority` (None: the system's authorities) and verifies as Go does."""
     context = ssl.create_default_context(cadata=authority.decode() if authority else None)
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context

@@ -26,14 +26,14 @@ def annotated(**annotations: str) -> dict[str, str]:
 def make_account(
     cluster: Cluster, namespace: str, name: str = "terraform", annotations: Mapping[str, str] | None = None
 ) -> None:
-    """Creates a ServiceAccount, annotated as usual unless told otherwise."""
+    """Creates a ServiceAccount, with the usual annotations unless others are given."""
     metadata = {"name": name, "annotations": dict(annotated() if annotations is None else annotations)}
     body = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
     cluster.api.post(f"/api/v1/namespaces/{namespace}/serviceaccounts", body).expect()
 
 
 def a_pod(name: str = "web", *, account: str = "terraform", labels: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """A pod with one container, labelled unless told otherwise."""
+    """A pod with one container, labelled unless other labels are given."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -54,12 +54,12 @@ def create(cluster: Cluster, namespace: str, pod: Mapping[str, Any]) -> dict[str
 
 
 def environment(container: Mapping[str, Any]) -> dict[str, str | None]:
-    """The variables of a container; None for one that is not plain."""
+    """The variables of a container; None for one with valueFrom."""
     return {entry["name"]: entry.get("value") for entry in container.get("env", ())}
 
 
 def is_untouched(pod: Mapping[str, Any]) -> bool:
-    """Whether nothing of an identity is in the pod: no variable, no mount, no token but what the API server adds."""
+    """Whether the pod has no variable, mount or token of an identity, except what the API server adds itself."""
     spec = pod["spec"]
     volumes = spec.get("volumes", ())
     containers = [*spec.get("initContainers", ()), *spec["containers"]]

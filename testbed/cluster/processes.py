@@ -1,8 +1,8 @@
-"""Processes that never outlive the tests: each in its own process group, all of them known to a reaper.
+"""Processes that never outlive the tests. Each is in its own process group, and a reaper knows all of them.
 
-The reaper is one small process that holds the reading end of a pipe. When the pipe ends, because its owner closed it,
-was stopped by a signal, killed, or left by os._exit, it kills what was still running and removes the directory. So no
-signal handler and no atexit is needed.
+The reaper is one small process that holds the reading end of a pipe. The pipe ends when its owner closes it, or ends
+itself in any way: by a signal, a kill or os._exit. Then the reaper kills what still runs and removes the directory. So
+neither a signal handler nor atexit is needed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ POLL_SECONDS = 0.02
 
 
 class ClusterError(Exception):
-    """The test cluster, or a command against it, failed: one sentence, and the end of the log that explains it."""
+    """The test cluster, or a command against it, failed. The text is one sentence and the end of the log."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Process:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
     def check(self) -> None:
-        """Raises ClusterError when the program has ended."""
+        """Raises ClusterError if the program has ended."""
         if (status := self.popen.poll()) is not None:
             raise ClusterError(f"{self.name} ended with status {status}; its log ends with\n{self.tail()}")
 
@@ -99,14 +99,14 @@ class Workshop:
         return process
 
     def kill(self, process: Process) -> None:
-        """Ends a program at once, stopped by SIGSTOP or not; its data is of no worth."""
+        """Kills a program at once, even if SIGSTOP has stopped it. Its data is lost."""
         process.signal(signal.SIGKILL)
         process.popen.wait()
         self._tell_reaper(f"-{process.popen.pid}")
         self.running.remove(process)
 
     def close(self) -> None:
-        """Ends every program, last started first, then the reaper, and removes the directory. Twice is once."""
+        """Ends every program, the last first, then the reaper, and removes the directory. It may be called again."""
         for process in reversed(tuple(self.running)):
             self.kill(process)
         with contextlib.suppress(BrokenPipeError):
@@ -119,7 +119,7 @@ class Workshop:
 
 
 def wait_until(probe: Callable[[], bool], what: str, *, seconds: float, alive: Sequence[Process] = ()) -> None:
-    """Asks `probe` until it says yes. Raises ClusterError when a process of `alive` ends, or `seconds` have passed."""
+    """Calls `probe` until it is true. Raises ClusterError if a process of `alive` ends, or after `seconds`."""
     deadline = time.monotonic() + seconds
     while not probe():
         for process in alive:
@@ -131,8 +131,8 @@ def wait_until(probe: Callable[[], bool], what: str, *, seconds: float, alive: S
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on, below those that the kernel gives to clients meanwhile."""
-    chooser = random.SystemRandom()  # a seeded one would give every worker the same
+    """Free ports of loopback, below those that the kernel gives to clients."""
+    chooser = random.SystemRandom()  # a seeded generator would give every worker the same ports
     found: list[int] = []
     for port in _candidates(chooser):
         with socket.socket() as probe:

@@ -9,8 +9,8 @@
 | | unlabelled | without the label | Ignore |
 
 "Labelled" is azure.workload.identity/use: "true" on the pod; "false" opts out and matches no entry; any other value
-counts as no label. No pod matches two entries, so none is reviewed twice. Our own namespace, kube-system,
-kube-node-lease and mirror pods match none.
+counts as no label. A pod matches at most one entry, so it is reviewed once. Our own namespace, kube-system,
+kube-node-lease and mirror pods match no entry.
 """
 
 from __future__ import annotations
@@ -85,10 +85,10 @@ def webhook_registration(
     name: str | None = None,
     probe: Callable[[], bool] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Registers the webhook, gives the object once kube-apiserver acts on it, and takes it away again, likewise.
+    """Registers the webhook for the block. Waits until kube-apiserver acts on it, and after the block until it is gone.
 
-    `probe`, when given, must also say yes: it may create a pod by dry run and look whether the webhook was called.
-    `name` is made up when not given, so that no registration is in another's way.
+    If `probe` is given, it must be true, too: it may create a pod by dry run to see whether the webhook is called.
+    Without `name` each registration gets a new one, so that tests do not disturb each other.
     """
     wanted = configuration(
         url,
@@ -112,9 +112,9 @@ def webhook_registration(
 def settle(api: Api) -> None:
     """Returns once kube-apiserver acts on every webhook configuration written, changed or deleted so far.
 
-    Configurations reach admission through one watch, in the order of their writing. So a last one is written, a
-    barrier that refuses one made-up ConfigMap (its URL is a port that nobody listens on): when that is refused, all
-    that came before is in force.
+    Configurations reach admission through one watch, in the order in which they are written. So a last one is
+    written, a barrier that refuses one made-up ConfigMap, because no server listens at its URL. Once that ConfigMap
+    is refused, all earlier configurations are in force.
     """
     mark = f"barrier-{secrets.token_hex(4)}"
     label = {"barrier.m365.workload.identity/name": mark}

@@ -1,11 +1,11 @@
-"""Which clusters the tests run against: ours, built; or one that is there already, when its owner says so.
+"""Which clusters the tests run against: the ones that we build, or an existing one if its owner says so.
 
 | M365WI_TEST_CLUSTER | cluster |
 |---|---|
-| unset, `built` | a ControlPlane of each minor asked for |
+| unset, `built` | a ControlPlane of each minor that is asked for |
 | unset with KUBEBUILDER_ASSETS, `envtest` | a ControlPlane of the programs in that directory; no controllers |
-| `existing` | the current context of KUBECONFIG, which must be set: nobody's ~/.kube/config is touched by accident |
-| `kind` | a kind cluster made for this run, where `docker info` answers |
+| `existing` | the current context of KUBECONFIG, which must be set: ~/.kube/config is never touched by accident |
+| `kind` | a kind cluster made for this run; needs a working `docker info` |
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Kind = Literal["built", "envtest", "existing", "kind"]
 
 
 class SelectionError(Exception):
-    """The environment asks for a cluster that cannot be had: what is wrong, and how to mend it."""
+    """The environment asks for a cluster that is not available. The text says why, and how to fix it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Selection:
 
 
 def select(environment: Mapping[str, str], *, minors: Sequence[str] = build.MINORS) -> list[Selection]:
-    """The clusters that `environment` asks for, by the table above. Looks at nothing else but whether files are there.
+    """The clusters that `environment` asks for, by the table above. Reads nothing else, but checks that files exist.
 
     Raises SelectionError.
     """
@@ -55,10 +55,10 @@ def select(environment: Mapping[str, str], *, minors: Sequence[str] = build.MINO
                 raise SelectionError(f"Kubernetes {', '.join(unknown)}: expected some of {', '.join(build.MINORS)}")
             return [Selection("built", minor) for minor in minors]
         case "envtest":
-            lacking = [tool for tool in ("etcd", "kube-apiserver", "kubectl") if not (Path(assets) / tool).is_file()]
-            if not assets or lacking:
+            missing = [tool for tool in ("etcd", "kube-apiserver", "kubectl") if not (Path(assets) / tool).is_file()]
+            if not assets or missing:
                 wrong = (
-                    f"KUBEBUILDER_ASSETS={assets} lacks {', '.join(lacking)}"
+                    f"KUBEBUILDER_ASSETS={assets} does not have {', '.join(missing)}"
                     if assets
                     else "KUBEBUILDER_ASSETS is not set"
                 )
@@ -79,7 +79,7 @@ def select(environment: Mapping[str, str], *, minors: Sequence[str] = build.MINO
 
 @contextlib.contextmanager
 def opened(selection: Selection, *, report: Callable[[str], None] = build.to_stderr) -> Iterator[Cluster]:
-    """The cluster itself, started and ended when it is ours. Raises BuildError, ClusterError, SelectionError."""
+    """The cluster itself. Ours runs for the time of the block. Raises BuildError, ClusterError, SelectionError."""
     match selection.kind:
         case "built":
             with ControlPlane(selection.name, binaries=build.binaries(selection.name, report=report)) as ours:
@@ -104,7 +104,7 @@ def opened(selection: Selection, *, report: Callable[[str], None] = build.to_std
 
 
 def kubectl(report: Callable[[str], None]) -> Path:
-    """The user's kubectl, which fits the user's cluster, else ours."""
+    """The user's kubectl if there is one, since it fits the user's cluster; else ours."""
     on_path = shutil.which("kubectl")
     return Path(on_path) if on_path else build.binary("kubectl", report=report)
 
@@ -118,7 +118,7 @@ def scratch() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def kind(directory: Path, *, flags: Sequence[str] = ()) -> Iterator[Path]:
-    """A kind cluster for the run, made with these flags beside ours; gives its kubeconfig."""
+    """Makes a kind cluster for the run, with `flags` in addition to ours, and gives its kubeconfig."""
     name, kubeconfig = f"m365wi-{os.getpid()}", directory / "kind.kubeconfig"
     asked(
         ["docker", "info"],
@@ -135,11 +135,11 @@ def kind(directory: Path, *, flags: Sequence[str] = ()) -> Iterator[Path]:
 
 
 def asked(command: list[str], *, fix: str) -> None:
-    """Runs a program that the user's choice needs; raises SelectionError with the fix when it is absent or fails."""
+    """Runs a program that the user's choice needs. Raises SelectionError with the fix if it is missing or fails."""
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         failure = done.stderr.strip()[-500:] if done.returncode else None
     except FileNotFoundError:
         failure = "not on PATH"
     if failure is not None:
-        raise SelectionError(f"M365WI_TEST_CLUSTER=kind: {' '.join(command[:2])}: {failure}. To mend it: {fix}.")
+        raise SelectionError(f"M365WI_TEST_CLUSTER=kind: {' '.join(command[:2])}: {failure}. To fix it: {fix}.")

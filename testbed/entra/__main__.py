@@ -1,4 +1,4 @@
-"""`python -m testbed.entra`: the emulator for people, until SIGTERM or Ctrl-C."""
+"""`python -m testbed.entra`: the emulator as a command, until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TOKEN_SECONDS = 86400.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the emulator; exit status 2 for a file that cannot be read or an address that cannot be had."""
+    """Runs the emulator; exit status 2 if a file cannot be read or an address cannot be used."""
     options = _parser().parse_args(arguments)
     if (options.tls_cert is None) is not (options.tls_key is None):
-        return _complain("--tls-cert and --tls-key belong together")
+        return _complain("--tls-cert and --tls-key must be given together")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -58,20 +58,30 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m testbed.entra",
         description="Emulates login.microsoftonline.com and graph.microsoft.com, until SIGTERM.",
-        epilog="With both names pointed at it, the login port answers for Graph too.",
+        epilog="If both names lead to the login port, it answers for Graph, too.",
     )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML; see testbed/entra/configuration.py")
-    parser.add_argument("--cloud", choices=CLOUDS, help="in place of the file's, or public")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a YAML file; see testbed/entra/configuration.py")
+    parser.add_argument("--cloud", choices=CLOUDS, help="the cloud, instead of the file's (default: public)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     for name in ("login", "graph", "issuer"):
-        parser.add_argument(f"--{name}-port", type=int, default=0, metavar="PORT", help="any free one, if left out")
+        parser.add_argument(
+            f"--{name}-port", type=int, default=0, metavar="PORT", help="the port (default: any free port)"
+        )
     parser.add_argument(
-        "--name", action="append", default=[], metavar="HOST", help="further name or address in the certificate; again"
+        "--name",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a further name or address in the certificate; may be repeated",
     )
-    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="serve with this certificate, not one's own")
+    parser.add_argument(
+        "--tls-cert", type=Path, metavar="FILE", help="serve with this certificate instead of the emulator's own"
+    )
     parser.add_argument("--tls-key", type=Path, metavar="FILE")
-    parser.add_argument("--directory", type=Path, metavar="DIR", help="where ca.pem goes; a temporary one, if left out")
-    parser.add_argument("--log", action="store_true", help="a JSON line for each request, on standard output")
+    parser.add_argument(
+        "--directory", type=Path, metavar="DIR", help="the folder of ca.pem (default: a temporary folder)"
+    )
+    parser.add_argument("--log", action="store_true", help="print a JSON line for each request")
     return parser
 
 
@@ -80,7 +90,7 @@ def _addresses(entra: Entra) -> str:
 
 
 def _example(entra: Entra) -> str:
-    """Registers an application, writes a token for it, and says how to sign in with it."""
+    """Registers an application, writes a token for it, and returns the commands that sign in with it."""
     application = entra.application(roles=["Organization.Read.All"])
     application.federate(issuer=entra.issuer.url, subject=SUBJECT)
     token_file = entra.ca_file.with_name("token")

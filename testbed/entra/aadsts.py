@@ -1,7 +1,7 @@
-"""Entra's errors: the numbers, each with its `error`, its HTTP status and its sentence, and the body around them.
+"""Entra's errors: each number with its `error`, HTTP status and sentence; and the body of an error.
 
-Status and `error` are those that were seen on the wire where there is a report of one. For the others they follow from
-the kind: what is wrong with the proof of identity is 401 invalid_client, what is wrong with the request is 400.
+If there is a report of an error, its status and `error` are those of the report. For the others they follow from the
+kind: a wrong proof of identity is 401 invalid_client, a wrong request is 400.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TRANSIENT: Final = "A transient error has occurred. Please try again."
 
 
 class Code(NamedTuple):
-    """One AADSTS code; `text` has the places {issuer}, {tenant} and so on."""
+    """One AADSTS code; `text` has the placeholders {issuer}, {tenant} and so on."""
 
     number: int
     error: str
@@ -169,14 +169,14 @@ CODES: Final[Mapping[int, Code]] = {
     ),
     **_codes("temporarily_unavailable", 429, {90055: "There are too many incoming requests. Please try again later."}),
 }
-"""Every code that a client with a federated token meets, by number."""
+"""Every code that a client with a federated token can meet, by number."""
 
 _WITHOUT_URI: Final = frozenset({70025, 700211, 700212, 700213, 7002138, 50166, 501661, 90061, 900382, 900432, 7000218})
-"""Seen without `error_uri`: a client must not count on it."""
+"""Reported without `error_uri`, so a client must not depend on it."""
 
 
 class Refusal(Exception):
-    """A request is refused with an AADSTS code; `values` fill the places of its sentence."""
+    """The request is refused with an AADSTS code; `values` fill the placeholders of its sentence."""
 
     def __init__(self, number: int, *, error: str = "", status: int = 0, **values: str) -> None:
         code = CODES.get(number) or Code(number, "invalid_request", 400, "An error of the emulator's choice.")
@@ -207,7 +207,7 @@ def refusal_response(
     correlation_id: str,
     values: Mapping[str, str],
 ) -> Response:
-    """The JSON body of an error, with ids and time; `values` are what the request says for the sentence's places."""
+    """The JSON body of an error, with ids and time. `values` from the request fill the placeholders."""
     sentence = f"AADSTS{refusal.number}: {refusal.text.format_map(_Known({**values, **refusal.values}))}"
     ids = f"Trace ID: {trace_id} Correlation ID: {correlation_id} Timestamp: {stamp(now)}"
     document: dict[str, Any] = {

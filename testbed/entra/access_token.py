@@ -19,11 +19,11 @@ _STS: Final = {"china": "https://sts.chinacloudapi.cn/"}
 
 
 class InvalidToken(Exception):
-    """An access token that Graph does not take; the text is Graph's message."""
+    """Graph does not accept the access token; the text is Graph's message."""
 
 
 class AccessTokens:
-    """Signs and checks. `cloud` decides the issuer, which is that of version 1 tokens: Graph's are of version 1."""
+    """Signs and checks access tokens. `cloud` decides the issuer; Graph's tokens have that of version 1."""
 
     def __init__(self, clock: Clock, *, cloud: str) -> None:
         self._clock = clock
@@ -31,7 +31,7 @@ class AccessTokens:
         self.key = SigningKey("entra-1")
 
     def issue(self, application: Application, *, audience: str, lifetime: int, is_graph: bool, is_cae: bool) -> str:
-        """A token for `audience`, with the application's roles if that is Graph: no `roles` where there are none."""
+        """A token for `audience`, with the application's roles if that is Graph. No roles, no claim `roles`."""
         now = int(self._clock())
         claims: dict[str, Any] = {
             "aud": audience,

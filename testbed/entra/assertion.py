@@ -1,4 +1,4 @@
-"""A client assertion is held against an application's federated credentials, in the order that Entra seems to have.
+"""Compares a client assertion with an application's federated credentials, in the order that Entra seems to have.
 
     not a JWT, a claim missing, more than one audience      50027, another algorithm than RS* 5002738
     the application has no credential                       70025
@@ -35,7 +35,7 @@ ALGORITHMS: Final = ("RS256", "RS384", "RS512")
 
 @dataclass(frozen=True, kw_only=True)
 class Presented:
-    """An assertion that could be read; nothing about it is proven yet."""
+    """An assertion that could be read; its signature is not checked yet."""
 
     issuer: str
     subject: str
@@ -48,7 +48,7 @@ class Presented:
 
 
 def claims_of(text: str) -> Mapping[str, Any]:
-    """The claims of a JWT, unchecked, for the log; none if it is not one."""
+    """The claims of a JWT, unchecked, for the log; empty if it is not a JWT."""
     with contextlib.suppress(jwt.InvalidTokenError, ValueError):
         payload = jwt.decode_complete(text, options={"verify_signature": False})["payload"]
         return dict(payload)
@@ -56,7 +56,7 @@ def claims_of(text: str) -> Mapping[str, Any]:
 
 
 def read(text: str) -> Presented:
-    """What an assertion says. Raises Refusal if that cannot be made out."""
+    """What an assertion says. Raises Refusal if it cannot be read."""
     try:
         complete = jwt.decode_complete(text, options={"verify_signature": False})
         header, claims = complete["header"], complete["payload"]
@@ -81,7 +81,7 @@ def read(text: str) -> Presented:
 
 
 def check(presented: Presented, application: Application, keys: Keys, *, now: float, leeway: float) -> None:
-    """Raises Refusal unless one of the application's credentials fits and the assertion is genuine and timely."""
+    """Raises Refusal unless one of the application's credentials fits, signature and times are right."""
     _match(presented, application)
     candidates = keys.find(presented.issuer, presented.key_id)
     if not candidates:

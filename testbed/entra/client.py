@@ -1,4 +1,4 @@
-"""A plain HTTPS client for the emulator's own tests: no SDK between the request and what is seen of it."""
+"""A plain HTTPS client for the emulator's own tests, without an SDK."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUBJECT = "system:serviceaccount:shop:terraform"
 
 
 class Client:
-    """Asks one emulator and trusts its authority only, whatever the environment says of proxies and bundles."""
+    """A client of one emulator. It trusts that emulator's authority only, and ignores the environment."""
 
     def __init__(self, entra: Entra) -> None:
         self.entra = entra
@@ -47,7 +47,7 @@ class Client:
         headers: dict[str, str] | None = None,
         **changes: str | None,
     ) -> requests.Response:
-        """A token request as the SDKs make it, but for `changes` of the form's fields, None to leave one out."""
+        """A token request as the SDKs make it, with `changes` of the form's fields. None leaves a field out."""
         form: dict[str, str | None] = {
             "grant_type": "client_credentials",
             "client_id": application.client_id,

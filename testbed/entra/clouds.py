@@ -1,4 +1,4 @@
-"""Where an emulator stands: the hosts and resources of its cloud."""
+"""The hosts and resources of an emulator's cloud."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _MANAGEMENT: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """One cloud: `login_hosts` and `graph_hosts` are its names, the usual one first; `audience` that of credentials."""
+    """One cloud. `login_hosts` and `graph_hosts` have the usual name first; `audience` is that of credentials."""
 
     cloud: str
     audience: str
@@ -63,10 +63,10 @@ class Place:
 
 
 def place(cloud: str, *, resources: Sequence[str] = ()) -> Place:
-    """The cloud of this name in M365_CLOUD; `resources` exist there besides Graph and Azure Resource Manager.
+    """The cloud of this name in M365_CLOUD. `resources` exist there in addition to Graph and Azure Resource Manager.
 
-    Raises KeyError for a cloud that there is not. Both addresses of the US Government's Graph are one resource: the
-    provider asks for the one when it means the other.
+    Raises KeyError for an unknown cloud. Both addresses of the US Government's Graph are one resource, because the
+    provider asks for one of them and means the other.
     """
     known = CLOUDS[cloud]
     login = urlsplit(known.authority).hostname or ""

@@ -3,8 +3,8 @@
     cloud: public
     tenants:
       - {id: 11111111-2222-4333-8444-555555555555, name: Contoso, domains: [contoso.example]}
-      - {id: 99999999-2222-4333-8444-555555555555, cloud: gcchigh}     # another cloud's, turned away
-    issuers:                                                           # where documents are, if not at the issuer's URL
+      - {id: 99999999-2222-4333-8444-555555555555, cloud: gcchigh}     # a tenant of another cloud, refused
+    issuers:                                                           # if documents are not at the issuer's URL
       - {issuer: https://kubernetes.default.svc, fetch_from: https://10.0.0.1:6443, ca: /ca.crt, token_file: /token}
     applications:
       - client_id: aaaaaaaa-2222-4333-8444-555555555555
@@ -13,7 +13,7 @@
         federated_credentials:
           - {issuer: https://kubernetes.default.svc, subject: "system:serviceaccount:shop:terraform", delay: 40}
 
-Each key but id, issuer, client_id and subject may be left out. A credential without issuer is for the emulator's own.
+Only id, issuer, client_id and subject are required. A credential without issuer is for the emulator's own issuer.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ _REQUIRED = {
 
 
 class ConfigurationError(ValueError):
-    """The file says something that the emulator does not understand; the text says where."""
+    """The emulator does not understand the file; the text says which place."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the file says, checked."""
+    """The contents of the file, checked."""
 
     cloud: str
     tenants: Sequence[Mapping[str, Any]]
@@ -67,7 +67,7 @@ class Configuration:
     applications: Sequence[Mapping[str, Any]]
 
     def apply(self, entra: Entra) -> None:
-        """Has the emulator know it all. Raises ConfigurationError for a credential that Entra would not take."""
+        """Adds it all to the emulator. Raises ConfigurationError for a credential that Entra would not accept."""
         for tenant in self.tenants:
             entra.tenant(tenant["id"], **{key: value for key, value in tenant.items() if key != "id"})
         for source in self.issuers:
@@ -85,11 +85,11 @@ class Configuration:
 
 
 def read(path: Path) -> Configuration:
-    """Reads the file. Raises ConfigurationError, or OSError where there is none."""
+    """Reads the file. Raises ConfigurationError, or OSError if it is missing."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is no YAML: {error}") from None
+        raise ConfigurationError(f"{path} is not YAML: {error}") from None
     checked = _checked({} if document is None else document, "", str(path))
     cloud = checked.get("cloud", "public")
     if cloud not in CLOUDS:
@@ -99,7 +99,7 @@ def read(path: Path) -> Configuration:
 
 
 def _checked(entry: Any, kind: str, place: str) -> Mapping[str, Any]:
-    """The mapping `entry`, once its keys, their types and those of the lists in it are known to be right."""
+    """The mapping `entry`. Raises ConfigurationError unless its keys, their types and those of its lists are right."""
     if not isinstance(entry, dict):
         raise ConfigurationError(f"{place} is {type(entry).__name__}, expected a mapping")
     for key, value in entry.items():
@@ -112,5 +112,5 @@ def _checked(entry: Any, kind: str, place: str) -> Mapping[str, Any]:
                 _checked(inner, key, f"{place}: {key}[{index}]")
     for key in _REQUIRED.get(kind, ()):
         if key not in entry:
-            raise ConfigurationError(f"{place} lacks {key}")
+            raise ConfigurationError(f"{place}: {key} is missing")
     return entry

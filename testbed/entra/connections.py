@@ -1,4 +1,4 @@
-"""Connections, each in a thread of its own: what the TLS servers and the proxy stand on."""
+"""Connections, each in its own thread: the base of the TLS servers and the proxy."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["Acceptor"]
 class Acceptor:
     """Listens on `host` and `port` (0: any), and gives each connection to `serve` until it is stopped.
 
-    `serve` gets the socket and the connection's number from 1 on. It may raise OSError: connections end that way.
-    Anything else it raises is kept and raised again by `stop`, so that no fault of the emulator's own passes unseen.
+    `serve` gets the socket and the connection's number from 1 on. It may raise OSError: connections end that
+    way. `stop` raises anything else that `serve` raised, so that the emulator's own faults are noticed.
     """
 
     def __init__(self, serve: Callable[[socket.socket, int], None], *, host: str, port: int, name: str) -> None:
@@ -41,7 +41,7 @@ class Acceptor:
             selector.register(self._wake, selectors.EVENT_READ)
             while not self._stopping:
                 if any(key.fileobj is self._listener for key, _ in selector.select()):
-                    with contextlib.suppress(OSError):  # the client may have gone again
+                    with contextlib.suppress(OSError):  # the client may have gone already
                         self._begin(self._listener.accept()[0])
 
     def _begin(self, connection: socket.socket) -> None:
@@ -71,7 +71,7 @@ class Acceptor:
                 self._threads.discard(threading.current_thread())
 
     def track(self, connection: socket.socket) -> None:
-        """Has a socket shut down when the acceptor stops."""
+        """Notes a socket, which `stop` shuts down."""
         with self._lock:
             self._open.add(connection)
             stopping = self._stopping
@@ -79,18 +79,18 @@ class Acceptor:
             _shut_down(connection)
 
     def untrack(self, connection: socket.socket) -> None:
-        """Forgets a socket: whoever calls this closes it."""
+        """Forgets a socket; the caller closes it."""
         with self._lock:
             self._open.discard(connection)
 
     def disconnect(self) -> None:
-        """Ends the connections that there are; new ones are welcome."""
+        """Ends all open connections; new ones are accepted."""
         with self._lock:
             for connection in self._open:
                 _shut_down(connection)
 
     def stop(self) -> None:
-        """Ends all connections, waits for their threads and raises what went wrong in them, if anything did."""
+        """Ends all connections and waits for their threads. Raises the first error that happened in one."""
         with self._lock:
             if self._stopping:
                 return
@@ -112,6 +112,6 @@ class Acceptor:
 
 
 def _shut_down(connection: socket.socket) -> None:
-    # Not SSLSocket.shutdown, which takes the TLS state away from a thread that is using it.
+    # Not SSLSocket.shutdown, which takes the TLS state from a thread that still uses it.
     with contextlib.suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)

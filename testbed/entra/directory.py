@@ -12,15 +12,15 @@ from testbed.entra.clock import Clock
 __all__ = ["TENANT_ID", "Application", "Directory", "FederatedCredential", "Tenant"]
 
 TENANT_ID = "11111111-2222-4333-8444-555555555555"
-"""The tenant where nothing else is said."""
+"""The tenant of an application that names no other."""
 
 MOST_CREDENTIALS = 20
-LONGEST = 600  # characters of issuer, subject and audience each
+LONGEST = 600  # characters, of each of issuer, subject and audience
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """A tenant, known by its id and its domains; one of another `cloud` is redirected there with `code`."""
+    """A tenant, known by its id and its domains. If it is of another `cloud`, requests are refused with `code`."""
 
     id: str
     name: str = "Contoso"
@@ -31,7 +31,7 @@ class Tenant:
 
 @dataclass(frozen=True, kw_only=True)
 class FederatedCredential:
-    """A federated identity credential; the token endpoint knows of it from `visible_at` on, in the emulator's time."""
+    """A federated identity credential. The token endpoint knows it from `visible_at` on, in the emulator's time."""
 
     issuer: str
     subject: str
@@ -40,7 +40,7 @@ class FederatedCredential:
 
 
 class Application:
-    """An application in one tenant. `roles`, `disabled` and `public` may be set at any time and hold from then on."""
+    """An application in one tenant. `roles`, `disabled` and `public` may be set at any time."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Application:
 
     @property
     def credentials(self) -> Sequence[FederatedCredential]:
-        """All federated credentials, those too that the token endpoint does not know yet."""
+        """All federated credentials, including those that the token endpoint does not know yet."""
         return self._credentials
 
     def visible_credentials(self) -> Sequence[FederatedCredential]:
@@ -83,7 +83,7 @@ class Application:
     ) -> FederatedCredential:
         """Adds a federated credential, which the token endpoint sees after `delay` seconds of the emulator's clock.
 
-        The audience is the cloud's where none is given. Raises ValueError where Entra would not take the credential:
+        Without `audience` it is the cloud's. Raises ValueError if Entra would not accept the credential:
         more than 20, the same issuer and subject twice, an empty value or one of more than 600 characters.
         """
         audience = self._default_audience if audience is None else audience
@@ -116,13 +116,13 @@ class Directory:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add_tenant(self, tenant: Tenant) -> Tenant:
-        """Registers a tenant; one with the same id is replaced."""
+        """Registers a tenant; it replaces one with the same id."""
         with self._lock:
             self._tenants[tenant.id.lower()] = tenant
         return tenant
 
     def tenant(self, identifier: str) -> Tenant | None:
-        """The tenant with this id or domain, in any case."""
+        """The tenant with this id or domain, in upper or lower case."""
         wanted = identifier.lower()
         with self._lock:
             by_id = self._tenants.get(wanted)
@@ -140,7 +140,7 @@ class Directory:
         disabled: bool = False,
         public: bool = False,
     ) -> Application:
-        """Registers an application, and its tenant where that is new. Without `client_id` it gets one of its own."""
+        """Registers an application, and its tenant if that is new. Without `client_id` it gets a new one."""
         with self._lock:
             client_id = client_id or str(uuid.uuid5(uuid.NAMESPACE_OID, f"application {len(self._applications)}"))
             known = tenant_id.lower() in self._tenants

@@ -33,7 +33,7 @@ __all__ = ["Entra", "Listening", "running"]
 class Listening:
     """Where an emulator listens, and with which certificate. Port 0 is any free port.
 
-    names: further names and addresses in the certificate. tls: certificate and key (PEM files) to serve with in place
+    names: further names and addresses in the certificate. tls: certificate and key (PEM files) to serve with instead
     of the emulator's own.
     """
 
@@ -133,7 +133,7 @@ class Entra:
 
     @property
     def login(self) -> str:
-        """The authority, with the closing slash as the SDKs spell it."""
+        """The authority's URL, with the closing slash that the SDKs write."""
         return f"https://localhost:{self.login_server.port}/"
 
     @property
@@ -148,7 +148,7 @@ class Entra:
 
     @property
     def routes(self) -> Mapping[str, tuple[str, int]]:
-        """For `testbed.entra.proxy`: the names of the cloud's own servers, and where they are here."""
+        """For `testbed.entra.proxy`: the names of the cloud's real servers, and the addresses that stand for them."""
         login = ("127.0.0.1", self.login_server.port)
         graph = ("127.0.0.1", self.graph_server.port)
         return {
@@ -157,7 +157,7 @@ class Entra:
         }
 
     def environment(self, application: Application, *, token_file: Path | str) -> dict[str, str]:
-        """What the webhook injects, for `application`, with this emulator as the authority and its CA trusted."""
+        """The variables that the webhook injects for `application`, with this emulator as a trusted authority."""
         return {
             "AZURE_CLIENT_ID": application.client_id,
             "AZURE_TENANT_ID": application.tenant_id,
@@ -197,25 +197,25 @@ class Entra:
         cloud: str = "",
         code: int = 90038,
     ) -> Tenant:
-        """Registers a tenant; one of another `cloud` is turned away with `code` (90038, or 900382 as others report)."""
+        """Registers a tenant. If it is of another `cloud`, requests are refused with `code` (some report 900382)."""
         return self.directory.add_tenant(Tenant(tenant_id, name, tuple(domains), cloud, code))
 
     def serve(self, path: str, content: Maker | list[Any] | Mapping[str, Any], *, roles: Iterable[str] = ()) -> None:
-        """Has Graph hold something more under `path` ("/users"), for tokens with one of `roles`."""
+        """Has Graph serve something more under `path` ("/users"), for tokens with one of `roles`."""
         self._graph.serve(path, content, roles=roles)
 
     # Issuers
 
     def add_issuer(self, path: str = "") -> Issuer:
-        """Another issuer on the issuer's server, its URL ending in `path`, such as "/a/" with the slash of AKS."""
+        """Adds an issuer to the issuer's server. Its URL ends in `path`, such as "/a/" with the slash of AKS."""
         return self._issuers.add(f"https://localhost:{self.issuer_server.port}{path}")
 
     def trust_jwks(self, issuer_url: str, jwks: Mapping[str, Any]) -> None:
-        """Gives the keys of an issuer, which is never asked for them then."""
+        """Sets the keys of an issuer, whose documents are then not fetched."""
         self.keys.trust_jwks(issuer_url, jwks)
 
     def fetch_from(self, issuer: str, base_url: str, ca: Path | None = None, *, token: str = "") -> None:
-        """Has the documents of `issuer` read at `base_url`, such as a kube-apiserver's address."""
+        """Has the documents of `issuer` fetched at `base_url`, such as a kube-apiserver's address."""
         self.keys.fetch_from(issuer, base_url, ca_file=ca, token=token)
 
     # Faults
@@ -237,20 +237,20 @@ class Entra:
         content_type: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Fault:
-        """Has something go wrong with the next `times` requests (None: until cleared) whose path contains `at`.
+        """Makes the next `times` requests whose path contains `at` go wrong (None: all until `clear`).
 
-        Without `at`: those for tokens at login, all elsewhere. With `lasting`, until the clock has moved by so many
-        seconds, and Retry-After says how long that is.
+        Without `at` these are the requests for tokens at login, and all requests elsewhere. With `lasting`, the fault
+        ends when the clock has moved by so many seconds, and Retry-After says so.
 
-        status, code: this answer in place of the true one, with the body that the site has for it. At login, `code`
+        status, code: this answer instead of the true one, with the body that the site has for it. At login, `code`
           is an AADSTS number, which has a status of its own; at Graph, Graph's code.
-        retry_after, headers: added to the answer. body, content_type: in place of the answer's own.
-        slow: waits so many seconds (math.inf: until released). hang: waits until released, and ends the connection.
+        retry_after, headers: added to the answer. body, content_type: instead of the answer's own.
+        slow: waits so many seconds (math.inf: until `release`). hang: waits until `release`, and ends the connection.
         cut: the connection ends before TLS ("handshake"; a connection counts, not a request, and `at` is ignored),
           instead of an "answer", in the middle of the "headers" (which Python's http.client takes for an empty answer)
           or of the "body", or with a TCP "reset" (to Python's ssl an end like any other).
 
-        Several faults apply one after another, the first that matches to each request.
+        Each request meets the first fault that matches it.
         """
         where = (TOKEN_PATH if on == "login" else "") if at is None else at
         return self._faults.add(
@@ -272,17 +272,17 @@ class Entra:
         )
 
     def clear(self, *sites: Site) -> None:
-        """Takes back the faults of these sites, or of all, and lets what waits in them go on."""
+        """Removes the faults of these sites, or of all sites. Requests that wait in them go on."""
         if sites:
             self._faults.clear(sites)
         else:
             self._faults.clear()
 
-    # What was asked
+    # The log of requests
 
     @property
     def requests(self) -> Sequence[Asked]:
-        """Everything so far, in the order of the answers."""
+        """All requests so far, in the order of the answers."""
         return self._log.entries()
 
     @property
@@ -304,7 +304,7 @@ class Entra:
         return self._log.wait_for(enough, timeout=timeout)
 
     def close(self) -> None:
-        """Stops everything. Raises what went wrong inside the emulator itself, if anything did."""
+        """Stops everything. Raises an error that happened inside the emulator itself."""
         self._faults.clear()
         self._stack.close()
 

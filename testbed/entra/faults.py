@@ -18,9 +18,9 @@ Cut = Literal["handshake", "answer", "headers", "body", "reset"]
 
 @dataclass(eq=False)
 class Fault:
-    """What happens instead of, or before, the true answer. `Entra.next` explains the parts.
+    """What happens instead of, or before, the true answer. `Entra.next` explains the fields.
 
-    `reached` is set once a request runs into the fault, `hits` counts them; `release` lets slow and hanging ones go on.
+    `reached` is set once a request meets the fault, and `hits` counts such requests. `release` ends their wait.
     """
 
     at: str = ""
@@ -41,15 +41,15 @@ class Fault:
 
     @property
     def replaces_answer(self) -> bool:
-        """Whether the true answer is never made."""
+        """Whether the fault has an answer of its own."""
         return self.status is not None or self.code is not None
 
     def release(self) -> None:
-        """Lets the requests that wait in this fault go on, now and from now on."""
+        """Lets requests that wait in this fault go on, now and later."""
         self.released.set()
 
     def wait(self) -> None:
-        """Called by the server: returns when the request may go on."""
+        """Returns when the request may go on; the server calls it."""
         if self.is_hanging:
             self.released.wait()
         elif self.slow is not None:
@@ -57,7 +57,7 @@ class Fault:
 
 
 class Faults:
-    """The faults that wait for requests, first come, first served, of each site."""
+    """The faults of each site, in the order in which requests meet them."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -73,7 +73,7 @@ class Faults:
         return fault
 
     def take(self, site: Site, path: str, *, handshake: bool = False) -> Fault | None:
-        """The fault that the request for `path` runs into, or the connection that begins; its hit is counted."""
+        """The fault that a request for `path` meets, or a new connection; None without one. Counts the hit."""
         now = self._clock()
         with self._lock:
             waiting = self._waiting[site] = [f for f in self._waiting[site] if f.left > 0 and now < f.ends_at]
@@ -86,11 +86,11 @@ class Faults:
         return None
 
     def seconds_left(self, fault: Fault) -> float:
-        """How long a fault that ends by itself will last, by the emulator's clock."""
+        """How long `fault` still lasts, by the emulator's clock."""
         return fault.ends_at - self._clock()
 
     def clear(self, sites: Sequence[Site] = get_args(Site)) -> None:
-        """Takes the faults of `sites` back, and lets the requests that wait in any of them go on."""
+        """Removes the faults of `sites`. Requests that wait in them go on."""
         with self._lock:
             for site in sites:
                 self._waiting[site] = []

@@ -1,4 +1,4 @@
-"""Microsoft Graph, as much of it as says whether a sign-in is good for something: who may read what, and the errors."""
+"""The part of Microsoft Graph that shows what a sign-in may do: who may read what, and the errors."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Maker = Callable[[Tenant], Any]
 
 @dataclass(frozen=True)
 class _Collection:
-    """What a path holds for a tenant, and the roles of which one is enough to read it; none: any token is."""
+    """What a path has for a tenant. A token needs one of `roles` to read it; if there are no roles, any token may."""
 
     make: Maker
     roles: frozenset[str]
@@ -69,7 +69,7 @@ class Graph:
         self.serve("/subscribedSkus", _skus, roles=_LICENCES)
 
     def serve(self, path: str, content: Maker | list[Any] | Mapping[str, Any], *, roles: Iterable[str] = ()) -> None:
-        """Has `path`, below either version, hold entities, or a single one; a function makes them for a tenant."""
+        """Serves entities, or a single one, under `path` of either version. A function makes them for a tenant."""
         make = content if callable(content) else lambda _: content
         self._collections[path.lower()] = _Collection(make, frozenset(roles))
 
@@ -110,7 +110,7 @@ class Graph:
         return self._error(request, note, fault.status or (403 if code.startswith("Auth") else 400), code=code)
 
     def _signed_in(self, request: Request, note: Note) -> tuple[Mapping[str, Any] | None, str]:
-        """The claims of the access token, or none and Graph's reason."""
+        """The claims of the access token, or None and Graph's reason."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             return None, "Access token is empty."
@@ -142,7 +142,7 @@ class Graph:
         return json_response(200, document, {"Content-Type": _ODATA, "OData-Version": "4.0", **identifiers})
 
     def _error(self, request: Request, note: Note, status: int, *, code: str = "", message: str = "") -> Response:
-        """The body of an error; a 401 tells where to sign in."""
+        """The body of an error; a 401 says where to sign in."""
         usual_code, usual_message = _BY_STATUS.get(status, ("UnknownError", ""))
         note.code = code or usual_code
         identifier, request_id = correlation_id(request), str(uuid.uuid4())

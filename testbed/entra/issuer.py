@@ -1,4 +1,4 @@
-"""An OIDC issuer of the emulator's own: signs tokens as kube-apiserver does, for tests that have no cluster."""
+"""An OIDC issuer of the emulator: it signs tokens as kube-apiserver does, for tests without a cluster."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ DISCOVERY = "/.well-known/openid-configuration"
 JWKS = "/openid/v1/jwks"
 
 
-# Making a key takes longer than most tests. A process needs no more at once than that no two of a test are alike.
+# Making a key takes longer than most tests, so keys are used again. A test never needs more at once.
 MADE: dict[int, rsa.RSAPrivateKey] = {}
 MAKING = threading.Lock()
 TURNS = itertools.cycle(range(16))
 
 
 def private_key() -> rsa.RSAPrivateKey:
-    """A new RSA key, or in turn one of those that this process has made."""
+    """An RSA key: a new one, or the next of those that this process has made."""
     with MAKING:
         turn = next(TURNS)
         if turn not in MADE:
@@ -38,7 +38,7 @@ def private_key() -> rsa.RSAPrivateKey:
 
 
 class SigningKey:
-    """An RSA key with its id, made when it is first needed."""
+    """An RSA key with its id. The key is made on first use."""
 
     def __init__(self, key_id: str) -> None:
         self.id = key_id
@@ -64,7 +64,7 @@ class SigningKey:
 
 
 class Issuer:
-    """One issuer: `url` is its `iss`, under which it serves its documents to the token endpoint."""
+    """One issuer. `url` is its `iss`; the token endpoint fetches its documents there."""
 
     def __init__(self, url: str, *, clock: Clock, audience: str) -> None:
         self.url = url
@@ -82,10 +82,10 @@ class Issuer:
         key: SigningKey | None = None,
         **claims: Any,
     ) -> str:
-        """A ServiceAccount token, of `lifetime` seconds from now by the emulator's clock, negative for an expired one.
+        """A ServiceAccount token for `lifetime` seconds by the emulator's clock; it is expired if that is negative.
 
-        The audience is the cloud's where none is given. Further claims replace those of the same name; None removes
-        one. `key` may be one that this issuer does not publish, for a forgery.
+        Without `audience` it is the cloud's. Further claims replace those of the same name; None removes a claim. A
+        forgery has a `key` that this issuer does not publish.
         """
         now = int(self._clock())
         audiences = [audience or self._audience] if audience is None or isinstance(audience, str) else list(audience)
@@ -103,7 +103,7 @@ class Issuer:
         return (key or self.key).sign({name: value for name, value in document.items() if value is not None})
 
     def rotate(self, *, keep_old: bool = True) -> None:
-        """Signs with a new key from now on and publishes it, beside the old ones if they are kept."""
+        """Publishes a new key and signs with it from now on. The old keys stay published if they are kept."""
         self.key = SigningKey(f"key-{int(self.key.id[4:]) + 1}")
         self.published = [*self.published, self.key] if keep_old else [self.key]
 
@@ -123,7 +123,7 @@ class Issuer:
 
 
 def _kubernetes(subject: str) -> dict[str, Any]:
-    """What kube-apiserver adds for a ServiceAccount."""
+    """The claim that kube-apiserver adds for a ServiceAccount."""
     parts = subject.split(":")
     if len(parts) != 4 or not subject.startswith("system:serviceaccount:"):
         return {}
@@ -131,7 +131,7 @@ def _kubernetes(subject: str) -> dict[str, Any]:
 
 
 class Issuers:
-    """The service that serves the documents of every issuer, each below the path of its URL."""
+    """Serves the documents of every issuer, each below the path of its URL."""
 
     def __init__(self, *, clock: Clock, audience: str) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""The keys of issuers: fetched through their discovery documents and kept for a while, as Entra does."""
+"""The keys of issuers. As in Entra, they are fetched by way of the discovery document and kept for a while."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Keys"]
 
 UNREACHABLE: Final = 50166
 UNUSABLE: Final = 501661
-"""Both say "Request to External OIDC endpoint failed". Which of them Entra gives when is not documented; here the
+"""Both say "Request to External OIDC endpoint failed". When Entra gives which is not documented. Here the
 first is for no answer or a status other than 200, the second for documents that cannot be used."""
 
 MOST_KEYS = 100
@@ -30,7 +30,7 @@ LARGEST_DOCUMENT = 1 << 20
 
 @dataclass(frozen=True)
 class _Source:
-    """Where an issuer's documents are read: `base` in place of the issuer's own URL, if that is reached otherwise."""
+    """Where an issuer's documents are fetched; `base` replaces the issuer's own URL."""
 
     base: str
     context: ssl.SSLContext
@@ -45,11 +45,11 @@ class _Fetched:
 
 
 class Keys:
-    """Key sets by issuer. `ca_file` is trusted beside the system's authorities; times are in seconds.
+    """Key sets by issuer. `ca_file` is trusted in addition to the system's authorities; times are in seconds.
 
-    A set is kept for `lifetime`; a key that is not in it has it fetched again only after `refetch_after`, so that a
-    rotated key stays unknown for a while, which is what tokens meet after a rotation. `timeout`, of the machine's
-    seconds for each document, may be set at any time.
+    A set is kept for `lifetime`. If a key is not in it, it is fetched again, but only after `refetch_after`: so a new
+    key is unknown for a while after a rotation, as in Entra. `timeout`, of the machine's seconds for each document, may
+    be set at any time.
     """
 
     def __init__(
@@ -73,27 +73,27 @@ class Keys:
         self._fetched: dict[str, _Fetched] = {}
 
     def trust_jwks(self, issuer: str, jwks: Mapping[str, Any]) -> None:
-        """Takes the keys of `issuer` from here and never fetches them."""
+        """Uses these keys for `issuer` and never fetches any."""
         with self._lock:
             self._given[issuer] = list(jwks["keys"])[:MOST_KEYS]
 
     def fetch_from(self, issuer: str, base_url: str, *, ca_file: Path | None = None, token: str = "") -> None:
-        """Reads the documents of `issuer` below `base_url`: `ca_file` is trusted there, `token` sent as Bearer."""
+        """Fetches the documents of `issuer` below `base_url`; trusts `ca_file` there and sends `token` as Bearer."""
         context = self._context
         if ca_file:
             context = ssl.create_default_context(cafile=ca_file)
-            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # a cluster's own authority need not be so orderly
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # a cluster's own authority may not pass the strict checks
         with self._lock:
             self._sources[issuer] = _Source(base_url.rstrip("/"), context, token, is_elsewhere=True)
             self._fetched.pop(issuer, None)
 
     def forget(self) -> None:
-        """Has everything fetched anew."""
+        """Forgets what was fetched."""
         with self._lock:
             self._fetched.clear()
 
     def find(self, issuer: str, key_id: str | None) -> Sequence[Mapping[str, Any]]:
-        """The keys that may have signed a token of `issuer` which names `key_id`, or nothing; none if it is unknown.
+        """The keys that may have signed a token of `issuer` with this `key_id`, or without one; empty if it is unknown.
 
         Raises Refusal if the issuer's documents cannot be read.
         """
@@ -118,7 +118,8 @@ class Keys:
         location = discovery.get("jwks_uri")
         if discovery.get("issuer") != issuer or not isinstance(location, str):
             raise Refusal(UNUSABLE)
-        if source.is_elsewhere:  # the document names the address for the others, and kube-apiserver no issuer's path
+            # The document has the address that others use, and kube-apiserver does not serve the issuer's path.
+        if source.is_elsewhere:
             below = issuer.rstrip("/")
             location = source.base + (location.removeprefix(below) if location.startswith(below) else _path(location))
         keys = self._get(location, source).get("keys")
@@ -127,7 +128,7 @@ class Keys:
         return keys[:MOST_KEYS]
 
     def _get(self, url: str, source: _Source) -> Mapping[str, Any]:
-        # No proxy: a test that sets HTTPS_PROXY means the client.
+        # No proxy: a test sets HTTPS_PROXY for the client.
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=source.context)
         )

@@ -1,9 +1,9 @@
 """The login server: discovery, the keys of access tokens, and the token endpoint.
 
-The token endpoint takes `grant_type=client_credentials` with a client assertion and refuses, in this order:
+The token endpoint accepts `grant_type=client_credentials` with a client assertion. It refuses, in this order:
 
-    not a POST                                   900561         body that is no form             9002313
-    tenant neither GUID nor domain / of nobody   900023, 50059  unknown / of another cloud       90002, 90038
+    not a POST                                   900561         body is not a form               9002313
+    tenant neither GUID nor domain / missing     900023, 50059  unknown / of another cloud       90002, 90038
     grant_type missing / another                 900144, 70003  client_id, scope missing         900144, 90014
     application unknown / disabled               700016, 7000112
     scope without /.default / malformed          1002012, 70011 resource unknown                 500011
@@ -47,10 +47,10 @@ _BY_STATUS: Final = {429: 90055, 500: 90006, 503: 90033}
 
 @dataclass
 class Behaviour:
-    """What a test may set at any time; all in seconds.
+    """What a test may set at any time; all values are in seconds.
 
-    token_lifetime: of access tokens. refresh_in: the field of that name, left out for None. leeway: by how much an
-    assertion's times may be off. date_skew: by how much the Date headers of login and Graph are ahead.
+    token_lifetime: of access tokens. refresh_in: the field of that name; None leaves it out. leeway: how much an
+    assertion's times may be off. date_skew: how much the Date headers of login and Graph are ahead.
     """
 
     token_lifetime: int = 3599
@@ -98,7 +98,7 @@ class Login:
         return self._guarded(request, note, self._routes[rest])
 
     def fail(self, request: Request, note: Note, fault: Fault) -> Response:
-        """The refusal that the fault names; a gateway's HTML for 502 and 504, an empty document for 2xx."""
+        """The refusal that `fault` names; a gateway's HTML for 502 and 504, an empty document for 2xx."""
         note.tenant = request.path.lstrip("/").partition("/")[0]
         if fault.code is None and fault.status in (502, 504):
             return Response(fault.status, b"<html><body>Our services aren't available.</body></html>", _HTML)
@@ -114,7 +114,7 @@ class Login:
         return self._guarded(request, note, refuse)
 
     def _guarded(self, request: Request, note: Note, make: Callable[[Request, Note], Response]) -> Response:
-        """What `make` returns, or the body of what it raises; either with the headers that all answers have."""
+        """What `make` returns, or the body of the Refusal that it raises, with the headers of all answers."""
         identifier = correlation_id(request)
         headers = {
             "Cache-Control": "no-store, no-cache",
@@ -137,7 +137,7 @@ class Login:
         return Response(response.status, response.body, {**headers, **response.headers})
 
     def _instance(self, request: Request, note: Note) -> Response:
-        """Which cloud an authority belongs to; the emulator's own address counts as a known one."""
+        """The cloud of an authority; the emulator's own address counts as a known authority."""
         authority = urlsplit(request.query.get("authorization_endpoint", ""))
         known = {alias for instance in self._place.instances for alias in instance["aliases"]}
         if authority.netloc != request.host and (authority.hostname or "") not in known:
@@ -148,7 +148,7 @@ class Login:
         return json_response(200, document)
 
     def _discovery(self, request: Request, note: Note) -> Response:
-        """OpenID configuration, all addresses at the host by which the client came."""
+        """The OpenID configuration, with the host that the client used in all addresses."""
         is_any = note.tenant in _NOT_FOR_APPLICATIONS
         tenant = note.tenant if is_any else self._tenant(note.tenant, error="invalid_tenant").id
         base = f"https://{request.host}/{tenant}"
@@ -227,7 +227,7 @@ class Login:
         return tenant
 
     def _resource(self, scope: str) -> str:
-        """The resource whose roles are asked for; the OpenID scopes that MSAL for Go adds mean nothing."""
+        """The resource of the scope; the OpenID scopes that MSAL for Go adds are ignored."""
         asked = set(scope.split()) - {*OIDC_SCOPES}
         resources = [entry.removesuffix("/.default") for entry in asked if entry.endswith("/.default")]
         if not resources:
@@ -239,7 +239,7 @@ class Login:
         return resources[0]
 
     def _authenticate(self, form: Mapping[str, str], application: Application) -> None:
-        """Raises Refusal unless the application proves who it is by an assertion."""
+        """Raises Refusal unless the assertion proves the application's identity."""
         if application.public and (form.get("client_assertion") or form.get("client_secret")):
             raise Refusal(700025)
         if not form.get("client_assertion"):
@@ -261,7 +261,7 @@ def _required(form: Mapping[str, str], name: str) -> str:
 
 
 def _values(note: Note) -> dict[str, str]:
-    """What the sentences of errors may name, from what the request said."""
+    """The values of the request that sentences of errors may name."""
     audience = note.claims.get("aud", "")
     return {
         "tenant": note.tenant,

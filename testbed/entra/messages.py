@@ -1,4 +1,4 @@
-"""What goes in and out of a server of the emulator, without a socket, and what is remembered of it."""
+"""Requests and responses of the emulator's servers, without a socket; and the log of them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """One HTTP response; Date, Content-Length and Connection are the server's to add."""
+    """One HTTP response; the server adds Date, Content-Length and Connection."""
 
     status: int
     body: bytes = field(default=b"", repr=False)
@@ -45,7 +45,7 @@ def json_response(status: int, document: Any, headers: Mapping[str, str] | None 
 
 @dataclass
 class Note:
-    """What answering a request brought to light, filled in on the way."""
+    """What is found out while a request is answered."""
 
     tenant: str = ""
     client_id: str = ""
@@ -60,8 +60,8 @@ class Asked:
     """One request that was answered, or cut off (`status` 0).
 
     on: "login", "graph" or "issuer". claims: those of the assertion (at login) or of the access token (at Graph), the
-    signature unchecked; the tokens themselves are kept nowhere. code: the AADSTS number, Graph's code, or None for
-    success. is_cae: whether the client said CP1. is_bearer: whether it showed a token in Authorization. connection:
+    signature unchecked; tokens themselves are not kept. code: the AADSTS number, Graph's code, or None for
+    success. is_cae: whether the client declared CP1. is_bearer: whether it sent a token in Authorization. connection:
     counts the server's connections from 1.
     """
 
@@ -82,7 +82,7 @@ class Asked:
 
 
 class Log:
-    """What the emulator was asked, in the order in which the answers were ready."""
+    """The requests to the emulator, in the order of the answers."""
 
     def __init__(self, report: Callable[[Asked], None] | None = None) -> None:
         self._entries: list[Asked] = []

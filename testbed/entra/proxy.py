@@ -1,7 +1,7 @@
-"""A forward proxy for HTTPS_PROXY: CONNECT and nothing else, on real sockets, with a count of what passed through.
+"""A forward proxy for HTTPS_PROXY. It knows CONNECT only, has real sockets, and counts what passes through it.
 
-With `routes`, names that belong to others lead to the emulator: a client that knows login.microsoftonline.com only
-reaches it unchanged, with the proxy in HTTPS_PROXY and the emulator's authority trusted.
+With `routes`, Microsoft's names lead to the emulator: a client that knows only login.microsoftonline.com reaches it
+without a change, if it has the proxy in HTTPS_PROXY and trusts the emulator's authority.
 
     with running() as entra, proxying(routes=entra.routes) as proxy:
         environ |= {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(entra.ca_file)}
@@ -26,7 +26,7 @@ CONNECT_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Tunnel:
-    """One request to the proxy: the host and port asked for, and the status that it got."""
+    """One request to the proxy: the host and port, and the status of the answer."""
 
     host: str
     port: int
@@ -34,10 +34,10 @@ class Tunnel:
 
 
 class Proxy:
-    """Tunnels to where `routes` says ("host:443" -> address), or to the address asked for.
+    """Tunnels to the address in `routes` ("host:443" -> address), or to the address of the request.
 
-    refuse_with: a status that every CONNECT is answered with, as by a proxy whose policy forbids it; it may be set at
-    any time. With `is_closed`, only routes are open: anything else gets 403, so that no test reaches the internet.
+    refuse_with: every CONNECT is answered with this status, as by a proxy whose policy forbids it; it may be set at any
+    time. With `is_closed`, only routes are open: anything else gets 403, so that no test reaches the internet.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """For HTTPS_PROXY."""
+        """The value for HTTPS_PROXY."""
         return f"http://127.0.0.1:{self._connections.port}"
 
     @property
@@ -65,7 +65,7 @@ class Proxy:
 
     @property
     def tunnels(self) -> Sequence[Tunnel]:
-        """What was asked of it, in order."""
+        """The requests to it, in order."""
         with self._lock:
             return tuple(self._tunnels)
 
@@ -108,10 +108,10 @@ class Proxy:
 
 
 def _head(client: socket.socket) -> str:
-    """The request line, once the whole head is there. Raises OSError if it never is."""
+    """The request line, after the whole head was read. Raises OSError if the head does not end."""
     head = b""
     while b"\r\n\r\n" not in head:
-        # Nothing that follows the head is lost: a client says no more before it has its answer.
+        # Nothing after the head is lost: a client sends nothing more before it has its answer.
         chunk = client.recv(4096)
         if not chunk or len(head) > LARGEST_HEAD:
             raise ConnectionError("no request")
@@ -120,7 +120,7 @@ def _head(client: socket.socket) -> str:
 
 
 def _relay(client: socket.socket, upstream: socket.socket) -> None:
-    """Copies both ways until either side has ended."""
+    """Copies both ways until either side ends."""
     back = threading.Thread(target=_copy, args=(upstream, client), daemon=True)
     back.start()
     _copy(client, upstream)

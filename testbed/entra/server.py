@@ -1,6 +1,7 @@
-"""One TLS server of the emulator: HTTP/1.1 with keep-alive, faults on demand, a log of what was asked.
+"""One TLS server of the emulator: HTTP/1.1 with keep-alive, faults on demand, and a log of requests.
 
-It knows nothing of Entra: a `Service` makes the answers. Bodies need a Content-Length, of at most 1 MiB (411, 413).
+A `Service` makes the answers; the server knows nothing of Entra. A body needs a Content-Length of at most 1 MiB (else
+411 or 413).
 """
 
 from __future__ import annotations
@@ -39,16 +40,16 @@ class Service(Protocol):
 
 
 def correlation_id(request: Request) -> str:
-    """The id by which client and server speak of a request: the client's own, if that is a GUID, else a new one."""
+    """The correlation id of a request: the client's own if it is a GUID, else a new one."""
     with contextlib.suppress(ValueError):
         return str(uuid.UUID(request.headers.get("client-request-id", "")))
     return str(uuid.uuid4())
 
 
 class Server:
-    """Serves `service` as `site` until `stop`, and others to those that ask for their hosts, by name.
+    """Serves `service` as `site` until `stop`. `others` has the services of other hosts, by name.
 
-    `date` is the time for the Date header.
+    `date` gives the time for the Date header.
     """
 
     def __init__(
@@ -79,11 +80,11 @@ class Server:
         return int(self.connections.port)
 
     def at(self, host: str) -> tuple[Site, Service]:
-        """Who answers a request to `host`, which may have a port."""
+        """The site and the service for requests to `host`, which may have a port."""
         return self._others.get(host.partition(":")[0].lower(), (self.site, self.service))
 
     def stop(self) -> None:
-        """Ends every connection; those that a fault holds must have been released."""
+        """Ends every connection. Faults that hold requests must be released before."""
         self.connections.stop()
 
     def _serve(self, connection: socket.socket, number: int) -> None:
@@ -104,7 +105,7 @@ class Server:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection: reads requests, has them answered and sends what the fault, if there is one, leaves of it."""
+    """One connection: reads requests, has them answered, and sends the part of the answer that a fault leaves."""
 
     protocol_version = "HTTP/1.1"
 
@@ -135,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = handle_any
 
     def _request(self) -> Request | None:
-        """The request with its body, or None after an answer that says why it cannot be read."""
+        """The request with its body; None if it cannot be read, after an answer that says so."""
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not length.isascii() or not length.isdigit():
             self.close_connection = True
@@ -188,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
     def _cut(self, request: Request, note: Note, *, is_reset: bool) -> None:
-        """Ends the connection without a byte, in order or, as a crashed peer's system would, with RST."""
+        """Ends the connection without a byte; with RST, as the system of a crashed server does, if `is_reset`."""
         self._note(request, note, 0)
         self.close_connection = True
         if is_reset:
@@ -219,11 +220,11 @@ class _Handler(BaseHTTPRequestHandler):
         return "testbed.entra"
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
-        """Nothing on stderr: the log has it."""
+        """Prints nothing: the log has the requests."""
 
 
 def _altered(response: Response, fault: Fault, faults: Faults) -> Response:
-    """The response with the body and the headers that the fault wants."""
+    """The response with the body and the headers of `fault`."""
     headers = dict(response.headers)
     retry_after = fault.retry_after
     if retry_after is None and fault.replaces_answer and math.isfinite(fault.ends_at):

@@ -1,4 +1,4 @@
-"""The certificates of one emulator: an authority of its own, and one leaf for all of its servers."""
+"""The certificates of one emulator: its own authority, and one leaf for all its servers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ LIFETIME = dt.timedelta(days=365)
 
 
 def own(ca_file: Path, names: Sequence[str]) -> ssl.SSLContext:
-    """A server's context for a new leaf with `names`; what clients must trust is written to `ca_file`.
+    """A server's context with a new leaf for `names`. Writes the authority that clients must trust to `ca_file`.
 
-    Certificates live by the machine's clock, whatever the emulator's says: clients check them by theirs.
+    The certificates' dates follow the machine's clock, not the emulator's, because clients check them by that clock.
     """
     now = dt.datetime.now(dt.UTC)
     authority = make_authority(now=now, lifetime=LIFETIME, common_name="testbed.entra")
     pair = make_leaf(authority, names=tuple(dict.fromkeys(names)), now=now, lifetime=LIFETIME)
     ca_file.write_text(authority.pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    descriptor, name = tempfile.mkstemp(dir=ca_file.parent)  # readable by this user only, for as long as it takes
+    descriptor, name = tempfile.mkstemp(dir=ca_file.parent)  # for a moment, and readable by this user only
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(pair.private_pem())
@@ -37,7 +37,7 @@ def own(ca_file: Path, names: Sequence[str]) -> ssl.SSLContext:
 
 
 def given(ca_file: Path, certificate: Path, key: Path) -> ssl.SSLContext:
-    """A server's context for somebody else's certificate, which goes to `ca_file` as what there is to trust."""
+    """A server's context with a given certificate, which is written to `ca_file` as what clients must trust."""
     ca_file.write_bytes(certificate.read_bytes())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

@@ -1,1 +1,1 @@
-"""Certificates of a webhook that runs against a real kube-apiserver: several replicas behind one address."""
+"""A fleet of webhook replicas behind one address, against a real kube-apiserver: their certificates over a lifetime."""

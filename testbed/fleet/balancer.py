@@ -1,8 +1,8 @@
-"""What a Service is: one address, and behind it whoever is ready.
+"""What a Service does: one address in front of the replicas that are ready.
 
-It works on connections and never looks into them. A connection stays with its replica for as long as both sides want
-it, whatever happens to the list of replicas; a new one goes to the next replica in turn, and to the one after that when
-it is refused.
+It forwards connections and never looks into them. A connection stays with its replica for as long as both sides want
+it, whatever happens to the list of replicas. A new connection goes to the next replica in turn, or to the one after
+that if it is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CHUNK = 64 * 1024
 
 
 class Balancer:
-    """A context manager; `port` is where it listens on loopback, `targets` the ports of those who are ready."""
+    """A context manager. `port` is where it listens on loopback, `targets` are the ports of the ready replicas."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -70,7 +70,7 @@ class Balancer:
                     both.create_task(_pump(reader, there[1]))
                     both.create_task(_pump(there[0], writer))
         except* OSError:
-            pass  # one side broke it off: so does this
+            pass  # one side broke the connection: the other is closed, too
         finally:
             for each in (writer, there[1]) if there else (writer,):
                 each.transport.abort()
@@ -84,7 +84,7 @@ class Balancer:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Bytes from one side to the other until the one ends, which the other is told of."""
+    """Copies bytes from `reader` to `writer` until the first ends, then ends the second."""
     while content := await reader.read(CHUNK):
         writer.write(content)
         await writer.drain()

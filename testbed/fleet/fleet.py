@@ -62,12 +62,12 @@ class Replica:
         return self.process.log.read_text(encoding="utf-8", errors="replace")
 
     def messages(self, level: str | None = None) -> list[str]:
-        """What it logged, at `level` or at any, oldest first."""
+        """The messages that it logged, at `level` or at any level, oldest first."""
         lines = [json.loads(line) for line in self.log.splitlines() if line.startswith("{") and line.endswith("}")]
         return [line["message"] for line in lines if level in (None, line["level"])]
 
     def readyz(self) -> tuple[int, str]:
-        """Status and text; 0 where nobody answers."""
+        """Status and text of /readyz; 0 if no answer comes."""
         return self._ask("/readyz")
 
     def is_ready(self) -> bool:
@@ -84,7 +84,7 @@ class Replica:
         return connect(self.port, bundle, self.server_name)
 
     def leaf(self, bundle: bytes) -> x509.Certificate:
-        """The leaf that a fresh connection meets, once it is verified."""
+        """The verified leaf certificate of a fresh connection."""
         with self.connect(bundle) as connection:
             return x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
 
@@ -134,11 +134,11 @@ class Fleet:
 
     @property
     def alive(self) -> list[Replica]:
-        """Those that were not killed."""
+        """The replicas whose processes run."""
         return [replica for replica in self.replicas if replica.alive]
 
     def start(self, *arguments: str, kubeconfig: Path | None = None, timepiece: Timepiece | None = None) -> Replica:
-        """One more replica, not ready yet; its clocks are those of `timepiece`."""
+        """Starts one more replica, with the clocks of `timepiece`. It is not ready yet."""
         installation = self.installation
         port, ops_port = free_ports(2)
         command = [
@@ -160,25 +160,25 @@ class Fleet:
         return replica
 
     def kill(self, replica: Replica) -> None:
-        """SIGKILL, to parent and worker alike. Its log stays."""
+        """Sends SIGKILL to parent and worker. The log stays."""
         with self._lock:
             if replica.process in self._workshop.running:
                 self._workshop.kill(replica.process)
 
     def await_ready(self, *, within: float = READY_SECONDS) -> None:
-        """Returns when every living replica is ready and the balancer knows."""
+        """Returns when every living replica is ready and the balancer knows it."""
         for replica in self.alive:
             wait_until(replica.is_ready, f"{replica.process.name} ready", seconds=within, alive=[replica.process])
         ports = {replica.port for replica in self.alive}
         wait_until(lambda: ports <= set(self.balancer.targets), "every replica behind the balancer", seconds=10)
 
     def trusted(self) -> bool:
-        """Whether each living replica's leaf verifies against each published bundle of ours, and has a published CA."""
+        """Whether each living replica's leaf verifies against each of our published bundles, none of them empty."""
         ours = [bundle for name, bundle in self.installation.bundles().items() if name.endswith(".workload.identity")]
         return bool(ours) and all(certificates(one) and each.trusted(one) for one in ours for each in self.alive)
 
     def whole(self) -> bool:
-        """Whether all is as it should be: a CA that can sign, published; every leaf trusted; every replica ready."""
+        """Whether the published CA can sign, every leaf is trusted, and every replica is ready."""
         data = self.installation.secret()
         if not data.get("ca.key", b"").startswith(b"-----BEGIN PRIVATE KEY") or not certificates(
             data.get("ca.crt", b"")
@@ -200,12 +200,12 @@ class Fleet:
         return answer.status == 201 and is_injected(answer.json)
 
     def await_healed(self) -> None:
-        """Returns when all is as it should be and a pod is admitted; raises after HEALED_SECONDS."""
+        """Returns when the fleet is whole and a pod is admitted. Raises ClusterError after HEALED_SECONDS."""
         alive = [replica.process for replica in self.alive]
         wait_until(lambda: self.whole() and self.admits(), "healed", seconds=HEALED_SECONDS, alive=alive)
 
     def counted(self, event: str) -> int:
-        """m365wi_certificate_events_total of `event`, of all replicas that live."""
+        """The sum of m365wi_certificate_events_total of `event` over all living replicas."""
         return sum(replica.events().get(event, 0) for replica in self.alive)
 
     def await_event(self, event: str, *, at_least: int = 1) -> None:
@@ -214,21 +214,21 @@ class Fleet:
         wait_until(lambda: self.counted(event) >= at_least, f"{event} counted", seconds=HEALED_SECONDS)
 
     def logged(self, *texts: str, level: str = "warning") -> int:
-        """How many lines with all of `texts` the replicas logged until now, dead ones too."""
+        """How many lines with all of `texts` the replicas have logged, including dead replicas."""
         messages = [message for replica in self.replicas for message in replica.messages(level)]
         return sum(all(text in message for text in texts) for message in messages)
 
     def _probe(self) -> None:
-        """What the kubelet and the endpoint controller do, ten times as fast."""
+        """Does what the kubelet and the endpoint controller do, ten times as fast."""
         while not self._closing.wait(PROBE_SECONDS):
             self.balancer.targets = tuple(replica.port for replica in self.alive if replica.is_ready())
 
 
 @contextmanager
 def fleet(cluster: Cluster, *, scope: Scope = "pod-label") -> Iterator[Fleet]:
-    """An installation without rights, configuration and replicas yet.
+    """An installation that has no rights, configuration or replicas yet.
 
-    At its end keys are searched for in what the replicas show while they run, and in what they wrote.
+    At its end it fails if a key is in what the running replicas show, or in what they wrote.
     """
     with ExitStack() as stack:
         balancer = stack.enter_context(Balancer())
@@ -245,8 +245,8 @@ def fleet(cluster: Cluster, *, scope: Scope = "pod-label") -> Iterator[Fleet]:
             for replica in made.replicas:
                 if replica.alive:
                     replica.signal(signal.SIGCONT)
-                    replica.process.popen.send_signal(signal.SIGINT)  # an end without the pause for kube-apiserver
-            for replica in made.replicas:  # what they say at their end is searched, too
+                    replica.process.popen.send_signal(signal.SIGINT)  # ends without the pause for kube-apiserver
+            for replica in made.replicas:  # their last messages are searched, too
                 with suppress(subprocess.TimeoutExpired):  # closing the workshop ends it
                     replica.process.popen.wait(timeout=15)
         private = shown + private_in_files(workshop.directory, keys)
@@ -266,7 +266,7 @@ def connect(port: int, bundle: bytes, server_name: str, *, timeout: float = 10) 
 
 
 def review(namespace: str, *, labels: Mapping[str, str] | None = None) -> bytes:
-    """An AdmissionReview as kube-apiserver posts it for the usual pod, with other labels if they are given."""
+    """An AdmissionReview as kube-apiserver posts it for the usual pod, with other labels if any are given."""
     pod = a_pod(labels=labels)
     request = {
         "uid": secrets.token_hex(8),

@@ -1,6 +1,6 @@
-"""The webhook installed as its chart does it: everything of it but its processes, which are in `testbed.fleet.fleet`.
+"""The webhook as its chart installs it, without its processes, which are in `testbed.fleet.fleet`.
 
-An installation reviews the pods of its own second namespace and no others, so nothing is in another test's way.
+An installation reviews only the pods of its own second namespace, so that tests do not disturb each other.
 """
 
 from __future__ import annotations
@@ -27,21 +27,23 @@ SECRET = "m365-workload-identity-ca"
 SERVICE = "m365-workload-identity"
 OURS = ("labelled.m365.workload.identity", "unlabelled.m365.workload.identity")
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
-MANIFESTS = Path(__file__).parents[2] / "manifests" / "install.yaml"  # what the chart renders: `make check` sees to it
+MANIFESTS = (
+    Path(__file__).parents[2] / "manifests" / "install.yaml"
+)  # what the chart renders; `make check` compares them
 LONG = ("--ca-lifetime", "2d", "--leaf-lifetime", "4h")
 
 
 def seconds(
     *, interval: float, settle: float, leaf: float | None = None, authority: float | None = None, skew: float = 3600
 ) -> tuple[str, ...]:
-    """The flags of a rotation, in seconds; certificates live long unless told otherwise."""
+    """The flags of a rotation, in seconds. Without `leaf`, certificates live long."""
     lives = LONG if leaf is None else ("--ca-lifetime", f"{authority}s", "--leaf-lifetime", f"{leaf}s")
     return (*lives, "--interval", f"{interval}s", "--settle", f"{settle}s", "--skew", f"{skew}s")
 
 
 @dataclass
 class Installation:
-    """Everything of the webhook but its processes."""
+    """The webhook in the API: its account, rights, Secret, configuration and pods."""
 
     cluster: Cluster
     own: str
@@ -58,52 +60,52 @@ class Installation:
 
     @property
     def name(self) -> str:
-        """Of the webhook configuration, and of the ClusterRoles."""
+        """The name of the webhook configuration; names of ClusterRoles begin with it."""
         return f"m365wi-{self.own}"
 
     @property
     def configuration_path(self) -> str:
-        """Of the webhook configuration, in the API."""
+        """The path of the webhook configuration in the API."""
         return f"{CONFIGURATIONS}/{self.name}"
 
     @property
     def secrets_path(self) -> str:
-        """Of the Secrets of its own namespace."""
+        """The path of the Secrets of its own namespace."""
         return f"/api/v1/namespaces/{self.own}/secrets"
 
     @property
     def secret_path(self) -> str:
-        """Of the one Secret with the authority."""
+        """The path of the Secret with the authority."""
         return f"{self.secrets_path}/{SECRET}"
 
     @property
     def server_name(self) -> str:
-        """What kube-apiserver asks for where it calls a Service."""
+        """The name that kube-apiserver verifies if it calls a Service."""
         return f"{SERVICE}.{self.own}.svc"
 
     def grant_accounts(self) -> None:
-        """What reviews need."""
+        """Grants what reviews need."""
         self._cluster_rule("accounts", charted("ClusterRole", "serviceaccounts"))
 
     def grant_configuration(self, *verbs: str) -> None:
-        """What the chart gives, or `verbs`, on the one webhook configuration."""
+        """Grants the chart's verbs, or `verbs`, on the webhook configuration."""
         given = charted("ClusterRole", "mutatingwebhookconfigurations")
         self._cluster_rule("configuration", given | {"resourceNames": [self.name]} | only(verbs))
 
     def grant_secret(self, *verbs: str) -> None:
-        """What the chart gives, or `verbs`, on the one Secret."""
+        """Grants the chart's verbs, or `verbs`, on the Secret."""
         given = charted("Role", "secrets")
         assert given["resourceNames"] == [SECRET]
         self._bind(f"/namespaces/{self.own}/roles", "Role", "secret", given | only(verbs))
 
     def grant_all(self) -> None:
-        """Everything that the chart gives, and nothing else."""
+        """Grants exactly what the chart grants."""
         self.grant_accounts()
         self.grant_configuration()
         self.grant_secret()
 
     def create_empty_secret(self) -> None:
-        """As the chart does it."""
+        """Creates the empty Secret, as the chart does."""
         self.cluster.api.post(self.secrets_path, {"metadata": {"name": SECRET}, "type": "Opaque"}).expect()
 
     def document(self) -> dict[str, Any]:
@@ -127,17 +129,17 @@ class Installation:
         return bundles(answer.json) if answer.status == 200 else {}
 
     def secret(self) -> dict[str, bytes]:
-        """The data of the Secret as it is now; none where it is absent."""
+        """The data of the Secret as it is now; empty if it does not exist."""
         answer = self.cluster.api.get(self.secret_path)
         return decoded(answer.json) if answer.status == 200 else {}
 
     def create_pod(self, name: str = "web", *, dry_run: bool = False) -> Response:
-        """Has kube-apiserver create a pod that is to be injected."""
+        """Creates a pod that the webhook must inject."""
         params = {"dryRun": "All"} if dry_run else None
         return self.cluster.api.post(f"/api/v1/namespaces/{self.pods}/pods", a_pod(name), params=params)
 
     def take_away(self) -> None:
-        """Removes what no namespace holds, and has the namespaces deleted."""
+        """Deletes what is outside its namespaces, then the namespaces."""
         api = self.cluster.api
         api.delete(self.configuration_path).expect(200, 404)
         for kind in ("clusterrolebindings", "clusterroles"):
@@ -151,7 +153,7 @@ class Installation:
         self._bind("/clusterroles", "ClusterRole", f"{self.name}-{part}", rule)
 
     def _bind(self, path: str, kind: str, name: str, rule: dict[str, Any]) -> None:
-        """Creates a role of one rule with its binding; a role that is there gets the rule."""
+        """Creates a role of one rule and its binding; an existing role gets the rule."""
         role = {"kind": kind, "apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": name}, "rules": [rule]}
         binding = {
             "kind": f"{kind}Binding",
@@ -174,12 +176,12 @@ def roles() -> dict[str, list[dict[str, Any]]]:
 
 
 def charted(kind: str, resource: str) -> dict[str, Any]:
-    """The chart's one rule about `resource`, and no other is left unheard of."""
+    """The chart's one rule about `resource`. Fails if the chart has rules that this module does not grant."""
     assert sum(map(len, roles().values())) == 3
     (rule,) = (rule for rule in roles()[kind] if rule["resources"] == [resource])
     return rule
 
 
 def only(verbs: Sequence[str]) -> dict[str, Any]:
-    """What of a rule `verbs` change, if there are any."""
+    """The part of a rule that `verbs` replace; empty without verbs."""
     return {"verbs": list(verbs)} if verbs else {}

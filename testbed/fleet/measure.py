@@ -1,12 +1,12 @@
-"""What certificates cost: a handshake, and a rotation to the requests that run meanwhile. Ratios, for any machine.
+"""What certificates cost: a handshake, and what a rotation adds to the requests of that time. Ratios, for any machine.
 
     python -m testbed.fleet.measure [--seconds 8]
 
 | line | means |
 |---|---|
-| handshakes/s | full TLS 1.3 handshakes that one core of the webhook's worker does, from its own CPU time |
-| to bare OpenSSL | its CPU time for one, to that of the server's side in memory with the same kind of key |
-| p99 | of reviews on connections that stay open, while leaves are replaced as often as they can be, to before |
+| handshakes/s | full TLS 1.3 handshakes that one core of the webhook's worker does, by its own CPU time |
+| bare OpenSSL | its CPU time for a handshake, divided by that of a server in memory with the same kind of key |
+| p99 | of reviews on open connections while leaves are replaced as often as possible, divided by the p99 before |
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def handshake_seconds(replica: Replica, bundle: bytes, limit: float) -> float:
 
 
 def bare_seconds(limit: float) -> float:
-    """CPU seconds of the server's side of a handshake in memory, with nothing around it."""
+    """CPU seconds of the server's side of a handshake in memory."""
     now = datetime.now(UTC)
     authority = make_authority(now=now, lifetime=timedelta(days=1))
     pair = make_leaf(authority, names=["localhost"], now=now, lifetime=timedelta(hours=1))
@@ -97,7 +97,7 @@ def bare_seconds(limit: float) -> float:
 
 
 def step(side: ssl.SSLObject) -> None:
-    """As far as it goes."""
+    """Goes on with the handshake as far as possible."""
     try:
         side.do_handshake()
     except ssl.SSLWantReadError:
@@ -105,7 +105,7 @@ def step(side: ssl.SSLObject) -> None:
 
 
 def latencies(made: Fleet, bundle: bytes, limit: float) -> list[float]:
-    """Seconds of each review on a few connections that stay open, one after another on each."""
+    """Seconds of each review on CONNECTIONS open connections, which take turns."""
     taken: list[float] = []
     with ExitStack() as stack:
         connections = [stack.enter_context(KeptOpen(made, bundle)) for _ in range(CONNECTIONS)]
@@ -120,7 +120,7 @@ def latencies(made: Fleet, bundle: bytes, limit: float) -> list[float]:
 
 
 def rotating(made: Fleet, measured: Callable[[], list[float]]) -> tuple[int, list[float]]:
-    """What `measured` gives while every round has to sign another leaf, and how many were signed."""
+    """The number of leaves signed, and the result of `measured`, while every round must sign another leaf."""
     replica, over = made.replicas[0], threading.Event()
     before = leaves(replica)
 
@@ -146,7 +146,7 @@ def rotating(made: Fleet, measured: Callable[[], list[float]]) -> tuple[int, lis
 
 
 def leaves(replica: Replica) -> int:
-    """How many leaves it has served, from its log."""
+    """How many leaves the replica has served, by its log."""
     return sum(message.startswith("serving a leaf") for message in replica.messages("info"))
 
 
@@ -157,7 +157,7 @@ def worker_of(replica: Replica) -> int:
 
 
 def cpu_seconds(process: int) -> float:
-    """User and system time of a process until now."""
+    """User and system time of a process so far."""
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 

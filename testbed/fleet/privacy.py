@@ -1,4 +1,4 @@
-"""What must be found nowhere: the keys that were ever in a Secret, searched for in everything that a replica leaves."""
+"""Searches all that a replica leaves behind for the keys that were ever in a Secret."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from testbed.fleet.watching import decoded
 
 __all__ = ["exposed", "private_in", "private_in_files", "stored_keys"]
 
-KEY_FILES = ("pair", "m365wi-pair-")  # what certs.serving calls the files that OpenSSL wants, for a millisecond
+KEY_FILES = ("pair", "m365wi-pair-")  # the names in certs.serving of the files that OpenSSL needs for a millisecond
 
 
 def stored_keys(documents: Iterable[dict[str, Any] | None]) -> set[str]:
-    """Every key that a Secret ever held, as base64: without PEM's frame and as the API has it."""
+    """Every key that a Secret ever held, as base64: the lines of the PEM text, and the value in the API."""
     found: set[str] = set()
     for document in documents:
         for name, content in decoded(document).items():
@@ -27,7 +27,7 @@ def stored_keys(documents: Iterable[dict[str, Any] | None]) -> set[str]:
 
 
 def private_in(text: str, keys: Iterable[str]) -> list[str]:
-    """What a text has that it must not have: the lines, shortened."""
+    """The lines of a text that have something private, shortened."""
     return [
         line[:200]
         for line in text.splitlines()
@@ -36,13 +36,13 @@ def private_in(text: str, keys: Iterable[str]) -> list[str]:
 
 
 def private_in_files(folder: Path, keys: Iterable[str]) -> list[str]:
-    """The files of a folder, and of those in it, that hold something private."""
+    """The files below a folder that hold something private."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return [str(path) for path in files if private_in(path.read_text("utf-8", "replace"), keys)]
 
 
 def exposed(group: int, keys: Iterable[str]) -> list[str]:
-    """What a running process group shows of keys: arguments, environment, open files; and whether it may dump core."""
+    """Where a running process group shows keys (arguments, environment, open files), and whether it may dump core."""
     keys, found = list(keys), []
     for process in processes(group):
         for name in ("cmdline", "environ"):
@@ -59,10 +59,10 @@ def exposed(group: int, keys: Iterable[str]) -> list[str]:
 
 
 def processes(group: int) -> Iterator[Path]:
-    """The entries in /proc of a process group, the dead that nobody has waited for aside."""
+    """The entries in /proc of a process group, without zombies."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            with suppress(OSError):  # gone meanwhile
+            with suppress(OSError):  # the process has ended
                 state, _parent, its_group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
                 if int(its_group) == group and state not in "ZX" and os.access(entry / "environ", os.R_OK):
                     yield entry

@@ -1,10 +1,10 @@
-"""A replica whose clocks a test turns, and the hand that turns them.
+"""A replica whose clocks a test sets, and what sets them.
 
     python -m testbed.fleet.timepiece FILE serve ...     is `python -m webhook serve ...` with the clocks of FILE
 
-What the webhook itself asks for the time is turned and nothing else: `certs.clock.SystemClock`, and how long a
-ServiceAccount is kept. TLS, sockets, gunicorn and kube-apiserver keep the machine's time. Where time goes faster for
-replicas, it goes so for the API server that they hear, too; a wall clock that is set is theirs alone.
+Only the webhook's own clocks are replaced: `certs.clock.SystemClock`, and the one by which ServiceAccounts are kept.
+TLS, sockets, gunicorn and kube-apiserver keep the machine's time. If time goes faster for the replicas, the dates that
+they get from the API server follow. If their wall clock is set, those dates do not follow.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from webhook.cluster import certificate_objects
 
 __all__ = ["Timepiece"]
 
-TICK = 0.05  # real seconds: how soon one who sleeps learns that time goes faster
+TICK = 0.05  # real seconds until a sleeper learns that time goes faster
 
 
 @dataclass(frozen=True)
 class Hands:
-    """At `since` on the machine's monotonic clock, `passed` seconds of replicas' time had gone by.
+    """At `since` on the machine's monotonic clock, the replicas' time was `passed`.
 
-    From then on `rate` of them go by in each real one; their wall clock is `ahead` seconds ahead of that.
+    From then on `rate` of their seconds pass in each real second. Their wall clock is `ahead` seconds ahead of that.
     """
 
     since: float
@@ -47,12 +47,12 @@ class Hands:
         return datetime.fromtimestamp(self.ticks() + self.ahead, UTC)
 
     def heard(self, said: datetime | None) -> datetime | None:
-        """What the API server's time `said` is to replicas."""
+        """The API server's time `said`, in the replicas' time."""
         return said and said + timedelta(seconds=self.ticks() - time.time())
 
 
 class Timepiece:
-    """The hand of a test, and the file at `path` through which replicas follow it. It begins with the true time."""
+    """Sets the clocks of replicas through the file at `path`. It begins with the true time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -63,12 +63,12 @@ class Timepiece:
         return read(self.path).now()
 
     def run(self, rate: float) -> None:
-        """From now on so many seconds in each."""
+        """From now on `rate` of the replicas' seconds pass in each second."""
         hands = read(self.path)
         self._write(replace(hands, since=time.monotonic(), passed=hands.ticks(), rate=rate))
 
     def jump(self, ahead: timedelta) -> None:
-        """Sets the wall clock `ahead` of the machine's, at once; no time passes."""
+        """Sets the wall clock `ahead` of the machine's, without any time passing."""
         hands = read(self.path)
         self._write(replace(hands, ahead=time.time() - hands.ticks() + ahead.total_seconds()))
 
@@ -79,12 +79,12 @@ class Timepiece:
 
 
 def read(path: Path) -> Hands:
-    """As they stand."""
+    """The hands as they stand now."""
     return Hands(**json.loads(path.read_text()))
 
 
 class TurnedClock:
-    """`certs.clock.Clock`, by the hands in the file at `path`."""
+    """A `certs.clock.Clock` that follows the hands in the file at `path`."""
 
     path: Path
 
@@ -107,7 +107,7 @@ class TurnedClock:
 
 
 def main(path: Path, arguments: list[str]) -> int:
-    """The webhook's command line with its clocks turned."""
+    """Runs the webhook's command line with the clocks of `path`."""
     TurnedClock.path = path
     for name in ("now", "ticks", "sleep", "limit"):
         setattr(SystemClock, name, getattr(TurnedClock, name))

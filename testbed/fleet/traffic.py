@@ -1,4 +1,4 @@
-"""Pods created without a pause, connections kept open, and fresh ones made all the time."""
+"""Traffic for a fleet: pods created one after another, connections that stay open, and fresh connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Creating", "KeptOpen", "Repeated", "Verifying"]
 
 
 class Repeated:
-    """A context manager: does `once` again and again in a thread. `failures` has what it raised or gave."""
+    """A context manager: calls `once` again and again in a thread. `failures` has what it returned or raised."""
 
     def __init__(self, once: Callable[[], str | None], *, pause: float) -> None:
         self.done = 0
@@ -50,7 +50,7 @@ class Repeated:
 
 
 class Creating(Repeated):
-    """Pods by dry run, which goes through admission as any other. Each must come back injected."""
+    """Creates pods by dry run, which admission treats like any other. Each must come back injected."""
 
     def __init__(self, installation: Installation, *, pause: float = 0.02) -> None:
         super().__init__(self._create, pause=pause)
@@ -65,7 +65,7 @@ class Creating(Repeated):
 
 @dataclass
 class Verifying:
-    """Fresh connections to every ready replica with every bundle that is published. `once` is for Repeated."""
+    """Connects afresh to every ready replica with every published bundle. `once` is for Repeated."""
 
     fleet: Fleet
     watch: Watch
@@ -73,7 +73,7 @@ class Verifying:
     leaves: set[bytes] = field(default_factory=set)
 
     def once(self) -> str | None:
-        """One round; what was turned away."""
+        """One round; the first connection that failed, or None."""
         for bundle in set(bundles(self.watch.now).values()) - {b""}:
             for replica in self.fleet.alive:
                 if replica.port not in self.fleet.balancer.targets:
@@ -107,7 +107,7 @@ class KeptOpen:
         self._connection.close()
 
     def once(self) -> str | None:
-        """One review; what was wrong with its answer."""
+        """One review; what was wrong with its answer, or None."""
         self._connection.request("POST", "/mutate?timeout=5s", self._body, {"Content-Type": "application/json"})
         answer = self._connection.getresponse()
         content = answer.read()

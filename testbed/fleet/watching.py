@@ -1,4 +1,4 @@
-"""What happened to one object: every state that the API server ever showed of it."""
+"""The history of one object: every state of it that the API server has shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AWAY = (OSError, http.client.HTTPException, ValueError)
 
 @dataclass(frozen=True)
 class Change:
-    """The object as it was from `time` (Unix) on; None where it was deleted."""
+    """The object from `time` (Unix) on; None if it was deleted."""
 
     time: float
     document: dict[str, Any] | None
@@ -84,7 +84,7 @@ class Watch:
         self._listed.set()
         since = {"watch": "1", "resourceVersion": listed["metadata"]["resourceVersion"]}
         self._socket = connection.sock
-        connection.sock.settimeout(None)  # quiet for as long as nothing happens; ended by __exit__ or the server
+        connection.sock.settimeout(None)  # silent while nothing happens; __exit__ or the server ends it
         if self._closing.is_set():
             return
         connection.request("GET", f"{self._path}?{urlencode(chosen | since)}")
@@ -110,7 +110,7 @@ def bundles(configuration: dict[str, Any] | None) -> dict[str, bytes]:
 
 
 def certificates(pem: bytes) -> list[x509.Certificate]:
-    """The certificates of a bundle; none where it is no PEM."""
+    """The certificates of a bundle; empty if it has no PEM."""
     return x509.load_pem_x509_certificates(pem) if b"BEGIN CERTIFICATE" in pem else []
 
 

@@ -100,5 +100,5 @@ def downloaded(go: Path, source: Source) -> Path:
         found = {}
     if found.get("Sum") != source.sum:
         wrong = found.get("Error") or done.stderr.strip() or f"its hash is {found.get('Sum')}, expected {source.sum}"
-        raise BuildError(f"{source.module}@{source.version}: {wrong}. To mend it: let Go reach the module proxy.")
+        raise BuildError(f"{source.module}@{source.version}: {wrong}. To fix it: let Go reach the module proxy.")
     return Path(found["Dir"])

@@ -92,7 +92,7 @@ def test_a_failed_build_is_explained_and_leaves_nothing(go: StandIn) -> None:
         "etcd: exit status 1",
         "go build -mod=readonly",
         "    no such host",
-        "To mend it: run it by hand in testbed/cluster/go/etcd",
+        "To fix it: run it by hand in testbed/cluster/go/etcd",
     ):
         assert part in str(error.value)
     assert [path for path in go.cache.rglob("*") if path.is_file()] == [go.cache / "build.lock"]

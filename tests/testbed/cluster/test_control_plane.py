@@ -54,7 +54,7 @@ def test_a_pod_is_admitted_by_dry_run_and_not_kept(api: Api, namespace: str) -> 
 
 
 def test_raw_bytes_and_failures_reach_the_test(api: Api, namespace: str) -> None:
-    """A body that is no JSON comes back as status 400 with the server's words."""
+    """A body that is not JSON is answered with status 400 and the server's message."""
     answer = api.post(f"/api/v1/namespaces/{namespace}/pods", b"{not json")
     assert answer.status == 400
     assert "invalid character" in answer.message
@@ -229,7 +229,7 @@ def test_a_program_that_ends_is_reported_with_its_log() -> None:
 
 
 def alive(group: int) -> bool:
-    """Whether a process group has a member that is no zombie."""
+    """Whether a process group has a member that is not a zombie."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

@@ -48,7 +48,7 @@ def test_the_explicit_word_wins_over_envtest_s_directory(assets: Path) -> None:
 
 
 def test_kind_is_used_only_when_asked_for() -> None:
-    """Docker being there is no reason to use it."""
+    """An installed Docker is not used by itself."""
     assert select({"M365WI_TEST_CLUSTER": "kind"}) == [Selection("kind", "kind")]
 
 
@@ -62,7 +62,7 @@ def test_kind_is_used_only_when_asked_for() -> None:
         ({"M365WI_TEST_CLUSTER": "existing"}, "needs KUBECONFIG to name one file, not ''"),
         ({"M365WI_TEST_CLUSTER": "existing", "KUBECONFIG": "/a:/b"}, "not '/a:/b'"),
         ({"M365WI_TEST_CLUSTER": "envtest"}, "KUBEBUILDER_ASSETS is not set"),
-        ({"KUBEBUILDER_ASSETS": "/nowhere"}, "lacks etcd, kube-apiserver, kubectl"),
+        ({"KUBEBUILDER_ASSETS": "/nowhere"}, "does not have etcd, kube-apiserver, kubectl"),
     ],
     ids=["unknown", "existing without KUBECONFIG", "two files", "envtest without directory", "empty directory"],
 )

@@ -200,13 +200,13 @@ def test_a_file_fills_the_emulator(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("a: [", "is no YAML"),
+        ("a: [", "is not YAML"),
         ("[]", "is list, expected a mapping"),
         ("cloud: moon", "cloud is 'moon', expected one of public"),
         ("clouds: public", "'clouds' is unknown, expected one of cloud, tenants"),
-        ("tenants: [{name: x}]", "tenants[0] lacks id"),
+        ("tenants: [{name: x}]", "tenants[0]: id is missing"),
         ("applications: [{client_id: a, disabled: no way}]", "disabled is 'no way'"),
-        ("applications: [{client_id: a, federated_credentials: [{}]}]", "federated_credentials[0] lacks subject"),
+        ("applications: [{client_id: a, federated_credentials: [{}]}]", "federated_credentials[0]: subject is missing"),
         ("applications: [a]", "applications[0] is str, expected a mapping"),
     ],
 )
