@@ -99,14 +99,14 @@ def body(pod: Any, **changed: Any) -> bytes:
 
 
 class Accounts:
-    """A source of ServiceAccounts that has `accounts` by name and counts who asks."""
+    """A source with these `accounts`. asked: namespace, name and seconds of each look-up."""
 
     def __init__(self, *accounts: Account, before: Callable[[], None] = lambda: None) -> None:
-        self.accounts = {each.name: each for each in accounts}
+        self.accounts = {(each.namespace, each.name): each for each in accounts}
         self.asked: list[tuple[str, str, float]] = []
         self._before = before
 
     async def get(self, namespace: str, name: str, *, seconds: float) -> Account | None:
         self.asked.append((namespace, name, seconds))
         self._before()
-        return self.accounts.get(name)
+        return self.accounts.get((namespace, name))
