@@ -17,7 +17,18 @@ from bench.report import GOALS, Row
 from bench.webhooks import Files, Webhook, ours, reference, write_files
 from testbed.cluster.processes import Workshop
 
-__all__ = ["CONNECTIONS", "Measured", "Plan", "Say", "measure", "measured", "memory_rows"]
+__all__ = [
+    "CONNECTIONS",
+    "MEASURES",
+    "WARM_UP",
+    "Measured",
+    "Plan",
+    "Say",
+    "measure",
+    "measured",
+    "memory_rows",
+    "target",
+]
 
 CONNECTIONS = (1, 8, 64)
 WARM_UP = 8
@@ -114,14 +125,13 @@ def _points(plan: Plan, webhooks: dict[str, Webhook], files: Files, say: Say) ->
     lengths = {name: webhook.check(files) for name, webhook in webhooks.items()}
     for name, webhook in webhooks.items():
         say(f"{name} answers rightly; warming up")
-        post(_target(webhook, files), connections=WARM_UP, seconds=plan.seconds)
+        post(target(webhook, files), connections=WARM_UP, seconds=plan.seconds)
     points: Points = {(name, connections): [] for name in NAMES for connections in CONNECTIONS}
     for turn in range(plan.rounds):
         for connections in CONNECTIONS:
             for name in NAMES if turn % 2 == 0 else reversed(NAMES):
                 webhook = webhooks[name]
-                target = _target(webhook, files)
-                point = measured(webhook, target, connections=connections, seconds=plan.seconds)
+                point = measured(webhook, target(webhook, files), connections=connections, seconds=plan.seconds)
                 if point.bytes_per_answer < lengths[name]:
                     raise BenchError(f"{name}: answers of {point.bytes_per_answer} bytes, expected {lengths[name]}")
                 points[name, connections].append(point)
@@ -131,7 +141,8 @@ def _points(plan: Plan, webhooks: dict[str, Webhook], files: Files, say: Say) ->
     return points
 
 
-def _target(webhook: Webhook, files: Files) -> Target:
+def target(webhook: Webhook, files: Files) -> Target:
+    """Where the review is posted to."""
     return Target(f"{webhook.url}?timeout=5s", files.review)
 
 

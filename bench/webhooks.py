@@ -108,10 +108,14 @@ def ours(
     python: str = sys.executable,
     core: int | None = None,
     kubeconfig: Path | None = None,
+    root: Path = ROOT,
 ) -> Webhook:
-    """Starts ours, with the ServiceAccount from a file, or from the cluster of `kubeconfig` as in production."""
+    """Starts ours, with the ServiceAccount from a file, or from the cluster of `kubeconfig` as in production.
+
+    root: the checkout that it runs from. python: with the packages of this interpreter, or with its own if it has them.
+    """
     port, probes = free_ports(2)
-    path = os.pathsep.join([str(ROOT), sysconfig.get_path("platlib")])
+    path = str(root) if root != ROOT else os.pathsep.join([str(root), sysconfig.get_path("platlib")])
     command: list[str | Path] = ["env", f"PYTHONPATH={path}", python, "-m", "webhook", "serve"]
     command += ["--listen", f"127.0.0.1:{port}", "--ops-listen", f"127.0.0.1:{probes}"]
     command += ["--tls-cert", files.certificate, "--tls-key", files.key]
