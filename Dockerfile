@@ -12,19 +12,13 @@ ARG BASE=python:3.13-slim
 FROM ${BASE} AS build
 ARG SOURCE_DATE_EPOCH=0
 WORKDIR /build
-# One dependency has no wheels and is compiled, with -g0 since debugging information would name a temporary folder.
-RUN command -v gcc > /dev/null \
- || { apt-get update -qq && apt-get install -qq --no-install-recommends gcc libc6-dev > /dev/null; }
-COPY requirements.txt image/build.txt ./
+COPY requirements.txt ./
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     --mount=type=secret,id=ca,target=/run/authorities.pem \
     if [ -e /run/authorities.pem ]; then export PIP_CERT=/run/authorities.pem; fi; \
-    python3 -m venv --without-pip /opt/compile && python3 -m venv --without-pip /opt/m365wi \
- && export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_QUIET=2 PIP_REQUIRE_HASHES=1 CFLAGS=-g0 \
- && python3 -m pip --python /opt/compile/bin/python install --only-binary :all: --requirement build.txt \
- && python3 -m pip --python /opt/compile/bin/python wheel --no-build-isolation --wheel-dir wheels \
-    --only-binary :all: --no-binary gunicorn-h1c --requirement requirements.txt \
- && PIP_REQUIRE_HASHES= python3 -m pip --python /opt/m365wi/bin/python install --no-compile --no-deps --no-index wheels/*
+    python3 -m venv --without-pip /opt/m365wi \
+ && export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_QUIET=2 PIP_REQUIRE_HASHES=1 \
+ && python3 -m pip --python /opt/m365wi/bin/python install --no-compile --only-binary :all: --requirement requirements.txt
 COPY image/root.py ./
 RUN python3 root.py runtime /runtime
 

@@ -68,7 +68,6 @@ format: $(SET_UP) ## format the source and fix what ruff can fix
 lock: $(SET_UP) ## resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header image/build.in -o image/build.txt
 
 clean: ## remove what the targets made here, but not the cache of test binaries
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -20,9 +20,12 @@ from webhook.cluster.kube import Kube
 from webhook.logs import Log
 from webhook.metrics import Metrics
 from webhook.reviewer import Reviewer
-from webhook.server.application import Application, State, running
-from webhook.server.operations import Check, create_operations, on_event_loop
+from webhook.server.application import Application
+from webhook.server.background import running
+from webhook.server.lifecycle import Lifecycle
+from webhook.server.operations import Check, create_operations
 from webhook.server.process import Service
+from webhook.server.wsgi import on_event_loop
 from webhook.settings import SELF_MANAGED, ServeSettings
 
 _log = logging.getLogger("webhook")
@@ -30,7 +33,7 @@ _log = logging.getLogger("webhook")
 
 def service(settings: ServeSettings, log: Log) -> Service:
     """Everything that a worker serves."""
-    metrics, state = Metrics(version=__version__), State()
+    metrics, lifecycle = Metrics(version=__version__), Lifecycle()
     kube = Kube(settings.kubeconfig)
     services: list[AbstractAsyncContextManager[object]] = []
     checks: dict[str, Check] = {}
@@ -47,7 +50,7 @@ def service(settings: ServeSettings, log: Log) -> Service:
         source = cluster = ClusterAccounts(kube)
         checks["API server"] = lambda: cluster.health
         services.append(running("API server", cluster.ask_until_allowed))
-    operations = create_operations(state, metrics, checks)
+    operations = create_operations(lifecycle, metrics, checks)
 
     @operations.before_request
     def tell() -> None:
@@ -56,10 +59,10 @@ def service(settings: ServeSettings, log: Log) -> Service:
 
     reviewer = Reviewer(CachedAccounts(source, counter=metrics.lookup), settings.policy)
     return Service(
-        reviews=Application(reviewer.review, metrics=metrics, log=log, state=state, services=services),
+        reviews=Application(reviewer.review, metrics=metrics, log=log, lifecycle=lifecycle, services=services),
         operations=on_event_loop(operations),
         context=lambda: certificates.serving.listening_context,
-        state=state,
+        lifecycle=lifecycle,
         metrics=metrics,
     )
 

@@ -22,13 +22,13 @@ def test_nobodys_registry_or_index_is_named() -> None:
     """Where packages come from is the builder's business; the one image that is named is Docker's own."""
     assert re.findall(r"^ARG BASE=(.+)$", text("Dockerfile"), re.MULTILINE) == ["python:3.13-slim"]
     assert re.findall(r"^FROM (\S+)", text("Dockerfile"), re.MULTILINE) == ["${BASE}", "build", "scratch"]
-    assert "://" not in text("Dockerfile") + text("image/root.py") + text("image/build.txt")
+    assert "://" not in text("Dockerfile") + text("image/root.py")
 
 
 def test_what_is_installed_is_locked() -> None:
-    """Every requirement of the image and of its compiler has a version and hashes."""
-    for name in ("requirements.txt", "image/build.txt"):
-        lines = [line for line in text(name).splitlines() if line and line[0].isalnum()]
-        assert lines
-        assert all("==" in line and line.endswith("\\") for line in lines), name
+    """Every requirement of the image has a version and hashes, and comes as a wheel."""
+    lines = [line for line in text("requirements.txt").splitlines() if line and line[0].isalnum()]
+    assert lines
+    assert all("==" in line and line.endswith("\\") for line in lines)
     assert "PIP_REQUIRE_HASHES=1" in text("Dockerfile")
+    assert "--only-binary :all:" in text("Dockerfile")

@@ -24,11 +24,14 @@ from webhook.core.messages import Kind, Severity, message
 from webhook.logs import Log, configure
 from webhook.metrics import Metrics
 from webhook.reviewer import Answer
-from webhook.server.application import Application, State, running
+from webhook.server.application import Application
+from webhook.server.background import running
 from webhook.server.deadlines import Timeouts
+from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
-from webhook.server.operations import create_operations, on_event_loop
+from webhook.server.operations import create_operations
 from webhook.server.process import Drain, Service, run
+from webhook.server.wsgi import on_event_loop
 
 DECISIONS = {
     200: Decision("injected", "injected", warnings=(message(Kind("WI999", Severity.WARNING, "mind the gap")),)),
@@ -117,7 +120,7 @@ def main() -> None:
     def make_service() -> Service:
         if options.get("factory_fails"):
             raise RuntimeError("no service today")
-        state, metrics = State(), Metrics(version="0.0.0-test")
+        lifecycle, metrics = Lifecycle(), Metrics(version="0.0.0-test")
         contexts = Contexts(Path(options["folder"]))
         if options.get("old_tls"):
             contexts.listening.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
@@ -133,15 +136,19 @@ def main() -> None:
             FakeReviewer(contexts, log).review,
             metrics=metrics,
             log=log,
-            state=state,
+            lifecycle=lifecycle,
             services=[told(options, log), running("background", background, pause=0.01)],
             timeouts=Timeouts(**options.get("timeouts", {})),
             budget=options.get("budget", 32 * 1024 * 1024),
         )
         checks = {"weather": lambda: (not options.get("rain"), "rain" if options.get("rain") else "sun")}
-        operations = on_event_loop(create_operations(state, metrics, checks))
+        operations = on_event_loop(create_operations(lifecycle, metrics, checks))
         return Service(
-            reviews=reviews, operations=operations, context=lambda: contexts.listening, state=state, metrics=metrics
+            reviews=reviews,
+            operations=operations,
+            context=lambda: contexts.listening,
+            lifecycle=lifecycle,
+            metrics=metrics,
         )
 
     run(

@@ -12,7 +12,9 @@ from webhook.core.decision import Decision
 from webhook.logs import Log
 from webhook.metrics import Metrics
 from webhook.reviewer import Answer
-from webhook.server.application import Application, State, running
+from webhook.server.application import Application
+from webhook.server.background import running
+from webhook.server.lifecycle import Lifecycle
 
 HEADERS = [(b"content-type", b"application/json")]
 
@@ -31,7 +33,7 @@ class Review:
 class Exchange:
     """An application, and what it sends for one request."""
 
-    def __init__(self, *, state: State | None = None, budget: int = 1024 * 1024) -> None:
+    def __init__(self, *, lifecycle: Lifecycle | None = None, budget: int = 1024 * 1024) -> None:
         self.review = Review()
         self.metrics = Metrics(version="1")
         self.written: list[bytes] = []
@@ -39,7 +41,7 @@ class Exchange:
             self.review,
             metrics=self.metrics,
             log=Log(write=self.written.append),
-            state=state or State(started=True),
+            lifecycle=lifecycle or Lifecycle(started=True),
             budget=budget,
         )
         self.sent: list[Any] = []
@@ -63,10 +65,10 @@ class Exchange:
         return self.metrics.registry.get_sample_value(name, labels)
 
 
-@pytest.mark.parametrize("state", [State(), State(started=True, stopped=True)], ids=["before", "after"])
-async def test_before_the_start_and_after_the_end_it_says_503(state: State) -> None:
+@pytest.mark.parametrize("lifecycle", [Lifecycle(), Lifecycle(started=True, stopped=True)], ids=["before", "after"])
+async def test_before_the_start_and_after_the_end_it_says_503(lifecycle: Lifecycle) -> None:
     """With everything that makes kube-apiserver ask somebody else."""
-    exchange = Exchange(state=state)
+    exchange = Exchange(lifecycle=lifecycle)
     assert await exchange.ask((b"{}", False)) == 503
     headers = dict(exchange.sent[0]["headers"])
     assert (headers[b"retry-after"], headers[b"connection"]) == (b"1", b"close")
@@ -76,7 +78,7 @@ async def test_before_the_start_and_after_the_end_it_says_503(state: State) -> N
 
 async def test_while_it_drains_it_reviews() -> None:
     """The end of the connection is the worker's business."""
-    exchange = Exchange(state=State(started=True, draining=True))
+    exchange = Exchange(lifecycle=Lifecycle(started=True, draining=True))
     assert await exchange.ask((b"{}", False)) == 200
     assert exchange.review.bodies == [b"{}"]
 
@@ -150,13 +152,13 @@ async def test_services_start_in_order_and_end_in_reverse() -> None:
         yield
         events.append(f"-{name}")
 
-    state = State()
+    lifecycle = Lifecycle()
     services = [service("a"), service("b")]
-    application = Application(Review(), metrics=Metrics(version="1"), log=Log(), state=state, services=services)
+    application = Application(Review(), metrics=Metrics(version="1"), log=Log(), lifecycle=lifecycle, services=services)
     messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
 
     async def receive() -> dict[str, Any]:
-        events.append(f"started={state.started}")
+        events.append(f"started={lifecycle.started}")
         return messages.pop(0)
 
     async def send(message: Any) -> None:
@@ -173,7 +175,7 @@ async def test_services_start_in_order_and_end_in_reverse() -> None:
         "-a",
         "lifespan.shutdown.complete",
     ]
-    assert state.stopped
+    assert lifecycle.stopped
 
 
 async def test_a_service_that_fails_to_start_ends_those_before_it() -> None:
@@ -191,8 +193,10 @@ async def test_a_service_that_fails_to_start_ends_those_before_it() -> None:
             raise OSError("no route")
         yield
 
-    state = State()
-    application = Application(Review(), metrics=Metrics(version="1"), log=Log(), state=state, services=[good(), bad()])
+    lifecycle = Lifecycle()
+    application = Application(
+        Review(), metrics=Metrics(version="1"), log=Log(), lifecycle=lifecycle, services=[good(), bad()]
+    )
     sent: list[Any] = []
 
     async def receive() -> dict[str, Any]:
@@ -204,7 +208,7 @@ async def test_a_service_that_fails_to_start_ends_those_before_it() -> None:
     await application({"type": "lifespan"}, receive, send)
     assert sent == [{"type": "lifespan.startup.failed", "message": "OSError: no route"}]
     assert events == ["-good"]
-    assert not state.started
+    assert not lifecycle.started
 
 
 async def test_a_task_that_ends_is_started_again_after_a_growing_rest(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,14 +12,15 @@ from flask.testing import FlaskClient
 from tests.server.client import post
 from tests.server.conftest import Server
 from webhook.metrics import Metrics
-from webhook.server.application import State
-from webhook.server.operations import Check, create_operations, on_event_loop
+from webhook.server.lifecycle import Lifecycle
+from webhook.server.operations import Check, create_operations
+from webhook.server.wsgi import on_event_loop
 
 Serve = Callable[..., Server]
 
 
-def pages(state: State | None = None, **checks: Check) -> FlaskClient:
-    return create_operations(state or State(started=True), Metrics(version="1.2.3"), checks).test_client()
+def pages(lifecycle: Lifecycle | None = None, **checks: Check) -> FlaskClient:
+    return create_operations(lifecycle or Lifecycle(started=True), Metrics(version="1.2.3"), checks).test_client()
 
 
 def test_readyz_names_every_check_in_order() -> None:
@@ -49,16 +50,16 @@ def test_a_check_that_breaks_is_a_check_that_fails(caplog: pytest.LogCaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("state", "said"),
+    ("lifecycle", "said"),
     [
-        (State(), "starting"),
-        (State(started=True, draining=True), "draining"),
-        (State(started=True, draining=True, stopped=True), "stopped"),
+        (Lifecycle(), "starting"),
+        (Lifecycle(started=True, draining=True), "draining"),
+        (Lifecycle(started=True, draining=True, stopped=True), "stopped"),
     ],
 )
-def test_readyz_knows_the_life_of_the_server(state: State, said: str) -> None:
+def test_readyz_knows_the_life_of_the_server(lifecycle: Lifecycle, said: str) -> None:
     """Not ready before the start and after SIGTERM, while liveness holds."""
-    client = pages(state)
+    client = pages(lifecycle)
     assert (client.get("/readyz").status_code, client.get("/readyz").text) == (503, f"[-] server: {said}\n")
     assert (client.get("/livez").status_code, client.get("/livez").text) == (200, "ok\n")
 
@@ -91,7 +92,7 @@ def test_metrics_come_in_the_format_that_is_asked_for(accept: str, content_type:
 
 def test_a_bug_in_a_page_is_500_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
     """As everywhere."""
-    application = create_operations(State(), Metrics(version="1"))
+    application = create_operations(Lifecycle(), Metrics(version="1"))
 
     @application.get("/bug")
     def bug() -> str:
@@ -163,7 +164,7 @@ async def called(application: Any, **scope: Any) -> tuple[list[dict[str, Any]], 
 
 async def test_flask_sees_the_request_as_it_was_sent() -> None:
     """Method, path, query, repeated headers and body arrive, and the page runs on the event loop."""
-    application = create_operations(State(), Metrics(version="1"))
+    application = create_operations(Lifecycle(), Metrics(version="1"))
     seen: dict[str, Any] = {}
 
     @application.post("/echo/<name>")
@@ -197,7 +198,7 @@ async def test_flask_sees_the_request_as_it_was_sent() -> None:
 async def test_a_big_body_is_refused() -> None:
     """Nothing here needs more than a megabyte."""
     sent, _ = await called(
-        on_event_loop(create_operations(State(), Metrics(version="1"))), body=b"x" * (1024 * 1024 + 1)
+        on_event_loop(create_operations(Lifecycle(), Metrics(version="1"))), body=b"x" * (1024 * 1024 + 1)
     )
     assert sent[0]["status"] == 413
     assert (b"connection", b"close") in sent[0]["headers"]

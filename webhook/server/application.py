@@ -21,28 +21,21 @@ for all the rest failurePolicy decides. The first five lines are settled before 
 drains, requests are answered as ever, with `Connection: close` (`webhook.server.process`).
 """
 
-import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final, Protocol
 
 from webhook.logs import Log
 from webhook.metrics import Metrics
 from webhook.reviewer import Answer
+from webhook.server.asgi import CLOSE, Headers, Receive, Scope, Send
 from webhook.server.deadlines import Timeouts
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Headers = Iterable[tuple[bytes, bytes]]
+from webhook.server.lifecycle import Lifecycle
 
 PATHS: Final = ("/mutate", "/mutate-v1-pod")
 MAX_BODY: Final = 7 * 1024 * 1024  # kube-apiserver takes 3 MiB from its clients, and JSON wraps it
-CLOSE: Final = (b"connection", b"close")
 
 _MAX_BODY_DIGITS: Final = len(str(MAX_BODY))  # fewer announce less, as nearly every request does
 _MAX_PIECES: Final = 20_000  # of a body; an honest one of 7 MiB comes in 5 000, a packet each
@@ -57,20 +50,6 @@ class Review(Protocol):
 
     def __call__(self, body: bytes | bytearray, *, timeout: float) -> Awaitable[Answer]:
         """The answer; it raises nothing but CancelledError."""
-
-
-@dataclass
-class State:
-    """How far the life of this process is: written by the application and the worker, read by requests and probes."""
-
-    started: bool = False
-    draining: bool = False
-    stopped: bool = False
-
-    @property
-    def serving(self) -> bool:
-        """Whether reviews can be answered. They can while draining."""
-        return self.started and not self.stopped
 
 
 class _TooBig(Exception):
@@ -95,7 +74,7 @@ class Application:
         *,
         metrics: Metrics,
         log: Log,
-        state: State,
+        lifecycle: Lifecycle,
         paths: Sequence[str] = PATHS,
         services: Sequence[AbstractAsyncContextManager[object]] = (),
         timeouts: Timeouts | None = None,
@@ -104,7 +83,7 @@ class Application:
         self._review = review
         self._metrics = metrics
         self._log = log
-        self._state = state
+        self._lifecycle = lifecycle
         self._paths = frozenset(paths)
         self._services = services
         self._timeouts = timeouts or Timeouts()
@@ -149,7 +128,7 @@ class Application:
         """Status, reason, text and headers for a request whose body need not be read; None for any other."""
         if scope["method"] != "POST":
             return 405, "bad-request", b"method not allowed: reviews are posted\n", _ALLOW
-        if not self._state.serving:
+        if not self._lifecycle.serving:
             return 503, "not-ready", b"not ready\n", _AGAIN
         content_type, length = b"", b""
         for name, value in scope["headers"]:
@@ -250,42 +229,11 @@ class Application:
                 _log.exception("the webhook cannot start")
                 await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
                 return
-            self._state.started = True
+            self._lifecycle.started = True
             await send({"type": "lifespan.startup.complete"})
             await receive()
-            self._state.stopped = True
+            self._lifecycle.stopped = True
         await send({"type": "lifespan.shutdown.complete"})
-
-
-@asynccontextmanager
-async def running(
-    name: str, work: Callable[[], Awaitable[object]], *, pause: float = 1.0, longest_pause: float = 60.0
-) -> AsyncIterator[None]:
-    """Run `work` in the background of the block, and again should it ever end: one of `services`.
-
-    It rests `pause` seconds before it starts again, twice as long after each failure in a row.
-    """
-
-    async def forever() -> None:
-        rest = pause
-        while True:
-            begun = time.monotonic()
-            try:
-                await work()
-                _log.error("%s ended; it starts again in %g s", name, rest)
-            except Exception:  # noqa: BLE001 - a task that nobody awaits must not end unseen
-                _log.exception("%s failed; it starts again in %g s", name, rest)
-            if time.monotonic() - begun > longest_pause:
-                rest = pause
-            await asyncio.sleep(rest)
-            rest = min(rest * 2, longest_pause)
-
-    task = asyncio.create_task(forever(), name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 _JSON: Final = (b"content-type", b"application/json")

@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any, Final
 
 from webhook.metrics import Metrics
-from webhook.server.application import State
-from webhook.server.connection import Application, Connection, Terms
+from webhook.server.asgi import ASGIApplication
+from webhook.server.connection import Connection, Shared
+from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
-from webhook.server.open_connections import Ledger
+from webhook.server.open_connections import OpenConnections
 
 _ACCEPTED_AT_ONCE: Final = 64
 _RECEIVE_BUFFER: Final = 32 * 1024
@@ -36,15 +37,20 @@ class Listener:
         sock: socket.socket,
         *,
         loop: asyncio.AbstractEventLoop,
-        application: Application,
-        state: State,
+        application: ASGIApplication,
+        lifecycle: Lifecycle,
         metrics: Metrics,
         limits: Limits,
         context: ssl.SSLContext | None,
     ) -> None:
-        self.ledger = Ledger(loop, limits)
-        self._terms = Terms(
-            loop=loop, application=application, state=state, metrics=metrics, limits=limits, ledger=self.ledger
+        self.connections = OpenConnections(loop, limits)
+        self._shared = Shared(
+            loop=loop,
+            application=application,
+            lifecycle=lifecycle,
+            metrics=metrics,
+            limits=limits,
+            connections=self.connections,
         )
         self._socket = sock
         self._context = context
@@ -56,13 +62,13 @@ class Listener:
         # What connections are accepted with. Left alone, the kernel keeps up to 6 MB for each, and uvloop reads up to
         # 256 KiB at once into memory that the connection then has: 500 that sent 200 KiB held 150 MB, now 75 MB.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        self._terms.loop.add_reader(self._socket.fileno(), self._accept)
+        self._shared.loop.add_reader(self._socket.fileno(), self._accept)
 
     def stop(self) -> None:
         """Accept no more, and close the socket. Open connections stay open."""
         if self._breather is not None:
             self._breather.cancel()
-        self._terms.loop.remove_reader(self._socket.fileno())
+        self._shared.loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
     def _accept(self) -> None:
@@ -78,30 +84,30 @@ class Listener:
                     raise
                 # The socket stays readable, so without a pause this would spin; whoever waits is accepted then.
                 _log.warning("no connection can be accepted just now: %s", error.strerror)
-                self._terms.loop.remove_reader(self._socket.fileno())
-                self._breather = self._terms.loop.call_later(_BREATHER_SECONDS, self.start)
+                self._shared.loop.remove_reader(self._socket.fileno())
+                self._breather = self._shared.loop.call_later(_BREATHER_SECONDS, self.start)
                 return
-            if not self.ledger.make_room():
-                self._terms.metrics.refused("connections")
+            if not self.connections.make_room():
+                self._shared.metrics.refused("connections")
                 sock.close()
                 continue
             sock.setblocking(False)
-            connection = Connection(self._terms)
-            connection.move(self.ledger.opening)
-            connection.opening = self._terms.loop.create_task(self._open(sock, connection))
+            connection = Connection(self._shared)
+            connection.move(self.connections.opening)
+            connection.opening = self._shared.loop.create_task(self._open(sock, connection))
             # Not in _open(), because a task that is ended before its first step never takes any.
             connection.opening.add_done_callback(partial(self._opened, sock, connection))
 
     async def _open(self, sock: socket.socket, connection: Connection) -> None:
         tls: dict[str, Any] = {}
         if self._context is not None:
-            limits = self._terms.limits
+            limits = self._shared.limits
             tls = {"ssl_handshake_timeout": limits.handshake, "ssl_shutdown_timeout": limits.shutdown}
         try:
-            await self._terms.loop.connect_accepted_socket(lambda: connection, sock, ssl=self._context, **tls)
+            await self._shared.loop.connect_accepted_socket(lambda: connection, sock, ssl=self._context, **tls)
         except OSError as error:  # ssl.SSLError is one too
             slow = isinstance(error, (TimeoutError, ConnectionAbortedError))
-            self._terms.metrics.refused("handshake-timeout" if slow else "handshake")
+            self._shared.metrics.refused("handshake-timeout" if slow else "handshake")
             _log.debug("handshake: %s", error)
 
     def _opened(self, sock: socket.socket, connection: Connection, _: asyncio.Task[None]) -> None:

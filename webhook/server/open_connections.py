@@ -1,4 +1,4 @@
-"""What every connection of a listener is doing, and since when: who has waited too long, and who makes room."""
+"""What each connection of a listener is doing, and since when: which is overdue, and which makes room for a new one."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from typing import Protocol
 from webhook.server.limits import Limits
 
 
-class Member(Protocol):
-    """A connection, as far as the ledger needs it. group: where it is entered."""
+class OpenConnection(Protocol):
+    """A connection, as far as OpenConnections needs it. state: where it is listed."""
 
-    group: Group | None
+    state: Waiting | None
 
     def too_slow(self) -> None:
-        """A request, or the first byte of one, has not come in time."""
+        """A request, or its first byte, has not arrived in time."""
 
     def close(self) -> None:
-        """Close the connection once everything that was written has been sent."""
+        """Close the connection as soon as everything that was written has been sent."""
 
     def abort(self) -> None:
-        """Close the connection with whatever is still to be sent."""
+        """Close the connection at once. What has not been sent is dropped."""
 
     def end(self) -> None:
-        """Close the connection without an answer, wherever it is."""
+        """Close the connection without an answer, in any state."""
 
 
-class Group:
-    """The connections in one state, with the time since when; the one that has been there longest comes first.
+class Waiting:
+    """The connections in one state, each with the time since when. The one that has waited longest is first.
 
-    seconds: how long one may be in it; then it is taken out, and `overdue` is called with it. One timer serves them
-    all, so that a request costs none.
+    seconds: how long a connection may stay; then it is removed and `overdue` is called with it. One timer serves all of
+    them: a timer for each request would cost 2 µs of it.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         seconds: float = math.inf,
-        overdue: Callable[[Member], None] = lambda member: None,
+        overdue: Callable[[OpenConnection], None] = lambda connection: None,
     ) -> None:
         self._loop = loop
         self._seconds = seconds
         self._overdue = overdue
         self._timer: asyncio.TimerHandle | None = None
-        self.since: dict[Member, float] = {}
+        self.since: dict[OpenConnection, float] = {}
 
-    def add(self, connection: Member) -> None:
+    def add(self, connection: OpenConnection) -> None:
         """`connection` is in this state from now on."""
         now = self._loop.time()
         self.since[connection] = now
@@ -60,44 +60,43 @@ class Group:
             if since + self._seconds > self._loop.time():
                 self._timer = self._loop.call_at(since + self._seconds, self._sweep)
                 return
-            del self.since[connection]
-            connection.group = None
-            self._overdue(connection)
+            if self.since.pop(connection, None) is not None:
+                self._overdue(connection)
 
 
-class Ledger:
-    """All connections of a listener, by what they do."""
+class OpenConnections:
+    """All connections of a listener, by state; the table in `webhook.server.connection` says what leads where."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
         self._limit = limits.connections
-        self.opening = Group(loop)
-        """In the TLS handshake, which has its own limit of time."""
-        self.receiving = Group(loop, limits.request, lambda member: member.too_slow())
-        """No whole request yet: silent, or on the way."""
-        self.busy = Group(loop)
-        """At work on a request that is all there."""
-        self.idle = Group(loop, limits.keep_alive, lambda member: member.close())
+        self.opening = Waiting(loop)
+        """In the TLS handshake, which has its own time limit."""
+        self.receiving = Waiting(loop, limits.request, lambda connection: connection.too_slow())
+        """Without a complete request: silent, or in the middle of one."""
+        self.busy = Waiting(loop)
+        """With a complete request whose answer is under way."""
+        self.idle = Waiting(loop, limits.keep_alive, lambda connection: connection.close())
         """Between two requests."""
-        self.closing = Group(loop, limits.shutdown, lambda member: member.abort())
-        """The last answer has been given."""
-        self.groups = (self.opening, self.receiving, self.busy, self.idle, self.closing)
+        self.closing = Waiting(loop, limits.shutdown, lambda connection: connection.abort())
+        """After the last answer."""
+        self.states = (self.opening, self.receiving, self.busy, self.idle, self.closing)
 
     def make_room(self) -> bool:
-        """Whether one more connection may come; one that waits may have had to go for it."""
-        if sum(len(group.since) for group in self.groups) < self._limit:
+        """Whether there is room for one more connection. Ends one that waits if that is needed."""
+        if sum(len(state.since) for state in self.states) < self._limit:
             return True
         waiting = self.opening.since | self.receiving.since
         if waiting:
             min(waiting, key=waiting.__getitem__).end()
             return True
-        for group in (self.closing, self.idle):
-            if group.since:
-                next(iter(group.since)).end()
+        for state in (self.closing, self.idle):
+            if state.since:
+                next(iter(state.since)).end()
                 return True
         return False
 
     def end(self) -> None:
-        """Every connection, wherever it is."""
-        for group in self.groups:
-            for connection in list(group.since):
+        """End every connection, in any state."""
+        for state in self.states:
+            for connection in list(state.since):
                 connection.end()

@@ -26,7 +26,7 @@ import logging
 import os
 import resource
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,7 +40,8 @@ from webhook.server.limits import Limits
 
 if TYPE_CHECKING:  # in the parent; the worker loads them when it has parted
     from webhook.metrics import Metrics
-    from webhook.server.application import Receive, Scope, Send, State
+    from webhook.server.asgi import ASGIApplication
+    from webhook.server.lifecycle import Lifecycle
     from webhook.server.listener import Listener
 
 _STUCK_SECONDS: Final = 15
@@ -68,10 +69,10 @@ class Service:
     started; new certificates reach new connections through its sni_callback.
     """
 
-    reviews: Callable[[Scope, Receive, Send], Awaitable[None]]
-    operations: Callable[[Scope, Receive, Send], Awaitable[None]]
+    reviews: ASGIApplication
+    operations: ASGIApplication
     context: Callable[[], ssl.SSLContext]
-    state: State
+    lifecycle: Lifecycle
     metrics: Metrics
 
 
@@ -188,7 +189,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
 
     def handle_exit_signal(self) -> None:
         """SIGTERM: an orderly end."""
-        self.service.state.draining = True
+        self.service.lifecycle.draining = True
         self.alive = False
         self._ending.set()
 
@@ -216,7 +217,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
                 await self._end(lifespan)
         finally:
             operations.stop()
-            operations.ledger.end()
+            operations.connections.end()
             heartbeat.cancel()
 
     async def _start(self) -> LifespanManager | None:
@@ -238,18 +239,18 @@ class Worker(ASGIWorker):  # type: ignore[misc]
         _log.info("draining")
         await self._unless_in_a_hurry(self.app.drain.pause)
         reviews.stop()
-        ledger = reviews.ledger
+        connections = reviews.connections
         deadline = self.loop.time() + self.app.drain.finish
         # A connection that was just accepted has not sent its request yet; one that is slow at it never might.
         patience = self.loop.time() + min(self.app.drain.finish, 1.0)
-        at_work = (ledger.busy.since, ledger.closing.since)
-        coming = (ledger.opening.since, ledger.receiving.since)
+        at_work = (connections.busy.since, connections.closing.since)
+        coming = (connections.opening.since, connections.receiving.since)
         while self.loop.time() < deadline and (any(at_work) or (any(coming) and self.loop.time() < patience)):
             if await self._unless_in_a_hurry(0.02):
                 break
-        if ledger.busy.since:
-            _log.warning("%d reviews were not finished", len(ledger.busy.since))
-        ledger.end()
+        if connections.busy.since:
+            _log.warning("%d reviews were not finished", len(connections.busy.since))
+        connections.end()
 
     async def _end(self, lifespan: LifespanManager) -> None:
         try:
@@ -293,7 +294,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
             self.sockets[number].sock,
             loop=self.loop,
             application=application,
-            state=self.service.state,
+            lifecycle=self.service.lifecycle,
             metrics=self.service.metrics,
             limits=limits,
             context=context,
