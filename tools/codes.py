@@ -26,17 +26,17 @@ ROOT: Final = Path(__file__).parent.parent
 CHECKED: Final = ("webhook",)
 # Exceptions that carry a text of their own, and where it goes. All others carry a Message, or what they are named for.
 TEXTS: Final[Mapping[str, str]] = {
+    "BadScalar": "the value {reason} of a message about YAML",
     "LookupFailed": "the log of the webhook: the client gets 503",
     "NoDocument": "the value {reason} of a message about an issuer",
     "NoPlace": "not shown: the file is written anew instead",
-    "NoValue": "the value {reason} of a message about YAML",
-    "NoYAML": "the value {reason} of a message about YAML, with its line and column",
+    "NotYaml": "the value {reason} of a message about YAML, with its line and column",
     "RuntimeError": "the log: it is our bug",
     "Unavailable": "the value {reason} of a message about the API server, or the log",
     "UnsoundPatch": "the log: it is our bug",
     "ValueError": "the caller, who puts it into a message or catches it",
 }
-_CODE: Final = re.compile(r"[A-Z]{2}[0-9]{3}")
+_CODE: Final = re.compile(r"[A-Z]{2,3}[0-9]{3}")
 
 
 def problems() -> Iterator[str]:
@@ -55,7 +55,7 @@ def problems() -> Iterator[str]:
 
 def _row(code: str, row: Row) -> Iterator[str]:
     if not _CODE.fullmatch(row.code) or row.code != code:
-        yield f"the code is {row.code!r}, expected two letters and three digits"
+        yield f"the code is {row.code!r}, expected letters and three digits"
     if not row.text:
         yield "the text is empty"
     for template in (row.text, row.fix):

@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
-import pkgutil
+import itertools
 import re
 import string
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Final, Protocol
 
 __all__ = ["PAGE", "TABLES", "Row", "main", "page", "table"]
@@ -61,14 +59,6 @@ class Row(Protocol):
         """Why it matters; may be empty."""
 
 
-@dataclass(frozen=True)
-class _Group:
-    """The rows of one module, under the first line of its docstring."""
-
-    title: str
-    rows: Sequence[Row]
-
-
 def table(name: str) -> Mapping[str, Row]:
     """The rows of the table in the module `name`, by code."""
     rows: Mapping[str, Row] = importlib.import_module(name).TABLE
@@ -79,37 +69,23 @@ def page() -> str:
     """The text of docs/messages.md."""
     parts = [_HEADER]
     for name, title in TABLES.items():
-        module = importlib.import_module(name)
         parts.append(f"## {title}\n")
-        for group in _groups(module):
-            parts += [f"### {group.title}\n", *(_section(row) for row in group.rows)]
+        for group, rows in _groups(name):
+            parts += [f"### {group}\n", *(_section(row) for row in rows)]
     return "\n".join(parts).rstrip("\n") + "\n"
 
 
-def _groups(module: ModuleType) -> Iterator[_Group]:
-    """The rows of a table, by the module that defines them and in the order of their codes."""
-    rows_by_code = table(module.__name__)
-    modules = [module]
-    if hasattr(module, "__path__"):
-        names = [found.name for found in pkgutil.iter_modules(module.__path__, module.__name__ + ".")]
-        modules = [*(importlib.import_module(name) for name in names), module]
-    left = dict(rows_by_code)
-    groups = []
-    for each in modules:
-        own = {id(value) for value in vars(each).values()}
-        rows = [row for row in rows_by_code.values() if row.code in left and (each is module or id(row) in own)]
-        if rows:
-            groups.append(_Group(_title(each), rows))
-        for row in rows:
-            del left[row.code]
-    yield from sorted(groups, key=lambda group: group.rows[0].code)
+def _groups(name: str) -> Iterator[tuple[str, list[Row]]]:
+    """The rows of a table by the hundreds of their codes, each with the title that the module's docstring has for it.
 
-
-def _title(module: ModuleType) -> str:
-    """The first line of a docstring, without the range of codes that it may begin with."""
-    first = (module.__doc__ or module.__name__).splitlines()[0].rstrip(".")
-    title = re.sub(r"^[A-Z]+[0-9]xx: ", "", first)
-    return title[:1].upper() + title[1:]
+    Such a line of the docstring is `WI1xx  annotations.py  annotations of a pod`, with or without the file.
+    """
+    documented = importlib.import_module(name).__doc__ or ""
+    titles = dict(re.findall(r"^ +([A-Z]+[0-9])xx +(?:\w+\.py +)?(.+)$", documented, flags=re.MULTILINE))
+    rows = sorted(table(name).values(), key=lambda row: row.code)
+    for hundred, group in itertools.groupby(rows, key=lambda row: row.code[:-2]):
+        title = titles.get(hundred, "other messages")
+        yield f"{hundred}xx: {title}", list(group)
 
 
 def _section(row: Row) -> str:
@@ -122,15 +98,20 @@ def _section(row: Row) -> str:
 
 
 def _marked(template: str) -> str:
-    """A template as Markdown: what stands for a value in italics, everything else as it is."""
-    return "".join(
-        _escaped(literal) + (f"*{name}*" if name else "") for literal, name, _, _ in string.Formatter().parse(template)
-    )
+    """A template as Markdown: values in italics, or in capitals inside backticks; everything else as it is."""
+    parts, code = [], False
+    for literal, name, _, _ in string.Formatter().parse(template):
+        for index, text in enumerate(literal.split("`")):
+            code ^= index > 0
+            parts.append("`" * (index > 0) + (text if code else _escaped(text)))
+        if name:
+            parts.append(name.upper() if code else f"*{name}*")
+    return "".join(parts)
 
 
 def _escaped(text: str) -> str:
     """`text` with a backslash before each sign that Markdown would take for its own."""
-    return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", text)
+    return re.sub(r"([\\*_\[\]<>#|~])", r"\\\1", text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -63,9 +63,9 @@ def test_an_exception_with_a_message_passes(root: Path, statement: str) -> None:
 @pytest.mark.parametrize(
     ("row", "wrong"),
     [
-        (Kind("", "error", "text"), "the code is '', expected two letters and three digits"),
-        (Kind("XX12", "error", "text"), "the code is 'XX12', expected two letters and three digits"),
-        (Kind("XX101", "error", "text"), "the code is 'XX101', expected two letters and three digits"),
+        (Kind("", "error", "text"), "the code is '', expected letters and three digits"),
+        (Kind("XX12", "error", "text"), "the code is 'XX12', expected letters and three digits"),
+        (Kind("XX101", "error", "text"), "the code is 'XX101', expected letters and three digits"),
         (Kind("XX301", "error", ""), "the text is empty"),
         (Kind("XX301", "error", "{}"), "the value {} is not a plain name"),
         (Kind("XX301", "error", "text", "{a.b}"), "the value {a.b} is not a plain name"),
