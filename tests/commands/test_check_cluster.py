@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -324,14 +324,9 @@ def test_the_user_is_missing_rights(control_plane: Cluster, namespace: str, live
     assert "You may not read serviceaccounts" in done.finding("account", "skip")
 
 
-def test_the_webhook_is_missing_rights(control_plane: Cluster, namespace: str, own: str, tmp_path: Path) -> None:
-    """Its ClusterRoleBinding is gone: it answers 503, and RBAC says why."""
-    api, user = control_plane.api, f"system:serviceaccount:{own}:webhook"
-    make_account(control_plane, namespace)
-    make_account(control_plane, own, "webhook", annotations={})
-    make_service(control_plane, own, type="ExternalName", externalName="localhost")
-    pod = a_pod("webhook-0", account="webhook", labels={"app": "webhook"})
-    api.post(f"/api/v1/namespaces/{own}/pods", pod).expect()
+@contextmanager
+def bound_role(cluster: Cluster, own: str) -> Iterator[None]:
+    """ServiceAccount `webhook` may read ServiceAccounts of the whole cluster."""
     role = {
         "metadata": {"name": own},
         "rules": [{"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get"]}],
@@ -341,35 +336,43 @@ def test_the_webhook_is_missing_rights(control_plane: Cluster, namespace: str, o
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": own},
         "subjects": [{"kind": "ServiceAccount", "name": "webhook", "namespace": own}],
     }
+    with ExitStack() as stack:
+        for resource, body in (("clusterroles", role), ("clusterrolebindings", binding)):
+            cluster.api.post(f"{RBAC}/{resource}", body).expect()
+            stack.callback(lambda path: cluster.api.delete(path).expect(200, 404), f"{RBAC}/{resource}/{own}")
+        yield
+
+
+def may_read(cluster: Cluster, user: str, namespace: str) -> bool:
+    """Whether RBAC lets `user` read ServiceAccounts."""
+    attributes = {"verb": "get", "resource": "serviceaccounts", "namespace": namespace}
+    review = {"spec": {"user": user, "resourceAttributes": attributes}}
+    answer = cluster.api.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review).expect().json
+    return bool(answer["status"]["allowed"])
+
+
+def test_the_webhook_is_missing_rights(control_plane: Cluster, namespace: str, own: str, tmp_path: Path) -> None:
+    """Its ClusterRoleBinding is gone: it answers 503, and RBAC says why."""
+    api, user = control_plane.api, f"system:serviceaccount:{own}:webhook"
+    make_account(control_plane, namespace)
+    make_account(control_plane, own, "webhook", annotations={})
+    make_service(control_plane, own, type="ExternalName", externalName="localhost")
+    pod = a_pod("webhook-0", account="webhook", labels={"app": "webhook"})
+    api.post(f"/api/v1/namespaces/{own}/pods", pod).expect()
     signer = authority()
     served = tmp_path / "served.pem"
     served.write_bytes(pair(signer, f"{OUR_SERVICE}.{own}.svc").private_pem())
-    review = {
-        "spec": {
-            "user": user,
-            "resourceAttributes": {"verb": "get", "resource": "serviceaccounts", "namespace": namespace},
-        }
-    }
-
-    def forbidden() -> bool:
-        answer = api.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review).expect().json
-        return not answer["status"]["allowed"]
-
     with ExitStack() as stack:
-        stack.callback(lambda: api.delete(f"{RBAC}/clusterroles/{own}").expect(200, 404))
-        stack.callback(lambda: api.delete(f"{RBAC}/clusterrolebindings/{own}").expect(200, 404))
-        api.post(f"{RBAC}/clusterroles", role).expect()
-        api.post(f"{RBAC}/clusterrolebindings", binding).expect()
+        stack.enter_context(bound_role(control_plane, own))
         kubeconfig = control_plane.kubeconfig_for_account(own, "webhook")
         process = stack.enter_context(running(tmp_path, ["--kubeconfig", str(kubeconfig), "--tls-cert", str(served)]))
         change = calls(own, port=process.port)
         stack.enter_context(registered(api, "https://x/", signer.pem.encode(), change=change, timeout_seconds=4))
-        api.patch(
-            f"/api/v1/namespaces/{own}/services/{OUR_SERVICE}", {"spec": {"ports": [{"port": process.port}]}}
-        ).expect()
+        ports = {"spec": {"ports": [{"port": process.port}]}}
+        api.patch(f"/api/v1/namespaces/{own}/services/{OUR_SERVICE}", ports).expect()
         assert "is injected" in check(control_plane, namespace).finding("call", "ok")
         api.delete(f"{RBAC}/clusterrolebindings/{own}").expect()
-        wait_until(forbidden, "RBAC forbids it", seconds=20)
+        wait_until(lambda: not may_read(control_plane, user, namespace), "RBAC forbids it", seconds=20)
         found = check(control_plane, namespace).finding("call")
     assert f"RBAC forbids {user} to `get` serviceaccounts" in found
     assert "ClusterRoleBinding" in found

@@ -1,8 +1,14 @@
-"""What is wrong with a live cluster, one sentence and one fix for each broken state.
+"""What `check` finds in a live cluster.
 
-    registration, refusals, installation, accounts, workloads, pods    pure: what is found becomes a sentence
-    given, words                                                       pure: what these need
-    asking, probe, walk                                                ask the API server
+    order                      the questions to the API server, in their order
+    api, probe                 one question: an object, a list; a pod that is created by dry run
+    registration, installation the webhook configuration; the webhook's Service and pods
+    refusals, explanations     what kube-apiserver says if a pod is not created, by kind; the finding for each kind
+    accounts, workloads        a ServiceAccount; an object with pods
+    pods, differences, new_pod running pods, compared with a new one
+    selectors, timestamps      how Kubernetes writes them
 
-A pod that is created by dry run is the judge; the webhook configuration, the Service and its pods say why.
+Whether a pod gets its identity is seen in one that is created by dry run. All other objects are read to find the cause.
+Only `order`, `api` and `probe` talk to the API server; the rest is pure. Each finding is a row of the tables in
+`webhook.core.messages`: checks, calls and workloads.
 """

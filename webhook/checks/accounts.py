@@ -20,7 +20,7 @@ _VALUES: Final = {
 
 
 def absent(namespace: str, name: str) -> Finding:
-    """There is no such ServiceAccount."""
+    """The ServiceAccount does not exist."""
     account = Account(namespace, name, {})
     return finding("account", workloads.ACCOUNT_ABSENT, Place(str(account)), command=account.command)
 
@@ -72,7 +72,7 @@ def _identity(reading: Reading, tenant: str) -> str:
 
 
 def _command(account: Account, warning: Message) -> str:
-    """The kubectl command that removes the cause of a warning, "" if there is none."""
+    """The kubectl command that removes the cause of a warning; "" if no command does."""
     key, remove = warning.place.annotation, shlex.quote(f"{warning.place.annotation}-")
     if warning.kind is annotations.UNKNOWN_ANNOTATION:
         meant, value = warning.values["meant"], shlex.quote(account.annotations[key])

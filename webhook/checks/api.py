@@ -1,4 +1,4 @@
-"""Questions to the API server. An answer is raw JSON, or the reason why there are no objects."""
+"""Questions to the API server. An answer is raw JSON, or the reason why it has no object."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

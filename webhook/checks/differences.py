@@ -42,7 +42,7 @@ class Expectation:
     annotated: when the annotations of the ServiceAccount were last written, None if it is not known. found: None if the
     user may not see it. policy: with the scope, and without the settings of the webhook, which are not known. new: the
     pod that was created by dry run, which shows these settings; None if none was injected. template: the workload's;
-    None if there is none to look at, so that any difference may be its author's.
+    None if it is not known, so that somebody may have written any difference by hand.
     """
 
     account: Account
@@ -168,8 +168,8 @@ def _of_token(
 def _wanted(request: Request, identity: Identity, file: str, expected: Expectation) -> dict[str, str]:
     """The variables whose value in a new pod is known, "" if it would not have one.
 
-    Variables that no annotation decides are read off the pod that was created by dry run. If there is none, or if it
-    does not have them because its variable families are others, they are not known.
+    Variables that no annotation decides are read off the pod that was created by dry run. Without such a pod, or if its
+    variable families are others, they are not known.
     """
     decided = {each.name: each.value for each in missing(identity, {}, file).variables}
     by_settings = set() if _annotates(request, expected, names.CLOUD) else {"M365_CLOUD", "AZURE_AUTHORITY_HOST"}

@@ -98,7 +98,7 @@ def _kind(cause: RefusalKind, message: str, stands: Installation) -> Kind:
 
 
 def _of_message(refusal: Refusal, kind: Kind, entry: Entry | None, now: datetime) -> dict[str, object]:
-    """The values that kube-apiserver's message has; a bundle that nobody can use is a better reason than its words."""
+    """The values in kube-apiserver's message; a caBundle that cannot be used is a better reason than its words."""
     reason = refusal.message.rpartition("failed to call webhook: ")[2]
     if kind is calls.NOT_TRUSTED:
         reason = trust_problem(entry, now) if entry else ""

@@ -111,7 +111,7 @@ class Walk:
             yield unselected
 
     async def _configurations(self) -> list[Any] | NotSeen:
-        """All webhook configurations; or the one of ours, which a user who may not list may still be allowed to get."""
+        """All webhook configurations; or ours alone, which a user may be allowed to get and not to list."""
         documents = await listed(self._kube, _CONFIGURATIONS)
         if isinstance(documents, NotSeen):
             one = await get(self._kube, f"{_CONFIGURATIONS}/{quote(self._subject.configuration, safe='')}")

@@ -114,7 +114,7 @@ def kind_and_name(text: str) -> tuple[WorkloadKind, str]:
 
 
 def absent(kind: WorkloadKind, namespace: str, name: str) -> Finding:
-    """There is no such workload."""
+    """The workload does not exist."""
     place = Place(f"{kind.name} {namespace}/{name}")
     return finding("workload", rows.WORKLOAD_ABSENT, place, plural=kind.plural, namespace=namespace)
 

@@ -220,7 +220,7 @@ VARIABLE_DIFFERS_OR_OWN: Final = Kind(
     "{count} of {object} must be created again: {variable} has another value than in a new pod (older than {change}, "
     "or it was set by hand)",
     fix="{restart}",
-    help="Without --workload there is no pod template to look at, which may set the variable itself.",
+    help="The pod template may set the variable itself; with --workload it is looked at, and the finding is certain.",
 )
 VARIABLE_EXTRA: Final = Kind(
     "WI754",
@@ -236,7 +236,7 @@ VARIABLE_EXTRA_OR_OWN: Final = Kind(
     "{count} of {object} may be out of date: {variable} is there and would not be in a new pod (older than {change}, "
     "or it was set by hand)",
     fix="if it was not set by hand: {restart}",
-    help="Without --workload there is no pod template to look at, which may set the variable itself.",
+    help="The pod template may set the variable itself; with --workload it is looked at, and the finding is certain.",
 )
 AUDIENCE_DIFFERS: Final = Kind(
     "WI756",
@@ -251,7 +251,7 @@ AUDIENCE_DIFFERS_OR_OWN: Final = Kind(
     "{count} of {object} may be out of date: their token is for {there} and not for {wanted} (older than {change}, or "
     "it was set by hand)",
     fix="if it was not set by hand: {restart}",
-    help="Without --workload there is no pod template to look at, which may have a token volume of its own.",
+    help="The pod template may have its own token volume; with --workload it is looked at, and the finding is certain.",
 )
 LIFETIME_DIFFERS: Final = Kind(
     "WI758",
@@ -266,5 +266,5 @@ LIFETIME_DIFFERS_OR_OWN: Final = Kind(
     "{count} of {object} may be out of date: their token lives {there} s and not {wanted} s (older than {change}, or "
     "it was set by hand)",
     fix="if it was not set by hand: {restart}",
-    help="Without --workload there is no pod template to look at, which may have a token volume of its own.",
+    help="The pod template may have its own token volume; with --workload it is looked at, and the finding is certain.",
 )
