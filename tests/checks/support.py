@@ -53,7 +53,7 @@ def the_pod(
 
 
 def narrowed(scope: Scope, *, annotated: bool = False) -> Registration:
-    """Our configuration with selectors of the platform engineer's own beside the chart's."""
+    """Our configuration with selectors of the platform engineer in addition to the chart's."""
     document = configuration("https://127.0.0.1:1/mutate", b"", scope=scope)
     document["metadata"]["annotations"] = {registration.SCOPE_ANNOTATION: scope} if annotated else {}
     for entry in document["webhooks"]:

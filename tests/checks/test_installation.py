@@ -29,7 +29,7 @@ def test_why_a_pod_of_the_webhook_is_not_ready(status: dict[str, Any], trouble: 
 
 
 def test_a_webhook_with_a_pod_that_is_not_ready_still_works() -> None:
-    """A warning, before the others go too."""
+    """It is a warning, before the other pods fail, too."""
     stands = Installation("a/b", True, True, 1, (Replica("w-0", "w", "OOMKilled"), Replica("w-1", "w", "")))
     found = installation.not_all_ready(stands)
     assert found is not None
@@ -37,7 +37,7 @@ def test_a_webhook_with_a_pod_that_is_not_ready_still_works() -> None:
     assert installation.not_all_ready(Installation("a/b", replicas=(Replica("w-1", "w", ""),))) is None
 
 
-def test_endpoints_that_do_not_say_are_ready() -> None:
-    """By the rule of EndpointSlice; those that are not do not count."""
+def test_endpoints_without_a_state_are_ready() -> None:
+    """That is the rule of EndpointSlice; those that are not ready do not count."""
     slices = [{"endpoints": [{"conditions": {"ready": True}}, {}, {"conditions": {"ready": False}}]}, {}]
     assert installation.ready_endpoints(slices) == 2

@@ -29,7 +29,7 @@ INJECTED = {
 }
 
 
-def looked(
+def findings(
     *running: dict[str, Any],
     annotations: Mapping[str, str] | None = None,
     annotated: str = EARLIER,
@@ -37,7 +37,7 @@ def looked(
     template: differences.Template | None = None,
     new: NewPod | None = None,
 ) -> list[Finding]:
-    """What is said of pods of shop/terraform."""
+    """What is found about pods of shop/terraform."""
     given = {"azure.workload.identity/client-id": CLIENT} if annotations is None else annotations
     expected = differences.Expectation(
         account=Account("shop", "terraform", given),
@@ -51,14 +51,14 @@ def looked(
     return [*pods.findings(running, expected, "X", None)]
 
 
-def test_pods_that_have_what_a_new_one_would_get_are_well() -> None:
-    """What the webhook's own settings fill in, tenant and cloud, is not compared where no new pod shows it; said so."""
-    (found,) = looked(the_pod(variables=INJECTED), the_pod("web-2", variables=INJECTED))
+def test_pods_that_have_what_a_new_pod_would_get_are_fine() -> None:
+    """Tenant and cloud of the webhook's settings are compared only if a new pod shows them; the finding says which."""
+    (found,) = findings(the_pod(variables=INJECTED), the_pod("web-2", variables=INJECTED))
     assert (found.message.kind, found.detail) == (
         rows.PODS_MATCH_ANNOTATIONS,
         "2 pods of X, with all that the annotations decide",
     )
-    (found,) = looked(the_pod(variables=INJECTED), new=NewPod(INJECTED))
+    (found,) = findings(the_pod(variables=INJECTED), new=NewPod(INJECTED))
     assert (found.message.kind, found.detail) == (rows.PODS_CURRENT, "1 pod of X, with what a new one would get")
 
 
@@ -72,22 +72,22 @@ def test_pods_that_have_what_a_new_one_would_get_are_well() -> None:
     ],
 )
 def test_why_a_pod_has_no_identity(made: str, labels: dict[str, str], annotated: str, scope: Scope, why: str) -> None:
-    """By the times that the API server keeps."""
-    (found,) = looked(the_pod(created=made, labels=labels), annotated=annotated, scope=scope)
+    """The times that the API server keeps tell it."""
+    (found,) = findings(the_pod(created=made, labels=labels), annotated=annotated, scope=scope)
     assert found.status is Status.FAIL
     assert why in found.detail
 
 
-def test_containers_that_others_add_and_pods_that_are_over_do_not_count() -> None:
-    """A mesh's sidecar has no variables of ours; what has ended needs none."""
+def test_containers_of_other_webhooks_and_pods_that_have_ended_do_not_count() -> None:
+    """The sidecar of a mesh has none of our variables, and a pod that has ended needs none."""
     pod = the_pod(variables=INJECTED)
     pod["spec"]["containers"].append({"name": "istio-proxy"})
     over = {**the_pod("done"), "status": {"phase": "Succeeded"}}
     going = the_pod("going", deletionTimestamp=LATER)
     skipping = the_pod("skipping", annotations={"azure.workload.identity/skip-containers": "app"})
-    (found,) = looked(pod, over, going, skipping)
+    (found,) = findings(pod, over, going, skipping)
     assert found.status is Status.OK
-    assert "No pod of X is running" in looked(over)[0].detail
+    assert "No pod of X is running" in findings(over)[0].detail
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_containers_that_others_add_and_pods_that_are_over_do_not_count() -> Non
         (None, {}, "delete the pod and create it again: kubectl delete pod web-1 -n shop"),
     ],
 )
-def test_a_pod_is_made_anew_by_what_made_it(
+def test_the_command_for_a_pod_depends_on_its_owner(
     owner: tuple[str, str] | None, labels: dict[str, str], command: str
 ) -> None:
     """The command for each controller."""
@@ -127,9 +127,9 @@ OTHER = "66666666-7777-8888-9999-aaaaaaaaaaaa"
         ),
     ],
 )
-def test_pods_older_than_an_annotation_are_told_by_the_variable(annotations: dict[str, str], variable: str) -> None:
-    """By what is in them, whatever the clocks say."""
-    (found,) = looked(the_pod(variables=INJECTED), annotations=annotations)
+def test_pods_older_than_an_annotation_have_another_variable(annotations: dict[str, str], variable: str) -> None:
+    """Their variables are compared, and no times."""
+    (found,) = findings(the_pod(variables=INJECTED), annotations=annotations)
     assert found.status is Status.FAIL
     assert variable in found.detail
     assert "1 pod of X must be created again" in found.detail
@@ -137,7 +137,7 @@ def test_pods_older_than_an_annotation_are_told_by_the_variable(annotations: dic
 
 
 def with_token(pod: dict[str, Any], **changed: Any) -> dict[str, Any]:
-    """The pod with the volume and the mount that the webhook adds; changed: of its token."""
+    """The pod with the volume and the mount that the webhook adds. changed: fields of its token."""
     token = {
         "audience": "api://AzureADTokenExchange",
         "expirationSeconds": 3600,
@@ -165,23 +165,23 @@ NOTHING = differences.Template({}, frozenset())
     ],
     ids=["audience", "an audience that was taken away", "expiration", "an expiration that was taken away"],
 )
-def test_pods_older_than_an_annotation_are_told_by_the_token(
+def test_pods_older_than_an_annotation_have_another_token(
     annotations: dict[str, str], changed: dict[str, Any], new: NewPod | None, why: str
 ) -> None:
-    """What the annotations say of it is in the volume; where there is no template, somebody may have written it."""
+    """Audience and lifetime are in the volume. Without a template, somebody may have written them by hand."""
     given = {"azure.workload.identity/client-id": CLIENT, **annotations}
     pod = with_token(the_pod(variables=INJECTED), **changed)
-    (found,) = looked(pod, annotations=given, template=NOTHING, new=new)
+    (found,) = findings(pod, annotations=given, template=NOTHING, new=new)
     assert found.status is Status.FAIL
     assert why in found.detail
     assert "older than the annotation" in found.detail
-    (found,) = looked(pod, annotations=given, new=new)
+    (found,) = findings(pod, annotations=given, new=new)
     assert found.status is Status.WARN
     assert why in found.detail
     assert "or it was set by hand" in found.detail
     assert found.pods == ("web-1",)
     written = differences.Template({}, frozenset({"azure-identity-token"}))
-    assert looked(pod, annotations=given, template=written, new=new)[0].status is Status.OK
+    assert findings(pod, annotations=given, template=written, new=new)[0].status is Status.OK
 
 
 @pytest.mark.parametrize(
@@ -193,41 +193,41 @@ def test_pods_older_than_an_annotation_are_told_by_the_token(
     ],
     ids=["only Azure's", "only Microsoft 365's", "no client id any more"],
 )
-def test_pods_older_than_an_annotation_are_told_by_what_is_too_much(annotations: dict[str, str], variable: str) -> None:
-    """A family that was taken out, or a client id; where there is no template, somebody may have written it."""
-    (found,) = looked(the_pod(variables=INJECTED), annotations=annotations, template=NOTHING)
+def test_pods_older_than_an_annotation_have_a_variable_too_many(annotations: dict[str, str], variable: str) -> None:
+    """A family or a client id was removed. Without a template, somebody may have written it by hand."""
+    (found,) = findings(the_pod(variables=INJECTED), annotations=annotations, template=NOTHING)
     assert found.status is Status.FAIL
     assert f"{variable} is there and would not be in a new pod" in found.detail
-    (found,) = looked(the_pod(variables=INJECTED), annotations=annotations)
+    (found,) = findings(the_pod(variables=INJECTED), annotations=annotations)
     assert found.status is Status.WARN
     assert "if it was not set by hand: " in found.fix
 
 
-def test_pods_older_than_a_setting_of_the_webhook_are_told_by_a_new_pod() -> None:
-    """Tenant and cloud that no annotation says are compared with what was given just now."""
+def test_pods_older_than_a_setting_of_the_webhook_differ_from_a_new_pod() -> None:
+    """Tenant and cloud that no annotation sets are compared with those of the pod of the dry run."""
     new = NewPod({**INJECTED, "M365_TENANT_ID": "fabrikam.com"})
-    (found,) = looked(the_pod(variables=INJECTED), template=NOTHING, new=new)
+    (found,) = findings(the_pod(variables=INJECTED), template=NOTHING, new=new)
     assert found.status is Status.FAIL
     assert "M365_TENANT_ID has another value than in a new pod" in found.detail
     assert "or a setting of the webhook" in found.detail
 
 
-def test_what_a_pod_says_itself_is_not_compared_with_a_new_one() -> None:
-    """Its own cloud and tenant are why it differs; of its families the new one may show nothing."""
+def test_what_a_pod_sets_itself_is_not_compared_with_a_new_pod() -> None:
+    """It may have its own cloud and tenant, and families of variables that the new pod does not have."""
     annotations = {"m365.workload.identity/cloud": "dod", "m365.workload.identity/tenant-id": "fabrikam.com"}
     pod = with_token(
         the_pod(variables={**INJECTED, "M365_CLOUD": "dod", "M365_TENANT_ID": "fabrikam.com"}, annotations=annotations),
         audience="api://AzureADTokenExchangeUSGov",
     )
-    assert looked(pod, template=NOTHING, new=NEW)[0].status is Status.OK
+    assert findings(pod, template=NOTHING, new=NEW)[0].status is Status.OK
     only_azure = {name: value for name, value in INJECTED.items() if not name.startswith("M365_")}
     both = the_pod(variables=INJECTED, annotations={"m365.workload.identity/env": "m365,azure"})
     given = {"azure.workload.identity/client-id": CLIENT, "m365.workload.identity/env": "azure"}
-    assert looked(both, annotations=given, template=NOTHING, new=NewPod(only_azure))[0].status is Status.OK
+    assert findings(both, annotations=given, template=NOTHING, new=NewPod(only_azure))[0].status is Status.OK
 
 
 def test_every_variable_of_an_identity_is_compared() -> None:
-    """But the path of its token, which is the pod's own."""
+    """All but the path of the token, which may differ from pod to pod."""
     values = {"auth-method": "oidc", "cloud": "dod", "tenant-id": "contoso.com"}
     annotations = {f"m365.workload.identity/{key}": value for key, value in values.items()}
     annotations |= {"azure.workload.identity/client-id": CLIENT, "azure.workload.identity/tenant-id": "contoso.com"}
@@ -240,21 +240,21 @@ def test_every_variable_of_an_identity_is_compared() -> None:
     }
 
 
-def test_a_variable_of_the_users_own_is_no_sign_of_age() -> None:
-    """It stands in the workload's template, or comes from a Secret."""
+def test_a_variable_that_the_user_sets_does_not_make_a_pod_outdated() -> None:
+    """It is in the pod template, or comes from a Secret."""
     mine = the_pod(variables={**INJECTED, "M365_CLIENT_ID": OTHER})
-    (found,) = looked(mine, template=differences.Template({"app": frozenset({"M365_CLIENT_ID"})}, frozenset()))
+    (found,) = findings(mine, template=differences.Template({"app": frozenset({"M365_CLIENT_ID"})}, frozenset()))
     assert found.status is Status.OK
     by_secret = the_pod(variables=INJECTED)
     by_secret["spec"]["containers"][0]["env"][1] = {"name": "M365_CLIENT_ID", "valueFrom": {"secretKeyRef": {}}}
-    (found,) = looked(by_secret)
+    (found,) = findings(by_secret)
     assert found.status is Status.OK
-    (found,) = looked(mine)
+    (found,) = findings(mine)
     assert "or it was set by hand" in found.detail
 
 
-def test_when_annotations_were_written_is_in_the_managed_fields() -> None:
-    """The latest of ours counts; other people's do not."""
+def test_the_managed_fields_tell_when_annotations_were_written() -> None:
+    """The latest of our annotations counts; annotations of other tools do not."""
 
     def written(key: str, time: str) -> dict[str, Any]:
         return {"time": time, "fieldsV1": {"f:metadata": {"f:annotations": {f"f:{key}": {}}}}}

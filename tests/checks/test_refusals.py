@@ -60,8 +60,8 @@ VERIFY = "tls: failed to verify certificate: x509: "
         (POST + "a text of a later Kubernetes", RefusalKind.OTHER),
     ],
 )
-def test_kube_apiservers_words_about_a_call_are_known(message: str, kind: RefusalKind) -> None:
-    """Each as Kubernetes 1.34 to 1.37 write it, behind `Internal error occurred: `."""
+def test_the_message_of_a_failed_call_has_a_kind(message: str, kind: RefusalKind) -> None:
+    """Each as Kubernetes 1.34 to 1.37 write it, after `Internal error occurred: `."""
     refusal = classify(500, f"Internal error occurred: {message}")
     assert (refusal.kind, refusal.webhook) == (kind, ENTRY)
     found = explain(refusal, the_registration(), None, namespace="shop", account="web", now=NOW)
@@ -82,8 +82,8 @@ def test_kube_apiservers_words_about_a_call_are_known(message: str, kind: Refusa
         (500, "HTTP 500", RefusalKind.OTHER),
     ],
 )
-def test_its_other_refusals_are_known(status: int, message: str, kind: RefusalKind) -> None:
-    """What has nothing to do with calling the webhook."""
+def test_the_message_of_any_other_refusal_has_a_kind(status: int, message: str, kind: RefusalKind) -> None:
+    """These have nothing to do with a call of the webhook."""
     refusal = classify(status, message)
     assert refusal.kind is kind
     found = explain(refusal, the_registration(), None, namespace="shop", account="web", now=NOW)
@@ -92,14 +92,14 @@ def test_its_other_refusals_are_known(status: int, message: str, kind: RefusalKi
 
 
 def test_another_webhook_that_refuses_is_named() -> None:
-    """Nobody looks for the cause here."""
+    """The user does not look for the cause here."""
     refusal = classify(400, 'admission webhook "guard.example.com" denied the request: no\nthanks')
     found = explain(refusal, the_registration(), None, namespace="shop", account="web", now=NOW)
     assert "Another webhook, guard.example.com, refuses the pod: no thanks" in found.detail
 
 
-def test_without_a_view_of_the_configuration_our_entry_is_still_ours() -> None:
-    """Whoever may not read it is told what there is to be told."""
+def test_our_entry_is_known_by_its_name_without_the_configuration() -> None:
+    """A user who may not read the configuration gets the same explanation."""
     refusal = classify(500, f"Internal error occurred: {POST}EOF")
     assert "Another" not in explain(refusal, None, None, namespace="shop", account="web", now=NOW).detail
 
@@ -123,8 +123,8 @@ def test_without_a_view_of_the_configuration_our_entry_is_still_ours() -> None:
         ),
     ],
 )
-def test_what_stands_behind_the_service_explains_a_timeout(stands: Installation, sentence: str) -> None:
-    """A network without an answer says nothing of its own; the objects do."""
+def test_the_objects_behind_the_service_explain_a_timeout(stands: Installation, sentence: str) -> None:
+    """A network without an answer gives no reason; Service, endpoints and pods do."""
     refusal = classify(500, f"Internal error occurred: {POST}context deadline exceeded")
     found = the_registration(service=("a", "b"))
     assert sentence in explain(refusal, found, stands, namespace="shop", account="web", now=NOW).detail

@@ -16,7 +16,7 @@ from webhook.core.policy import SCOPES
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_the_scope_is_read_off_the_selectors(scope: Scope) -> None:
-    """Whatever the entries are called."""
+    """The names of the entries do not matter."""
     assert the_registration(scope).scope == scope
     assert the_registration(scope, service=("m365-workload-identity-system", "m365-workload-identity")).scope == scope
 
@@ -24,19 +24,19 @@ def test_the_scope_is_read_off_the_selectors(scope: Scope) -> None:
 @pytest.mark.parametrize("annotated", [True, False], ids=["as the chart says", "by our own labels"])
 @pytest.mark.parametrize("scope", SCOPES)
 def test_the_scope_is_the_same_when_selectors_are_narrowed(scope: Scope, annotated: bool) -> None:
-    """webhook.namespaceSelector and webhook.objectSelector take nothing of what the webhook is told."""
+    """webhook.namespaceSelector and webhook.objectSelector do not change the scope of the webhook."""
     assert narrowed(scope, annotated=annotated).scope == scope
 
 
-def test_the_scope_that_the_chart_says_is_one() -> None:
-    """Somebody else's annotation of that name is not believed."""
+def test_an_annotation_with_an_unknown_scope_is_ignored() -> None:
+    """The scope is read off the selectors then."""
     document = configuration("https://127.0.0.1:1/mutate", b"", scope="cluster")
     document["metadata"]["annotations"] = {registration.SCOPE_ANNOTATION: "all"}
     assert registrations([document], service=SERVICE)[0].scope == "cluster"
 
 
-def test_a_pod_that_is_to_be_taken_has_the_labels_that_the_selectors_want() -> None:
-    """Else an installation that is narrowed on purpose would be called broken."""
+def test_the_pod_of_the_dry_run_has_the_labels_that_the_selectors_want() -> None:
+    """Otherwise `check` would call an installation broken that is narrowed on purpose."""
     found, stage = narrowed("cluster"), {"stage": "test"}
     assert found.labelled() == {USE: "true", "team": "shop"}
     assert registration.unselected(found, "shop", stage, own_namespace="own") is None
@@ -47,8 +47,8 @@ def test_a_pod_that_is_to_be_taken_has_the_labels_that_the_selectors_want() -> N
     assert registration.present(the_registration("cluster")).detail.endswith("scope cluster")
 
 
-def test_a_namespace_that_is_left_out_is_told_with_its_label() -> None:
-    """It may be a roll-out in stages: nothing has to be put back."""
+def test_a_namespace_that_is_left_out_has_a_fix_with_the_label() -> None:
+    """It may be a roll-out in stages, in which nothing has to be restored."""
     found = registration.unselected(narrowed("cluster"), "shop", {}, own_namespace="own")
     assert found is not None
     assert "kubectl label --overwrite namespace shop stage=test; or change webhook.namespaceSelector" in found.fix
@@ -65,16 +65,16 @@ def test_a_namespace_that_is_left_out_is_told_with_its_label() -> None:
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_what_puts_things_back_is_of_the_scope(scope: Scope) -> None:
-    """The manifests of another one would change it, and those of any scope have another image."""
+def test_the_command_that_restores_objects_is_for_the_scope(scope: Scope) -> None:
+    """The manifests of another scope would change it. The image in the manifests is not the user's."""
     said = registration.restore(the_registration(scope))
     assert f"kubectl apply -f manifests/{PLAIN[scope]} with your image in it" in said
     assert "helm upgrade with your values" in said
     assert "or that of your scope" in registration.restore(None)
 
 
-def test_an_entry_is_ours_by_its_service_too() -> None:
-    """Someone renamed it; a configuration of somebody else's is left alone."""
+def test_an_entry_is_ours_if_it_calls_our_service() -> None:
+    """Somebody may have renamed it. Entries that call another Service are not ours."""
     document = configuration("https://x/", b"")
     namespace, _, name = SERVICE.partition("/")
     document["webhooks"][0] |= {
@@ -98,10 +98,10 @@ def test_an_entry_is_ours_by_its_service_too() -> None:
         ("cluster", {USE: "false"}, {}, False),
     ],
 )
-def test_selectors_are_read_as_kube_apiserver_does(
+def test_selectors_are_read_as_kube_apiserver_reads_them(
     scope: Scope, labels: dict[str, str], namespace_labels: dict[str, str], taken: bool
 ) -> None:
-    """For each scope's own entries."""
+    """For the entries of each scope."""
     found = the_registration(scope)
     assert (found.taking(labels, "shop", namespace_labels) is not None) is taken
 
@@ -109,8 +109,8 @@ def test_selectors_are_read_as_kube_apiserver_does(
 @pytest.mark.parametrize(
     ("bundle", "problem"), [("", "is empty"), ("AAAA", "holds no certificate"), ("old", "expired")]
 )
-def test_a_ca_bundle_that_nobody_can_use_is_told(bundle: str, problem: str) -> None:
-    """Empty, rubbish, or past its time."""
+def test_a_ca_bundle_that_cannot_be_used_has_a_reason(bundle: str, problem: str) -> None:
+    """It is empty, is not PEM, or has expired."""
     if bundle == "old":
         past = NOW - timedelta(days=3)
         bundle = base64.b64encode(make_authority(now=past, lifetime=timedelta(days=1)).pem.encode()).decode()

@@ -25,12 +25,12 @@ from webhook.checks.selectors import selected
     ],
 )
 def test_each_operator_of_a_selector(selector: Mapping[str, Any] | None, taken: bool) -> None:
-    """By the rules of LabelSelector, on the label a=1."""
+    """The rules are those of LabelSelector; the label is a=1."""
     assert selected(selector, {"a": "1"}) is taken
 
 
 def test_selectors_become_queries() -> None:
-    """As the API takes them; a ReplicationController's is a plain map."""
+    """The API takes queries as text. The selector of a ReplicationController is a plain map."""
     expressions = [
         {"key": "b", "operator": "In", "values": ["1", "2"]},
         {"key": "c", "operator": "NotIn", "values": ["3"]},

@@ -14,7 +14,7 @@ from webhook.core.messages import Place, Severity
 from webhook.findings import finding
 
 
-def test_wrong_usage_is_told_all_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_of_wrong_usage_are_reported_at_once(tmp_path: Path) -> None:
     """Exit code 2, a line for each mistake."""
     done = run("check", "-n", "A b", "--service-account", "..", "--workload", "service/web", "--own-namespace", "_")
     assert done.code == 2
