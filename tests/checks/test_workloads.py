@@ -124,7 +124,7 @@ def test_kinds_are_spelled_as_for_kubectl(text: str, kind: str) -> None:
 
 
 def test_a_stateful_sets_pod_has_the_volumes_of_its_claims() -> None:
-    """Its template mounts volumes that it does not have; the controller adds them, and replaces those of the same name."""
+    """Its template mounts volumes that it does not have: the controller adds them, or replaces those of that name."""
     template = {
         "spec": {
             "containers": [{"name": "app", "volumeMounts": [{"name": "data", "mountPath": "/data"}]}],
