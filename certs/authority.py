@@ -1,7 +1,7 @@
-"""Certificates and nothing else: make an authority, sign a leaf, verify it.
+"""Make an authority, sign a leaf certificate, verify it.
 
-Pure but for the operating system's randomness; the time is passed in. Keys are ECDSA P-256: a handshake costs a tenth
-of what RSA 2048 asks for. Nothing here puts a private key into a repr, a str or an exception.
+Pure except for the operating system's randomness; the time is passed in. Keys are ECDSA P-256: a handshake costs a
+tenth of one with RSA 2048. Nothing here puts a private key into a repr, a str or an exception.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ class Authority:
         return bundle_pem([self.certificate]).decode()
 
     def private_pem(self) -> bytes:
-        """The key as unencrypted PKCS #8: for the Secret and nothing else."""
+        """The key as unencrypted PKCS #8, for the Secret only."""
         return private_pem(self.key)
 
 
 def make_authority(*, now: datetime, lifetime: timedelta, common_name: str = "m365-workload-identity CA") -> Authority:
     """A new authority, valid from an hour ago until `now` + `lifetime`.
 
-    Its serial number is random and its subject ends in the first 8 hex digits of its key's id: two authorities that
-    share a subject make verifiers pick the wrong one and report a bad signature where "unknown authority" was meant.
+    Its serial number is random, and its subject ends in the first 8 hex digits of its key's id. If two authorities had
+    the same subject, a verifier could pick the wrong one and report a bad signature instead of an unknown authority.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
@@ -82,9 +82,9 @@ def make_authority(*, now: datetime, lifetime: timedelta, common_name: str = "m3
 def make_leaf(authority: Authority, *, names: Sequence[str], now: datetime, lifetime: timedelta) -> Pair:
     """A serving certificate for `names` (DNS names or IP addresses), with a key of its own, until `now` + `lifetime`.
 
-    NotAfter never exceeds the authority's. NotBefore *is* the authority's: a replica whose clock runs ahead, by a day
-    as by a month, must not sign what kube-apiserver calls "not yet valid", and validity in the past gives nothing away.
-    Raises `UntimelyPair` for a leaf that would end before the authority begins.
+    NotAfter never exceeds the authority's. NotBefore is the authority's: a replica whose clock is ahead must not sign
+    what kube-apiserver calls "not yet valid", and validity in the past does no harm. Raises `UntimelyPair` for a leaf
+    that would end before the authority begins.
     """
     if now + lifetime < authority.certificate.not_valid_before_utc:
         raise UntimelyPair(f"the authority is not valid before {authority.certificate.not_valid_before_utc:%Y-%m-%d}")
@@ -118,9 +118,9 @@ def verify(
     now: datetime,
     chain: Sequence[x509.Certificate] = (),
 ) -> None:
-    """Whether a client that trusts `bundle` alone accepts `leaf` for `name` at `now`, as kube-apiserver would judge.
+    """Check that a client which trusts only `bundle` accepts `leaf` for `name` at `now`, as kube-apiserver does.
 
-    Raises `UntrustedLeaf` if not. An authority out of its validity vouches for nothing, as in Go and OpenSSL.
+    Raises `UntrustedLeaf` if it does not. As in Go and OpenSSL, an authority that is not valid at `now` is not trusted.
     """
     trusted = [certificate for certificate in bundle if _is_valid_at(certificate, now)]
     if not trusted:
@@ -152,7 +152,7 @@ def renewal_time(issued: datetime, not_after: datetime, *, jitter: float = 0.0) 
 
 
 def can_sign(key: PrivateKeyTypes) -> bool:
-    """Whether a key is of a kind that an authority of ours may have."""
+    """Whether a key is of a kind that our authorities may have."""
     return isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
 
 
@@ -177,7 +177,7 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 def _authority_key_identifier(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     try:
         identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    except x509.ExtensionNotFound:  # an authority that somebody else put into the Secret
+    except x509.ExtensionNotFound:  # an authority that a person put into the Secret
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.public_key())  # type: ignore[arg-type]
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
 

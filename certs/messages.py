@@ -71,7 +71,7 @@ class Problem:
     def __str__(self) -> str:
         return self.text + (f" ({self.fix})" if self.kind.fix else "") + f" [{self.code}]"
 
-    def renamed(self, names: Mapping[str, str]) -> Problem:
+    def with_names(self, names: Mapping[str, str]) -> Problem:
         """The same with other names for settings: `{"leaf_lifetime": "--leaf-lifetime"}`."""
         return replace(self, values={name: names.get(value, value) for name, value in self.values.items()})
 

@@ -1,4 +1,4 @@
-"""What a process knows of certificates before it loads what makes them: gunicorn's parent never does."""
+"""What a process needs to know of certificates without loading the code that makes them, as gunicorn's parent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 __all__ = ["BACKDATED", "service_names"]
 
 BACKDATED = timedelta(hours=1)
-"""How far an authority's NotBefore lies in the past: clocks of nodes and of kube-apiserver may differ by this much."""
+"""How far an authority's NotBefore is in the past: the clocks of nodes and of kube-apiserver may differ by this."""
 
 
 def service_names(service: str, namespace: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""Reading and writing PEM, where what is read may be rubbish, half written or someone else's.
+"""Reading and writing PEM. What is read may be anything: half written, damaged, somebody else's.
 
-Private keys leave here in one form only, unencrypted PKCS #8 in memory, for the Secret and for OpenSSL. They are in no
-repr, no str and no exception, and an exception of the parser, which may quote what it read, is never passed on.
+Private keys leave here in one form only, unencrypted PKCS #8 in memory, for the Secret and for OpenSSL. They are never
+in a repr, a str or an exception. An exception of the parser may quote what it read, so it is never passed on.
 """
 
 from __future__ import annotations
@@ -27,40 +27,40 @@ __all__ = [
     "private_pem",
 ]
 
-_BUNDLE_LIMIT = 64  # certificates; more than this in a caBundle is rubbish, and each costs time at every reading
+_BUNDLE_LIMIT = 64  # certificates; a real caBundle has fewer, and each costs time at every reading
 _CERTIFICATE = "CERTIFICATE"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """A leaf with its private key and the intermediate certificates, if any, that a client needs beside it."""
+    """A leaf with its private key, and the intermediate certificates that a client needs in addition, if any."""
 
     certificate: x509.Certificate
     key: PrivateKeyTypes = field(repr=False)
     chain: tuple[x509.Certificate, ...] = ()
 
     def private_pem(self) -> bytes:
-        """Key, leaf and chain as one PEM: for OpenSSL and nothing else."""
+        """Key, leaf and chain as one PEM, for OpenSSL only."""
         return private_pem(self.key) + bundle_pem([self.certificate, *self.chain])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """What a PEM bundle holds: the certificates, each once and in order, and a sentence for each thing that is none."""
+    """The certificates of a PEM bundle, each once and in order, and a sentence for each part that is something else."""
 
     certificates: tuple[x509.Certificate, ...] = ()
     problems: tuple[str, ...] = ()
 
 
 def parse_bundle(pem: bytes) -> Bundle:
-    """The certificates in `pem`, each once, in order; whatever is no certificate becomes a sentence and is passed over.
+    """The certificates in `pem`, each once, in order, and a sentence for each part that is not a certificate.
 
-    Comments between the blocks are no problem, nor is an empty bundle.
+    Comments between the blocks are allowed, and so is an empty bundle.
     """
     certificates: dict[str, x509.Certificate] = {}
     blocks, problems = _blocks(pem)
     if len(blocks) > _BUNDLE_LIMIT:
-        problems.append(f"there are {len(blocks)} blocks; those after {_BUNDLE_LIMIT} are passed over")
+        problems.append(f"there are {len(blocks)} blocks; those after {_BUNDLE_LIMIT} are ignored")
     for number, (label, block) in enumerate(blocks[:_BUNDLE_LIMIT], start=1):
         if label != _CERTIFICATE:
             problems.append(f"block {number} is {_article(label)}, not a certificate")
@@ -92,7 +92,7 @@ def load_key(pem: bytes) -> PrivateKeyTypes:
             raise UnreadablePair("the private key is encrypted, expected one without a password") from None
         except Exception:  # noqa: BLE001 - whatever the parser says may quote what it read
             raise UnreadablePair("the private key cannot be read") from None
-    raise UnreadablePair("there is no private key" if pem.strip() else "the private key is empty")
+    raise UnreadablePair("the private key is missing" if pem.strip() else "the private key is empty")
 
 
 def fits(certificate: x509.Certificate, key: PrivateKeyTypes) -> bool:
@@ -111,13 +111,13 @@ def parse_pair(certificate_pem: bytes, key_pem: bytes) -> Pair:
     if problems := [*unfinished, *bundle.problems]:
         raise UnreadablePair(f"the certificate cannot be read: {'; '.join(problems)}")
     if not bundle.certificates:
-        raise UnreadablePair("there is no certificate" if certificate_pem.strip() else "the certificate is empty")
+        raise UnreadablePair("the certificate is missing" if certificate_pem.strip() else "the certificate is empty")
     key = load_key(key_pem)
     for certificate in bundle.certificates:
         if fits(certificate, key):
             chain = tuple(other for other in bundle.certificates if other is not certificate)
             return Pair(certificate=certificate, key=key, chain=chain)
-    raise MismatchedPair("the private key is not that of the certificate")
+    raise MismatchedPair("the private key belongs to another certificate")
 
 
 def private_pem(key: PrivateKeyTypes) -> bytes:
@@ -128,7 +128,7 @@ def private_pem(key: PrivateKeyTypes) -> bytes:
 
 
 def _blocks(pem: bytes) -> tuple[list[tuple[str, bytes]], list[str]]:
-    """The finished blocks with their labels, and what else was met; in one pass: a regular expression would need n²."""
+    """The complete blocks with their labels, and problems. One pass: a regular expression would need n² time."""
     blocks: list[tuple[str, bytes]] = []
     problems: list[str] = []
     label: str | None = None
@@ -154,7 +154,7 @@ def _blocks(pem: bytes) -> tuple[list[tuple[str, bytes]], list[str]]:
 def _certificate(block: bytes) -> x509.Certificate | None:
     try:
         certificate = x509.load_pem_x509_certificate(block)
-        # These are parsed when they are asked for; better here, where nobody is surprised.
+        # These are parsed only when they are read: better here than where an error would be a surprise.
         _ = certificate.extensions, certificate.subject, certificate.issuer, certificate.not_valid_after_utc
         certificate.public_key()
     except Exception:  # noqa: BLE001 - it raises five kinds, one of them for algorithms that it does not know

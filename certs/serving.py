@@ -1,9 +1,10 @@
-"""The certificate that new connections meet, replaced without touching the connections that are.
+"""The certificate of new connections, replaced without touching those that are open.
 
-A live SSLContext is never changed: `load_cert_chain` with a pair that does not match leaves a context broken for good
-(reference, finding 0.7). The server listens with `Serving.listening_context`, whose `sni_callback` (which OpenSSL calls
-for a client without a name too) hands each new connection the current context: a new one for each pair, tried before it
-counts. Until there is a pair it is a throw-away that no client trusts: a connection fails as "unknown authority".
+An SSLContext in use is never changed: `load_cert_chain` with a key that does not fit leaves a context broken for good.
+The server listens with `Serving.listening_context`. Its `sni_callback`, which OpenSSL calls for a client
+without a name, too, gives each new connection the current context. Each pair gets a new context, which is tried with a
+handshake before it is used. Until the first pair the context has a placeholder that no client trusts, so a connection
+fails with "unknown authority".
 """
 
 from __future__ import annotations
@@ -49,22 +50,22 @@ class Serving:
 
     @property
     def listening_context(self) -> ssl.SSLContext:
-        """What a server listens with, for as long as it lives: TLS 1.2 and later."""
+        """What a server listens with, always the same one: TLS 1.2 and later."""
         return self._listening
 
     @property
     def certificate(self) -> x509.Certificate | None:
-        """The leaf that is served; None until there is one."""
+        """The leaf that is served; None before the first."""
         return self._pair.certificate if self._pair else None
 
     @property
     def not_after(self) -> datetime | None:
-        """When the leaf that is served expires; None until there is one."""
+        """When the leaf that is served expires; None before the first."""
         return self._pair.certificate.not_valid_after_utc if self._pair else None
 
     @property
     def fingerprint(self) -> str | None:
-        """SHA-256 of the leaf that is served, in hex; None until there is one."""
+        """SHA-256 of the leaf that is served, in hex; None before the first."""
         return fingerprint(self._pair.certificate) if self._pair else None
 
     def usable(self) -> bool:
@@ -74,8 +75,8 @@ class Serving:
     def replace(self, pair: Pair, *, names: Sequence[str] = ()) -> None:
         """Serve `pair` to every connection from now on. Connections that are open keep theirs.
 
-        `names` are the ones it must be good for. Raises `MismatchedPair`, `UntimelyPair` or `RefusedPair`, and then
-        nothing has changed.
+        names: what the certificate must be good for. Raises `MismatchedPair`, `UntimelyPair` or `RefusedPair`; nothing
+        has changed then.
         """
         check(pair, now=self._clock.now(), names=names)
         context = _context(pair)
@@ -87,17 +88,17 @@ class Serving:
 
 
 def check(pair: Pair, *, now: datetime, names: Sequence[str] = ()) -> None:
-    """Whether a client could accept the pair at all. Raises `MismatchedPair`, `UntimelyPair` or `RefusedPair`."""
+    """Check that a client could accept the pair. Raises `MismatchedPair`, `UntimelyPair` or `RefusedPair`."""
     leaf = pair.certificate
     if not fits(leaf, pair.key):
-        raise MismatchedPair("the private key is not that of the certificate")
+        raise MismatchedPair("the private key belongs to another certificate")
     if now > leaf.not_valid_after_utc:
         raise UntimelyPair(f"the certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%SZ}")
     if now < leaf.not_valid_before_utc:
         raise UntimelyPair(f"the certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M:%SZ}")
     try:
         if ExtendedKeyUsageOID.SERVER_AUTH not in leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value:
-            raise RefusedPair("the certificate is not for servers: its extended key usage lacks serverAuth")
+            raise RefusedPair("the certificate is not for servers: serverAuth is missing from its extended key usage")
     except x509.ExtensionNotFound:
         pass
     if missing := [name for name in names if not _covers(leaf, name)]:
@@ -107,7 +108,7 @@ def check(pair: Pair, *, now: datetime, names: Sequence[str] = ()) -> None:
 
 
 def handshake(context: ssl.SSLContext, pair: Pair) -> None:
-    """A TLS handshake in memory, so that a context which cannot do one never serves. Raises `RefusedPair`."""
+    """Try a TLS handshake in memory, so that a context that cannot do one is never used. Raises `RefusedPair`."""
     anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -134,7 +135,7 @@ def _step(side: ssl.SSLObject) -> bool:
 
 
 def _context(pair: Pair) -> ssl.SSLContext:
-    """A new server context with `pair`. Raises `RefusedPair` where OpenSSL wants none of it, as of a key too short."""
+    """A new server context with `pair`. Raises `RefusedPair` if OpenSSL refuses it, as one whose key is too short."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
@@ -155,7 +156,7 @@ def _context(pair: Pair) -> ssl.SSLContext:
 
 @contextmanager
 def _memory_file(content: bytes) -> Iterator[str]:
-    """A file that has no name in any directory and is gone when it is closed. Raises OSError where there is none."""
+    """The path of a file without a name in any folder; it is gone when it is closed. Raises OSError without memfd."""
     if not hasattr(os, "memfd_create"):
         raise OSError("no memfd_create on this system")
     descriptor = os.memfd_create("pair", os.MFD_CLOEXEC)
@@ -168,7 +169,7 @@ def _memory_file(content: bytes) -> Iterator[str]:
 
 @contextmanager
 def _shared_file(content: bytes) -> Iterator[str]:
-    """A file of mode 0600 in shared memory (on a developer's machine that has none, in the folder for such files)."""
+    """The path of a file of mode 0600 in shared memory; in the temporary folder on machines that have no /dev/shm."""
     descriptor, path = tempfile.mkstemp(prefix="m365wi-pair-", dir=_SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -180,7 +181,7 @@ def _shared_file(content: bytes) -> Iterator[str]:
 
 
 def _covers(leaf: x509.Certificate, name: str) -> bool:
-    """Whether `leaf` is for `name`: exactly, or by a wildcard in the place of the first label."""
+    """Whether `leaf` is for `name`: exactly, or with a wildcard instead of the first label."""
     wildcard = f"*.{name.partition('.')[2]}"
     return any(known.lower() in {name.lower(), wildcard.lower()} for known in _names(leaf))
 

@@ -369,7 +369,7 @@ def _contradictions(rotation: Rotation, namespace: str) -> list[Message]:
     try:
         rotation.certs(namespace)
     except InvalidSettings as error:
-        return [message(kinds.CONTRADICTION, problem=problem.renamed(_FLAGS).text) for problem in error.problems]
+        return [message(kinds.CONTRADICTION, problem=problem.with_names(_FLAGS).text) for problem in error.problems]
     return []
 
 

@@ -22,9 +22,9 @@ __all__ = [
     "TrustStore",
     "WebhookConfiguration",
     "WebhookEntry",
-    "first_seen",
     "our_bundles",
     "trusted_by_all",
+    "trusted_since",
     "wanted_bundle",
 ]
 
@@ -93,12 +93,12 @@ def our_bundles(
 
 
 def trusted_by_all(bundles: Iterable[PublishedBundle]) -> frozenset[str]:
-    """The fingerprints of the certificates that are in every one of `bundles`; empty if there are no bundles."""
+    """The fingerprints of the certificates that are in every one of `bundles`; empty without bundles."""
     sets = [bundle.fingerprints for bundle in bundles]
     return frozenset.intersection(*sets) if sets else frozenset()
 
 
-def first_seen(before: Mapping[str, float], bundles: Iterable[PublishedBundle], *, ticks: float) -> dict[str, float]:
+def trusted_since(before: Mapping[str, float], bundles: Iterable[PublishedBundle], *, ticks: float) -> dict[str, float]:
     """Since when, in `Clock.ticks`, each certificate has been in every one of our bundles at every reading.
 
     before: the same at the reading before this one. kube-apiserver learns of a new bundle a moment after we can read

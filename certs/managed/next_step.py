@@ -93,7 +93,7 @@ class Observation:
     """Those of our webhooks; None if the configuration could not be read or has no webhook that is ours."""
     leaf: Leaf | None = None
     trusted_since: Mapping[str, float] = field(default_factory=dict)
-    """`certs.managed.ca_bundle.first_seen`, up to this reading."""
+    """`certs.managed.ca_bundle.trusted_since`, up to this reading."""
     remembered: tuple[x509.Certificate, ...] = ()
     """The authorities that this replica last read: what it can bring back if the Secret is lost."""
     jitter: float = 0.0
@@ -200,14 +200,14 @@ def waits_for_slow_apiservers(observed: Observation, settings: RotationSettings)
     age = observed.now - (authority.not_valid_before_utc + BACKDATED)
     others = {c for each in observed.bundles for c in each.bundle.certificates if is_authority(c)} - {authority}
     young = age < settings.publish_wait + _MOMENT
-    another_is_trusted = any(_unexpired(other, observed.now) for other in others)
+    another_is_trusted = any(_if_unexpired(other, observed.now) for other in others)
     return another_is_trusted and young and not _published_long_enough(authority, observed, settings)
 
 
 def phase(observed: Observation) -> Phase:
     """The state of the authority, for people. What could not be read counts as absent."""
     state = observed.secret
-    if state is None or _unexpired(state.current, observed.now) is None:
+    if state is None or _if_unexpired(state.current, observed.now) is None:
         return Phase.ABSENT
     held = trusted_by_all(observed.bundles or ())
     if fingerprint(state.authorities()[0]) not in held:
@@ -215,7 +215,7 @@ def phase(observed: Observation) -> Phase:
     if state.next is not None:
         return Phase.STAGED
     still_there = {*map(fingerprint, state.previous)}.union(*(each.fingerprints for each in observed.bundles or ()))
-    if _ended(state, observed.now) & still_there:
+    if _ended_authorities(state, observed.now) & still_there:
         return Phase.RETIRED
     return Phase.PROMOTED if state.previous else Phase.PUBLISHED
 
@@ -223,16 +223,18 @@ def phase(observed: Observation) -> Phase:
 def _create(observed: Observation) -> Create | Promote | None:
     """A new authority if none can sign. A next one that is good is better: it may be trusted already."""
     state = observed.secret
-    if state is None or _unexpired(state.current, observed.now):
+    if state is None or _if_unexpired(state.current, observed.now):
         return None
-    if _unexpired(state.next, observed.now):
+    if _if_unexpired(state.next, observed.now):
         return Promote()
-    ended = _ended(state, observed.now)
-    return Create(tuple(c for c in observed.remembered if _unexpired(c, observed.now) and fingerprint(c) not in ended))
+    ended = _ended_authorities(state, observed.now)
+    return Create(
+        tuple(c for c in observed.remembered if _if_unexpired(c, observed.now) and fingerprint(c) not in ended)
+    )
 
 
 def _publish(observed: Observation, settings: RotationSettings) -> Publish | None:
-    ended = _ended(observed.secret, observed.now) if observed.secret else frozenset()
+    ended = _ended_authorities(observed.secret, observed.now) if observed.secret else frozenset()
     ours = list(observed.secret.authorities()) if observed.secret else []
     if observed.leaf and observed.now <= observed.leaf.not_after:
         ours.append(observed.leaf.authority)  # what is served must verify, whatever became of the Secret
@@ -268,7 +270,11 @@ def _record_leaf_end(observed: Observation, settings: RotationSettings) -> Recor
 
 def _sign(observed: Observation, settings: RotationSettings) -> Sign | None:
     state, leaf, now = observed.secret, observed.leaf, observed.now
-    if state is None or (authority := _unexpired(state.current, now)) is None or now < authority.not_valid_before_utc:
+    if (
+        state is None
+        or (authority := _if_unexpired(state.current, now)) is None
+        or now < authority.not_valid_before_utc
+    ):
         return None
     held = trusted_by_all(observed.bundles or ())
     trusted = fingerprint(authority) in held
@@ -294,8 +300,8 @@ def _sign(observed: Observation, settings: RotationSettings) -> Sign | None:
 def _retire(observed: Observation) -> Retire | None:
     if observed.secret is None:
         return None
-    ended = {fingerprint(c) for c in observed.secret.previous} & _ended(observed.secret, observed.now)
-    ended |= {fingerprint(c) for c in observed.secret.previous if not _unexpired(c, observed.now)}
+    ended = {fingerprint(c) for c in observed.secret.previous} & _ended_authorities(observed.secret, observed.now)
+    ended |= {fingerprint(c) for c in observed.secret.previous if not _if_unexpired(c, observed.now)}
     return (
         Retire(frozenset(ended))
         if ended or (observed.secret.problems and observed.secret.current is not None)
@@ -307,8 +313,8 @@ def _stage(observed: Observation, settings: RotationSettings) -> Stage | None:
     state = observed.secret
     if (
         state is None
-        or (current := _unexpired(state.current, observed.now)) is None
-        or _unexpired(state.next, observed.now)
+        or (current := _if_unexpired(state.current, observed.now)) is None
+        or _if_unexpired(state.next, observed.now)
     ):
         return None
     issued = current.not_valid_before_utc + BACKDATED
@@ -318,7 +324,7 @@ def _stage(observed: Observation, settings: RotationSettings) -> Stage | None:
 
 
 def _promote(observed: Observation, settings: RotationSettings) -> Promote | None:
-    following = _unexpired(observed.secret.next, observed.now) if observed.secret else None
+    following = _if_unexpired(observed.secret.next, observed.now) if observed.secret else None
     if following is None or following.not_valid_before_utc > observed.now:
         return None
     return Promote() if _published_long_enough(following, observed, settings) else None
@@ -332,7 +338,7 @@ def _published_long_enough(authority: x509.Certificate, observed: Observation, s
     return observed.ticks - since >= settings.publish_wait.total_seconds()
 
 
-def _ended(state: SecretState, now: datetime) -> frozenset[str]:
+def _ended_authorities(state: SecretState, now: datetime) -> frozenset[str]:
     """The fingerprints of authorities whose last leaf has expired; never one that signs, or will."""
     alive = {fingerprint(c) for c in (state.current, state.next) if c is not None}
     return frozenset(
@@ -342,5 +348,5 @@ def _ended(state: SecretState, now: datetime) -> frozenset[str]:
     )
 
 
-def _unexpired(authority: x509.Certificate | None, now: datetime) -> x509.Certificate | None:
+def _if_unexpired(authority: x509.Certificate | None, now: datetime) -> x509.Certificate | None:
     return authority if authority is not None and now <= authority.not_valid_after_utc else None

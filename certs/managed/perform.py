@@ -155,11 +155,11 @@ class Performer:
         state, stored = _state(snapshot), snapshot.stored
         if stored is None:
             raise NotFound("the Secret is absent")
-        await self._answer(self._secrets.update(stored, self._changed(step, stored, state)))
+        await self._answer(self._secrets.update(stored, self._data_after(step, stored, state)))
         self._report_written(step)
         self._report_repaired(state)
 
-    def _changed(self, step: Step, stored: StoredSecret, state: SecretState) -> dict[str, bytes]:
+    def _data_after(self, step: Step, stored: StoredSecret, state: SecretState) -> dict[str, bytes]:
         """The Secret's data after `step`."""
         now, lifetime = self._clock.now(), self._settings.leaf_lifetime
         if isinstance(step, Stage):

@@ -16,7 +16,7 @@ from certs.clock import ApiClock, Clock
 from certs.errors import NotFound, StoreError, StoreUnavailable
 from certs.managed import secret
 from certs.managed.advice import Area
-from certs.managed.ca_bundle import PublishedBundle, TrustStore, WebhookConfiguration, first_seen, our_bundles
+from certs.managed.ca_bundle import PublishedBundle, TrustStore, WebhookConfiguration, our_bundles, trusted_since
 from certs.managed.next_step import Leaf, Observation
 from certs.managed.report import Report
 from certs.managed.secret import SecretState, SecretStore, StoredSecret
@@ -144,7 +144,7 @@ class Reader:
     def _follow(self, bundles: tuple[PublishedBundle, ...], *, ticks: float) -> None:
         """Keep since when each certificate is in every bundle, and which were and are not now."""
         before = self._trusted_since
-        self._trusted_since = first_seen(before, bundles, ticks=ticks)
+        self._trusted_since = trusted_since(before, bundles, ticks=ticks)
         self._vanished = (self._vanished | before.keys()) - self._trusted_since.keys()
 
     async def _answer(self, call: Awaitable[_T]) -> _T:

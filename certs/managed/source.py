@@ -89,15 +89,15 @@ class SelfManagedSource:
 
     async def start(self) -> None:
         """The first round. If the API server is away, `run` goes on trying."""
-        await self._guarded(self.round)
+        await self._guard(self.round)
 
     async def run(self) -> None:
         """Round after round, until cancelled."""
         seconds = GLANCE  # by then the server listens
         while True:
             await self._pause.wait(seconds)
-            await self._guarded(self.round)
-            await self._guarded(self.dial)
+            await self._guard(self.round)
+            await self._guard(self.dial)
             seconds = self._pause.length(self._in_vain())
 
     def healthy(self) -> bool:
@@ -196,7 +196,7 @@ class SelfManagedSource:
         """How many rounds, or dials, in a row have failed."""
         return max(self._report.rounds_in_vain, self._self_dial.in_vain if self._self_dial else 0)
 
-    async def _guarded(self, part: Callable[[], Awaitable[None]]) -> None:
+    async def _guard(self, part: Callable[[], Awaitable[None]]) -> None:
         """A bug in a round must not end the rounds: the next one may repair what this one could not."""
         try:
             await part()

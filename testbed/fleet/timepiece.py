@@ -111,8 +111,8 @@ def main(path: Path, arguments: list[str]) -> int:
     TurnedClock.path = path
     for name in ("now", "ticks", "sleep", "limit"):
         setattr(SystemClock, name, getattr(TurnedClock, name))
-    said = certificate_objects._date
-    certificate_objects._date = lambda text: read(path).heard(said(text))
+    said = certificate_objects._parse_date
+    certificate_objects._parse_date = lambda text: read(path).heard(said(text))
     defaults = CachedAccounts.__init__.__kwdefaults__
     assert defaults is not None
     assert defaults["clock"] is time.monotonic

@@ -96,10 +96,10 @@ STRANGER = make_leaf(AUTHORITY, names=["other.m365.svc"], now=START, lifetime=DA
     ("certificate", "key", "words"),
     [
         (bundle_pem([OTHER.certificate])[:400], private_pem(OTHER.key), "a certificate is cut off"),
-        (bundle_pem([OTHER.certificate]), private_pem(OTHER.key)[:60], "there is no private key"),
+        (bundle_pem([OTHER.certificate]), private_pem(OTHER.key)[:60], "the private key is missing"),
         (bundle_pem([OTHER.certificate]), b"", "the private key is empty"),
         (b"", private_pem(OTHER.key), "the certificate is empty"),
-        (bundle_pem([OTHER.certificate]), private_pem(PAIR.key), "the private key is not that of the certificate"),
+        (bundle_pem([OTHER.certificate]), private_pem(PAIR.key), "the private key belongs to another certificate"),
         (
             bundle_pem([EXPIRED.certificate]),
             private_pem(EXPIRED.key),

@@ -77,7 +77,7 @@ def test_a_bundle_of_too_many_is_cut() -> None:
     many = [make_authority(now=START, lifetime=DAY).certificate for _ in range(70)]
     bundle = parse_bundle(bundle_pem(many))
     assert list(bundle.certificates) == many[:64]
-    assert bundle.problems == ("there are 70 blocks; those after 64 are passed over",)
+    assert bundle.problems == ("there are 70 blocks; those after 64 are ignored",)
 
 
 @pytest.mark.parametrize("pem", [KEY + CERTIFICATE + ONE, ONE + CERTIFICATE + KEY, CERTIFICATE + KEY + ONE])
@@ -103,10 +103,10 @@ def test_an_rsa_key_and_a_parameter_block_are_fine() -> None:
         (CERTIFICATE, b"", UnreadablePair, "the private key is empty"),
         (CERTIFICATE[:200], KEY, UnreadablePair, "a certificate is cut off"),
         (CERTIFICATE + ONE[:100], KEY, UnreadablePair, "a certificate is cut off"),
-        (CERTIFICATE, KEY[:100], UnreadablePair, "there is no private key"),
-        (KEY, KEY, UnreadablePair, "there is no certificate"),
-        (CERTIFICATE, CERTIFICATE, UnreadablePair, "there is no private key"),
-        (CERTIFICATE, OTHER.private_pem(), MismatchedPair, "the private key is not that of the certificate"),
+        (CERTIFICATE, KEY[:100], UnreadablePair, "the private key is missing"),
+        (KEY, KEY, UnreadablePair, "the certificate is missing"),
+        (CERTIFICATE, CERTIFICATE, UnreadablePair, "the private key is missing"),
+        (CERTIFICATE, OTHER.private_pem(), MismatchedPair, "the private key belongs to another certificate"),
         (
             CERTIFICATE,
             AUTHORITY.key.private_bytes(

@@ -245,7 +245,7 @@ def _weak() -> Pair:
 @pytest.mark.parametrize(
     ("bad", "names", "kind", "words"),
     [
-        (lambda: Pair(certificate=leaf(OLD).certificate, key=leaf(OLD).key), (), MismatchedPair, "is not that of"),
+        (lambda: Pair(certificate=leaf(OLD).certificate, key=leaf(OLD).key), (), MismatchedPair, "belongs to another certificate"),
         (
             lambda: make_leaf(OLD, names=NAMES, now=NOW - DAY, lifetime=DAY - timedelta(minutes=5)),
             (),
@@ -259,7 +259,7 @@ def _weak() -> Pair:
             "not valid before",
         ),
         (lambda: leaf(OLD), ("other.m365.svc",), RefusedPair, "is not for other.m365.svc, only for webhook, "),
-        (_other_usage, (), RefusedPair, "lacks serverAuth"),
+        (_other_usage, (), RefusedPair, "serverAuth is missing"),
         (_weak, (), RefusedPair, "OpenSSL refuses the certificate: EE_KEY_TOO_SMALL"),
     ],
     ids=["mismatch", "expired", "future", "name", "usage", "weak"],

@@ -17,7 +17,7 @@ from testbed.cluster.cluster import Cluster
 from testbed.cluster.processes import wait_until
 from testbed.cluster.registration import CONFIGURATIONS, configuration
 from testbed.cluster.relay import Cut, relay
-from webhook.commands.certs import _leaf_renewed
+from webhook.commands.certs import _renewal_of_leaf
 from webhook.settings import Rotation
 
 NAMESPACE = "certs-command"
@@ -91,8 +91,8 @@ def test_a_fresh_leaf_of_an_old_ca_is_renewed_late(age: timedelta, renewed: str)
     authority = make_authority(now=now - age, lifetime=timedelta(days=730))
     leaf = make_leaf(authority, names=["a"], now=now, lifetime=timedelta(days=14)).certificate
     state = SecretState(current=authority.certificate)
-    assert _leaf_renewed(leaf, state, Rotation().certs("m365")) == renewed
-    assert _leaf_renewed(leaf, SecretState(), Rotation().certs("m365")) == ""
+    assert _renewal_of_leaf(leaf, state, Rotation().certs("m365")) == renewed
+    assert _renewal_of_leaf(leaf, SecretState(), Rotation().certs("m365")) == ""
 
 
 def test_the_cluster_is_found_as_kubectl_finds_it(control_plane: Cluster, webhook: Running) -> None:

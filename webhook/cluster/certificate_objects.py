@@ -1,4 +1,4 @@
-"""The two objects of the API server that certificates live in, as `certs` wants them: a Secret and a configuration."""
+"""The two objects that certificates are kept in, as `certs` takes them: a Secret and a webhook configuration."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ from certs.managed.ca_bundle import WebhookConfiguration, WebhookEntry
 from certs.managed.secret import StoredSecret
 from webhook.cluster.kube import Kube, Reply, Unavailable
 
-_SECONDS: Final = 10.0
+_SECONDS: Final = 10.0  # as long as certs waits for a call
 _ERRORS: Final = {
     400: errors.Rejected,
     403: errors.Forbidden,
@@ -36,28 +36,28 @@ class KubeSecret:
 
     async def get(self) -> StoredSecret:
         """See SecretStore."""
-        return _stored(await _request(self._kube, "GET", self._path))
+        return _parse_secret(await _request(self._kube, "GET", self._path))
 
     async def create(self, data: Mapping[str, bytes]) -> StoredSecret:
         """See SecretStore.
 
-        By server-side apply, which RBAC judges by the Secret's name; of a POST it knows none. The field manager is
-        another each time and nothing is forced, so whoever comes second is told of a conflict and changes nothing.
+        By server-side apply, because RBAC then knows the Secret's name; of a POST it does not. Each call has another
+        field manager and forces nothing, so of two that come at once the second gets a conflict and changes nothing.
         """
         document = {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": self._name, "namespace": self._namespace},
             "type": "Opaque",
-            "data": _encoded(data),
+            "data": _encode(data),
         }
         path = f"{self._path}?fieldManager=m365-workload-identity-{secrets.token_hex(8)}"
-        return _stored(await _request(self._kube, "PATCH", path, document, kind="apply-patch+yaml"))
+        return _parse_secret(await _request(self._kube, "PATCH", path, document, kind="apply-patch+yaml"))
 
     async def update(self, stored: StoredSecret, data: Mapping[str, bytes]) -> StoredSecret:
-        """See SecretStore. resourceVersion, in what was read, settles who was first."""
+        """See SecretStore. resourceVersion, in what was read, decides who was first."""
         document = stored.origin if isinstance(stored.origin, dict) else {}
-        return _stored(await _request(self._kube, "PUT", self._path, {**document, "data": _encoded(data)}))
+        return _parse_secret(await _request(self._kube, "PUT", self._path, {**document, "data": _encode(data)}))
 
 
 class KubeConfiguration:
@@ -70,17 +70,17 @@ class KubeConfiguration:
 
     async def get(self) -> WebhookConfiguration:
         """See TrustStore."""
-        return _configuration(await _request(self._kube, "GET", self._path))
+        return _parse_configuration(await _request(self._kube, "GET", self._path))
 
     async def patch(self, bundles: Mapping[str, bytes], *, version: str) -> WebhookConfiguration:
-        """See TrustStore. A strategic merge patch finds webhooks by name, so nobody else's field is sent at all."""
+        """See TrustStore. A strategic merge patch finds webhooks by name, so no other field is sent at all."""
         webhooks = [
             {"name": name, "clientConfig": {"caBundle": base64.b64encode(bundle).decode("ascii")}}
             for name, bundle in bundles.items()
         ]
         document = {"metadata": {"resourceVersion": version}, "webhooks": webhooks}
         reply = await _request(self._kube, "PATCH", self._path, document, kind="strategic-merge-patch+json")
-        return _configuration(reply)
+        return _parse_configuration(reply)
 
 
 async def _request(kube: Kube, method: str, path: str, body: Any = None, *, kind: str = "json") -> Reply:
@@ -90,30 +90,30 @@ async def _request(kube: Kube, method: str, path: str, body: Any = None, *, kind
         raise errors.StoreUnavailable(str(error)) from None
     if reply.status in (200, 201):
         return reply
-    # What cannot be decoded is quoted, and that may be a key.
-    said = f"HTTP {reply.status}" if reply.status == 400 and body is not None else reply.reason()
-    raise _error(reply)(f"{method} {path.partition('?')[0]}: {said}")
+    # The API server quotes what it cannot decode, and that may be a key.
+    reason = f"HTTP {reply.status}" if reply.status == 400 and body is not None else reply.reason()
+    raise _error_class(reply)(f"{method} {path.partition('?')[0]}: {reason}")
 
 
-def _error(reply: Reply) -> type[errors.StoreError]:
-    """403 has two meanings: RBAC (any authorizer) names the user who may not; admission refuses what was sent."""
+def _error_class(reply: Reply) -> type[errors.StoreError]:
+    """403 has two meanings. An authorizer, as RBAC, names the user who may not; admission refuses what was sent."""
     if reply.status == 403 and 'is forbidden: User "' not in reply.reason():
         return errors.Rejected
     return _ERRORS.get(reply.status, errors.StoreUnavailable)
 
 
-def _encoded(data: Mapping[str, bytes]) -> dict[str, str]:
+def _encode(data: Mapping[str, bytes]) -> dict[str, str]:
     return {key: base64.b64encode(value).decode("ascii") for key, value in data.items()}
 
 
-def _stored(reply: Reply) -> StoredSecret:
-    document = _document(reply)
-    data = {key: _decoded(value) for key, value in (document.get("data") or {}).items()}
-    return StoredSecret(data=data, version=_version(document), date=_date(reply.date), origin=document)
+def _parse_secret(reply: Reply) -> StoredSecret:
+    document = _parse_object(reply)
+    data = {key: _decode(value) for key, value in (document.get("data") or {}).items()}
+    return StoredSecret(data=data, version=_version(document), date=_parse_date(reply.date), origin=document)
 
 
-def _configuration(reply: Reply) -> WebhookConfiguration:
-    document = _document(reply)
+def _parse_configuration(reply: Reply) -> WebhookConfiguration:
+    document = _parse_object(reply)
     entries = []
     for webhook in document.get("webhooks") or ():
         client = webhook.get("clientConfig") or {}
@@ -121,20 +121,20 @@ def _configuration(reply: Reply) -> WebhookConfiguration:
         entries.append(
             WebhookEntry(
                 name=str(webhook.get("name")),
-                bundle=_decoded(client.get("caBundle") or ""),
+                bundle=_decode(client.get("caBundle") or ""),
                 service=f"{service.get('namespace')}/{service.get('name')}" if service else None,
             )
         )
-    return WebhookConfiguration(entries=tuple(entries), version=_version(document), date=_date(reply.date))
+    return WebhookConfiguration(entries=tuple(entries), version=_version(document), date=_parse_date(reply.date))
 
 
-def _document(reply: Reply) -> dict[str, Any]:
+def _parse_object(reply: Reply) -> dict[str, Any]:
     try:
         document = reply.json()
     except Unavailable as error:
         raise errors.StoreUnavailable(str(error)) from None
     if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
-        raise errors.StoreUnavailable("the API server's answer is no object")
+        raise errors.StoreUnavailable("the API server's answer is not an object")
     return document
 
 
@@ -142,14 +142,14 @@ def _version(document: Mapping[str, Any]) -> str:
     return str(document["metadata"].get("resourceVersion"))
 
 
-def _decoded(text: str) -> bytes:
+def _decode(text: str) -> bytes:
     try:
         return base64.b64decode(text)
     except binascii.Error:
         return b""
 
 
-def _date(text: str) -> datetime | None:
+def _parse_date(text: str) -> datetime | None:
     try:
         return parsedate_to_datetime(text)
     except ValueError:

@@ -130,7 +130,7 @@ async def _overview(kube: Kube, settings: RotationSettings, connect: str | None)
 async def _read_secret(kube: Kube, settings: RotationSettings, problems: list[Problem]) -> SecretState | None:
     namespace, name = settings.secret.split("/")
     try:
-        state = read(await _stored(KubeSecret(kube, namespace, name)), name=settings.name)
+        state = read(await _get_or_none(KubeSecret(kube, namespace, name)), name=settings.name)
     except CertificateError as error:
         problems.append(advice.explain(Area.SECRET, error, settings))
         return None
@@ -154,7 +154,7 @@ async def _read_bundles(
     return bundles
 
 
-async def _stored(secret: KubeSecret) -> StoredSecret | None:
+async def _get_or_none(secret: KubeSecret) -> StoredSecret | None:
     try:
         return await secret.get()
     except NotFound:
@@ -224,10 +224,10 @@ async def _served_leaf(
         except UntrustedLeaf as error:
             trust = "not trusted"
             problems.append(problem(messages.SHOWN_REFUSED, address=connect, webhook=each.name, reason=error))
-    return [_row(connect, leaf, trust if bundles else "", _leaf_renewed(leaf, state, settings))]
+    return [_row(connect, leaf, trust if bundles else "", _renewal_of_leaf(leaf, state, settings))]
 
 
-def _leaf_renewed(leaf: x509.Certificate, state: SecretState | None, settings: RotationSettings) -> str:
+def _renewal_of_leaf(leaf: x509.Certificate, state: SecretState | None, settings: RotationSettings) -> str:
     """When one of our leaves is replaced at the latest; "" for one that ends with its authority, or is not ours.
 
     A leaf does not say when it was signed, since its NotBefore is the authority's. That follows from its end and from

@@ -12,9 +12,9 @@ from certs.managed.ca_bundle import (
     PublishedBundle,
     WebhookConfiguration,
     WebhookEntry,
-    first_seen,
     our_bundles,
     trusted_by_all,
+    trusted_since,
     wanted_bundle,
 )
 from certs.pem import bundle_pem, fingerprint, parse_bundle
@@ -74,9 +74,9 @@ def test_trusted_by_all_is_what_each_of_our_webhooks_trusts() -> None:
 def test_a_wait_begins_anew_when_a_certificate_was_missed() -> None:
     """By one webhook at one reading."""
     known = fingerprint(POOL[0])
-    seen = first_seen({}, [entry(POOL[0])], ticks=5)
-    assert first_seen(seen, [entry(POOL[0])], ticks=65) == {known: 5}
-    assert first_seen(seen, [entry(POOL[0]), entry(name="b")], ticks=65) == {}
+    seen = trusted_since({}, [entry(POOL[0])], ticks=5)
+    assert trusted_since(seen, [entry(POOL[0])], ticks=65) == {known: 5}
+    assert trusted_since(seen, [entry(POOL[0]), entry(name="b")], ticks=65) == {}
 
 
 def test_our_webhooks_are_found_by_name_or_service() -> None:

@@ -144,7 +144,7 @@ def _weak_curve() -> Authority:
     [
         ({"ca.key": SECOND.private_pem()}, "ca.crt and ca.key: the private key is not that of any certificate"),
         ({"ca.key": b""}, "ca.crt and ca.key: the private key is empty"),
-        ({"ca.key": b"rubbish"}, "ca.crt and ca.key: there is no private key"),
+        ({"ca.key": b"rubbish"}, "ca.crt and ca.key: the private key is missing"),
         ({"ca.crt": b""}, "ca.crt and ca.key: the private key is not that of any certificate"),
         ({"ca.crt": b"rubbish"}, "ca.crt: it is not PEM"),
         (

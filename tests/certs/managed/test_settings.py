@@ -60,7 +60,7 @@ def test_a_problem_names_settings_as_its_reader_does() -> None:
         settings(leaf_lifetime=timedelta(days=31))
     (problem,) = refused.value.problems
     flags = {"leaf_lifetime": "--leaf-lifetime", "authority_lifetime": "--ca-lifetime"}
-    assert problem.renamed(flags).text == "--leaf-lifetime is 31d, expected at most half of --ca-lifetime: 30d"
+    assert problem.with_names(flags).text == "--leaf-lifetime is 31d, expected at most half of --ca-lifetime: 30d"
 
 
 @pytest.mark.parametrize(
