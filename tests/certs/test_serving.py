@@ -245,7 +245,12 @@ def _weak() -> Pair:
 @pytest.mark.parametrize(
     ("bad", "names", "kind", "words"),
     [
-        (lambda: Pair(certificate=leaf(OLD).certificate, key=leaf(OLD).key), (), MismatchedPair, "belongs to another certificate"),
+        (
+            lambda: Pair(certificate=leaf(OLD).certificate, key=leaf(OLD).key),
+            (),
+            MismatchedPair,
+            "belongs to another certificate",
+        ),
         (
             lambda: make_leaf(OLD, names=NAMES, now=NOW - DAY, lifetime=DAY - timedelta(minutes=5)),
             (),
