@@ -1,1 +1,1 @@
-"""How fast the webhook is, as ratios to one of the usual kind that is measured in the same run: `python -m bench`."""
+"""How fast the webhook is, as ratios to a usual Go webhook that is measured in the same run: `python -m bench`."""

@@ -29,7 +29,7 @@ LABEL = "bench/webhook"
 NAMES = ("none", "reference", "ours")
 NAMESPACE = f"/api/v1/namespaces/{pods.NAMESPACE}"
 NO_AUDIT = ("--audit-log-path=",)
-"""The test cluster logs each pod for its tests; a log that differs by webhook is not what is measured here."""
+"""Flags that switch off the audit log: the test cluster has it for tests, and its size would differ by webhook."""
 
 Rates = dict[str, list[Point]]
 
@@ -66,7 +66,7 @@ def measure(plan: Plan, say: Say) -> Measured:
 
 
 def _register(cluster: ControlPlane, webhooks: dict[str, Webhook], files: Files) -> None:
-    """Registers each webhook for the pods that carry its name in LABEL, and returns once that is in force."""
+    """Registers each webhook for the pods with its name in LABEL, and returns as soon as kube-apiserver calls it."""
     for name, webhook in webhooks.items():
         registration = configuration(webhook.url, files.authority, name=f"bench-{name}")
         registration["webhooks"][0]["objectSelector"] = {"matchLabels": {LABEL: name}}
@@ -75,7 +75,7 @@ def _register(cluster: ControlPlane, webhooks: dict[str, Webhook], files: Files)
 
 
 def _targets(cluster: ControlPlane, directory: Path, pair: tuple[Path, Path]) -> dict[str, Target]:
-    """What to post for each name, once a pod that is admitted so has an identity or, without a webhook, has none."""
+    """What to post for each name. Each was tried: the pod has an identity with a webhook, and none without."""
     targets = {}
     for name in NAMES:
         pod = pods.pod({LABEL: name})

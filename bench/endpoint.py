@@ -1,7 +1,7 @@
 """The review endpoint, on one core: both webhooks on the first core, the load generator and this program on the last.
 
-Both run all the time, and each is idle while the other is measured. Rounds are interleaved, and every other one begins
-with ours, so that whatever the machine does meanwhile happens to both.
+Both run all the time, and each is idle while the other is measured. Rounds alternate which comes first, so that other
+load of the machine affects both alike.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ MEASURES: dict[str, tuple[str, str, Callable[[Point], float]]] = {
 
 
 def memory_rows(webhooks: Mapping[str, Webhook]) -> list[Row]:
-    """What the webhooks hold after the load."""
+    """The memory of the webhooks after the load."""
     usage = {name: webhook.usage for name, webhook in webhooks.items()}
     of_both = [(usage[name].resident, usage[name].largest) for name in NAMES]
     (resident, largest) = zip(*of_both, strict=True)
@@ -99,7 +99,7 @@ def memory_rows(webhooks: Mapping[str, Webhook]) -> list[Row]:
 
 
 def measured(webhook: Webhook | None, target: Target, *, connections: int, seconds: int) -> Point:
-    """`post`, with what `webhook` used meanwhile; it is None where none is called."""
+    """`post`, with what `webhook` used meanwhile; without a webhook it is None."""
     if webhook is None:
         return post(target, connections=connections, seconds=seconds)
     before = webhook.usage.seconds
@@ -110,7 +110,7 @@ def measured(webhook: Webhook | None, target: Target, *, connections: int, secon
 
 
 def _starts(plan: Plan, workshop: Workshop, files: Files, core: int) -> dict[str, tuple[float, ...]]:
-    """The times from exec to ready. Each one's first start does not count: it fills caches."""
+    """The times from exec to ready. The first start of each does not count: it fills caches."""
     seen: dict[str, list[float]] = {name: [] for name in NAMES}
     for turn in range(plan.starts + 1):
         for name, start in (("reference", reference), ("ours", partial(ours, python=plan.python))):
@@ -142,7 +142,7 @@ def _points(plan: Plan, webhooks: dict[str, Webhook], files: Files, say: Say) ->
 
 
 def target(webhook: Webhook, files: Files) -> Target:
-    """Where the review is posted to."""
+    """URL and body of the review."""
     return Target(f"{webhook.url}?timeout=5s", files.review)
 
 

@@ -1,4 +1,4 @@
-"""Load, by bombardier: a fixed number of connections, each of which posts again once its last request is answered."""
+"""Load, by bombardier: a fixed number of connections, each of which posts again after each answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMEOUT = "10s"
 
 
 class BenchError(Exception):
-    """A measurement that is worth nothing: what went wrong."""
+    """A measurement failed; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Point:
 
 
 def post(target: Target, *, connections: int, seconds: int) -> Point:
-    """Posts for `seconds` and tells what came back. Runs on the cores that the caller may use."""
+    """Posts for `seconds`; returns what was measured. Runs on the cores that the caller may use."""
     command: list[str | Path] = [binary(GENERATOR), "-o", "json", "-p", "result", "-l", "-k", "-t", TIMEOUT]
     command += ["-c", str(connections), "-d", f"{seconds}s", "-m", "POST", "-f", target.body]
     command += ["-H", "Content-Type: application/json", target.url]

@@ -1,4 +1,4 @@
-"""The machine: which core does what, what a program holds in memory, and what to write beside the numbers."""
+"""The machine: its cores, the memory that a program uses, and what the report says about it."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class Setup:
 
 
 def two_cores() -> tuple[int, int]:
-    """The core that webhooks are measured on, and the load generator's: the same where there is only one."""
+    """The core for webhooks, and the core for the load generator: the same core if the machine has only one."""
     cores = sorted(os.sched_getaffinity(0))
     return cores[0], cores[-1]
 
 
 @contextlib.contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """Whatever is started within runs on `core` alone, and its children too."""
+    """Programs that start within the block run on `core` only, and so do their children."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -63,7 +63,7 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def busy() -> str:
-    """A warning when the machine has other work to do, else an empty string."""
+    """A warning if the machine has other work to do, else an empty string."""
     load = os.getloadavg()[0]
     return f"the machine is busy (load average {load:.1f}): trust the ratios only" if load > 0.7 else ""
 
@@ -72,7 +72,7 @@ def usage_of(session: int) -> Usage:
     """What all processes of a session use. See Usage."""
     files = ("stat", "status", "smaps_rollup")
     stats, statuses, maps = ([_text(process / name) for process in _members(session)] for name in files)
-    # What is not in a file is shared among the family only, so its proportional sizes add up to the whole.
+    # Anonymous memory is shared among these processes only, so its proportional sizes add up to the whole.
     anonymous = sum(_kibibytes(text, "Pss_Anon") for text in maps)
     in_files = max((_kibibytes(text, "RssFile") for text in statuses), default=0)
     largest = max((_kibibytes(text, "VmHWM") for text in statuses), default=0)
@@ -105,7 +105,7 @@ def setup(python: str = sys.executable) -> Setup:
 
 
 def _members(session: int) -> list[Path]:
-    # In stat the name stands in brackets and may hold anything; after it: state, parent, group, session.
+    # In stat the name is in brackets and may contain anything; after it: state, parent, group, session.
     return [
         process
         for process in PROC.glob("[0-9]*")

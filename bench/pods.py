@@ -1,4 +1,4 @@
-"""What is posted, and what a right answer to it is.
+"""What is posted, and how an answer is checked.
 
 One pod, as the ReplicaSet controller makes it from a Deployment. kube-apiserver sends it to webhooks with the defaults
 filled in and with what the ServiceAccount plugin adds; `review` is such a body, 2.3 KB, as compact as kube-apiserver's.
@@ -36,7 +36,7 @@ API_TOKENS = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 class WrongAnswer(Exception):
-    """A webhook, or kube-apiserver behind it, gave something else than the pod with its identity."""
+    """A webhook or kube-apiserver did not return the pod with its identity."""
 
 
 def service_account() -> dict[str, Any]:
@@ -100,7 +100,7 @@ def review() -> bytes:
 
 
 def check_answer(posted: bytes, answer: bytes) -> None:
-    """Raises WrongAnswer unless `answer` to `posted` carries a patch that gives the pod its identity."""
+    """Raises WrongAnswer unless `answer` to `posted` has a patch that gives the pod its identity."""
     request = json.loads(posted)["request"]
     response = json.loads(answer)["response"]
     if response["uid"] != request["uid"] or response["allowed"] is not True or not response.get("patch"):
@@ -110,7 +110,7 @@ def check_answer(posted: bytes, answer: bytes) -> None:
 
 
 def check_pod(admitted: Mapping[str, Any]) -> None:
-    """Raises WrongAnswer unless the pod's container has its identity and a token where the variable says."""
+    """Raises WrongAnswer unless the pod's container has its identity, and a token where the variable points."""
     container = admitted["spec"]["containers"][0]
     variables = {entry["name"]: entry.get("value") for entry in container["env"]}
     file = variables.get("AZURE_FEDERATED_TOKEN_FILE") or ""

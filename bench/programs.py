@@ -1,4 +1,4 @@
-"""The two Go programs that the benchmark needs, built once into the cache that the test cluster's binaries are in.
+"""The two Go programs that the benchmark needs, built once into the cache of the test cluster.
 
 `reference/` is the webhook that ours is measured against; `load/` pins bombardier, the load generator.
 """
@@ -24,7 +24,7 @@ LINKER_FLAGS = "-s -w"
 
 @dataclass(frozen=True)
 class Program:
-    """A command of a Go module of ours, or of one that it requires."""
+    """A command of one of our Go modules, or of a module that it requires."""
 
     name: str
     directory: Path
@@ -32,7 +32,7 @@ class Program:
 
     @property
     def place(self) -> Path:
-        """Where the cache keeps it, built or not. The name changes with whatever the build depends on."""
+        """Its path in the cache, built or not. The name changes with everything that the build depends on."""
         digest = hashlib.sha256(" ".join([*FLAGS, LINKER_FLAGS, self.package]).encode())
         for source in sorted([*self.directory.glob("go.*"), *self.directory.glob("*.go")]):
             digest.update(source.read_bytes())
@@ -55,12 +55,12 @@ GENERATOR = Program("bombardier", HERE / "load", "github.com/codesenberg/bombard
 
 
 def missing() -> list[str]:
-    """The programs that the cache lacks."""
+    """The programs that are missing in the cache."""
     return [program.name for program in (REFERENCE, GENERATOR) if not program.place.exists()]
 
 
 def binary(program: Program, *, report: Report = to_stderr) -> Path:
-    """The path of `program`, built first when the cache lacks it. Raises toolchain.BuildError."""
+    """The path of `program`, which is built first if it is missing in the cache. Raises toolchain.BuildError."""
     place = program.place
     if place.exists():
         return place

@@ -1,7 +1,7 @@
-"""What came out: rows of ours against the reference, as a table for people and as JSON for programs.
+"""The report: our values against those of the reference, as a table for people and as JSON for programs.
 
-A row's values are one a round, in the order of the rounds. A column shows their median, the ratio is that of the two
-medians, and its spread is the smallest and the largest ratio of a single round.
+A row has one value for each round, in the order of the rounds. A column shows their median, the ratio is that of the
+two medians, and its spread is the smallest and the largest ratio of a single round.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ SIGNS = {"at least": "≥", "at most": "≤"}
 
 @dataclass(frozen=True)
 class Goal:
-    """What the product promises of a row: a bound of the ratio, or of our own value."""
+    """The goal of a row: a bound of the ratio, or of our own value."""
 
     of: Literal["ratio", "ours"]
     bound: Literal["at least", "at most"]
     value: float
 
     def met(self, row: Row) -> bool:
-        """Whether the row keeps it."""
+        """Whether the row meets it."""
         value = row.ratio if self.of == "ratio" else row.median_ours
         return value >= self.value if self.bound == "at least" else value <= self.value
 
@@ -45,12 +45,12 @@ GOALS = {
     "start": Goal("ours", "at most", 1.5),
     "pods": Goal("ratio", "at least", 1),
 }
-"""What the product promises, by measure."""
+"""The goals of the product, by measure."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measure. `none` is measured without any webhook, where that makes sense."""
+    """One measure. `none` has the values without a webhook, if that makes sense."""
 
     what: str
     unit: str
@@ -123,12 +123,12 @@ def as_text(report: Report) -> str:
 
 
 def update_page(path: Path, report: Report) -> None:
-    """Puts the report between the markers of a page."""
+    """Writes the report between the markers of a page."""
     text = path.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{path.name} lacks {BEGIN} or {END}")
+        raise ValueError(f"{BEGIN} or {END} is missing in {path.name}")
     path.write_text(f"{before}{BEGIN}\n{as_text(report)}\n{END}{after}", encoding="utf-8")
 
 

@@ -29,7 +29,7 @@ POLL_SECONDS = 0.001
 
 @dataclass(frozen=True)
 class Files:
-    """What both are given. `authority` signed the certificate; `accounts` has the ServiceAccount as YAML."""
+    """What both get. `authority` signed the certificate; `accounts` has the ServiceAccount as YAML."""
 
     authority: bytes
     certificate: Path
@@ -48,16 +48,16 @@ class Webhook:
 
     @property
     def url(self) -> str:
-        """Where reviews are posted, as kube-apiserver does it."""
+        """The URL for reviews, as kube-apiserver calls it."""
         return f"https://127.0.0.1:{self.port}{PATH}"
 
     @property
     def usage(self) -> Usage:
-        """What it has used by now; it leads a session of its own."""
+        """What it has used until now, with its children: it leads its own session."""
         return usage_of(self.process.popen.pid)
 
     def check(self, files: Files) -> int:
-        """Raises WrongAnswer unless it mutates the pod rightly; returns the length of its answer."""
+        """Raises WrongAnswer unless it mutates the pod correctly; returns the length of its answer."""
         context = trusting(files.authority)
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=10, context=context)
         body = files.review.read_bytes()

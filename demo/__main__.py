@@ -1,4 +1,4 @@
-"""`make demo`: the guide's pod before and after, then three wrong set-ups and what their users are told."""
+"""`make demo`: the guide's pod before and after, then three wrong set-ups with the messages that their users get."""
 
 import argparse
 import base64
@@ -28,14 +28,16 @@ _COLOURS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}
 
 
 def main() -> int:
-    """Shows it all; the exit code is 1 when something is not as it should be."""
+    """Shows all pods; the exit code is 1 if one of them is not as it should be."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    parser.add_argument("--cluster", action="store_true", help="through a real control plane, built on first use")
+    parser.add_argument(
+        "--cluster", action="store_true", help="through a real control plane, which the first run builds"
+    )
     flags = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="m365wi-demo-")))
         if flags.cluster:
-            from demo.cluster import ClusterDemo  # the test cluster's code, of no use to the other demo
+            from demo.cluster import ClusterDemo  # imported here, since the other demo needs no test cluster
 
             demo = stack.enter_context(ClusterDemo.started(folder))
             send = demo.create
@@ -46,7 +48,7 @@ def main() -> int:
             for file in (*EXAMPLES.glob("*.yaml"), WRONG):
                 (accounts / file.name).write_text(file.read_text())
             webhook = stack.enter_context(running(folder, ["--accounts", str(accounts)]))
-            print(f"The webhook runs as process {webhook.pid}, at {webhook.url}, with a certificate of its own.\n")
+            print(f"The webhook runs as process {webhook.pid}, at {webhook.url}, with its own certificate.\n")
 
             def send(pod: Mapping[str, Any]) -> Sent:
                 return post(webhook, pod)
@@ -74,7 +76,7 @@ def pods(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
 
 
 def post(webhook: Running, pod: Mapping[str, Any]) -> Sent:
-    """`pod`, sent to the webhook as kube-apiserver sends it, and changed as kube-apiserver would change it."""
+    """Sends `pod` to the webhook as kube-apiserver does; returns the pod with the patch applied."""
     review = {
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
@@ -103,8 +105,8 @@ def post(webhook: Running, pod: Mapping[str, Any]) -> Sent:
 
 
 def show_injected(pod: Mapping[str, Any], sent: Sent) -> bool:
-    """The pod's difference, and whether there is one."""
-    heading(f"Pod {pod['metadata']['name']}, as its author wrote it and as it is created")
+    """Prints what was added to the pod; returns whether anything was."""
+    heading(f"Pod {pod['metadata']['name']}, as its author wrote it and as kube-apiserver creates it")
     print(difference(pod, sent.pod or {}))
     for line in sent.said:
         print(line)
@@ -112,7 +114,7 @@ def show_injected(pod: Mapping[str, Any], sent: Sent) -> bool:
 
 
 def show_refused(pod: Mapping[str, Any], sent: Sent) -> bool:
-    """What the user is told, and whether it is anything."""
+    """Prints the messages that the user gets; returns whether there are any."""
     heading(f"Pod {pod['metadata']['name']}")
     for line in sent.said:
         print(line)
@@ -139,7 +141,7 @@ def as_yaml(document: Mapping[str, Any]) -> list[str]:
 
 
 def in_colour() -> bool:
-    """Whether the output goes to a terminal whose user has not asked for plain text."""
+    """Whether the output goes to a terminal, and NO_COLOR is not set."""
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 

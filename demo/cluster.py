@@ -1,4 +1,4 @@
-"""The same through a real control plane, with kubectl."""
+"""The demo through a real control plane, with kubectl."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ class ClusterDemo:
     @classmethod
     @contextmanager
     def started(cls, folder: Path) -> Iterator["ClusterDemo"]:
-        """One that lives until the end of the block; `folder` takes the webhook's files."""
+        """A control plane until the end of the block; the webhook's files go to `folder`."""
         with ControlPlane() as cluster, running(folder, ["--kubeconfig", str(cluster.kubeconfig)]) as webhook:
             with webhook_registration(cluster.api, webhook.url, webhook.authority.encode()):
                 print(f"Kubernetes {cluster.name} runs at {cluster.api.server}, and calls {webhook.url}.\n")
@@ -33,7 +33,7 @@ class ClusterDemo:
             self._cluster.kubectl("apply", "-f", "-", input=json.dumps(document))
 
     def create(self, pod: Mapping[str, Any]) -> Sent:
-        """kubectl create; the pod as kube-apiserver stored it, without what kube-apiserver itself has filled in."""
+        """kubectl create; the pod as kube-apiserver stored it, without kube-apiserver's own defaults."""
         done = self._cluster.kubectl("create", "-f", "-", input=json.dumps(pod), check=False)
         said = done.stderr.strip().splitlines()
         if done.returncode:
@@ -44,7 +44,7 @@ class ClusterDemo:
 
 
 def only_what_was_added(pod: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
-    """`pod` with the variables, mounts and volumes of `stored`; Kubernetes' own defaults would drown them."""
+    """`pod` with the variables, mounts and volumes of `stored`, but without the many defaults of Kubernetes."""
     result: dict[str, Any] = json.loads(json.dumps(pod))
     result["spec"]["volumes"] = _as_written(result["spec"].get("volumes", []), stored["spec"]["volumes"])
     for before, after in zip(result["spec"]["containers"], stored["spec"]["containers"], strict=True):
@@ -54,11 +54,11 @@ def only_what_was_added(pod: Mapping[str, Any], stored: Mapping[str, Any]) -> di
 
 
 def _as_written(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`after` without Kubernetes' own token, with the entries of `before` in their author's order of keys."""
+    """`after` without Kubernetes' own token; entries of `before` keep their order of keys."""
     written = {_key(each): each for each in before}
     return [written.get(_key(each), each) for each in after if not each["name"].startswith("kube-api")]
 
 
 def _key(entry: Mapping[str, Any]) -> tuple[str, str]:
-    """What tells a volume, or a mount, from the others: a volume may be mounted more than once."""
+    """The key of a volume or a mount: the path is part of it, since a volume may be mounted more than once."""
     return entry["name"], entry.get("mountPath", "")

@@ -1,4 +1,4 @@
-"""What comes back when a pod is sent."""
+"""The answer to a pod."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of a pod: as it is now, or None when refused; and what its user was told, a line each."""
+    """pod: as it is created, or None if it is refused. said: the lines that its user sees."""
 
     pod: Mapping[str, Any] | None
     said: list[str]

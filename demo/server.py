@@ -1,4 +1,4 @@
-"""The webhook as a process of its own, with a certificate made for the occasion."""
+"""The webhook as a process, with a certificate that is made here."""
 
 import http.client
 import os
@@ -30,16 +30,16 @@ class Running:
 
     @property
     def pid(self) -> int:
-        """The process that was started; gunicorn's parent of the one that answers."""
+        """The process that was started: gunicorn's parent process. Its child answers."""
         return self.process.pid
 
     @property
     def url(self) -> str:
-        """Where reviews are posted."""
+        """The URL for reviews."""
         return f"https://127.0.0.1:{self.port}/mutate"
 
     def post(self, body: bytes, *, path: str = "/mutate?timeout=5s") -> tuple[int, bytes]:
-        """One review, sent as kube-apiserver sends it; status and body of the answer."""
+        """Sends one review as kube-apiserver does; returns status and body of the answer."""
         context = ssl.create_default_context(cadata=self.authority)
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context, timeout=10)
         try:
@@ -51,7 +51,7 @@ class Running:
             connection.close()
 
     def stop(self) -> None:
-        """Tells it to stop, as Kubernetes does, and waits for it. Twice is once."""
+        """Stops the process as Kubernetes does, and waits for its end. A second call does nothing."""
         self.process.terminate()
         try:
             self.process.wait(timeout=15)
@@ -62,9 +62,9 @@ class Running:
 
 @contextmanager
 def running(folder: Path, arguments: Sequence[str], *, certificates: str = "files") -> Iterator[Running]:
-    """The webhook, started with `arguments` and stopped at the end. `folder` takes its certificate and its log.
+    """The webhook, started with `arguments` and stopped at the end. Its certificate and log go to `folder`.
 
-    certificates: `files` for one that is made here, or another mode of the webhook; nothing is known of that one here.
+    certificates: `files` for a certificate that is made here, or another mode of the webhook.
     """
     now = datetime.now(UTC)
     authority = make_authority(now=now, lifetime=timedelta(days=1))
@@ -91,7 +91,7 @@ def running(folder: Path, arguments: Sequence[str], *, certificates: str = "file
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on just now."""
+    """A free port of the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -111,4 +111,4 @@ def _await_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> No
         finally:
             connection.close()
         time.sleep(0.05)
-    raise RuntimeError(f"the webhook did not get ready; its log:\n{log.read_text()}")
+    raise RuntimeError(f"the webhook is not ready; its log:\n{log.read_text()}")
