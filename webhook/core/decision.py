@@ -129,6 +129,8 @@ def _unknown_names(request: Request, skip: tuple[str, ...]) -> Iterator[Message]
 
 
 def _bounded(warnings: Sequence[Message]) -> tuple[Message, ...]:
+    if not warnings:
+        return ()
     kept = tuple(warnings[:_MOST_WARNINGS])
     left_out = len(warnings) - len(kept)
     return (*kept, message(MORE_WARNINGS, count=left_out)) if left_out else kept

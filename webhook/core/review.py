@@ -87,11 +87,10 @@ def parse(body: bytes | bytearray) -> Request:
 def _name(request: Mapping[str, Any], key: str) -> str:
     """A field of the request that must be there."""
     value = request.get(key)
-    place = Place(field=f"request.{key}")
     if not isinstance(value, str) or not value:
-        raise BadReview(message(kinds.FIELD_MISSING, place))
+        raise BadReview(message(kinds.FIELD_MISSING, Place(field=f"request.{key}")))
     if len(value) > MAXIMUM_NAME:
-        raise BadReview(message(kinds.TOO_LONG, place, limit=MAXIMUM_NAME))
+        raise BadReview(message(kinds.TOO_LONG, Place(field=f"request.{key}"), limit=MAXIMUM_NAME))
     return value
 
 
