@@ -13,7 +13,13 @@ class Value(NamedTuple):
     """The text of an annotation, without white space around it, and where it stands."""
 
     text: str
-    place: Place
+    owner: str
+    key: str
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return Place(self.owner, annotation=self.key)
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class Annotations:
     def value(self, key: str) -> Value | None:
         """The annotation `key`; None if it is not set or nothing but white space."""
         text = self.values.get(key, "").strip()
-        return Value(text, self.place(key)) if text else None
+        return Value(text, self.owner, key) if text else None
 
     def place(self, key: str) -> Place:
         """Where the annotation `key` stands, or is missing."""

@@ -20,9 +20,10 @@ with A = azure.workload.identity/ and M = m365.workload.identity/.
 
 import re
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from webhook.core import names
 from webhook.core.annotations import Annotations, Value, pod_annotations, raw_annotations
@@ -55,8 +56,7 @@ class Account:
 
     namespace: str
     name: str
-    annotations: Mapping[str, str]
-    readings: dict[Policy, "Reading"] = field(default_factory=dict, init=False, compare=False, repr=False)
+    annotations: Mapping[str, str] = field(hash=False)
 
     def __str__(self) -> str:
         return f"ServiceAccount {self.namespace}/{self.name}"
@@ -72,7 +72,6 @@ class Identity:
     """Who a pod will be. Empty strings stand for what is not set. token_expiration is in seconds.
 
     helpers: the containers that the pod gets in addition to its own, in their order. helper_image: what they run in.
-    environments: what `webhook.core.variables` has made of it, by the token's file.
     """
 
     client_id: str
@@ -86,7 +85,6 @@ class Identity:
     token_expiration: int
     helpers: tuple[str, ...] = ()
     helper_image: str = ""
-    environments: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
 
 class Reading(NamedTuple):
@@ -100,6 +98,10 @@ class Reading(NamedTuple):
     problems: tuple[Message, ...]
     warnings: tuple[Message, ...]
     annotated: bool
+
+
+# As long as the source keeps the ServiceAccount. Without this cache the guide's pod takes 22 us more of 38.
+_readings: Final[MutableMapping[Account, dict[Policy, Reading]]] = WeakKeyDictionary()
 
 
 def is_guid(text: str) -> bool:
@@ -132,9 +134,10 @@ def read_identity(request: Request, account: Account, policy: Policy) -> Reading
     """
     if any(key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)) for key in raw_annotations(request)):
         return _read_identity(request, account, policy)
-    reading = account.readings.get(policy)
+    readings = _readings.setdefault(account, {})
+    reading = readings.get(policy)
     if reading is None:
-        reading = account.readings[policy] = _read_identity(request, account, policy)
+        reading = readings[policy] = _read_identity(request, account, policy)
     return reading
 
 

@@ -127,7 +127,9 @@ def _copied(path: str, copies: dict[str, Any]) -> Any:
     return copied
 
 
-@lru_cache(maxsize=256)  # most containers lack all the variables of an identity
+# Most containers need all the variables of an identity. Without this cache the guide's pod takes 5 us more of 38, and
+# one with forty containers 200 us more of 520.
+@lru_cache(maxsize=256)
 def _variables(path: str, variables: tuple[EnvVar, ...], *, alone: bool) -> tuple[Operation, ...]:
     """Before the user's own, so that their $(VAR) references find ours."""
     return _prepended(path, [variable.entry() for variable in variables], alone=alone)

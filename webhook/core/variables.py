@@ -1,6 +1,7 @@
 """The environment variables of an identity, and which of them a container lacks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from webhook.core.identity import Identity
@@ -12,9 +13,6 @@ from webhook.core.names import (
     TOKEN_ENDPOINT_CONTAINER,
     TOKEN_FILE_VARIABLE,
 )
-
-_LONGEST_REMEMBERED: Final = 256  # characters of a path; a stranger's may have thousands
-_MOST_REMEMBERED: Final = 16  # paths; nearly every container has its token at the same one
 
 
 class EnvVar(NamedTuple):
@@ -62,11 +60,7 @@ def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -
     One that the container sets itself, by value or valueFrom, is the user's and stays. The two of the managed-identity
     protocol are one: whoever sets either means an endpoint of their own.
     """
-    environment = identity.environments.get(token_file)
-    if environment is None:
-        environment = tuple(_environment(identity, token_file))
-        if len(token_file) <= _LONGEST_REMEMBERED and len(identity.environments) < _MOST_REMEMBERED:
-            identity.environments[token_file] = environment
+    environment = _environment(identity, token_file)
     own = {entry.get("name"): entry for entry in container.get("env") or ()}
     if own.keys().isdisjoint(_NAMES):
         return Missing(environment, ())
@@ -94,7 +88,11 @@ def helper_variables(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
     return known if cloud in known else (*known, cloud)
 
 
-def _environment(identity: Identity, token_file: str) -> Iterator[EnvVar]:
+# Nearly all containers of an identity have their token at the same path. Without this cache the guide's pod takes 5 us
+# more of 38, and one with forty containers 150 us more of 520. Paths have at most 4096 characters, so it takes 1 MiB at
+# most.
+@lru_cache(maxsize=256)
+def _environment(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
     """All that is known of the identity. A variable without a value would hide the user's own from envFrom."""
     values = {TOKEN_FILE_VARIABLE: token_file}
     if "m365" in identity.families:
@@ -112,6 +110,5 @@ def _environment(identity: Identity, token_file: str) -> Iterator[EnvVar]:
             "AZURE_TENANT_ID": identity.azure_tenant_id,
             "AZURE_AUTHORITY_HOST": identity.cloud.authority,
         }
-    yield from (EnvVar(name, value) for name, value in values.items() if value)
-    if TOKEN_ENDPOINT_CONTAINER in identity.helpers:
-        yield from _ENDPOINT
+    environment = tuple(EnvVar(name, value) for name, value in values.items() if value)
+    return environment + _ENDPOINT if TOKEN_ENDPOINT_CONTAINER in identity.helpers else environment
