@@ -21,7 +21,7 @@ from testbed.cluster.control_plane import ControlPlane
 from testbed.cluster.pki import Authority
 from testbed.cluster.registration import webhook_registration
 from tests.chart.objects import HOOK, one
-from webhook.checks.selectors import selected
+from webhook.checks.selectors import selects
 
 pytestmark = pytest.mark.slow
 
@@ -94,7 +94,7 @@ def test_its_pod_has_the_labels_that_the_selector_wants(
     job = made(owned_control_plane, namespace, tmp_path, objectSelector=selector)
     labels = {"azure.workload.identity/use": "true", "team": "shop", "stage": "test", "owner": "true"}
     assert json.loads(job.environment["TEST_LABELS"]) == labels
-    assert selected(selector, labels)
+    assert selects(selector, labels)
 
 
 def test_a_selector_of_namespaces_is_told_when_nobody_is_asked(

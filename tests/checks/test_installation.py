@@ -30,8 +30,8 @@ def test_why_a_pod_of_the_webhook_is_not_ready(status: dict[str, Any], trouble: 
 
 def test_a_webhook_with_a_pod_that_is_not_ready_still_works() -> None:
     """It is a warning, before the other pods fail, too."""
-    stands = Installation("a/b", True, True, 1, (Replica("w-0", "w", "OOMKilled"), Replica("w-1", "w", "")))
-    found = installation.not_all_ready(stands)
+    behind = Installation("a/b", True, True, 1, (Replica("w-0", "w", "OOMKilled"), Replica("w-1", "w", "")))
+    found = installation.not_all_ready(behind)
     assert found is not None
     assert found.status is Status.WARN
     assert installation.not_all_ready(Installation("a/b", replicas=(Replica("w-1", "w", ""),))) is None

@@ -105,7 +105,7 @@ def test_our_entry_is_known_by_its_name_without_the_configuration() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stands", "sentence"),
+    ("behind", "sentence"),
     [
         (Installation("a/b", exists=False), "does not exist"),
         (Installation("a/b", exists=True, has_port=False), "has no port 443"),
@@ -123,8 +123,8 @@ def test_our_entry_is_known_by_its_name_without_the_configuration() -> None:
         ),
     ],
 )
-def test_the_objects_behind_the_service_explain_a_timeout(stands: Installation, sentence: str) -> None:
+def test_the_objects_behind_the_service_explain_a_timeout(behind: Installation, sentence: str) -> None:
     """A network without an answer gives no reason; Service, endpoints and pods do."""
     refusal = classify(500, f"Internal error occurred: {POST}context deadline exceeded")
     found = the_registration(service=("a", "b"))
-    assert sentence in explain(refusal, found, stands, namespace="shop", account="web", now=NOW).detail
+    assert sentence in explain(refusal, found, behind, namespace="shop", account="web", now=NOW).detail

@@ -38,18 +38,18 @@ def test_an_annotation_with_an_unknown_scope_is_ignored() -> None:
 def test_the_pod_of_the_dry_run_has_the_labels_that_the_selectors_want() -> None:
     """Otherwise `check` would call an installation broken that is narrowed on purpose."""
     found, stage = narrowed("cluster"), {"stage": "test"}
-    assert found.labelled() == {USE: "true", "team": "shop"}
-    assert registration.unselected(found, "shop", stage, own_namespace="own") is None
-    assert found.unlabelled("shop", stage) == {"team": "shop"}
-    assert found.unlabelled("shop", {}) is None
-    assert narrowed("pod-label").unlabelled("shop", stage) is None
+    assert found.labels_with_use() == {USE: "true", "team": "shop"}
+    assert registration.selection_problem(found, "shop", stage, own_namespace="own") is None
+    assert found.labels_without_use("shop", stage) == {"team": "shop"}
+    assert found.labels_without_use("shop", {}) is None
+    assert narrowed("pod-label").labels_without_use("shop", stage) is None
     assert "scope cluster, only pods that also have team=shop" in registration.present(found).detail
     assert registration.present(the_registration("cluster")).detail.endswith("scope cluster")
 
 
 def test_a_namespace_that_is_left_out_has_a_fix_with_the_label() -> None:
     """It may be a roll-out in stages, in which nothing has to be restored."""
-    found = registration.unselected(narrowed("cluster"), "shop", {}, own_namespace="own")
+    found = registration.selection_problem(narrowed("cluster"), "shop", {}, own_namespace="own")
     assert found is not None
     assert "kubectl label --overwrite namespace shop stage=test; or change webhook.namespaceSelector" in found.fix
     excluded = the_registration(
@@ -57,7 +57,7 @@ def test_a_namespace_that_is_left_out_has_a_fix_with_the_label() -> None:
             "matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["shop"]}]
         }
     )
-    found = registration.unselected(excluded, "shop", {}, own_namespace="own")
+    found = registration.selection_problem(excluded, "shop", {}, own_namespace="own")
     assert found is not None
     assert found.fix.startswith(
         "to include the namespace: change webhook.namespaceSelector or webhook.excludedNamespaces"
@@ -103,7 +103,7 @@ def test_selectors_are_read_as_kube_apiserver_reads_them(
 ) -> None:
     """For the entries of each scope."""
     found = the_registration(scope)
-    assert (found.taking(labels, "shop", namespace_labels) is not None) is taken
+    assert (found.entry_taking(labels, "shop", namespace_labels) is not None) is taken
 
 
 @pytest.mark.parametrize(

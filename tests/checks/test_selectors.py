@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from webhook.checks import selectors
-from webhook.checks.selectors import selected
+from webhook.checks.selectors import selects
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from webhook.checks.selectors import selected
 )
 def test_each_operator_of_a_selector(selector: Mapping[str, Any] | None, taken: bool) -> None:
     """The rules are those of LabelSelector; the label is a=1."""
-    assert selected(selector, {"a": "1"}) is taken
+    assert selects(selector, {"a": "1"}) is taken
 
 
 def test_selectors_become_queries() -> None:

@@ -28,7 +28,7 @@ async def get(kube: Kube, path: str) -> dict[str, Any] | NotSeen:
     return document
 
 
-async def listed(kube: Kube, path: str, query: Mapping[str, str] | None = None) -> list[Any] | NotSeen:
+async def list_all(kube: Kube, path: str, query: Mapping[str, str] | None = None) -> list[Any] | NotSeen:
     """All objects of a list. Raises Unavailable."""
     found = await kube.items(path, seconds=_SECONDS, query=query)
     return NotSeen(found.status, found.reason()) if isinstance(found, Reply) else found

@@ -65,32 +65,32 @@ def explain(
         denied = refusal.kind is RefusalKind.DENIED
         kind = calls.OTHER_WEBHOOK_REFUSES if denied else calls.OTHER_WEBHOOK_FAILED
         return finding("call", kind, webhook=refusal.webhook, reason=refusal.message)
-    stands = installation or Installation("")
-    kind = _kind(_cause(refusal.kind, stands), refusal.message, stands)
+    behind = installation or Installation("")
+    kind = _kind(_cause(refusal.kind, behind), refusal.message, behind)
     values = {
         **_of_message(refusal, kind, entry, now),
         **_of_entry(entry),
-        **_of_installation(stands),
+        **_of_installation(behind),
         "restore": restore(found),
         "configuration": found.name if found else "NAME",
     }
     return Finding("call", message(kind, Place(entry.target if entry else "the webhook"), **values))
 
 
-def _cause(kind: RefusalKind, stands: Installation) -> RefusalKind:
+def _cause(kind: RefusalKind, behind: Installation) -> RefusalKind:
     """If no pod is behind the Service, that is the cause, whatever kube-apiserver says about the connection."""
     if kind in _ANSWERS:
         return kind
-    if stands.exists is False:
+    if behind.exists is False:
         return RefusalKind.NO_SERVICE
-    if stands.has_port is False:
+    if behind.has_port is False:
         return RefusalKind.NO_PORT
-    return RefusalKind.NO_ENDPOINTS if stands.endpoints == 0 else kind
+    return RefusalKind.NO_ENDPOINTS if behind.endpoints == 0 else kind
 
 
-def _kind(cause: RefusalKind, message: str, stands: Installation) -> Kind:
+def _kind(cause: RefusalKind, message: str, behind: Installation) -> Kind:
     """The row of the table for a call of the webhook that failed."""
-    if cause in (RefusalKind.UNAVAILABLE, RefusalKind.TIMEOUT) and stands.may_read is False:
+    if cause in (RefusalKind.UNAVAILABLE, RefusalKind.TIMEOUT) and behind.may_read is False:
         return calls.MAY_NOT_READ_ACCOUNTS
     if cause is RefusalKind.EXPIRED and _EXPIRED.search(message):
         return calls.CERTIFICATE_EXPIRED
@@ -116,11 +116,11 @@ def _of_entry(entry: Entry | None) -> dict[str, object]:
     return {"port": port, "seconds": entry.seconds, "host": host}
 
 
-def _of_installation(stands: Installation) -> dict[str, object]:
+def _of_installation(behind: Installation) -> dict[str, object]:
     """The values that the webhook's Service and pods have."""
     return {
-        "replicas": stands.replicas_state(),
-        "look": stands.look(),
-        "own_namespace": stands.namespace or "NAMESPACE",
-        "account": stands.account() or "system:serviceaccount:NAMESPACE:NAME",
+        "replicas": behind.replicas_state(),
+        "look": behind.look(),
+        "own_namespace": behind.namespace or "NAMESPACE",
+        "account": behind.account() or "system:serviceaccount:NAMESPACE:NAME",
     }

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from webhook.accounts.source import account_from
 from webhook.checks import accounts, api, pods, registration, selectors, workloads
-from webhook.checks.api import NotSeen, get, listed
+from webhook.checks.api import NotSeen, get, list_all
 from webhook.checks.differences import Expectation, annotated_at, read_template
 from webhook.checks.new_pod import NewPod, read_new_pod
 from webhook.checks.probe import Prober
@@ -27,7 +27,7 @@ _LABELLED: Final = {names.USE_LABEL: "true"}
 
 
 @dataclass(frozen=True)
-class Subject:
+class Target:
     """What to look at: a ServiceAccount and a workload, "" and None for the installation alone.
 
     configuration, service: the names of the webhook's own objects.
@@ -41,14 +41,14 @@ class Subject:
     policy: Policy
 
 
-class Walk:
+class ClusterCheck:
     """One look at a cluster. now: the time that certificates are compared with."""
 
-    def __init__(self, kube: Kube, subject: Subject, *, now: datetime) -> None:
+    def __init__(self, kube: Kube, target: Target, *, now: datetime) -> None:
         self._kube = kube
-        self._subject = subject
-        self._policy = subject.policy
-        self._prober = Prober(kube, subject.namespace, {}, None, now)
+        self._target = target
+        self._policy = target.policy
+        self._prober = Prober(kube, target.namespace, {}, None, now)
         self._new: NewPod | None = None  # once a labelled pod was injected
 
     async def findings(self) -> AsyncIterator[Finding]:
@@ -60,15 +60,15 @@ class Walk:
             yield finding("cluster", checks.API_SERVER_UNREACHABLE, reason=error)
 
     async def _findings(self) -> AsyncIterator[Finding]:
-        subject = self._subject
+        target = self._target
         called = True
         async for each in self._configuration():
             called = called and each.status is not Status.FAIL
             yield each
-        account = subject.account
+        account = target.account
         workload: Workload | None = None
-        if subject.workload:
-            looked_up = await self._workload(*subject.workload)
+        if target.workload:
+            looked_up = await self._workload(*target.workload)
             if isinstance(looked_up, Finding):
                 yield looked_up
             else:
@@ -89,39 +89,39 @@ class Walk:
         if isinstance(documents, NotSeen):
             yield api.not_seen("configuration", "mutatingwebhookconfigurations", documents)
             return
-        subject, own_namespace = self._subject, self._policy.own_namespace
-        service = f"{own_namespace}/{subject.service}"
+        target, own_namespace = self._target, self._policy.own_namespace
+        service = f"{own_namespace}/{target.service}"
         all_found = registration.registrations(documents, service=service)
         if not all_found:
             others = [str(each["metadata"]["name"]) for each in documents]
-            yield registration.absent(name=subject.configuration, service=service, others=others)
+            yield registration.absent(name=target.configuration, service=service, others=others)
             return
-        found = next((each for each in all_found if each.name == subject.configuration), all_found[0])
+        found = next((each for each in all_found if each.name == target.configuration), all_found[0])
         yield registration.present(found)
         if len(all_found) > 1:
             yield registration.twice(all_found)
-        namespace = await get(self._kube, f"/api/v1/namespaces/{subject.namespace}")
+        namespace = await get(self._kube, f"/api/v1/namespaces/{target.namespace}")
         labels = namespace["metadata"].get("labels") or {} if isinstance(namespace, dict) else {}
         self._policy = replace(self._policy, scope=found.scope)
         self._prober = replace(self._prober, namespace_labels=labels, found=found)
         if isinstance(namespace, NotSeen) and namespace.status == 404:
             return  # reported when a pod is created there
-        unselected = registration.unselected(found, subject.namespace, labels, own_namespace=own_namespace)
-        if unselected:
-            yield unselected
+        problem = registration.selection_problem(found, target.namespace, labels, own_namespace=own_namespace)
+        if problem:
+            yield problem
 
     async def _configurations(self) -> list[Any] | NotSeen:
         """All webhook configurations; or ours alone, which a user may be allowed to get and not to list."""
-        documents = await listed(self._kube, _CONFIGURATIONS)
+        documents = await list_all(self._kube, _CONFIGURATIONS)
         if isinstance(documents, NotSeen):
-            one = await get(self._kube, f"{_CONFIGURATIONS}/{quote(self._subject.configuration, safe='')}")
+            one = await get(self._kube, f"{_CONFIGURATIONS}/{quote(self._target.configuration, safe='')}")
             if not isinstance(one, NotSeen):
                 return [one]
             return [] if one.status == 404 else documents
         return documents
 
     async def _workload(self, kind: WorkloadKind, name: str) -> Workload | Finding:
-        namespace = self._subject.namespace
+        namespace = self._target.namespace
         document = await get(self._kube, kind.path(namespace, name))
         if not isinstance(document, NotSeen):
             workload = Workload(kind, namespace, name, document)
@@ -134,7 +134,7 @@ class Walk:
     async def _labelled_pod(self, account: str) -> AsyncIterator[Finding]:
         """Whether a labelled pod is injected."""
         found = self._prober.found
-        outcome = await self._prober.call(account, labels=found.labelled() if found else _LABELLED)
+        outcome = await self._prober.call(account, labels=found.labels_with_use() if found else _LABELLED)
         self._new = read_new_pod(outcome.made) if outcome.injected and outcome.made else None
         for each in outcome.findings:
             yield each
@@ -145,7 +145,7 @@ class Walk:
             place, of = Place(str(workload)), workload.account
             yield finding("workload", rows.WORKLOAD_OF_OTHER_ACCOUNT, place, account=of, expected=name)
             workload = None
-        document = await get(self._kube, f"/api/v1/namespaces/{self._subject.namespace}/serviceaccounts/{name}")
+        document = await get(self._kube, f"/api/v1/namespaces/{self._target.namespace}/serviceaccounts/{name}")
         async for each in self._of_account(name, document):
             yield each
         account = None if isinstance(document, NotSeen) else account_from(document)
@@ -166,13 +166,13 @@ class Walk:
         """The ServiceAccount itself; and if the scope takes pods without the label, whether one is injected."""
         if isinstance(document, NotSeen):
             absent = document.status == 404
-            namespace = self._subject.namespace
+            namespace = self._target.namespace
             yield accounts.absent(namespace, name) if absent else api.not_seen("account", "serviceaccounts", document)
             return
         for each in accounts.findings(document, self._policy, tenant=self._new.tenant if self._new else ""):
             yield each
         found, labels = self._prober.found, self._prober.namespace_labels
-        unlabelled = found.unlabelled(self._subject.namespace, labels) if found and self._new else None
+        unlabelled = found.labels_without_use(self._target.namespace, labels) if found and self._new else None
         if unlabelled is not None and accounts.has_client_id(account_from(document), self._policy):
             outcome = await self._prober.call(name, labels=unlabelled)
             if not outcome.injected:
@@ -211,22 +211,22 @@ class Walk:
 
     async def _pods(self, workload: Workload | None, account: str) -> list[Any] | NotSeen:
         """The pods of a workload, or else of a ServiceAccount."""
-        path = f"/api/v1/namespaces/{self._subject.namespace}/pods"
+        path = f"/api/v1/namespaces/{self._target.namespace}/pods"
         if workload is None:
-            return await listed(self._kube, path, {"fieldSelector": f"spec.serviceAccountName={account}"})
+            return await list_all(self._kube, path, {"fieldSelector": f"spec.serviceAccountName={account}"})
         if not workload.kind.steps:
             return [workload.document]
         if workload.kind.name == "CronJob":
             return await self._pods_of_jobs(path, workload)
         selector = (workload.document.get("spec") or {}).get("selector") or {}
-        return await listed(self._kube, path, {"labelSelector": selectors.query(selector)})
+        return await list_all(self._kube, path, {"labelSelector": selectors.query(selector)})
 
     async def _pods_of_jobs(self, path: str, workload: Workload) -> list[Any] | NotSeen:
         """The pods of the Jobs that a CronJob created."""
-        jobs = await listed(self._kube, f"/apis/batch/v1/namespaces/{workload.namespace}/jobs")
+        jobs = await list_all(self._kube, f"/apis/batch/v1/namespaces/{workload.namespace}/jobs")
         if isinstance(jobs, NotSeen):
             return jobs
         cron_job = workload.document["metadata"].get("uid")
         of_cron_job = {job["metadata"]["uid"] for job in jobs if cron_job in api.owners(job)}
-        found = await listed(self._kube, path) if of_cron_job else []
+        found = await list_all(self._kube, path) if of_cron_job else []
         return found if isinstance(found, NotSeen) else [pod for pod in found if of_cron_job & api.owners(pod)]

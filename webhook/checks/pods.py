@@ -115,7 +115,7 @@ def _skip_reason(request: Request, expected: Expectation) -> str:
     labels = (request.pod.get("metadata") or {}).get("labels") or {}
     if reason or expected.found is None:
         return reason
-    taken = expected.found.taking(labels, request.namespace, expected.namespace_labels)
+    taken = expected.found.entry_taking(labels, request.namespace, expected.namespace_labels)
     return "" if taken else "not-selected"
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from webhook.checks import api, installation, refusals, selectors
-from webhook.checks.api import NotSeen, get, listed
+from webhook.checks.api import NotSeen, get, list_all
 from webhook.checks.explanations import explain
 from webhook.checks.installation import Installation
 from webhook.checks.refusals import RefusalKind
@@ -23,7 +23,7 @@ _REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DryRun:
     """What kube-apiserver did with a pod. made: the pod as it would have been stored, None if it was refused."""
 
     findings: tuple[Finding, ...]
@@ -45,12 +45,12 @@ class Prober:
     found: Registration | None
     now: datetime
 
-    async def call(self, account: str, *, labels: Mapping[str, str]) -> Outcome:
+    async def call(self, account: str, *, labels: Mapping[str, str]) -> DryRun:
         """The outcome for a pod of `account` with `labels`. Raises Unavailable."""
         what = "A labelled pod" if names.USE_LABEL in labels else "A pod without the label"
         return await self.create(pod(account, labels), what)
 
-    async def create(self, body: Mapping[str, Any], what: str) -> Outcome:
+    async def create(self, body: Mapping[str, Any], what: str) -> DryRun:
         """The outcome for a pod. what: it is, as the beginning of a sentence. Raises Unavailable."""
         path = f"/api/v1/namespaces/{self.namespace}/pods?dryRun=All"
         reply = await self.kube.request("POST", path, body=body, seconds=_CREATE_SECONDS)
@@ -59,47 +59,47 @@ class Prober:
             return await self._of_admitted(reply.json(), what, taking)
         refusal = refusals.classify(reply.status, api.error_message(reply))
         if refusal.kind is not RefusalKind.NOT_INJECTED:
-            stands = await self._installation(self.found.entry(refusal.webhook) if self.found else None)
+            behind = await self._installation(self.found.entry(refusal.webhook) if self.found else None)
             account = str(body["spec"].get("serviceAccountName") or "default")
-            explained = explain(refusal, self.found, stands, namespace=self.namespace, account=account, now=self.now)
-            return Outcome((explained,))
+            explained = explain(refusal, self.found, behind, namespace=self.namespace, account=account, now=self.now)
+            return DryRun((explained,))
         if has_token(body):
             variable = names.TOKEN_FILE_VARIABLE
-            return Outcome((finding("call", calls.TOKEN_FILE_WITHOUT_VOLUME, pod=what, variable=variable),))
-        stands = await self._installation(taking)
+            return DryRun((finding("call", calls.TOKEN_FILE_WITHOUT_VOLUME, pod=what, variable=variable),))
+        behind = await self._installation(taking)
         kinds = (calls.REFUSED_CALL_FAILED, calls.REFUSED_NOT_INJECTED)
-        return Outcome((self._not_injected(what, kinds, taking, stands),))
+        return DryRun((self._not_injected(what, kinds, taking, behind),))
 
-    async def _of_admitted(self, made: Mapping[str, Any], what: str, taking: Entry | None) -> Outcome:
+    async def _of_admitted(self, made: Mapping[str, Any], what: str, taking: Entry | None) -> DryRun:
         """The outcome for a pod that kube-apiserver would store as `made`."""
-        stands = await self._installation(taking)
+        behind = await self._installation(taking)
         if not has_token(made):
             kinds = (calls.ADMITTED_CALL_FAILED, calls.ADMITTED_NOT_INJECTED)
-            return Outcome((self._not_injected(what, kinds, taking, stands),), made)
+            return DryRun((self._not_injected(what, kinds, taking, behind),), made)
         injected = finding("call", calls.INJECTED, pod=what, namespace=self.namespace)
-        not_ready = installation.not_all_ready(stands) if stands else None
-        return Outcome((injected, not_ready) if not_ready else (injected,), made)
+        not_ready = installation.not_all_ready(behind) if behind else None
+        return DryRun((injected, not_ready) if not_ready else (injected,), made)
 
     def _taking(self, labels: Mapping[str, str]) -> Entry | None:
         """The entry that takes a pod with `labels`."""
-        return self.found.taking(labels, self.namespace, self.namespace_labels) if self.found else None
+        return self.found.entry_taking(labels, self.namespace, self.namespace_labels) if self.found else None
 
     def _not_injected(
-        self, what: str, kinds: tuple[Kind, Kind], entry: Entry | None, stands: Installation | None
+        self, what: str, kinds: tuple[Kind, Kind], entry: Entry | None, behind: Installation | None
     ) -> Finding:
         """The finding for a pod without an identity. kinds: the call failed; the webhook did not change the pod."""
         failed, unchanged = kinds
         if not entry or not entry.ignores_failure:
             return finding("call", unchanged, pod=what)
-        stands = stands or Installation("")
+        behind = behind or Installation("")
         return finding(
             "call",
             failed,
             Place(entry.target),
             pod=what,
             entry=entry.name,
-            reason=stands.failure() or trust_problem(entry, self.now) or "kube-apiserver does not report why",
-            look=stands.look(),
+            reason=behind.failure() or trust_problem(entry, self.now) or "kube-apiserver does not report why",
+            look=behind.look(),
         )
 
     async def _installation(self, entry: Entry | None) -> Installation | None:
@@ -107,34 +107,34 @@ class Prober:
         if entry is None or entry.service is None:
             return None
         namespace, name, port = entry.service
-        stands = Installation(f"{namespace}/{name}")
+        behind = Installation(f"{namespace}/{name}")
         service = await get(self.kube, f"/api/v1/namespaces/{namespace}/services/{name}")
         if isinstance(service, NotSeen):
-            return replace(stands, exists=False) if service.status == 404 else stands
-        stands = replace(stands, exists=True, has_port=installation.has_port(service, port))
+            return replace(behind, exists=False) if service.status == 404 else behind
+        behind = replace(behind, exists=True, has_port=installation.has_port(service, port))
         spec = service.get("spec") or {}
         if spec.get("type") != "ExternalName":
             path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
-            slices = await listed(self.kube, path, {"labelSelector": f"kubernetes.io/service-name={name}"})
+            slices = await list_all(self.kube, path, {"labelSelector": f"kubernetes.io/service-name={name}"})
             if isinstance(slices, list):
-                stands = replace(stands, endpoints=installation.ready_endpoints(slices))
+                behind = replace(behind, endpoints=installation.ready_endpoints(slices))
         if spec.get("selector"):
-            query = {"labelSelector": selectors.joined(spec["selector"], ",")}
-            found = await listed(self.kube, f"/api/v1/namespaces/{namespace}/pods", query)
+            query = {"labelSelector": selectors.join(spec["selector"], ",")}
+            found = await list_all(self.kube, f"/api/v1/namespaces/{namespace}/pods", query)
             if isinstance(found, list):
-                stands = replace(stands, replicas=tuple(map(installation.replica, found)))
-        if stands.replicas:
-            stands = replace(stands, may_read=await self._may_read(stands))
-        return stands
+                behind = replace(behind, replicas=tuple(map(installation.replica, found)))
+        if behind.replicas:
+            behind = replace(behind, may_read=await self._may_read(behind))
+        return behind
 
-    async def _may_read(self, stands: Installation) -> bool | None:
+    async def _may_read(self, behind: Installation) -> bool | None:
         """Whether the webhook may read ServiceAccounts of the namespace; None if the user may not ask."""
         attributes = {"verb": "get", "resource": "serviceaccounts", "namespace": self.namespace}
-        groups = ["system:serviceaccounts", f"system:serviceaccounts:{stands.namespace}", "system:authenticated"]
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{behind.namespace}", "system:authenticated"]
         body = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",
-            "spec": {"user": stands.account(), "groups": groups, "resourceAttributes": attributes},
+            "spec": {"user": behind.account(), "groups": groups, "resourceAttributes": attributes},
         }
         reply = await self.kube.request("POST", _REVIEWS, body=body, seconds=_SECONDS)
         return bool((reply.json().get("status") or {}).get("allowed")) if reply.status == 201 else None

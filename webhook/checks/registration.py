@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from certs.pem import parse_bundle
 from webhook.checks import selectors
-from webhook.checks.selectors import selected
+from webhook.checks.selectors import selects
 from webhook.checks.timestamps import timestamp
 from webhook.core import names
 from webhook.core.messages import Place, checks
@@ -54,15 +54,15 @@ class Entry:
         """Why it does not take new pods with `labels` in `namespace`; None if it takes them."""
         if not any(_has_pods(rule) for rule in self.document.get("rules") or ()):
             return LeftOut.RULES
-        if not selected(self.document.get("namespaceSelector"), {**namespace_labels, _NAME_LABEL: namespace}):
+        if not selects(self.document.get("namespaceSelector"), {**namespace_labels, _NAME_LABEL: namespace}):
             return LeftOut.NAMESPACE
-        if not selected(self.document.get("objectSelector"), labels):
+        if not selects(self.document.get("objectSelector"), labels):
             return LeftOut.LABELS
         return None
 
     def takes_use_label(self, labels: Mapping[str, str]) -> bool:
         """Whether its objectSelector takes `labels` as far as it is about the label azure.workload.identity/use."""
-        return selected(selectors.about(self.document.get("objectSelector"), names.USE_LABEL), labels)
+        return selects(selectors.about(self.document.get("objectSelector"), names.USE_LABEL), labels)
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,16 @@ class Registration:
         """The entry of that name."""
         return next((entry for entry in self.entries if entry.name == name), None)
 
-    def taking(self, labels: Mapping[str, str], namespace: str, namespace_labels: Mapping[str, str]) -> Entry | None:
+    def entry_taking(
+        self, labels: Mapping[str, str], namespace: str, namespace_labels: Mapping[str, str]
+    ) -> Entry | None:
         """The entry that takes new pods with `labels` in `namespace`."""
         taking = (entry for entry in self.entries if not entry.leaves_out(labels, namespace, namespace_labels))
         return next(taking, None)
 
-    def narrowed(self, labels: Mapping[str, str], namespace: str, namespace_labels: Mapping[str, str]) -> Entry | None:
+    def narrower_entry(
+        self, labels: Mapping[str, str], namespace: str, namespace_labels: Mapping[str, str]
+    ) -> Entry | None:
         """The entry that leaves out new pods with `labels` only because its objectSelector wants labels of its own."""
         reasons = [(entry, entry.leaves_out(labels, namespace, namespace_labels)) for entry in self.entries]
         if not all(reason for _, reason in reasons):
@@ -95,20 +99,20 @@ class Registration:
             (entry for entry, reason in reasons if reason is LeftOut.LABELS and entry.takes_use_label(labels)), None
         )
 
-    def labelled(self) -> dict[str, str]:
+    def labels_with_use(self) -> dict[str, str]:
         """The labels of a pod that asks for an identity: the use label, and those that the objectSelector wants."""
         use = {names.USE_LABEL: "true"}
         for entry in self.entries:
             selector = entry.document.get("objectSelector")
-            labels = {**selectors.wanted(selector), **use}
-            if names.USE_LABEL in selectors.keys(selector) and selected(selector, labels):
+            labels = {**selectors.wanted_labels(selector), **use}
+            if names.USE_LABEL in selectors.keys(selector) and selects(selector, labels):
                 return labels
         return use
 
-    def unlabelled(self, namespace: str, namespace_labels: Mapping[str, str]) -> dict[str, str] | None:
+    def labels_without_use(self, namespace: str, namespace_labels: Mapping[str, str]) -> dict[str, str] | None:
         """The labels of a pod that is taken in `namespace` without the use label; None if no entry takes such a pod."""
         for entry in self.entries:
-            labels = selectors.wanted(entry.document.get("objectSelector"))
+            labels = selectors.wanted_labels(entry.document.get("objectSelector"))
             labels.pop(names.USE_LABEL, None)
             if not entry.leaves_out(labels, namespace, namespace_labels):
                 return labels
@@ -164,14 +168,14 @@ def manifest(scope: str) -> str:
 
 def present(found: Registration) -> Finding:
     """A configuration has entries of the webhook."""
-    more = {key: value for key, value in found.labelled().items() if key != names.USE_LABEL}
+    more = {key: value for key, value in found.labels_with_use().items() if key != names.USE_LABEL}
     return finding(
         "configuration",
         checks.CONFIGURATION_NARROWED if more else checks.CONFIGURATION_PRESENT,
         Place(str(found)),
         entries=", ".join(entry.name for entry in found.entries),
         scope=found.scope,
-        labels=selectors.joined(more, " and "),
+        labels=selectors.join(more, " and "),
     )
 
 
@@ -180,16 +184,16 @@ def twice(found: Iterable[Registration]) -> Finding:
     return finding("configuration", checks.CONFIGURATION_TWICE, configurations=", ".join(each.name for each in found))
 
 
-def unselected(
+def selection_problem(
     found: Registration, namespace: str, namespace_labels: Mapping[str, str], *, own_namespace: str
 ) -> Finding | None:
     """The finding if no entry takes labelled pods in `namespace`. own_namespace: the webhook's."""
-    labels = found.labelled()
+    labels = found.labels_with_use()
     reasons = [(entry, entry.leaves_out(labels, namespace, namespace_labels)) for entry in found.entries]
     if not all(reason for _, reason in reasons):
         return None
     entry, reason = next((each for each in reasons if each[0].name == names.WEBHOOKS[0]), reasons[0])
-    wanted = selectors.wanted(entry.document.get("namespaceSelector"))
+    wanted = selectors.wanted_labels(entry.document.get("namespaceSelector"))
     missing = {key: value for key, value in wanted.items() if namespace_labels.get(key) != value}
     if reason is LeftOut.RULES:
         kind = checks.RULES_WITHOUT_PODS
@@ -206,7 +210,7 @@ def unselected(
         namespace=namespace,
         entry=entry.name,
         scope=found.scope,
-        labels=selectors.joined(missing, " "),
+        labels=selectors.join(missing, " "),
         restore=restore(found),
     )
 
@@ -265,11 +269,11 @@ def _scope(annotations: Mapping[str, str], entries: Iterable[Entry]) -> str:
     if not unlabelled:
         return POD_LABEL
     namespace_selectors = (entry.document.get("namespaceSelector") for entry in unlabelled)
-    anywhere = any(selected(selectors.about(each, names.INJECT_LABEL), {}) for each in namespace_selectors)
+    anywhere = any(selects(selectors.about(each, names.INJECT_LABEL), {}) for each in namespace_selectors)
     return CLUSTER if anywhere else NAMESPACE_LABEL
 
 
 def _takes_unlabelled(selector: Any) -> bool:
     """Whether pods without the use label are taken; a selector that is not about it is judged as a whole."""
     use = names.USE_LABEL
-    return selected(selectors.about(selector, use) if use in selectors.keys(selector) else selector, {})
+    return selects(selectors.about(selector, use) if use in selectors.keys(selector) else selector, {})

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-def selected(selector: Any, labels: Mapping[str, str]) -> bool:
+def selects(selector: Any, labels: Mapping[str, str]) -> bool:
     """Whether a label selector takes `labels`; an empty one takes everything."""
     if not isinstance(selector, Mapping):
         return True
@@ -24,7 +24,7 @@ def selected(selector: Any, labels: Mapping[str, str]) -> bool:
     return True
 
 
-def wanted(selector: Any) -> dict[str, str]:
+def wanted_labels(selector: Any) -> dict[str, str]:
     """Labels that a selector wants, with a value that it takes. What it wants to be absent is not among them."""
     if not isinstance(selector, Mapping):
         return {}
@@ -55,11 +55,11 @@ def about(selector: Any, key: str) -> dict[str, Any]:
 def query(selector: Mapping[str, Any]) -> str:
     """The query of the API for a label selector; the selector of a ReplicationController is a plain map."""
     if not {"matchLabels", "matchExpressions"} & selector.keys():
-        return joined(selector, ",")
+        return join(selector, ",")
     return ",".join(_terms(selector))
 
 
-def joined(labels: Mapping[str, str], between: str) -> str:
+def join(labels: Mapping[str, str], between: str) -> str:
     """Labels as KEY=VALUE, for a command, a query or a sentence."""
     return between.join(f"{key}={value}" for key, value in labels.items())
 

@@ -1,4 +1,4 @@
-"""One workload: whether the webhook takes its pods, and labels and annotations that have no effect where they stand."""
+"""One workload: whether the webhook takes its pods, and labels and annotations that have no effect where they are."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -196,10 +196,10 @@ def _left_out_by_selector(
     workload: Workload, namespace_labels: Mapping[str, str], found: Registration
 ) -> Finding | None:
     """The finding if the platform engineer's own objectSelector leaves its pods out."""
-    entry = found.narrowed(workload.labels, workload.namespace, namespace_labels)
+    entry = found.narrower_entry(workload.labels, workload.namespace, namespace_labels)
     if entry is None:
         return None
-    wanted = selectors.wanted(entry.document.get("objectSelector"))
+    wanted = selectors.wanted_labels(entry.document.get("objectSelector"))
     missing = {key: value for key, value in wanted.items() if workload.labels.get(key) != value}
     return finding(
         "workload",
@@ -207,12 +207,12 @@ def _left_out_by_selector(
         Place(str(workload), field=workload.field("metadata", "labels")),
         configuration=found.name,
         entry=entry.name,
-        labels=selectors.joined(missing, " and "),
+        labels=selectors.join(missing, " and "),
     )
 
 
 def _without_effect(workload: Workload) -> Iterator[Finding]:
-    """Labels and annotations under our prefixes that have no effect where they stand."""
+    """Labels and annotations under our prefixes that have no effect where they are."""
     if workload.kind.steps:
         yield from _of_own_annotations(workload)
     place = Place(str(workload), field=workload.field("metadata", "labels"))

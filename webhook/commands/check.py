@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from webhook.checks.order import Subject, Walk
+from webhook.checks.order import ClusterCheck, Target
 from webhook.checks.workloads import kind_and_name
 from webhook.cluster.kube import Kube
 from webhook.cluster.kubeconfig import BadKubeconfig
@@ -48,7 +48,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         problems.append(bad_value("--workload", flags.workload, error))
     chosen = clusters.choose(flags, environ, problems)
     settings = chosen.settings
-    subject = Subject(
+    target = Target(
         namespace=flags.namespace,
         account=flags.service_account,
         workload=workload,
@@ -58,7 +58,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         policy=replace(settings.policy, helper_image="unknown"),
     )
     try:
-        findings = asyncio.run(_findings(Kube(chosen.kubeconfig), subject))
+        findings = asyncio.run(_findings(Kube(chosen.kubeconfig), target))
     except BadKubeconfig as error:
         raise SettingsError(error.problems) from None
     restart = sorted({pod for finding in findings if finding.status is Status.FAIL for pod in finding.pods})
@@ -74,6 +74,6 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
         yield bad_value("--service-account", flags.service_account, "a ServiceAccount's name")
 
 
-async def _findings(kube: Kube, subject: Subject) -> list[Finding]:
+async def _findings(kube: Kube, target: Target) -> list[Finding]:
     async with kube:
-        return [finding async for finding in Walk(kube, subject, now=datetime.now(UTC)).findings()]
+        return [finding async for finding in ClusterCheck(kube, target, now=datetime.now(UTC)).findings()]
