@@ -13,7 +13,7 @@ from webhook.core.helper_containers import missing_helpers
 from webhook.core.identity import Identity
 from webhook.core.messages import Message, message
 from webhook.core.messages.pods import VARIABLES_KEPT
-from webhook.core.variables import EnvVar, helper_variables, missing
+from webhook.core.variables import EnvVar, helper_variables, is_usual, missing
 from webhook.core.volumes import container_place, mount_entry, place_tokens, volume_entry
 
 CONTAINER_LISTS = ("initContainers", "containers")
@@ -69,7 +69,8 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
         lacking = missing(identity, container, access.file)
         before = len(operations)
         if lacking.variables:
-            operations += _variables(path + "/env", lacking.variables, alone=container.get("env") is None)
+            build = _variables if is_usual(access.file) else _variables.__wrapped__
+            operations += build(path + "/env", lacking.variables, alone=container.get("env") is None)
         if access.mount:
             mounts = container.get("volumeMounts")
             operations.append(_appended(path + "/volumeMounts", mounts, mount_entry(access.mount)))

@@ -30,6 +30,7 @@ class EnvVar(NamedTuple):
         return {"name": self.name, "value": self.value}
 
 
+_LONGEST_KEPT: Final = 256  # characters of a path; the guide's has 50
 _CLOUD: Final = "M365_CLOUD"
 _NAMES: Final = frozenset(
     {
@@ -60,7 +61,7 @@ def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -
     One that the container sets itself, by value or valueFrom, is the user's and stays. The two of the managed-identity
     protocol are one: whoever sets either means an endpoint of their own.
     """
-    environment = _environment(identity, token_file)
+    environment = (_environment if is_usual(token_file) else _environment.__wrapped__)(identity, token_file)
     own = {entry.get("name"): entry for entry in container.get("env") or ()}
     if own.keys().isdisjoint(_NAMES):
         return Missing(environment, ())
@@ -77,6 +78,11 @@ def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -
     return Missing(tuple(lacking), tuple(different))
 
 
+def is_usual(token_file: str) -> bool:
+    """Whether what is made for a token at this path may be kept: a stranger's path may have a million characters."""
+    return len(token_file) <= _LONGEST_KEPT
+
+
 def helper_variables(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
     """The variables of a container of ours, which has none of its own.
 
@@ -89,8 +95,7 @@ def helper_variables(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
 
 
 # Nearly all containers of an identity have their token at the same path. Without this cache the guide's pod takes 5 us
-# more of 38, and one with forty containers 150 us more of 520. Paths have at most 4096 characters, so it takes 1 MiB at
-# most.
+# more of 38, and one with forty containers 150 us more of 520.
 @lru_cache(maxsize=256)
 def _environment(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
     """All that is known of the identity. A variable without a value would hide the user's own from envFrom."""
