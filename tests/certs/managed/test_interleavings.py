@@ -1,16 +1,33 @@
 """Replicas in any order, cut off at any call, with clocks that differ and are set: every leaf verifies in every bundle.
 
-Each replica is stopped before every call of the API, and once more after it has read the Secret or written; which one
-goes on, whose answer is lost, who is killed, whose clock is set and how much time passes is hypothesis' choice. After
-each move the invariant is checked, by the world's time, which is kube-apiserver's: a leaf that has expired there is met
-by nobody, since its replica is not ready, and a replica that lives has none.
+Each replica is stopped before every call of the API, and once more after it has read the Secret or written. Hypothesis
+chooses the moves (`Move`): which replica goes on, whose answer is lost, which one is killed, whose clock is set and how
+much time passes. After each move `Watch` checks the invariant by the world's time, which is kube-apiserver's. A leaf
+that has expired there may be served, since its replica is not ready; a replica that lives has none.
+
+One story, as `play` tells it. Replicas 0 and 1 start in an empty world:
+
+    (Move.STEP, 0)            0 is stopped before it reads the configuration
+    (Move.STEP, 0)            ... before it reads the Secret
+    (Move.STEP, 0)            the Secret is absent; 0 is stopped before it creates it, with a new authority
+    (Move.LOSE_ANSWER, 0)     the call fails, and 0 cannot know whether it was made
+    (Move.FINISH, 1)          1 does a whole round: it creates the Secret, publishes its authority, serves a leaf of it
+    (Move.CRASH, 0)           0 is killed and starts again without any memory
+    (Move.FINISH, 0)          0 reads the authority of 1 in Secret and caBundle, and serves a leaf of it
+    (Move.SET_CLOCK, (1, 30 days))  1 thinks that its leaf has expired; kube-apiserver does not, and so the leaf stays
+    (Move.LIVE, (0, 1))       both do a round each minute, for six minutes
+    (Move.WEEKS, (0,))        0 lives through 18 days and renews its leaf; 1 is cut off, and its leaf expires
+
+At each line every leaf that has not expired verifies against the caBundle. The story is played by a test below.
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
 import json
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,7 +54,7 @@ ALIVE = 2 * MINUTE
 
 
 class Stepped:
-    """A replica that moves when it is told to."""
+    """A replica that goes on only when `step` is called."""
 
     def __init__(self, world: World, settings: RotationSettings, ahead: timedelta, jitter: float) -> None:
         self.replica = Replica(world, settings, ahead, gate=self._gate, jitter=jitter)
@@ -51,7 +68,7 @@ class Stepped:
         await self.waits
 
     async def step(self, *, lost: bool = False) -> None:
-        """Go on to the next call, whose predecessor is answered, or answered in vain."""
+        """Go on until the next stop. `lost`: the call that it was stopped at fails, or the answer that it waits for."""
         if self.task is None or self.task.done():
             self.in_vain = self._unavailable()
             self.task = asyncio.create_task(self.replica.round())
@@ -60,9 +77,9 @@ class Stepped:
                 self.waits.set_exception(StoreUnavailable("lost"))
             else:
                 self.waits.set_result(None)
-        await self._settle()
+        await self._until_stopped()
 
-    async def _settle(self) -> None:
+    async def _until_stopped(self) -> None:
         assert self.task is not None
         while not self.task.done() and (self.waits is None or self.waits.done()):  # noqa: ASYNC110 - nothing else runs
             await asyncio.sleep(0)
@@ -76,11 +93,11 @@ class Stepped:
         return self.replica.counts("unavailable")[0]
 
     def set_clock(self, ahead: timedelta) -> None:
-        """Of the process that runs, and of those after it."""
+        """Of the process that runs now, and of those that start later."""
         self.replica.ahead = self.replica.clock.ahead = ahead
 
     async def finish(self) -> None:
-        """To the end of a round."""
+        """Go on to the end of a round."""
         await self.step()
         while self.task is not None and not self.task.done():
             await self.step()
@@ -164,22 +181,58 @@ class Watch:
         return self.answers[question]
 
 
-# One move: what is done, and to whom or how much of it.
+class Move(enum.Enum):
+    """What can happen, with what a move of this kind carries in addition."""
+
+    STEP = enum.auto()
+    """A replica goes on to its next call. With its number."""
+    LOSE_ANSWER = enum.auto()
+    """The same, but the call fails with `StoreUnavailable`, whether or not it was made. With its number."""
+    FINISH = enum.auto()
+    """A replica goes on to the end of its round. With its number."""
+    CRASH = enum.auto()
+    """A replica is killed and starts again. With its number."""
+    SET_CLOCK = enum.auto()
+    """The wall clock of a replica is set. With its number, and how far ahead."""
+    PASS = enum.auto()
+    """Time passes. With how much."""
+    LIVE = enum.auto()
+    """Some replicas do a round a minute, six times; the others are frozen. With the numbers of those that live."""
+    WEEKS = enum.auto()
+    """The same every 18 hours, 24 times."""
+
+
+Moves = list[tuple[Move, Any]]
+
 WHO = st.integers(0, 2)
+WHO_LIVES = st.sampled_from([(0,), (1,), (2,), (0, 1), (0, 1, 2), (1, 2)])
 JUMPS = st.sampled_from([timedelta(0), -5 * DAY, -10 * DAY, -20 * DAY, 5 * DAY, 30 * DAY, 90 * DAY])
+STEPS = st.tuples(st.just(Move.STEP), WHO)
 MOVES = st.one_of(
-    st.tuples(st.just("step"), WHO),
-    st.tuples(st.just("step"), WHO),
-    st.tuples(st.just("finish"), WHO),
-    st.tuples(st.just("lost"), WHO),
-    st.tuples(st.just("crash"), WHO),
-    st.tuples(st.just("clock"), st.tuples(WHO, JUMPS)),
-    st.tuples(st.just("pass"), st.sampled_from([SECOND, 30 * SECOND, 3 * MINUTE, HOUR, DAY, 4 * DAY])),
-    st.tuples(st.just("live"), st.sampled_from([(0,), (1,), (2,), (0, 1), (0, 1, 2), (1, 2)])),
-    st.tuples(st.just("weeks"), st.sampled_from([(0,), (1,), (2,), (0, 1), (0, 1, 2), (1, 2)])),
+    STEPS,
+    STEPS,
+    st.tuples(st.just(Move.FINISH), WHO),
+    st.tuples(st.just(Move.LOSE_ANSWER), WHO),
+    st.tuples(st.just(Move.CRASH), WHO),
+    st.tuples(st.just(Move.SET_CLOCK), st.tuples(WHO, JUMPS)),
+    st.tuples(st.just(Move.PASS), st.sampled_from([SECOND, 30 * SECOND, 3 * MINUTE, HOUR, DAY, 4 * DAY])),
+    st.tuples(st.just(Move.LIVE), WHO_LIVES),
+    st.tuples(st.just(Move.WEEKS), WHO_LIVES),
 )
 CLOCKS = st.lists(st.sampled_from([-30 * MINUTE, timedelta(0), 20 * MINUTE, 30 * MINUTE]), min_size=3, max_size=3)
 LIVES = st.lists(st.sampled_from([timedelta(days=5), timedelta(days=2), timedelta(days=9)]), min_size=3, max_size=3)
+
+
+STORY: Moves = [
+    *[(Move.STEP, 0)] * 3,
+    (Move.LOSE_ANSWER, 0),
+    (Move.FINISH, 1),
+    (Move.CRASH, 0),
+    (Move.FINISH, 0),
+    (Move.SET_CLOCK, (1, 30 * DAY)),
+    (Move.LIVE, (0, 1)),
+    (Move.WEEKS, (0,)),
+]
 
 
 def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -193,28 +246,28 @@ def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
     return run
 
 
-async def play(world: World, replicas: list[Stepped], watch: Watch, moves: list[tuple[str, Any]]) -> None:
+async def play(world: World, replicas: list[Stepped], watch: Watch, moves: Moves) -> None:
+    """Make each move, and check the invariant after it."""
     for move, what in moves:
-        if move == "pass":
+        if move is Move.PASS:
             world.time += what
-        elif move == "clock":
-            if world.tells_time:  # else nobody could know
+        elif move is Move.SET_CLOCK:
+            if world.tells_time:  # otherwise a replica could not know
                 replicas[what[0]].set_clock(what[1])
-        elif move in {"live", "weeks"}:
-            # Those who are not among them are frozen, or cut off from the API; those who are do round after round.
-            rounds, pause = (6, MINUTE) if move == "live" else (24, 18 * HOUR)
+        elif move in {Move.LIVE, Move.WEEKS}:
+            rounds, pause = (6, MINUTE) if move is Move.LIVE else (24, 18 * HOUR)
             for _ in range(rounds):
                 world.time += pause
                 watch.check()
                 for number in what:
                     await replicas[number].finish()
                     watch.check()
-        elif move == "finish":
+        elif move is Move.FINISH:
             await replicas[what].finish()
-        elif move == "crash":
+        elif move is Move.CRASH:
             await replicas[what].crash()
         else:
-            await replicas[what].step(lost=move == "lost")
+            await replicas[what].step(lost=move is Move.LOSE_ANSWER)
         watch.check()
 
 
@@ -226,16 +279,37 @@ def cast(world: World, clocks: list[timedelta], lives: list[timedelta]) -> list[
     ]
 
 
+async def test_the_story_of_the_docstring() -> None:
+    """What its lines say."""
+    world = World()
+    zero, one = replicas = [Stepped(world, SETTINGS, timedelta(0), jitter=0.0) for _ in range(2)]
+    watch = Watch(world, replicas)
+    await play(world, replicas, watch, STORY[:3])
+    assert world.calls == ["trust get", "secret get", "secret create"]
+    await play(world, replicas, watch, STORY[3:4])
+    assert world.secret is None
+    await play(world, replicas, watch, STORY[4:7])
+    assert zero.replica.authority == one.replica.authority
+    assert len(world.stored) == 1
+    leaves = [each.replica.source.serving.fingerprint for each in replicas]
+    await play(world, replicas, watch, STORY[7:9])
+    assert [each.replica.source.serving.fingerprint for each in replicas] == leaves
+    await play(world, replicas, watch, STORY[9:])
+    assert zero.replica.source.healthy()
+    assert zero.replica.source.serving.fingerprint != leaves[0]
+    assert not one.replica.source.healthy()
+    for stepped in replicas:
+        await stepped.stop()
+
+
 @pytest.mark.parametrize("webhooks", [1, 2])
 def test_every_leaf_verifies_against_every_bundle(webhooks: int) -> None:
-    """In any order, with replicas killed, frozen, cut off, answers lost, clocks an hour apart; and it ends well."""
+    """In any order, with replicas killed, frozen, cut off, answers lost, clocks an hour apart. It ends well."""
 
     @FEWER
     @given(moves=st.lists(MOVES, max_size=30), clocks=CLOCKS, lives=LIVES, tells_time=st.booleans())
     @in_a_loop
-    async def run(
-        moves: list[tuple[str, Any]], clocks: list[timedelta], lives: list[timedelta], tells_time: bool
-    ) -> None:
+    async def run(moves: Moves, clocks: list[timedelta], lives: list[timedelta], tells_time: bool) -> None:
         world = World(tells_time=tells_time)
         world.write_entries(*(WebhookEntry(name=f"{n}.m365", bundle=b"", service=SERVICE) for n in range(webhooks)))
         replicas = cast(world, clocks, lives)
@@ -261,7 +335,7 @@ def test_every_leaf_verifies_against_every_bundle(webhooks: int) -> None:
 @given(order=st.lists(st.integers(0, 4), min_size=20, max_size=60), empty=st.booleans())
 @in_a_loop
 async def test_five_first_starts_publish_one_authority(order: list[int], empty: bool) -> None:
-    """Whoever is first, whether the Secret is absent or made empty by the chart: one is stored, one is published."""
+    """Whichever is first, whether the Secret is absent or empty as the chart makes it: one is stored and published."""
     world = World()
     if empty:
         world.write_secret({})
@@ -277,31 +351,46 @@ async def test_five_first_starts_publish_one_authority(order: list[int], empty: 
     assert all(stepped.replica.source.healthy() for stepped in replicas)
 
 
-DAMAGE = st.sampled_from(
-    [
-        *(
-            "secret deleted",
-            "secret emptied",
-            "key lost",
-            "certificate lost",
-            "rubbish",
-            "state lost",
-            "old secret back",
-        ),
-        *("record -5", "record 0", "record 1", "record 600", "record 1e9"),
-    ]
-)
-MEDDLING = st.sampled_from(["bundle emptied", "bundle rubbish", "old bundle back", "webhook added", "order turned"])
+class Damage(enum.Enum):
+    """What a person or a tool does to the Secret or to the configuration."""
+
+    SECRET_DELETED = enum.auto()
+    SECRET_EMPTIED = enum.auto()
+    SECRET_OVERWRITTEN = enum.auto()
+    """Every key holds something that cannot be read."""
+    KEY_LOST = enum.auto()
+    CERTIFICATE_LOST = enum.auto()
+    STATE_LOST = enum.auto()
+    OLD_SECRET_BACK = enum.auto()
+    """A backup from the beginning of the story."""
+    BUNDLE_EMPTIED = enum.auto()
+    BUNDLE_OVERWRITTEN = enum.auto()
+    OLD_BUNDLE_BACK = enum.auto()
+    WEBHOOK_ADDED = enum.auto()
+    ORDER_TURNED = enum.auto()
+
+
+RECORDED_LIVES = (-5.0, 0.0, 1.0, 600.0, 1e9)
+"""Seconds that somebody writes into state.json as the longest life of leaves."""
+TO_CONFIGURATION = [
+    Damage.BUNDLE_EMPTIED,
+    Damage.BUNDLE_OVERWRITTEN,
+    Damage.OLD_BUNDLE_BACK,
+    Damage.WEBHOOK_ADDED,
+    Damage.ORDER_TURNED,
+]
+TO_SECRET = [*(each for each in Damage if each not in TO_CONFIGURATION), *RECORDED_LIVES]
+HARM = st.one_of(st.sampled_from(TO_SECRET), st.sampled_from(TO_CONFIGURATION))
 
 
 @FEWER
 @given(
     before=st.lists(MOVES, max_size=8),
-    damage=st.lists(st.one_of(DAMAGE, MEDDLING), min_size=1, max_size=4),
-    after=st.lists(st.tuples(st.just("step"), WHO), max_size=12),
+    damage=st.lists(HARM, min_size=1, max_size=4),
+    after=st.lists(STEPS, max_size=12),
 )
 @in_a_loop
-async def test_damage_heals_within_a_minute(before: list[tuple[str, Any]], damage: list[str], after: list[Any]) -> None:
+async def test_damage_heals_within_a_minute(before: Moves, damage: list[Damage | float], after: Moves) -> None:
     """Whatever is done to Secret and configuration, in any state: a minute later every leaf is trusted everywhere.
 
     And for a week from then on. A replica that was started after the damage may wait for `publish_wait` before it is
@@ -355,43 +444,58 @@ class _Blind(Watch):
 
 
 def _only_ours(world: World) -> Any:
-    from dataclasses import replace
-
     assert world.configuration is not None
     assert [e.bundle for e in world.configuration.entries if e.name == "stranger"] == [b"theirs"]
     return replace(world.configuration, entries=tuple(e for e in world.configuration.entries if e.service == SERVICE))
 
 
-def _harm(world: World, what: str, history: list[Any]) -> None:
+def _harm(world: World, what: Damage | float, history: list[Any]) -> None:
+    if isinstance(what, float):
+        _record_life(world, what)
+    elif what in {Damage.BUNDLE_EMPTIED, Damage.BUNDLE_OVERWRITTEN, Damage.OLD_BUNDLE_BACK}:
+        _harm_bundle(world, what)
+    elif what in {Damage.WEBHOOK_ADDED, Damage.ORDER_TURNED}:
+        assert world.configuration is not None
+        entries = world.configuration.entries
+        if what is Damage.ORDER_TURNED:
+            world.write_entries(*reversed(entries))
+        elif all(entry.name != "late.m365" for entry in entries):
+            world.write_entries(WebhookEntry(name="late.m365", bundle=b"", service=SERVICE), *entries)
+    else:
+        _harm_secret(world, what, history)
+
+
+def _harm_secret(world: World, what: Damage, history: list[Any]) -> None:
     data = dict(world.secret[0]) if world.secret else {}
-    assert world.configuration is not None
-    entries = world.configuration.entries
-    if what == "secret deleted":
+    if what is Damage.SECRET_DELETED:
         world.write_secret(None)
-    elif what == "secret emptied":
+    elif what is Damage.SECRET_EMPTIED:
         world.write_secret({})
-    elif what == "key lost":
-        world.write_secret({**data, "ca.key": b""})
-    elif what == "certificate lost":
-        world.write_secret({key: value for key, value in data.items() if key != "ca.crt"})
-    elif what == "rubbish":
+    elif what is Damage.SECRET_OVERWRITTEN:
         world.write_secret(dict.fromkeys(data, b"-----BEGIN CERTIFICATE-----\nrubbish"))
-    elif what == "state lost":
+    elif what is Damage.KEY_LOST:
+        world.write_secret({**data, "ca.key": b""})
+    elif what is Damage.CERTIFICATE_LOST:
+        world.write_secret({key: value for key, value in data.items() if key != "ca.crt"})
+    elif what is Damage.STATE_LOST:
         world.write_secret({key: value for key, value in data.items() if key != "state.json"})
-    elif what.startswith("record") and data.get("state.json", b"").startswith(b"{"):
+    elif what is Damage.OLD_SECRET_BACK and history[0]:
+        world.write_secret(history[0][0])
+
+
+def _harm_bundle(world: World, what: Damage) -> None:
+    if what is Damage.BUNDLE_EMPTIED:
+        world.set_bundle(b"", "0.m365")
+    elif what is Damage.BUNDLE_OVERWRITTEN:
+        world.set_bundle(b"rubbish", "0.m365")
+    elif world.bundles:
+        world.set_bundle(world.bundles[min(1, len(world.bundles) - 1)][1][0].bundle, "0.m365")
+
+
+def _record_life(world: World, seconds: float) -> None:
+    data = dict(world.secret[0]) if world.secret else {}
+    if data.get("state.json", b"").startswith(b"{"):
         state = json.loads(data["state.json"])
         for record in state["authorities"].values():
-            record["leaf_seconds"] = float(what.split()[1])
+            record["leaf_seconds"] = seconds
         world.write_secret({**data, "state.json": json.dumps(state).encode()})
-    elif what == "old secret back" and history[0]:
-        world.write_secret(history[0][0])
-    elif what == "bundle emptied":
-        world.set_bundle(b"", "0.m365")
-    elif what == "bundle rubbish":
-        world.set_bundle(b"rubbish", "0.m365")
-    elif what == "old bundle back" and world.bundles:
-        world.set_bundle(world.bundles[min(1, len(world.bundles) - 1)][1][0].bundle, "0.m365")
-    elif what == "webhook added" and all(entry.name != "late.m365" for entry in entries):
-        world.write_entries(WebhookEntry(name="late.m365", bundle=b"", service=SERVICE), *entries)
-    elif what == "order turned":
-        world.write_entries(*reversed(entries))
