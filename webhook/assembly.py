@@ -24,23 +24,23 @@ from webhook.server.application import Application
 from webhook.server.background import running
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.operations import Check, create_operations
-from webhook.server.process import Service
+from webhook.server.process import WorkerParts
 from webhook.server.wsgi import on_event_loop
 from webhook.settings import SELF_MANAGED, ServeSettings
 
 _log = logging.getLogger("webhook")
 
 
-def service(settings: ServeSettings, log: Log) -> Service:
+def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
     """Everything that a worker serves."""
     metrics, lifecycle = Metrics(version=__version__), Lifecycle()
     kube = Kube(settings.kubeconfig)
-    services: list[AbstractAsyncContextManager[object]] = []
+    background: list[AbstractAsyncContextManager[object]] = []
     checks: dict[str, Check] = {}
     if settings.accounts is None or settings.certificates == SELF_MANAGED:
-        services.append(kube)
+        background.append(kube)
     certificates = _certificates(settings, kube)
-    services.append(_certificate_task(certificates))
+    background.append(_certificate_task(certificates))
     checks["certificate"] = lambda: _certificate(certificates)
     source: AccountSource
     if settings.accounts is not None:
@@ -49,7 +49,7 @@ def service(settings: ServeSettings, log: Log) -> Service:
     else:
         source = cluster = ClusterAccounts(kube)
         checks["API server"] = lambda: cluster.health
-        services.append(running("API server", cluster.ask_until_allowed))
+        background.append(running("API server", cluster.ask_until_allowed))
     operations = create_operations(lifecycle, metrics, checks)
 
     @operations.before_request
@@ -58,9 +58,10 @@ def service(settings: ServeSettings, log: Log) -> Service:
             _measure(certificates, metrics)
 
     reviewer = Reviewer(CachedAccounts(source, counter=metrics.lookup), settings.policy)
-    return Service(
-        reviews=Application(reviewer.review, metrics=metrics, log=log, lifecycle=lifecycle, services=services),
+    return WorkerParts(
+        reviews=Application(reviewer.review, metrics=metrics, log=log, lifecycle=lifecycle),
         operations=on_event_loop(operations),
+        background=background,
         context=lambda: certificates.serving.listening_context,
         lifecycle=lifecycle,
         metrics=metrics,

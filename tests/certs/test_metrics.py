@@ -17,7 +17,7 @@ from certs.source import Description
 from webhook.accounts.files import FileAccounts
 from webhook.cluster.kube import Kube
 from webhook.logs import Log
-from webhook.server.process import Service
+from webhook.server.process import WorkerParts
 from webhook.settings import FILES, ServeSettings
 
 ACCOUNTS = FileAccounts(Path("accounts.yaml"), {})
@@ -33,13 +33,13 @@ def write(path: Path, lifetime: timedelta) -> float:
     return pair.certificate.not_valid_after_utc.timestamp()
 
 
-def service(source: object, monkeypatch: pytest.MonkeyPatch) -> Service:
+def service(source: object, monkeypatch: pytest.MonkeyPatch) -> WorkerParts:
     """What `serve` serves with this source of certificates."""
     monkeypatch.setattr(webhook.assembly, "_certificates", lambda *_: source)
-    return webhook.assembly.service(ServeSettings(certificates=FILES, accounts=ACCOUNTS), Log(write=lambda _: None))
+    return webhook.assembly.assemble(ServeSettings(certificates=FILES, accounts=ACCOUNTS), Log(write=lambda _: None))
 
 
-async def asked(service: Service, path: str) -> tuple[int, str]:
+async def asked(service: WorkerParts, path: str) -> tuple[int, str]:
     """GET on the operations port: status and text."""
     sent: list[dict[str, Any]] = []
 
@@ -62,7 +62,7 @@ async def asked(service: Service, path: str) -> tuple[int, str]:
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent).decode()
 
 
-async def gauge(service: Service) -> float | None:
+async def gauge(service: WorkerParts) -> float | None:
     """When the certificate ends, as /metrics has it; None where it says nothing."""
     status, text = await asked(service, "/metrics")
     assert status == 200

@@ -10,7 +10,8 @@ import pytest
 
 from testbed.chart.helm import NAME, NAMESPACE, template
 from tests.chart.objects import HOOK, container, installed, one, some
-from webhook.server.process import _SERVICES_END_SECONDS, Drain
+from webhook.server.process import Drain
+from webhook.server.worker_life import BACKGROUND_ENDS_SECONDS
 from webhook.settings import FILES, SELF_MANAGED, ServeSettings, add_flags, read_settings
 
 pytestmark = pytest.mark.slow
@@ -154,7 +155,7 @@ def test_on_the_nodes_network_an_old_replica_makes_room_first() -> None:
 def test_there_is_time_to_drain(pause: int) -> None:
     """The kubelet kills only after the pause, everything that the server may take, and ten seconds."""
     spec = pod({"preStopSeconds": pause})
-    drain = Drain().pause + Drain().finish + _SERVICES_END_SECONDS
+    drain = Drain().pause + Drain().finish + BACKGROUND_ENDS_SECONDS
     assert spec["terminationGracePeriodSeconds"] > pause + drain + 10
     (only,) = spec["containers"]
     assert only.get("lifecycle") == ({"preStop": {"sleep": {"seconds": pause}}} if pause else None)

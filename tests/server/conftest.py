@@ -1,7 +1,8 @@
-"""A real server process, its certificates and its log."""
+"""A real server process, its certificates and its log; and what connections share when there is no process."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -22,6 +23,11 @@ import pytest
 
 from certs.authority import make_authority, make_leaf
 from tests.server.client import Client, Response
+from webhook.metrics import Metrics
+from webhook.server.connection import Shared
+from webhook.server.lifecycle import Lifecycle
+from webhook.server.limits import Limits
+from webhook.server.open_connections import OpenConnections
 
 ENTRY = Path(__file__).with_name("entry.py")
 ROOT = ENTRY.parents[2]
@@ -182,3 +188,17 @@ def impatient(certificates: Path) -> Iterator[Server]:
     server = Server(certificates, limits={"handshake": 0.6, "request": 0.6})
     yield server.ready()
     server.destroy()
+
+
+@pytest.fixture
+async def shared() -> Shared:
+    """What connections have in common, on the event loop of the test."""
+    loop, limits = asyncio.get_running_loop(), Limits(shutdown=0.01)
+    return Shared(
+        loop=loop,
+        application=None,  # type: ignore[arg-type]
+        lifecycle=Lifecycle(),
+        metrics=Metrics(version="1"),
+        limits=limits,
+        connections=OpenConnections(loop, limits),
+    )

@@ -30,7 +30,7 @@ from webhook.server.deadlines import Timeouts
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
 from webhook.server.operations import create_operations
-from webhook.server.process import Drain, Service, run
+from webhook.server.process import Drain, WorkerParts, run
 from webhook.server.wsgi import on_event_loop
 
 DECISIONS = {
@@ -117,7 +117,7 @@ def main() -> None:
     if "files" in options:
         resource.setrlimit(resource.RLIMIT_NOFILE, (options["files"], options["files"]))
 
-    def make_service() -> Service:
+    def make_parts() -> WorkerParts:
         if options.get("factory_fails"):
             raise RuntimeError("no service today")
         lifecycle, metrics = Lifecycle(), Metrics(version="0.0.0-test")
@@ -137,22 +137,22 @@ def main() -> None:
             metrics=metrics,
             log=log,
             lifecycle=lifecycle,
-            services=[told(options, log), running("background", background, pause=0.01)],
             timeouts=Timeouts(**options.get("timeouts", {})),
             budget=options.get("budget", 32 * 1024 * 1024),
         )
         checks = {"weather": lambda: (not options.get("rain"), "rain" if options.get("rain") else "sun")}
         operations = on_event_loop(create_operations(lifecycle, metrics, checks))
-        return Service(
+        return WorkerParts(
             reviews=reviews,
             operations=operations,
+            background=[told(options, log), running("background", background, pause=0.01)],
             context=lambda: contexts.listening,
             lifecycle=lifecycle,
             metrics=metrics,
         )
 
     run(
-        make_service,
+        make_parts,
         listen=options.get("listen", "127.0.0.1:0"),
         ops_listen="127.0.0.1:0",
         limits=Limits(**options.get("limits", {})),

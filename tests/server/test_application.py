@@ -1,9 +1,6 @@
 """The ASGI application by itself: what a real server cannot be brought to do in a test."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -13,7 +10,6 @@ from webhook.logs import Log
 from webhook.metrics import Metrics
 from webhook.reviewer import Answer
 from webhook.server.application import Application
-from webhook.server.background import running
 from webhook.server.lifecycle import Lifecycle
 
 HEADERS = [(b"content-type", b"application/json")]
@@ -138,98 +134,5 @@ async def test_a_request_to_nowhere_is_no_review() -> None:
 
 async def test_no_other_protocol_is_spoken() -> None:
     """The worker never asks for one."""
-    with pytest.raises(ValueError, match="no websocket here"):
+    with pytest.raises(ValueError, match="websocket is not served"):
         await Exchange().application({"type": "websocket"}, None, None)  # type: ignore[arg-type]
-
-
-async def test_services_start_in_order_and_end_in_reverse() -> None:
-    """Each may rely on those before it, from its start to its end."""
-    events: list[str] = []
-
-    @asynccontextmanager
-    async def service(name: str) -> AsyncIterator[None]:
-        events.append(f"+{name}")
-        yield
-        events.append(f"-{name}")
-
-    lifecycle = Lifecycle()
-    services = [service("a"), service("b")]
-    application = Application(Review(), metrics=Metrics(version="1"), log=Log(), lifecycle=lifecycle, services=services)
-    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
-
-    async def receive() -> dict[str, Any]:
-        events.append(f"started={lifecycle.started}")
-        return messages.pop(0)
-
-    async def send(message: Any) -> None:
-        events.append(message["type"])
-
-    await application({"type": "lifespan"}, receive, send)
-    assert events == [
-        "started=False",
-        "+a",
-        "+b",
-        "lifespan.startup.complete",
-        "started=True",
-        "-b",
-        "-a",
-        "lifespan.shutdown.complete",
-    ]
-    assert lifecycle.stopped
-
-
-async def test_a_service_that_fails_to_start_ends_those_before_it() -> None:
-    """And the server is told why in one line."""
-    events: list[str] = []
-
-    @asynccontextmanager
-    async def good() -> AsyncIterator[None]:
-        yield
-        events.append("-good")
-
-    @asynccontextmanager
-    async def bad() -> AsyncIterator[None]:
-        if not events:
-            raise OSError("no route")
-        yield
-
-    lifecycle = Lifecycle()
-    application = Application(
-        Review(), metrics=Metrics(version="1"), log=Log(), lifecycle=lifecycle, services=[good(), bad()]
-    )
-    sent: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "lifespan.startup"}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await application({"type": "lifespan"}, receive, send)
-    assert sent == [{"type": "lifespan.startup.failed", "message": "OSError: no route"}]
-    assert events == ["-good"]
-    assert not lifecycle.started
-
-
-async def test_a_task_that_ends_is_started_again_after_a_growing_rest(caplog: pytest.LogCaptureFixture) -> None:
-    """Whether it raises or returns; and it ends with the block."""
-    runs, fourth = 0, asyncio.Event()
-
-    async def work() -> None:
-        nonlocal runs
-        runs += 1
-        if runs == 1:
-            raise RuntimeError("first")
-        if runs == 4:
-            fourth.set()
-            await asyncio.Event().wait()
-
-    async with running("the work", work, pause=0.01, longest_pause=0.02), asyncio.timeout(5):
-        await fourth.wait()
-    said = [record.getMessage() for record in caplog.records]
-    assert said == [
-        "the work failed; it starts again in 0.01 s",
-        "the work ended; it starts again in 0.02 s",
-        "the work ended; it starts again in 0.02 s",
-    ]
-    assert not [task for task in asyncio.all_tasks() if task.get_name() == "the work"]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.server.client import post
 from tests.server.conftest import Server
-from webhook.server.application import MAX_BODY
+from webhook.server.bodies import MAX_BODY
 
 
 def test_a_decision_is_answered_with_200(server: Server) -> None:

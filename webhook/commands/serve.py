@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from webhook import __version__
 from webhook.logs import configure
-from webhook.server.process import Service
+from webhook.server.process import WorkerParts
 from webhook.server.process import run as run_worker
 from webhook.settings import add_flags, read_settings, unknown_variables
 
@@ -27,11 +27,11 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     for warning in settings.accounts.warnings if settings.accounts else ():
         log.line("warning", str(warning), code=warning.code)
 
-    def make_service() -> Service:
+    def make_parts() -> WorkerParts:
         # Imported in the worker alone: the parent process only watches it, and this takes 30 MB.
-        from webhook.assembly import service
+        from webhook.assembly import assemble
 
-        return service(settings, log)
+        return assemble(settings, log)
 
-    run_worker(make_service, listen=str(settings.listen), ops_listen=str(settings.ops_listen))
+    run_worker(make_parts, listen=str(settings.listen), ops_listen=str(settings.ops_listen))
     return 0

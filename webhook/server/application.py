@@ -1,6 +1,6 @@
-"""The review endpoint: a small ASGI application that knows HTTP and nothing of pods.
+"""The review endpoint: a small ASGI application that knows HTTP, and nothing of pods.
 
-What is answered, in the order in which it is found out:
+It answers, in the order in which it finds out:
 
     found                                        status   with
     a path that is not ours                      404      Connection: close
@@ -10,37 +10,34 @@ What is answered, in the order in which it is found out:
     more than 7 MiB, announced or sent           413      Connection: close
     too many big bodies in memory at once        503      Retry-After: 1, Connection: close
     too slow: more than 10 s for head and body   408      Connection: close, from `webhook.server.connection`
-    no HTTP                                      4xx      Connection: close, from gunicorn
-    no AdmissionReview about a new pod           400
+    not HTTP                                     4xx      Connection: close, from `webhook.server.connection`
+    not an AdmissionReview about a new pod       400
     the ServiceAccount could not be read         503      Retry-After: 1
     our bug                                      500
     anything else: a decision                    200      an AdmissionReview
 
-Everything but 200 is one line of text. After a 503 with Retry-After kube-apiserver calls again, inside its own timeout;
-for all the rest failurePolicy decides. The first five lines are settled before the body is read. While the server
-drains, requests are answered as ever, with `Connection: close` (`webhook.server.process`).
+Everything but 200 is one line of text. After a 503 with Retry-After kube-apiserver calls again, within its own timeout;
+for everything else failurePolicy decides. The first five lines are settled before the body is read. While the server
+drains, requests are answered as before, with `Connection: close` (`webhook.server.worker_life`).
 """
 
 import logging
 import time
 from collections.abc import Awaitable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final, Protocol
 
 from webhook.logs import Log
 from webhook.metrics import Metrics
 from webhook.reviewer import Answer
 from webhook.server.asgi import CLOSE, Headers, Receive, Scope, Send
+from webhook.server.bodies import BUDGET, MAX_BODY, Bodies, NoRoom, TooBig
 from webhook.server.deadlines import Timeouts
 from webhook.server.lifecycle import Lifecycle
 
 PATHS: Final = ("/mutate", "/mutate-v1-pod")
-MAX_BODY: Final = 7 * 1024 * 1024  # kube-apiserver takes 3 MiB from its clients, and JSON wraps it
 
-_MAX_BODY_DIGITS: Final = len(str(MAX_BODY))  # fewer announce less, as nearly every request does
-_MAX_PIECES: Final = 20_000  # of a body; an honest one of 7 MiB comes in 5 000, a packet each
-_FREE_BODY: Final = 64 * 1024  # what each request may hold outside the budget, so that usual pods never wait for it
-_PIECE: Final = 64 * 1024  # of an answer
+_MAX_BODY_DIGITS: Final = len(str(MAX_BODY))  # of a length; nearly all have fewer, and need not be read
+_PIECE: Final = 64 * 1024  # of an answer: what a transport takes before it waits for its client
 
 _log = logging.getLogger("webhook")
 
@@ -49,23 +46,14 @@ class Review(Protocol):
     """Answers the body of a call within `timeout` seconds (`webhook.reviewer`)."""
 
     def __call__(self, body: bytes | bytearray, *, timeout: float) -> Awaitable[Answer]:
-        """The answer; it raises nothing but CancelledError."""
-
-
-class _TooBig(Exception):
-    """A body of more than MAX_BODY bytes, or in more pieces than anybody honest sends."""
-
-
-class _NoRoom(Exception):
-    """A body that would take more memory than all bodies together may."""
+        """The answer. Raises nothing but CancelledError."""
 
 
 class Application:
-    """The ASGI callable.
+    """The ASGI application.
 
-    review: answers a body. services: entered one after the other at start and left in reverse at the end; a start that
-    fails ends the process. budget: bytes that bodies of more than 64 KiB may hold in memory together
-    until they are answered.
+    review: answers a body. budget: bytes that bodies of more than 64 KiB may hold in memory together until they are
+    answered.
     """
 
     def __init__(
@@ -76,56 +64,48 @@ class Application:
         log: Log,
         lifecycle: Lifecycle,
         paths: Sequence[str] = PATHS,
-        services: Sequence[AbstractAsyncContextManager[object]] = (),
         timeouts: Timeouts | None = None,
-        budget: int = 32 * 1024 * 1024,
+        budget: int = BUDGET,
     ) -> None:
         self._review = review
         self._metrics = metrics
         self._log = log
         self._lifecycle = lifecycle
         self._paths = frozenset(paths)
-        self._services = services
         self._timeouts = timeouts or Timeouts()
-        self._budget = budget
+        self._bodies = Bodies(budget)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the life of the process."""
-        if scope["type"] == "http":
-            await self._request(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
-        else:
-            raise ValueError(f"no {scope['type']} here")
-
-    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
         start = time.perf_counter()
+        if scope["type"] != "http":
+            raise ValueError(f"{scope['type']} is not served here")
         if scope["path"] not in self._paths:
             await _refuse(send, 404, b"not found: reviews are posted to /mutate\n")
             return
         refusal = self._refusal(scope)
         if refusal:
-            await self._refused(send, start, *refusal)
+            await self._refuse_review(send, start, *refusal)
             return
         seconds = self._timeouts.allowed(scope["query_string"])
         try:
-            body, held = await self._body(receive)
-        except _TooBig:
+            body, held = await self._bodies.read(receive)
+        except TooBig:
             self._metrics.refused("size")
-            await self._refused(send, start, 413, "bad-request", _TOO_BIG)
+            await self._refuse_review(send, start, 413, "bad-request", _TOO_BIG)
             return
-        except _NoRoom:
+        except NoRoom:
             self._metrics.refused("memory")
-            await self._refused(send, start, 503, "not-ready", b"too many big requests at once\n", _AGAIN)
+            await self._refuse_review(send, start, 503, "not-ready", b"too many big requests at once\n", _AGAIN)
             return
         try:
-            if body is not None:  # else the client has gone, or was too slow and has its 408
+            if body is not None:  # otherwise the client has gone, or was too slow and has its 408
                 await self._answer(send, body, start, seconds)
         finally:
-            self._budget += held
+            self._bodies.release(held)
 
     def _refusal(self, scope: Scope) -> tuple[int, str, bytes, Headers] | None:
-        """Status, reason, text and headers for a request whose body need not be read; None for any other."""
+        """Status, reason, text and headers for a request whose body is not needed. None for any other."""
         if scope["method"] != "POST":
             return 405, "bad-request", b"method not allowed: reviews are posted\n", _ALLOW
         if not self._lifecycle.serving:
@@ -138,44 +118,18 @@ class Application:
                 length = value
         if content_type != b"application/json" and not _is_json(content_type):
             return 415, "bad-request", b"unsupported media type: expected application/json\n", ()
-        # The parser has bounded the number, but not the zeros before it, and Python reads no more than 4300 digits.
+        # The parser bounds the number, but not the zeros before it, and Python reads at most 4300 digits.
         if len(length) >= _MAX_BODY_DIGITS and int(length.lstrip(b"0") or b"0") > MAX_BODY:
             self._metrics.refused("size")
             return 413, "bad-request", _TOO_BIG, ()
         return None
 
-    async def _body(self, receive: Receive) -> tuple[bytes | bytearray | None, int]:
-        """The body, None when the client went away, and what it holds of the budget. Raises _TooBig and _NoRoom."""
-        message = await receive()
-        if message["type"] == "http.request" and not message["more_body"] and len(message["body"]) <= _FREE_BODY:
-            return message["body"], 0
-        body, pieces, held, whole = bytearray(), 0, 0, False
-        try:
-            while message["type"] == "http.request":
-                body += message["body"]
-                pieces += 1
-                if len(body) > MAX_BODY or pieces > _MAX_PIECES:
-                    raise _TooBig
-                more = max(len(body) - _FREE_BODY, 0) - held
-                if more > self._budget:
-                    raise _NoRoom
-                self._budget -= more
-                held += more
-                if not message["more_body"]:
-                    whole = True
-                    return body, held
-                message = await receive()
-            return None, 0
-        finally:
-            if not whole:
-                self._budget += held
-
     async def _answer(self, send: Send, body: bytes | bytearray, start: float, seconds: float) -> None:
         try:
             answer = await self._review(body, timeout=max(seconds - (time.perf_counter() - start), 0.001))
-        except Exception:  # noqa: BLE001 - no traceback ever reaches a caller
+        except Exception:  # noqa: BLE001 - a caller never gets a traceback
             _log.exception("a review could not be answered")
-            self._done("error", "internal", 500, start)
+            self._record("error", "internal", 500, start)
             await _send(send, 500, b"internal error: see the webhook's log\n", ())
             return
         status, content = answer.status, answer.body
@@ -183,8 +137,8 @@ class Application:
         if answer.retry_after is not None:
             headers.append((b"retry-after", b"%d" % answer.retry_after))
         decision = answer.decision
-        # Counted and logged first: whoever has the answer finds it in the metrics.
-        self._done(
+        # Counted and logged first, so that the metrics have what a client has.
+        self._record(
             decision.outcome,
             decision.reason,
             status,
@@ -198,42 +152,25 @@ class Application:
             lookup_ms=round(answer.seconds_lookup * 1000, 3),
         )
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        # In pieces, because a transport keeps all that it is given at once, whether its client reads it or not.
+        # In pieces, because a transport keeps all that it is given at once, even if its client does not read.
         last = max(len(content) - 1, 0) // _PIECE * _PIECE
         for position in range(0, last, _PIECE):
             await send({"type": "http.response.body", "body": content[position : position + _PIECE], "more_body": True})
         await send({"type": "http.response.body", "body": content[last:] if last else content})
 
-    async def _refused(
+    async def _refuse_review(
         self, send: Send, start: float, status: int, reason: str, text: bytes, headers: Headers = ()
     ) -> None:
-        self._done("error", reason, status, start)
+        self._record("error", reason, status, start)
         await _refuse(send, status, text, headers)
 
-    def _done(self, outcome: str, reason: str, status: int, start: float, **values: Any) -> None:
-        """Count a review and write its line."""
+    def _record(self, outcome: str, reason: str, status: int, start: float, **values: Any) -> None:
+        """Count a review and log it."""
         seconds = time.perf_counter() - start
         self._metrics.review(outcome, reason, seconds)
         level = "info" if status == 200 else "warning" if status < 500 else "error"
         ms = round(seconds * 1000, 3)
         self._log.line(level, "review", outcome=outcome, reason=reason, status=status, ms=ms, **values)
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        """ASGI's lifespan: everything in `services` runs from start to end."""
-        await receive()
-        async with AsyncExitStack() as stack:
-            try:
-                for service in self._services:
-                    await stack.enter_async_context(service)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the process ends in order
-                _log.exception("the webhook cannot start")
-                await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
-                return
-            self._lifecycle.started = True
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            self._lifecycle.stopped = True
-        await send({"type": "lifespan.shutdown.complete"})
 
 
 _JSON: Final = (b"content-type", b"application/json")
@@ -250,8 +187,8 @@ def _is_json(content_type: bytes) -> bool:
 async def _refuse(send: Send, status: int, text: bytes, headers: Headers = ()) -> None:
     """Answer without having read the body, and end the connection.
 
-    What the client still sends is read and thrown away by the closing TLS layer, for `Limits.shutdown` seconds:
-    closing on it at once would reset the connection, and the reset can overtake the answer.
+    The closing TLS layer reads and drops what the client still sends, for `Limits.shutdown` seconds. Closing at once
+    would reset the connection, and the reset can overtake the answer.
     """
     await _send(send, status, text, (*headers, CLOSE))
 

@@ -1,21 +1,72 @@
-"""Work that goes on in the background of a block."""
+"""What goes on in the background while a worker serves: entered one after the other, and left in reverse."""
+
+from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 _log = logging.getLogger("webhook")
+
+
+class Background:
+    """Context managers that are entered by start() and left by stop(), all in one task of their own."""
+
+    def __init__(self, contexts: Sequence[AbstractAsyncContextManager[object]]) -> None:
+        self._contexts = contexts
+        self._entered = asyncio.Event()
+        self._leave = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._error: Exception | None = None
+
+    async def start(self) -> None:
+        """Enter them. Raises what one of them raises, after those before it were left again."""
+        task = self._task = asyncio.create_task(self._hold(), name="background")
+        entered = asyncio.create_task(self._entered.wait())
+        try:
+            await asyncio.wait((task, entered), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        finally:
+            entered.cancel()
+        if task.done():
+            await task
+            if self._error is not None:
+                raise self._error
+
+    async def stop(self, *, seconds: float) -> None:
+        """Leave them. What is not left after `seconds` is given up, and logged."""
+        if self._task is None:
+            return
+        self._leave.set()
+        await asyncio.wait([self._task], timeout=seconds)
+        if not self._task.done():
+            _log.warning("the background work did not end in time")
+        elif error := self._task.exception():
+            _log.error("the background work failed at its end", exc_info=error)
+
+    async def _hold(self) -> None:
+        async with AsyncExitStack() as stack:
+            try:
+                for context in self._contexts:
+                    await stack.enter_async_context(context)
+            except Exception as error:  # noqa: BLE001 - start() raises it
+                self._error = error
+                return  # those before it are left as at an orderly end
+            self._entered.set()
+            await self._leave.wait()
 
 
 @asynccontextmanager
 async def running(
     name: str, work: Callable[[], Awaitable[object]], *, pause: float = 1.0, longest_pause: float = 60.0
 ) -> AsyncIterator[None]:
-    """Run `work` in the background of the block, and again should it ever end: one of `services`.
+    """Run `work` in the background of the block, and start it again if it ends.
 
-    It rests `pause` seconds before it starts again, twice as long after each failure in a row.
+    It starts again after `pause` seconds, and after each further failure in a row after twice as long.
     """
 
     async def forever() -> None:
@@ -25,7 +76,7 @@ async def running(
             try:
                 await work()
                 _log.error("%s ended; it starts again in %g s", name, rest)
-            except Exception:  # noqa: BLE001 - a task that nobody awaits must not end unseen
+            except Exception:  # noqa: BLE001 - otherwise the task would end unseen: nothing awaits it
                 _log.exception("%s failed; it starts again in %g s", name, rest)
             if time.monotonic() - begun > longest_pause:
                 rest = pause

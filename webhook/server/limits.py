@@ -1,6 +1,7 @@
 """How much a client may ask of the server; `webhook.server.connection` says what happens beyond that."""
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,3 +20,7 @@ class Limits:
     keep_alive: float = 120.0
     shutdown: float = 2.0
     connections: int = 512
+
+
+OPERATIONS_CONNECTIONS: Final = 64
+"""Connections to the operations port: probes and a few scrapers need fewer than ten."""
