@@ -241,7 +241,7 @@ def test_a_timeout(control_plane: Cluster, namespace: str) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "sentence", "fix"),
     [
-        (500, b"internal error: see the webhook's log\n", "The webhook failed with an internal error", "report it"),
+        (500, b"internal error: see the webhook's log\n", "failed with an internal error", "report it"),
         (404, b"not found\n", "does not know the path", "/mutate"),
         (200, b"{}", "is not this webhook", "clientConfig"),
         (503, b"not ready\n", "answers that it cannot decide (HTTP 503)", "/readyz"),

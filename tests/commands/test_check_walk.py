@@ -438,5 +438,5 @@ def test_a_workload_whose_pods_are_refused(control_plane: Cluster, namespace: st
     with ours(control_plane, live_webhook):
         done = check(control_plane, namespace, "--workload", "deployment/web")
     assert done.code == 1
-    assert "The webhook refuses the pod" in done.finding("workload")
+    assert "refuses the pod: " in done.finding("workload")
     assert "--helper-image" in done.finding("workload")

@@ -43,6 +43,8 @@ _WITHOUT_CALL: Final[Mapping[RefusalKind, Kind]] = MappingProxyType(
 )
 # The webhook answered these itself, so the state of its Service cannot be the cause.
 _ANSWERS: Final = (RefusalKind.DENIED, RefusalKind.INTERNAL, RefusalKind.NO_REVIEW)
+# What kube-apiserver puts before the reason: the name and the URL of the webhook, which the finding names itself.
+_CALL: Final = re.compile(r'^.*failed to call webhook: (Post "[^"]*": )?')
 _EXPIRED: Final = re.compile(r"current time \S+ is after (\S+)")
 
 
@@ -59,8 +61,7 @@ def explain(
     entry = found.entry(refusal.webhook) if found else None
     if not refusal.webhook:
         kind = _WITHOUT_CALL.get(refusal.kind, calls.REFUSED_OTHERWISE)
-        place = Place(f"Namespace {namespace}")
-        return finding("call", kind, place, namespace=namespace, account=account, reason=refusal.message)
+        return finding("call", kind, namespace=namespace, account=account, reason=refusal.message)
     if entry is None and refusal.webhook not in names.WEBHOOKS:
         denied = refusal.kind is RefusalKind.DENIED
         kind = calls.OTHER_WEBHOOK_REFUSES if denied else calls.OTHER_WEBHOOK_FAILED
@@ -74,7 +75,7 @@ def explain(
         "restore": restore(found),
         "configuration": found.name if found else "NAME",
     }
-    return Finding("call", message(kind, Place(entry.target if entry else "the webhook"), **values))
+    return Finding("call", message(kind, Place(entry.target if entry else refusal.webhook), **values))
 
 
 def _cause(kind: RefusalKind, behind: Installation) -> RefusalKind:
@@ -99,7 +100,7 @@ def _kind(cause: RefusalKind, message: str, behind: Installation) -> Kind:
 
 def _of_message(refusal: Refusal, kind: Kind, entry: Entry | None, now: datetime) -> dict[str, object]:
     """The values in kube-apiserver's message; a caBundle that cannot be used is a better reason than its words."""
-    reason = refusal.message.rpartition("failed to call webhook: ")[2]
+    reason = _CALL.sub("", refusal.message)
     if kind is calls.NOT_TRUSTED:
         reason = trust_problem(entry, now) if entry else ""
         reason = reason or "it is signed by an authority that is not in caBundle"

@@ -141,7 +141,7 @@ def absent(*, name: str, service: str, others: Iterable[str]) -> Finding:
     return finding(
         "configuration",
         checks.CONFIGURATION_ABSENT,
-        Place(f"MutatingWebhookConfiguration {name}"),
+        configuration=name,
         others=", ".join(sorted(others)[:_NAMES_SHOWN]) or "none",
         restore=restore(None),
         service=service,

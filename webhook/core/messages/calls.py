@@ -162,21 +162,21 @@ CANNOT_DECIDE: Final = Kind(
     "WI653",
     Severity.ERROR,
     "{object} answers that it cannot decide (HTTP 503): it is not ready, or it cannot read ServiceAccounts; {replicas}",
-    fix="{look}; its log says which; so does curl localhost:8080/readyz next to kubectl port-forward -n "
-    "{own_namespace} POD 8080; check its RBAC: kubectl auth can-i get serviceaccounts -A --as={account}",
+    fix="{look}; its log says which, and so does /readyz: kubectl port-forward -n {own_namespace} POD 8080, then "
+    "curl localhost:8080/readyz; check its RBAC: kubectl auth can-i get serviceaccounts -A --as={account}",
     help="The webhook answers 503 and not a wrong decision if it cannot read what it needs.",
 )
 MAY_NOT_READ_ACCOUNTS: Final = Kind(
     "WI654",
     Severity.ERROR,
-    "The webhook may not read ServiceAccounts: RBAC forbids {account} to `get` serviceaccounts",
+    "The webhook ({object}) may not read ServiceAccounts: RBAC forbids {account} to `get` serviceaccounts",
     fix="restore its ClusterRole and ClusterRoleBinding: {restore}",
     help="The webhook reads the ServiceAccount of each pod. Without it, it answers 503.",
 )
 INTERNAL_ERROR: Final = Kind(
     "WI655",
     Severity.ERROR,
-    "The webhook failed with an internal error: {reason}",
+    "{object} failed with an internal error: {reason}",
     fix="{look}; and please report it",
     help="A bug of the webhook; its log has the traceback.",
 )
@@ -197,8 +197,8 @@ ANOTHER_PROGRAM: Final = Kind(
 DENIED: Final = Kind(
     "WI658",
     Severity.ERROR,
-    "The webhook refuses the pod: {reason}",
-    fix="fix what the reason names",
+    "The webhook ({object}) refuses the pod: {reason}",
+    fix="correct what the reason names",
     help="Only mistakes in annotations are refused.",
 )
 CALL_FAILED: Final = Kind(
@@ -241,7 +241,7 @@ ACCOUNT_OF_POD_ABSENT: Final = Kind(
 NAMESPACE_ABSENT: Final = Kind(
     "WI665",
     Severity.ERROR,
-    "{object} does not exist",
+    "Namespace {namespace} does not exist",
     fix="kubectl create namespace {namespace}, or give another one with -n",
     help="The name after -n may be misspelled.",
 )
@@ -249,6 +249,6 @@ REFUSED_OTHERWISE: Final = Kind(
     "WI666",
     Severity.ERROR,
     "kube-apiserver refuses the pod for a reason that has nothing to do with the webhook: {reason}",
-    fix="fix what the reason names (quota, Pod Security, policy), or check in another namespace: -n",
+    fix="correct what the reason names (quota, Pod Security, policy), or check in another namespace: -n",
     help="The pod is refused before or after the webhook is called.",
 )

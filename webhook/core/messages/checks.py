@@ -43,8 +43,8 @@ CONFIGURATION_ABSENT: Final = Kind(
     Severity.ERROR,
     "No MutatingWebhookConfiguration has an entry of the webhook (there are: {others}), so kube-apiserver sends it no "
     "pod",
-    fix="{restore}, which creates {object}; if yours has another name, give --configuration and --service (now "
-    "{service})",
+    fix="{restore}, which creates MutatingWebhookConfiguration {configuration}; if yours has another name, give "
+    "--configuration and --service (now {service})",
     help="Without an entry, kube-apiserver creates every pod as it is, without an identity.",
 )
 CONFIGURATION_TWICE: Final = Kind(

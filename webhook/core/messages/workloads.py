@@ -142,7 +142,7 @@ PODS_REFUSED: Final = Kind(
     "WI725",
     Severity.ERROR,
     "The webhook refuses the pods of {object}: {reason}",
-    fix="fix what the reason names",
+    fix="correct what the reason names",
     help="An annotation of the pod template or of the ServiceAccount makes no sense.",
 )
 
