@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from webhook import settings
 from webhook.core import names
 from webhook.core.clouds import CLOUDS
 from webhook.core.decision import Decision
 from webhook.core.policy import SCOPES
 from webhook.metrics import OUTCOMES, Metrics
+from webhook.settings.options import OPTIONS
 
 pytestmark = pytest.mark.slow
 
@@ -145,7 +145,7 @@ def test_the_readme_has_every_cloud_and_the_promised_path() -> None:
 def test_every_setting_has_its_line() -> None:
     """In docs/serve.md, with the variable that stands for the flag."""
     text = (ROOT / "docs" / "serve.md").read_text()
-    for option in settings._OPTIONS:
+    for option in OPTIONS:
         assert f"| `{option.flag}` | `{option.variable}` |" in text
 
 

@@ -109,7 +109,7 @@ def test_an_account_whose_name_kube_apiserver_makes_up_is_ignored(tmp_path: Path
 def test_a_kind_of_another_group_is_not_a_service_account(tmp_path: Path) -> None:
     """A ServiceAccount is an object of the core group."""
     (tmp_path / "sa.yaml").write_text(ACCOUNT.replace("apiVersion: v1", "apiVersion: example.com/v1"))
-    with pytest.raises(BadFiles, match="there is no ServiceAccount in it"):
+    with pytest.raises(BadFiles, match="no ServiceAccount found"):
         FileAccounts.read(tmp_path)
 
 
@@ -202,5 +202,5 @@ def test_a_folder_without_accounts_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(BadFiles, match=r"no file in the folder ends in one of \.yaml, \.yml, \.json"):
         FileAccounts.read(tmp_path)
     (tmp_path / "pod.yaml").write_text("apiVersion: v1\nkind: Pod\n")
-    with pytest.raises(BadFiles, match="there is no ServiceAccount in it"):
+    with pytest.raises(BadFiles, match="no ServiceAccount found"):
         FileAccounts.read(tmp_path)

@@ -11,8 +11,8 @@ import pytest
 
 from certs.development import DevelopmentSource
 from certs.managed.settings import RotationSettings, duration_text
-from webhook.setting_values import duration
 from webhook.settings import Rotation, add_flags
+from webhook.settings.values import duration
 
 ROOT = Path(__file__).parents[2]
 DAY, HOUR, MINUTE, SECOND = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1))

@@ -28,19 +28,25 @@ BAD = {
         GOOD.replace("current-context: a", ""),
         ["current-context is missing (kubectl config use-c"],
     ),
-    "another context": (GOOD.replace("context: a", "context: b"), ['current-context is "b", but there is no such']),
+    "another context": (GOOD.replace("context: a", "context: b"), ['current-context is "b", but the file has no such']),
     "a list without contexts": (
         GOOD.replace("contexts: [", "contexts: []\nx: ["),
-        ['current-context is "a", but there'],
+        ['current-context is "a", but the file'],
     ),
     "a context of nothing": (GOOD.replace(CONTEXT, ""), ['context "a" names no cluster', 'context "a" names no user']),
-    "another cluster": (GOOD.replace("cluster: c,", "cluster: d,"), ['context "a" is of cluster "d", but there is no']),
-    "another user": (GOOD.replace("user: u}", "user: v}"), ['context "a" is of user "v", but there is no such user']),
+    "another cluster": (
+        GOOD.replace("cluster: c,", "cluster: d,"),
+        ['context "a" is of cluster "d", but the file has no'],
+    ),
+    "another user": (
+        GOOD.replace("user: u}", "user: v}"),
+        ['context "a" is of user "v", but the file has no such user'],
+    ),
     "no server": (GOOD.replace(SERVER, ""), ['cluster "c" has no server, expected the API server\'s URL']),
     "a number as server": (GOOD.replace(SERVER, "server: 7"), ['cluster "c" has no server']),
     "no authority": (
         GOOD.replace(SERVER, f"{SERVER}, certificate-authority: ca.crt"),
-        ['cluster "c": certificate-authority is "ca.crt", and there is no such file'],
+        ['cluster "c": certificate-authority is "ca.crt", but that file does not exist'],
     ),
     "no pair": (
         GOOD.replace(TOKEN, "client-certificate: /x.crt, client-key: /x.key"),

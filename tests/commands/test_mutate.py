@@ -91,7 +91,7 @@ def test_a_run_without_a_file_is_wrong_use(mutate: Mutate) -> None:
         "python -m webhook mutate: -f is missing, expected a file, a folder, or - for standard input [WI502]"
     ]
     ran = mutate(empty="# nothing\n---\n")
-    assert (ran.code, ran.err) == (2, ["python -m webhook mutate: empty.yaml: there is no object in it [WI410]"])
+    assert (ran.code, ran.err) == (2, ["python -m webhook mutate: empty.yaml: no object found [WI410]"])
 
 
 def test_a_repeated_key_is_a_warning_with_its_place(mutate: Mutate) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-import re
 from typing import Final
 from urllib.parse import quote
 
@@ -11,10 +10,10 @@ from webhook.accounts.source import BadAccount, LookupFailed, account_from
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.core.identity import Account
 from webhook.core.messages import Place
+from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
 
 _log = logging.getLogger("webhook")
 
-_NAME: Final = re.compile("[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _MAY_WE: Final = {"spec": {"resourceAttributes": {"verb": "get", "resource": "serviceaccounts"}}}
 _FIX: Final = "give the webhook's ServiceAccount `get` on serviceaccounts in all namespaces, and nothing more"
@@ -48,7 +47,7 @@ class ClusterAccounts:
     async def get(self, namespace: str, name: str, *, seconds: float) -> Account | None:
         """See AccountSource."""
         place = Place(f"ServiceAccount {namespace}/{name}")
-        if not _NAME.fullmatch(namespace) or not _NAME.fullmatch(name):
+        if not NAMESPACE_NAME.fullmatch(namespace) or not OBJECT_NAME.fullmatch(name):
             return None  # not a Kubernetes name; ".." would change the path
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/serviceaccounts/{quote(name, safe='')}"
         try:

@@ -46,7 +46,7 @@ def problems(path: Path) -> list[Message]:
 def kubeconfig_path(given: Path | None, environ: Mapping[str, str]) -> Path | None:
     """The kubeconfig that kubectl would use: the one given, $KUBECONFIG, ~/.kube/config; None in a pod.
 
-    Raises BadKubeconfig if there is none and this is not a pod.
+    Raises BadKubeconfig outside a pod without a kubeconfig.
     """
     if given:
         return given

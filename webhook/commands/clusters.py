@@ -1,18 +1,13 @@
 """What the commands for a live cluster share: which cluster it is, and the names of its objects."""
 
 import argparse
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from webhook.cluster.kubeconfig import BadKubeconfig, kubeconfig_path
 from webhook.core.messages import Message
 from webhook.settings import ServeSettings, SettingsError, read_settings
-
-NAMESPACE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-NAME: Final = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from webhook.commands.printed import write_stdout
 from webhook.core.identity import Account, is_guid
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import settings as kinds
+from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
 from webhook.entra.federated_credential import FORMATS, NoCredential, credential
 from webhook.entra.issuers import DISCOVERY, NoDocument, address, no_document, read_discovery, unreadable
 from webhook.findings import Finding, Status
@@ -53,8 +54,8 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _problems(flags: argparse.Namespace) -> Iterator[Message]:
     for flag, value, pattern in (
-        ("-n", flags.namespace, clusters.NAMESPACE),
-        ("--service-account", flags.service_account, clusters.NAME),
+        ("-n", flags.namespace, NAMESPACE_NAME),
+        ("--service-account", flags.service_account, OBJECT_NAME),
     ):
         what = "the ServiceAccount's namespace" if flag == "-n" else "the ServiceAccount's name"
         if not value:

@@ -13,14 +13,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from webhook.commands.clusters import NAMESPACE
 from webhook.commands.printed import write_stderr, write_stdout
 from webhook.core.messages import Message, Place, manifests, message, one_line
 from webhook.core.messages import settings as kinds
 from webhook.core.mutation import UnsoundPatch
+from webhook.core.names import NAMESPACE_NAME
 from webhook.core.policy import Policy
 from webhook.documents.files import STANDARD_INPUT, ManifestFiles, read_manifests
-from webhook.offline.diffs import coloured
+from webhook.offline.diffs import colour
 from webhook.offline.outputs import FORMATS
 from webhook.offline.workloads import Result, decide_all
 from webhook.settings import SettingsError, add_flags, bad_value, read_settings
@@ -82,7 +82,7 @@ def _print(flags: argparse.Namespace, policy: Policy, files: ManifestFiles, envi
     output = FORMATS[flags.output](files.sources, results)
     write_stderr(f"warning: {warning}" for warning in output.warnings)
     in_colour = flags.output == "diff" and _in_colour(flags.color, environ)
-    write_stdout(coloured(output.text) if in_colour else output.text)
+    write_stdout(colour(output.text) if in_colour else output.text)
     return 0
 
 
@@ -94,7 +94,7 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
         yield bad_value("-o", flags.output, f"one of {', '.join(FORMATS)}")
     if flags.color not in _COLOURS:
         yield bad_value("--color", flags.color, f"one of {', '.join(_COLOURS)}")
-    if not NAMESPACE.fullmatch(flags.namespace):
+    if not NAMESPACE_NAME.fullmatch(flags.namespace):
         yield bad_value("-n", flags.namespace, "a namespace's name")
 
 

@@ -1,4 +1,4 @@
-"""Values as YAML text, in block style, the way kubectl writes it; or in one line, inside [] and {}."""
+"""Values as YAML text: in block style, as kubectl writes it, or on one line, inside [] and {}."""
 
 import json
 import re
@@ -7,13 +7,13 @@ from typing import Any, Final
 
 from webhook.documents.scalars import resolve
 
-# What no parser of YAML, of whatever version, takes for anything but this text.
+# Text that every version of YAML reads as this text.
 _PLAIN: Final = re.compile(r"[A-Za-z_/](?:[A-Za-z0-9_/.$@+=%()~-]|:(?=[^ ])| (?=[^ ]))*|[0-9]+(?:[KMGTPE]i|[mMGTPE])")
 _LITERAL: Final = re.compile(r"(?!\s)[\t\n -~\u00a1-\u2027\u2030-\ud7ff\ue000-\ufefe]+")
 
 
 def inline(value: Any) -> str:
-    """`value` in one line: JSON, which is YAML too as long as nothing unprintable stands in it unescaped."""
+    """`value` on one line: JSON, with each unprintable character escaped, because YAML does not allow those."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     if text.isprintable():
         return text
@@ -21,7 +21,7 @@ def inline(value: Any) -> str:
 
 
 def scalar(value: Any) -> str:
-    """A single value, without quotes where that is safe."""
+    """A single value, without quotes if that is safe."""
     if isinstance(value, str) and _PLAIN.fullmatch(value) and resolve(value, None, plain=True) == value:
         return value
     return inline(value)

@@ -1,15 +1,12 @@
-"""Manifests without a cluster: read as kubectl reads them, decided as the webhook decides, written back as they were.
+"""`mutate`: manifests without a cluster, decided as the webhook decides, and written back with the additions.
 
-    scalars     what a word of YAML means to kubectl
-    nodes       a file as YAML: values, and where in the text each of them stands
-    blocks      values as YAML text
-    diffs       edits of a text, and how a unified diff shows them
+    workloads   what the webhook would do with the pods of each object
+    hints       mistakes with the label that a webhook never sees
     splice      additions put into a text of which nothing else changes
-    manifests   files and folders: their objects, and what is wrong with them
-    workloads   where each kind keeps its pod template, and what the webhook would do with it
-    hints       what looks like an opt-in and is none
-    outputs     the result as YAML, JSON, patch or diff
+    diffs       edits of a text, and a unified diff of them
+    outputs     the result as YAML, JSON, JSON Patch or diff
 
-No parser's round trip is trusted with the user's text: it stays as it is, byte by byte, and gets what the patch adds.
-The result is read again and compared with the patched values before anybody sees it.
+webhook.documents reads the files. No parser's round trip is trusted with the user's text: the text stays as it is, byte
+by byte, and gets what the patch adds. The result is parsed again and compared with the patched values before it is
+printed.
 """

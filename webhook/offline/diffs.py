@@ -1,6 +1,6 @@
 """Edits of a text as a unified diff.
 
-The edits are known, so nothing has to be compared: a pod of 2 MB with its many equal lines takes no longer than others.
+The edits are known, so no lines are compared: the time grows with the length of the text, even for 2 MB of equal lines.
 """
 
 import bisect
@@ -17,7 +17,7 @@ _RED, _GREEN, _CYAN, _BOLD, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[36m", "\x1b[1
 
 @dataclass(frozen=True)
 class Edit:
-    """`text` in place of what stands from `start` to `end`."""
+    """`text` replaces the characters from `start` to `end`."""
 
     start: int
     end: int
@@ -26,15 +26,15 @@ class Edit:
 
 @dataclass(frozen=True)
 class _Change:
-    """Lines in place of those from `first` up to, not including, `last`."""
+    """`lines` replace the lines from `first` up to, not including, `last`."""
 
     first: int
     last: int
     lines: list[str]
 
 
-def edited(text: str, edits: Sequence[Edit]) -> str:
-    """`text` after `edits`, which are in order. Of those at the same place, the first comes first."""
+def apply_edits(text: str, edits: Sequence[Edit]) -> str:
+    """`text` after `edits`, which are in order; edits at the same place keep theirs."""
     pieces = []
     position = 0
     for edit in edits:
@@ -44,7 +44,7 @@ def edited(text: str, edits: Sequence[Edit]) -> str:
 
 
 def unified(name: str, text: str, edits: Sequence[Edit]) -> str:
-    """The unified diff of `edits` in `text`, which ends with a line break; "" when there are none."""
+    """The unified diff of `edits` in `text`, which ends with a line break; "" without edits."""
     if not edits:
         return ""
     lines = _LINE.findall(text)
@@ -66,9 +66,9 @@ def unified(name: str, text: str, edits: Sequence[Edit]) -> str:
     return "".join(result)
 
 
-def coloured(diff: str) -> str:
-    """A unified diff in the colours of git."""
-    return "".join(_coloured(line) for line in _LINE.findall(diff))
+def colour(diff: str) -> str:
+    """A unified diff in git's colours."""
+    return "".join(_colour_line(line) for line in _LINE.findall(diff))
 
 
 def _changes(text: str, lines: Sequence[str], edits: Sequence[Edit]) -> Iterator[_Change]:
@@ -78,8 +78,8 @@ def _changes(text: str, lines: Sequence[str], edits: Sequence[Edit]) -> Iterator
 
     def change() -> _Change:
         start, end = starts[first], starts[last]
-        moved = [Edit(each.start - start, each.end - start, each.text) for each in pending]
-        return _Change(first, last, _LINE.findall(edited(text[start:end], moved)))
+        inner = [Edit(each.start - start, each.end - start, each.text) for each in pending]
+        return _Change(first, last, _LINE.findall(apply_edits(text[start:end], inner)))
 
     for edit in edits:
         begin = bisect.bisect_right(starts, edit.start) - 1
@@ -97,7 +97,7 @@ def _changes(text: str, lines: Sequence[str], edits: Sequence[Edit]) -> Iterator
 
 
 def _groups(changes: Iterator[_Change]) -> Iterator[list[_Change]]:
-    """Those whose surroundings touch each other."""
+    """Changes whose context lines touch or overlap are one group."""
     group: list[_Change] = []
     for change in changes:
         if group and change.first - group[-1].last > 2 * _CONTEXT:
@@ -113,7 +113,7 @@ def _range(first: int, length: int) -> str:
     return f"{first + 1 if length else first},{length}"
 
 
-def _coloured(line: str) -> str:
+def _colour_line(line: str) -> str:
     colours = {"---": _BOLD, "+++": _BOLD, "@@ ": _CYAN}
     colour = colours.get(line[:3]) or {"-": _RED, "+": _GREEN}.get(line[0])
     return f"{colour}{line[:-1]}{_PLAIN}\n" if colour else line

@@ -12,7 +12,7 @@ from webhook.core.messages import Message, Place, manifests, message
 from webhook.core.mutation import Operation, UnsoundPatch, apply
 from webhook.documents import blocks
 from webhook.documents.files import SourceFile, items
-from webhook.offline.diffs import Edit, edited, unified
+from webhook.offline.diffs import Edit, apply_edits, unified
 from webhook.offline.splice import NoPlace, splice
 from webhook.offline.workloads import Result, below
 
@@ -32,7 +32,7 @@ def as_yaml(sources: Sequence[SourceFile], results: Sequence[Result]) -> Output:
     warnings: list[Message] = []
     text = ""
     for source in sources:
-        piece = edited(source.text, _edits(source, results, warnings))
+        piece = apply_edits(source.text, _edits(source, results, warnings))
         marked = _MARKED.match(piece.replace("\r\n", "\n"))
         if text and not (marked and marked[1] == "---"):
             text += "...\n" if marked else "---\n"

@@ -1,15 +1,15 @@
-"""Additions put into a text of YAML, in which not one other byte changes.
+"""Additions put into a text of YAML; no other byte changes.
 
-    where it is added            how
-    a list in block style        new entries before its first or after its last one, dashes in line
-    an object in block style     new keys after its last one, below its own comments
-    inside [] or {}              as JSON, in the same line
+    addition to                  how
+    a list in block style        new entries before the first or after the last one, dashes in line
+    an object in block style     new keys after the last one, below its comments
+    [] or {}                     JSON on the same line
     a key without a value        below the key
-    an alias (*name)             gives way to a copy: what it stands for must not change elsewhere
-    an anchor (&name)            stays; the aliases of what has changed give way to copies of how it was
-    a merge (<<)                 what is merged in is overridden by a key of the object's own
+    an alias (*name)             becomes a copy: the original must not change elsewhere
+    an anchor (&name)            stays; aliases of a changed value become copies of the old value
+    a merge (<<)                 a key of the object's own overrides what is merged in
 
-A text whose additions have no place by these rules is refused, and written anew by whoever asked.
+If additions have no place by these rules, NoPlace is raised, and the caller writes the text anew.
 """
 
 import json
@@ -28,7 +28,7 @@ from webhook.documents.nodes import (
     YamlSequence,
     parse,
 )
-from webhook.offline.diffs import Edit, edited
+from webhook.offline.diffs import Edit, apply_edits
 
 _DASH: Final = re.compile(r"^( *)-(?=\s)", re.MULTILINE)
 _COMMENT: Final = re.compile(r"(?: *\r?\n)*( *)#[^\n]*\n")
@@ -36,14 +36,14 @@ _BLANK_OR_COMMENT: Final = re.compile(r"[ \t]*(?:#[^\n]*)?\r?\n")
 
 
 class NoPlace(Exception):
-    """The text is written in a way in which the additions have no place of their own."""
+    """The text has no place for the additions, in the style that it is written in."""
 
 
 def splice(text: str, documents: Sequence[YamlDocument], values: Sequence[Any]) -> list[Edit]:
-    """The edits, in order, after which `text` says `values`, one for each of `documents`, which it was parsed into.
+    """The edits of `text`, in order, that turn the values of its `documents` into `values`. Raises NoPlace.
 
-    The values may have more entries in lists, at either end, and more keys than the documents; whatever else they have
-    is the documents' own objects. `text` ends with a line break. Raises NoPlace.
+    Lists may have more entries at either end, and objects more keys; all else in `values` is the documents' own
+    objects. `text` ends with a line break.
     """
     edits = [
         edit
@@ -51,13 +51,13 @@ def splice(text: str, documents: Sequence[YamlDocument], values: Sequence[Any]) 
         if value is not document.value
         for edit in _Splicer(text, document).edits(value)
     ]
-    edits.sort(key=lambda edit: edit.start)  # stable: what is deeper was found first and comes first
+    edits.sort(key=lambda edit: edit.start)  # stable: deeper edits were found first and come first
     try:
-        written = [document.value for document in parse(edited(text, edits))]
+        written = [document.value for document in parse(apply_edits(text, edits))]
     except NotYaml as error:
         raise NoPlace(str(error)) from None
     if json.dumps(written, sort_keys=True) != json.dumps(list(values), sort_keys=True):
-        raise NoPlace("the text would say something else")
+        raise NoPlace("the text would have another value")
     return edits
 
 
@@ -80,7 +80,7 @@ class _Splicer:
                 yield self._copy(alias, alias.value)
 
     def _walk(self, node: YamlNode, old: Any, new: Any, key: YamlNode | None) -> Iterator[Edit]:
-        """What makes `node`, the value of `key` if it is one, say `new`. Deeper edits come before those around them."""
+        """The edits that turn `node` into `new`, deeper ones first. key: the node's key, if it has one."""
         if old is new:
             return
         if isinstance(node, YamlAlias):
@@ -120,7 +120,7 @@ class _Splicer:
 
     def _entries(self, node: YamlSequence, old: list[Any], new: list[Any], key: YamlNode | None) -> Iterator[Edit]:
         grown = len(new) - len(old)
-        # Where a list grows at its end, its entries stay what they are; at its front they may change as well.
+        # A list that grows at its end keeps its entries; one that grows at its front may change them, too.
         before = 0 if not old or new[0] is old[0] else grown
         for child, was, becomes in zip(node.nodes, old, new[before : before + len(old)], strict=True):
             yield from self._walk(child, was, becomes, None)
@@ -181,7 +181,7 @@ class _Splicer:
         return Edit(position, position, "".join(line + self._newline for line in indented))
 
     def _below(self, node: YamlNode, column: int) -> int:
-        """The line after `node` and after the comments that follow it, indented by `column` or more."""
+        """The start of the line after `node` and its comments, which are indented by at least `column`."""
         last = _last(node)
         in_block = isinstance(last, YamlScalar) and last.block
         position = self._end_of_block(last) if in_block else self._line_end(last.end)
@@ -190,7 +190,7 @@ class _Splicer:
         return position
 
     def _end_of_block(self, node: YamlNode) -> int:
-        """Where the text below a | or > ends: before the empty lines after it, unless they belong to it (|+)."""
+        """The end of the text below a | or >: without the empty lines after it, unless they belong to it (|+)."""
         position = node.end if self._text[node.end - 1] == "\n" else self._line_end(node.end)
         if "+" in self._text[node.start : self._line_end(node.start)].split("#")[0]:
             return position
@@ -216,7 +216,7 @@ class _Splicer:
 
 
 def _last(node: YamlNode) -> YamlNode:
-    """The word with which a node in block style ends."""
+    """The last scalar of a node in block style."""
     while not node.flow:
         if isinstance(node, YamlMapping):
             node = node.entries[-1][1]
@@ -228,7 +228,7 @@ def _last(node: YamlNode) -> YamlNode:
 
 
 def _dash_offset(node: YamlNode | None) -> int:
-    """By how much the document indents the dashes of its lists; 0, as kubectl does, where it has none."""
+    """By how much the document indents the dashes of its lists; 0 without lists, as kubectl writes them."""
     pending = [(node, 0)]
     for each, column in pending:
         if isinstance(each, YamlMapping):

@@ -1,20 +1,13 @@
-"""Where each kind keeps its pod template, and what the webhook would do with the pods.
-
-    kind                                                         the pod is
-    Pod                                                          the object itself
-    Deployment ReplicaSet StatefulSet DaemonSet (apps)           spec.template
-    ReplicationController                                        spec.template
-    Job (batch)                                                  spec.template
-    CronJob (batch)                                              spec.jobTemplate.spec.template
-    PodTemplate                                                  template
+"""What the webhook would do with the pods of each object.
 
 A template is decided as the pod that its controller would create from it, after the changes that kube-apiserver makes
-to each pod before it calls a webhook. If a ServiceAccount or a namespace is not in the files, a warning says so.
+to each pod before it calls a webhook. If a ServiceAccount or a namespace is not in the files, a warning says so. Which
+objects have pods, and where their template is, stands in webhook.core.workload_kinds.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from webhook.accounts.files import BadFiles, account_in, is_account
 from webhook.core import names
@@ -26,23 +19,10 @@ from webhook.core.pod_shape import shape_problem
 from webhook.core.policy import POD_LABEL, Policy
 from webhook.core.review import Request
 from webhook.core.selection import skip_reason
+from webhook.core.workload_kinds import workload_kind
 from webhook.documents import metadata
 from webhook.documents.files import Manifest
 from webhook.offline.hints import hints
-
-_TEMPLATE: Final = ("spec", "template")
-_PLACES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
-    ("", "Pod"): (),
-    ("", "ReplicationController"): _TEMPLATE,
-    ("", "PodTemplate"): ("template",),
-    **dict.fromkeys(
-        ((group, kind) for group in ("apps", "extensions") for kind in ("Deployment", "ReplicaSet", "DaemonSet")),
-        _TEMPLATE,
-    ),
-    ("apps", "StatefulSet"): _TEMPLATE,
-    ("batch", "Job"): _TEMPLATE,
-    ("batch", "CronJob"): ("spec", "jobTemplate", *_TEMPLATE),
-}
 
 
 @dataclass(frozen=True)
@@ -166,8 +146,9 @@ def below(prefix: str, operation: Operation) -> Operation:
 
 
 def _steps(manifest: Manifest) -> tuple[str, ...] | None:
-    """The path to the object's pod template; None if it does not have one."""
-    return _PLACES.get((manifest.group, manifest.kind))
+    """The path to the object's pod template; None if it has no pods."""
+    kind = workload_kind(manifest.group, manifest.kind)
+    return kind.steps if kind else None
 
 
 def _pod(template: Mapping[str, Any], manifest: Manifest) -> dict[str, Any]:

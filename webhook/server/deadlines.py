@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from webhook.setting_values import duration
+from webhook.settings.values import duration
 
 _TIMEOUT: Final = re.compile(rb"(?:^|&)timeout=([0-9.hms]{2,40})(?:&|$)")
 

@@ -65,7 +65,7 @@ TEMPLATE: Final = Kind(
 NO_OBJECT: Final = Kind(
     "WI410",
     Severity.ERROR,
-    "{object}: there is no object in it",
+    "{object}: no object found",
     help="The files hold nothing but empty documents and comments.",
 )
 NOT_AN_OBJECT: Final = Kind(
@@ -89,7 +89,7 @@ KEY_REPEATED: Final = Kind(
 NO_ACCOUNT: Final = Kind(
     "WI420",
     Severity.ERROR,
-    "{object}: there is no ServiceAccount in it",
+    "{object}: no ServiceAccount found",
     help="`serve --accounts` finds the ServiceAccounts of all pods in these files.",
 )
 ACCOUNT_WITHOUT_NAME: Final = Kind(

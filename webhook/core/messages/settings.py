@@ -79,12 +79,6 @@ SAME_PORT: Final = Kind(
     fix="give each its own",
     help="The server would wait forever for its own port to become free.",
 )
-CONTRADICTION: Final = Kind(
-    "WI516",
-    Severity.ERROR,
-    "{problem}",
-    help="The durations of the self-managed certificates do not fit together: docs/certificates.md.",
-)
 FLAG_ALONE: Final = Kind(
     "WI517",
     Severity.ERROR,
@@ -107,7 +101,7 @@ NO_CLUSTER: Final = Kind(
     "WI530",
     Severity.ERROR,
     "outside a cluster, give --kubeconfig PATH or set KUBECONFIG",
-    help="There is no ~/.kube/config either, and the command does not run in a pod.",
+    help="~/.kube/config is missing, too, and the command does not run in a pod.",
 )
 KUBECONFIG_EXPECTED: Final = Kind(
     "WI531",
@@ -125,7 +119,7 @@ CONTEXT_MISSING: Final = Kind(
 CONTEXT_UNKNOWN: Final = Kind(
     "WI533",
     Severity.ERROR,
-    '{object}: current-context is "{context}", but there is no such context',
+    '{object}: current-context is "{context}", but the file has no such context',
     fix="kubectl config get-contexts",
     help="The kubeconfig has other contexts only.",
 )
@@ -139,7 +133,7 @@ CONTEXT_INCOMPLETE: Final = Kind(
 ENTRY_UNKNOWN: Final = Kind(
     "WI535",
     Severity.ERROR,
-    '{object}: context "{context}" is of {kind} "{name}", but there is no such {kind}',
+    '{object}: context "{context}" is of {kind} "{name}", but the file has no such {kind}',
     fix="kubectl config {command}",
     help="The kubeconfig has no entry of that name.",
 )
@@ -153,7 +147,7 @@ SERVER_MISSING: Final = Kind(
 NAMED_FILE_MISSING: Final = Kind(
     "WI537",
     Severity.ERROR,
-    '{object}: {kind} "{name}": {member} is "{file}", and there is no such file',
+    '{object}: {kind} "{name}": {member} is "{file}", but that file does not exist',
     help="A relative path counts from the folder of the kubeconfig.",
 )
 KUBECONFIG_REFUSED: Final = Kind(

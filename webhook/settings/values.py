@@ -1,4 +1,4 @@
-"""What the text of a setting means. Each function raises ValueError with what was expected."""
+"""What the text of a setting means. Each function raises ValueError; its message is what was expected."""
 
 import errno
 import re
@@ -7,16 +7,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
 
 from webhook.core.identity import is_audience, is_tenant
-
-_LABEL: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where to listen. Port 0 lets the system choose."""
+    """An address to listen on. With port 0 the system chooses one."""
 
     host: str
     port: int
@@ -26,19 +24,19 @@ class Address:
 
 
 def address(text: str) -> Address:
-    """Where this machine can listen."""
+    """An address of this machine."""
     host, _, port = text.rpartition(":")
     if not port.isascii() or not port.isdigit() or int(port[:6]) > 65535:
         raise ValueError("ADDRESS:PORT with a port of at most 65535, such as 0.0.0.0:9443")
     found = Address(host.strip("[]") or "0.0.0.0", int(port))
-    trouble = _trouble(found)
-    if trouble:
-        raise ValueError(f"an address of this machine to listen on ({trouble})")
+    obstacle = _obstacle(found)
+    if obstacle:
+        raise ValueError(f"an address of this machine to listen on ({obstacle})")
     return found
 
 
-def _trouble(address: Address) -> str:
-    """Why nobody can listen there, or "". That somebody else still does is no reason: the server waits for that."""
+def _obstacle(address: Address) -> str:
+    """Why the address cannot be used, or "". An address in use is accepted: the server waits until it is free."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -46,13 +44,13 @@ def _trouble(address: Address) -> str:
             probe.bind((address.host, address.port))
     except OSError as error:
         return "" if error.errno == errno.EADDRINUSE else f"{error.strerror}"
-    except UnicodeError as error:  # no host has such a name
+    except UnicodeError as error:  # not a host name
         return f"{error}"
     return ""
 
 
 def plain(value: object) -> str:
-    """A value of any of these kinds as text."""
+    """A setting's value as text."""
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g}s"
     if isinstance(value, tuple):
@@ -61,7 +59,7 @@ def plain(value: object) -> str:
 
 
 def duration(text: str) -> timedelta:
-    """As Kubernetes and Go write it, with days beside: 14d, 2h30m, 90s, 250ms."""
+    """A duration as Kubernetes and Go write it, and days: 14d, 2h30m, 90s, 250ms."""
     parts = re.findall(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)(ms|d|h|m|s)", text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError("a duration such as 14d, 2h30m or 90s")
@@ -104,10 +102,10 @@ def one_of(allowed: Iterable[str]) -> Callable[[str], str]:
 
 tenant = matching(is_tenant, "the tenant's GUID or domain")
 audience = matching(is_audience, "an audience of at most 600 characters without spaces")
-# What a container runtime takes: [HOST[:PORT]/]PATH[:TAG][@DIGEST].
+# As container runtimes accept it: [HOST[:PORT]/]PATH[:TAG][@DIGEST].
 image = matching(
     lambda text: re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._:/-]{0,400}(@sha256:[0-9a-f]{64})?", text) is not None,
     "an image such as registry.example.com/m365-workload-identity:1.2.3",
 )
-namespace = matching(lambda text: re.fullmatch(_LABEL, text) is not None, "a namespace's name")
-object_name = matching(lambda text: re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", text) is not None, "an object's name")
+namespace = matching(lambda text: NAMESPACE_NAME.fullmatch(text) is not None, "a namespace's name")
+object_name = matching(lambda text: OBJECT_NAME.fullmatch(text) is not None, "an object's name")
