@@ -19,6 +19,7 @@ from typing import Final
 from m365_identity import M365IdentityError, SettingsError, __version__
 from m365_identity._commands.output import OutputError, tell
 from m365_identity._commands.signals import interruptible
+from m365_identity._messages import message, usage
 
 __all__ = ["main"]
 
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     given, program = given[:end], given[end + 1 :] if end < len(given) else None
     flags = _parse(given)
     if program is not None and flags.command != "exec":
-        return _fail(flags.command, ['only exec takes "--" and what follows it'], 2)
+        return _fail(flags.command, [str(message(usage.ONLY_EXEC))], 2)
     flags.program = program or []
     module = importlib.import_module(f"m365_identity._commands.{flags.command}")
     # Each failure is told once, by us: libraries that log it too would do so on standard error.
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
             return int(module.run(flags, environ))
         return int(interruptible(lambda: module.run(flags, environ)))
     except SettingsError as error:
-        return _fail(flags.command, error.problems, 2)
+        return _fail(flags.command, str(error).splitlines(), 2)
     except M365IdentityError as error:
         return _fail(flags.command, [str(error)], 1)
     except OutputError as error:

@@ -15,6 +15,7 @@ from m365_identity._attempts import Attempts
 from m365_identity._exchange import Exchange
 from m365_identity._failures import Failure
 from m365_identity._known_tokens import Key, Memory, key_of
+from m365_identity._messages import Message
 from m365_identity._network import trusted_authorities
 from m365_identity.errors import M365IdentityError, SettingsError
 from m365_identity.retry import Clock, OnRetry, Retry
@@ -73,7 +74,7 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
         environ: Mapping[str, str] = os.environ,
         clock: Clock | None = None,
     ) -> None:
-        self._problems: tuple[str, ...] = ()
+        self._missing: Sequence[Message] = ()
         who = {"tenant_id": tenant_id, "client_id": client_id, "cloud": cloud, "authority": authority}
         if settings is None:
             try:
@@ -81,7 +82,7 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
             except SettingsError as error:
                 if not error.missing:
                     raise
-                self._problems = error.problems
+                self._missing = error._messages
         elif token_file is not None or any(value is not None for value in who.values()):
             raise ValueError("settings takes the place of tenant_id, client_id, token_file, cloud and authority")
         self._settings = settings
@@ -119,7 +120,7 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
                 if self._settings is None:
                     from m365_identity._unavailable import NotConfiguredError
 
-                    raise NotConfiguredError(self._problems)
+                    raise NotConfiguredError(self._missing)
                 exchange = Exchange(self._settings, self._clock)
                 transport = self._transport
                 if transport is None:

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from m365_identity._text import cut, line
+from m365_identity._text import shown
 
 __all__ = ["Failure", "FailureKind", "from_answer", "from_exception", "plain", "retry_after"]
 
-_LONGEST_TEXT: Final = 600  # characters of Entra's description
+_LONGEST_TEXT: Final = 600  # characters: Entra's longest descriptions have four or five hundred
+_LONGEST_READ: Final = 100_000  # characters in which tokens are looked for
 # The start of a JSON object in base64url; or a second part that is longer than any in the name of a host, which is what
 # people have to compare.
 _TOKEN: Final = re.compile(
@@ -88,9 +89,9 @@ def from_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: fl
             kind=FailureKind.REFUSED,
             description=_TRAILER.sub("", plain(description)) if isinstance(description, str) else "",
             http_status=status,
-            error=plain(document["error"])[:80] if isinstance(document.get("error"), str) else "",
+            error=plain(document["error"], 80) if isinstance(document.get("error"), str) else "",
             codes=_codes(document),
-            correlation_id=plain(document.get("correlation_id") or correlation)[:80],
+            correlation_id=plain(document.get("correlation_id") or correlation, 80),
             retry_after=wait,
         )
     if status == 200 and not body and not content_type:
@@ -103,7 +104,7 @@ def from_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: fl
         kind=FailureKind.STRANGE,
         description=strange,
         http_status=status,
-        correlation_id=plain(correlation)[:80],
+        correlation_id=plain(correlation, 80),
         retry_after=wait,
     )
 
@@ -155,9 +156,9 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
-def plain(text: object) -> str:
-    """Text from outside as one printable line without anything that looks like a token, cut where it is too long."""
-    return cut(_TOKEN.sub("<token>", line(text)), _LONGEST_TEXT)
+def plain(text: object, limit: int = _LONGEST_TEXT) -> str:
+    """Text from outside as `shown` shows it, without anything that looks like a token."""
+    return shown(_TOKEN.sub("<token>", shown(text, _LONGEST_READ)), limit)
 
 
 def _proxy_status(error: BaseException) -> int:
@@ -188,7 +189,7 @@ def _strange(status: int, content_type: str, document: Mapping[str, Any] | None)
     if status != 200:
         return "not one of Entra's errors" if status >= 400 else "a redirect" if 300 <= status < 400 else "no token"
     if not _JSON.fullmatch(content_type):
-        return f"content of type {plain(content_type)[:80] or 'none'} instead of a token"
+        return f"content of type {plain(content_type, 80) or 'none'} instead of a token"
     if document is None:
         return "a body that is not a JSON object"
     if not isinstance(document.get("access_token"), str) or not document["access_token"]:

@@ -13,6 +13,8 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 from m365_identity import _failures
 from m365_identity._attempts import Attempts, may_heal
 from m365_identity._failures import Failure, FailureKind
+from m365_identity._messages import Kind, message
+from m365_identity._messages import graph as messages
 from m365_identity._network import trusted_authorities
 from m365_identity.errors import Advice, GraphError, M365IdentityError, NoAnswerError, UnreachableError
 from m365_identity.retry import Clock, OnRetry, Retry
@@ -94,7 +96,7 @@ def _judge(answer: Any, path: str, settings: Settings, now: float) -> dict[str, 
         return document
     stated = document.get("error") if isinstance(document, dict) else None
     stated = stated if isinstance(stated, dict) else {}
-    code, message = _failures.plain(stated.get("code") or "")[:80], _failures.plain(stated.get("message") or "")
+    code, message = _failures.plain(stated.get("code") or "", 80), _failures.plain(stated.get("message") or "")
     status = answer.status_code
     words = code or ("a body that is not a JSON object" if status == 200 else "not one of Graph's errors")
     failure = Failure(
@@ -109,7 +111,7 @@ def _judge(answer: Any, path: str, settings: Settings, now: float) -> dict[str, 
         details=f"\nGraph: {message}" if message else "",
         http_status=status,
         code=code,
-        request_id=_failures.plain(answer.headers.get("request-id", ""))[:80],
+        request_id=_failures.plain(answer.headers.get("request-id", ""), 80),
         advice=_advice(status, code, settings),
         may_heal=may_heal(failure),
     )
@@ -118,51 +120,26 @@ def _judge(answer: Any, path: str, settings: Settings, now: float) -> dict[str, 
 
 def _advice(status: int, code: str, settings: Settings) -> Advice:
     if status == 403 and code:
-        return Advice(
-            meaning=f"the token is good, and application {settings.client_id} lacks the permission for this call",
-            causes=(
-                "no administrator has consented to the application permission (delegated permissions do not count)",
-                "the consent is newer than the token: only the next one has it",
-            ),
-            fix="add the application permission, and consent to it: "
-            f"az ad app permission admin-consent --id {settings.client_id}",
-        )
+        return _explain(messages.FORBIDDEN, settings)
     if status == 401 and code:
-        return Advice(
-            meaning="Graph does not take the token",
-            causes=(f"it is for another cloud's Graph than {settings.graph}", "the application was disabled just now"),
-            fix=f"ask for {settings.scope}, and see m365.workload.identity/cloud",
-        )
+        return _explain(messages.UNAUTHORIZED, settings)
     if status == 429 or status >= 500:
-        return Advice(
-            meaning="Graph is busy or has a passing problem",
-            causes=("too many calls of this application or tenant", "none on this side"),
-            fix="try again later; see https://status.cloud.microsoft",
-        )
-    return Advice(
-        meaning=f"what answered at {settings.graph} is not Graph, or was asked for something that it does not have",
-        causes=("a proxy, firewall or captive portal answers in its place", "M365_GRAPH_HOST names another server"),
-        fix=f"let {settings.graph} pass unchanged",
-    )
+        return _explain(messages.BUSY, settings)
+    return _explain(messages.NOT_GRAPH, settings)
+
+
+def _explain(kind: Kind, settings: Settings) -> Advice:
+    found = message(kind, client=settings.client_id, graph=settings.graph, scope=settings.scope)
+    return Advice(code=found.code, meaning=found.text, causes=found.causes, fix=found.fix)
 
 
 def _network_error(failure: Failure, settings: Settings, attempts: Attempts) -> M365IdentityError:
-    advice = Advice(
-        meaning="Graph cannot be reached from here; Terraform's provider may take that for resources that are gone, "
-        "and drop them from its state",
-        causes=(
-            "a NetworkPolicy, firewall or proxy lets the login host pass and not Graph",
-            "a proxy decrypts TLS, and its certificate authority is not known here"
-            if failure.kind is FailureKind.UNTRUSTED
-            else "Graph had a passing problem",
-        ),
-        fix=f"let {settings.graph} pass as well; from the pod's network: curl -v {settings.graph}",
-    )
+    untrusted = failure.kind is FailureKind.UNTRUSTED
     kind = NoAnswerError if failure.kind is FailureKind.NO_ANSWER else UnreachableError
     return kind(
         f"no answer from {settings.graph} ({failure})",
         host=settings.graph,
-        advice=advice,
+        advice=_explain(messages.UNTRUSTED if untrusted else messages.UNREACHABLE, settings),
         attempts=attempts.count,
         may_heal=may_heal(failure),
     )

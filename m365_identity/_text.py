@@ -1,12 +1,17 @@
-"""Times, lists and text from elsewhere, for people."""
+"""Times, lists and text from elsewhere, for people.
+
+`one_line` is what makes foreign text safe; the others are made of it.
+"""
 
 import time
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["cut", "duration", "line", "listed", "printable", "stamp", "visible"]
+__all__ = ["LONGEST", "duration", "listed", "one_line", "quoted", "shown", "stamp"]
 
-_LONGEST: Final = 300  # characters of a foreign text
+LONGEST: Final = 300
+"""Characters of a foreign text in a message: a sentence of a server's, but not its whole page."""
+_LONGEST_QUOTED: Final = 80  # characters of a value that people compare with another: a GUID has 36
 _AGES: Final = 1e9  # seconds
 
 
@@ -31,26 +36,24 @@ def duration(seconds: float) -> str:
 
 def listed(values: Sequence[str], *, most: int = 12) -> str:
     """The first values, and how many more there are."""
-    shown = ", ".join(values[:most])
-    return shown if len(values) <= most else f"{shown} and {len(values) - most} more"
+    first = ", ".join(values[:most])
+    return first if len(values) <= most else f"{first} and {len(values) - most} more"
 
 
-def visible(text: object) -> str:
-    """Text from elsewhere with a space for each control character: it cannot write to a terminal, nor a line of its own
-    into a log."""
+def one_line(text: object) -> str:
+    """Text from elsewhere with a space for each character that is not printable.
+
+    So it cannot move a terminal's cursor or start a line of its own in a log.
+    """
     return "".join(character if character.isprintable() else " " for character in str(text))
 
 
-def line(text: object) -> str:
-    """As `visible`, with single spaces."""
-    return " ".join(visible(text).split())
+def shown(text: object, limit: int = LONGEST) -> str:
+    """Text from elsewhere as one line with single spaces, at most `limit` characters; "..." stands for the rest."""
+    line = " ".join(one_line(text).split())
+    return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
-def cut(text: str, most: int) -> str:
-    """`text` with three dots for what is beyond `most` characters."""
-    return text if len(text) <= most else text[: most - 3] + "..."
-
-
-def printable(text: object) -> str:
-    """As `line`, cut where it is too long."""
-    return cut(line(text), _LONGEST)
+def quoted(text: str) -> str:
+    """A value that people compare with another: at most 80 characters, with an escape for each that is not ASCII."""
+    return shown(ascii(text)[1:-1].replace('"', '\\"'), _LONGEST_QUOTED)

@@ -3,20 +3,20 @@
     M365IdentityError
     ├── SettingsError          ValueError: settings that are missing or make no sense, all at once
     │   └── NotConfiguredError + azure.identity.CredentialUnavailableError: nothing here to sign in with, so that a
-    │                          ChainedTokenCredential tries the next one (m365_identity._unavailable)
-    ├── TokenFileError         ClientAuthenticationError: the token file is missing, unreadable or no token
+    │                          ChainedTokenCredential tries the next one
+    ├── TokenFileError         ClientAuthenticationError: the token file is missing, unreadable or not a token
     ├── ExchangeError          ClientAuthenticationError: Entra did not give a token
-    │   └── ThrottledError     it was asked too often
-    ├── NetworkError           ClientAuthenticationError: no answer was had
+    │   └── ThrottledError     it got too many requests
+    ├── NetworkError           ClientAuthenticationError: no answer came
     │   ├── UnreachableError   + ServiceRequestError: no connection (DNS, refused, proxy, TLS)
     │   └── NoAnswerError      + ServiceResponseError: connected, and then silence or a cut
     └── GraphError             HttpResponseError: Graph refused a request of the commands
 
-What fails after attempts of ours is a ClientAuthenticationError: the retry policy of an Azure SDK client lets those
+A failure that was tried again here is a ClientAuthenticationError: the retry policy of an Azure SDK client lets those
 pass, and repeats any other AzureError, which would multiply its attempts with those made here.
 
-Each text has one form: a line with what happened and what it means, which is `summary`; the likely causes; the fix.
-`may_heal` tells whether waiting may help, as `m365_identity.retry` decides it.
+Each text has one form: a line with what happened and what it means, which is `summary`, and the code of the message;
+then the likely causes, and the fix. docs/messages.md lists the codes.
 
 No exception holds a token, in its text, its attributes, its cause or its context. Each can be copied and pickled.
 """
@@ -32,6 +32,8 @@ from azure.core.exceptions import (
     ServiceRequestError,
     ServiceResponseError,
 )
+
+from m365_identity._messages import Message
 
 __all__ = [
     "Advice",
@@ -49,8 +51,12 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Advice:
-    """What a failure means; its likely causes, the likeliest first; and the fix, with the user's own values."""
+    """What a failure means; its likely causes, the likeliest first; and the fix, with the user's own values.
 
+    code: of the message, as in docs/messages.md.
+    """
+
+    code: str
     meaning: str
     causes: tuple[str, ...] = ()
     fix: str
@@ -65,19 +71,22 @@ class Advice:
 class M365IdentityError(Exception):
     """Signing in did not work.
 
-    advice: what it means, the likely causes and the fix, where there is any. summary: one line, what happened and what
-    it means. may_heal: whether the same may work after a while, with nothing changed here.
+    advice: what it means, the likely causes and the fix, if there is any. summary: one line, what happened and what it
+    means. codes: of the messages, as in docs/messages.md. may_heal: whether the same call may work after a while, with
+    nothing changed here.
     """
 
     advice: Advice | None = None
     summary: str = ""
+    codes: tuple[str, ...] = ()
     may_heal: bool = False
 
-    def _told(self, happened: str, advice: Advice, details: str = "") -> str:
-        """The whole text; sets `advice` and `summary`."""
+    def _explain(self, happened: str, advice: Advice, details: str = "") -> str:
+        """The whole text; sets `advice`, `summary` and `codes`."""
         self.advice = advice
         self.summary = f"{happened}: {advice.meaning}"
-        return f"{self.summary}\n{advice.remedy}{details}"
+        self.codes = (advice.code,)
+        return f"{self.summary} [{advice.code}]\n{advice.remedy}{details}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {name: value for name, value in self.__dict__.items() if name != "exc_traceback"}
@@ -94,23 +103,25 @@ def _rebuilt(kind: type[M365IdentityError], args: tuple[Any, ...], state: dict[s
 class SettingsError(M365IdentityError, ValueError):
     """Settings that are missing or make no sense; `problems` has a line for each.
 
-    missing: whether nothing is wrong but that something is not set.
+    missing: whether all of the problems are settings that are not set.
     """
 
-    def __init__(self, problems: Iterable[str], *, missing: bool = False) -> None:
-        self.problems = tuple(problems)
+    def __init__(self, messages: Iterable[Message], *, missing: bool = False) -> None:
+        self._messages = tuple(messages)
+        self.problems = tuple(each.text for each in self._messages)
+        self.codes = tuple(each.code for each in self._messages)
         self.missing = missing
         self.summary = "; ".join(self.problems)
-        super().__init__("\n".join(self.problems))
+        super().__init__("\n".join(map(str, self._messages)))
 
 
 class TokenFileError(M365IdentityError, ClientAuthenticationError):
-    """The token file is of no use: `reason` says why in a few words, `path` which one."""
+    """The token file cannot be used: `reason` says why in a few words, `path` which file."""
 
     reason: str
 
     def __init__(self, path: Path, reason: str, advice: Advice) -> None:
-        super().__init__(message=self._told(f"token file {path} {reason}", advice))
+        super().__init__(message=self._explain(f"token file {path} {reason}", advice))
         self.path = path
         self.reason = reason
 
@@ -118,9 +129,9 @@ class TokenFileError(M365IdentityError, ClientAuthenticationError):
 class ExchangeError(M365IdentityError, ClientAuthenticationError):
     """Entra did not exchange the token for an access token.
 
-    code: the AADSTS number, None where none was sent. error: OAuth's word, such as "invalid_client", or "".
-    http_status: of the answer. correlation_id: what Microsoft's support asks for, or "". attempts: how often it was
-    asked. Branch on `error` and `http_status`: Microsoft may change the codes.
+    code: the AADSTS number, None if Entra sent none. error: OAuth's word, such as "invalid_client", or "".
+    http_status: of the answer. correlation_id: what Microsoft's support asks for, or "". attempts: how many requests
+    were made. Branch on `error` and `http_status`: Microsoft may change the codes.
     """
 
     error: str  # type: ignore[assignment]  # azure-core keeps an OData body here, which a token endpoint never sends
@@ -138,7 +149,7 @@ class ExchangeError(M365IdentityError, ClientAuthenticationError):
         attempts: int = 1,
         may_heal: bool = False,
     ) -> None:
-        super().__init__(message=self._told(happened, advice, details))
+        super().__init__(message=self._explain(happened, advice, details))
         self.may_heal = may_heal
         self.code = code
         self.error = error
@@ -148,16 +159,16 @@ class ExchangeError(M365IdentityError, ClientAuthenticationError):
 
 
 class ThrottledError(ExchangeError):
-    """Entra was asked too often. retry_after: seconds it wants to be left alone, None where it did not say."""
+    """Entra got too many requests. retry_after: seconds until it wants the next one, None if it did not say."""
 
     retry_after: float | None = None
 
 
 class NetworkError(M365IdentityError, ClientAuthenticationError):
-    """No answer was had from `host`. attempts: how often it was tried."""
+    """No answer came from `host`. attempts: how many there were."""
 
     def __init__(self, happened: str, *, host: str, advice: Advice, attempts: int = 1, may_heal: bool = False) -> None:
-        super().__init__(message=self._told(happened, advice))
+        super().__init__(message=self._explain(happened, advice))
         self.may_heal = may_heal
         self.host = host
         self.attempts = attempts
@@ -172,7 +183,7 @@ class NoAnswerError(NetworkError, ServiceResponseError):
 
 
 class GraphError(M365IdentityError, HttpResponseError):
-    """Graph answered, and not with what was asked for.
+    """Graph's answer is an error, or not Graph's.
 
     code: Graph's word, such as "Authorization_RequestDenied", or "". request_id: what Microsoft's support asks for.
     """
@@ -188,7 +199,7 @@ class GraphError(M365IdentityError, HttpResponseError):
         advice: Advice,
         may_heal: bool = False,
     ) -> None:
-        super().__init__(message=self._told(happened, advice, details))
+        super().__init__(message=self._explain(happened, advice, details))
         self.may_heal = may_heal
         self.http_status = self.status_code = http_status
         self.code = code

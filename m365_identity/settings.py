@@ -1,4 +1,4 @@
-"""Settings: who signs in, with which file, and where. The first that is set wins; white space alone is not set.
+"""Settings: who signs in, with which file, and where. The first that is set counts; white space counts as not set.
 
     setting        argument     Microsoft 365                  Azure SDKs                    else
     tenant id      tenant_id    M365_TENANT_ID                 AZURE_TENANT_ID               missing
@@ -8,20 +8,23 @@
     authority      authority    -                              AZURE_AUTHORITY_HOST          by cloud
     Graph          graph        M365_GRAPH_HOST                -                             by cloud
 
-AZURE_AUTHORITY_HOST counts unless it is the login host of another cloud than the one that is set: then it was meant for
-the Azure SDKs, whose cloud may be another. M365_GRAPH_HOST is where Graph is called; what the token is asked for stays
-the cloud's own Graph.
+AZURE_AUTHORITY_HOST does not count if it is the login host of another cloud than the one that is set: then it is for
+the Azure SDKs, whose cloud can be another. M365_GRAPH_HOST is where Graph is called; the token is always for the
+cloud's own Graph.
 """
 
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from m365_identity._messages import Kind, Message, message
+from m365_identity._messages import settings as messages
+from m365_identity._text import quoted
 from m365_identity.clouds import CLOUDS, Cloud, cloud_of
 from m365_identity.errors import SettingsError
 
@@ -41,7 +44,6 @@ _VARIABLES: Final = {
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _TENANT: Final = re.compile(r"(?=.{1,255}$)[0-9a-zA-Z-]*[0-9a-zA-Z](\.[0-9a-zA-Z-]*[0-9a-zA-Z])*")
 _SHARED_TENANTS: Final = ("common", "organizations", "consumers")
-_LONGEST_SHOWN: Final = 80  # characters of a value in a message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,23 +88,17 @@ def settings(
         "graph": graph,
     }
     found = {name: _find(name, value, environ) for name, value in given.items()}
-    missing = [_missing(name) for name in ("tenant_id", "client_id", "token_file") if found[name] is None]
-    wrong: list[str] = []
-    if (tenant := found["tenant_id"]) and (
-        not _TENANT.fullmatch(tenant.text) or tenant.text.lower() in _SHARED_TENANTS
-    ):
-        wrong.append(tenant.problem("the tenant's GUID or domain (az account show --query tenantId)"))
-    if (client := found["client_id"]) and not _GUID.fullmatch(client.text):
-        query = f'az ad app list --display-name {shlex.quote(_shown(client.text))} --query "[].appId"'
-        wrong.append(client.problem(f"the application's GUID ({query})"))
+    tenant, client, file = found["tenant_id"], found["client_id"], found["token_file"]
+    wrong = [*_identity_problems(tenant, client)]
     chosen, place = _where(found, wrong)
-    if wrong or missing:
+    if wrong or tenant is None or client is None or file is None:
+        missing = [_missing(name) for name in ("tenant_id", "client_id", "token_file") if found[name] is None]
         raise SettingsError([*wrong, *missing], missing=not wrong)
     sources = {name: value.source for name, value in found.items() if value}
     return Settings(
-        tenant_id=found["tenant_id"].text,  # type: ignore[union-attr]  # what is missing was raised above
-        client_id=found["client_id"].text,  # type: ignore[union-attr]
-        token_file=Path(found["token_file"].text),  # type: ignore[union-attr]
+        tenant_id=tenant.text,
+        client_id=client.text,
+        token_file=Path(file.text),
         cloud=place.cloud,
         authority=place.authority,
         graph=place.graph,
@@ -113,7 +109,7 @@ def settings(
 def graph_root(cloud: str | Cloud | None = None, *, environ: Mapping[str, str] = os.environ) -> str:
     """The root of Microsoft Graph, without a closing slash: of `cloud`, or of the one that the environment sets.
 
-    Raises SettingsError for a cloud that is none.
+    Raises SettingsError for an unknown cloud.
     """
     return _place(cloud, environ).graph
 
@@ -124,16 +120,16 @@ def graph_scope(cloud: str | Cloud | None = None, *, environ: Mapping[str, str] 
 
 
 @dataclass(frozen=True)
-class _Value:
-    """A value that won, and where it stands."""
+class _Setting:
+    """The value that counts, and where it comes from. name: of the argument."""
 
     text: str
     source: str
     name: str
 
-    def problem(self, expected: str) -> str:
+    def problem(self, kind: Kind, **values: str) -> Message:
         place = self.name if self.source == ARGUMENT else self.source
-        return f'{place} is "{_shown(self.text)}", expected {expected}'
+        return message(kind, place=place, value=quoted(self.text), **values)
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,7 @@ class _Place:
 def _place(cloud: str | Cloud | None, environ: Mapping[str, str]) -> _Place:
     if cloud is not None:
         cloud, environ = cloud.name if isinstance(cloud, Cloud) else cloud, {}
-    wrong: list[str] = []
+    wrong: list[Message] = []
     _, place = _where(
         {name: _find(name, cloud if name == "cloud" else None, environ) for name in ("cloud", "authority", "graph")},
         wrong,
@@ -156,26 +152,34 @@ def _place(cloud: str | Cloud | None, environ: Mapping[str, str]) -> _Place:
     return place
 
 
-def _find(name: str, given: str | None, environ: Mapping[str, str]) -> _Value | None:
+def _find(name: str, given: str | None, environ: Mapping[str, str]) -> _Setting | None:
     if given is not None and given.strip():
-        return _Value(given.strip(), ARGUMENT, name)
+        return _Setting(given.strip(), ARGUMENT, name)
     for variable in _VARIABLES[name]:
         text = environ.get(variable, "").strip()
         if text:
-            return _Value(text, variable, name)
+            return _Setting(text, variable, name)
     return None
 
 
-def _missing(name: str) -> str:
+def _missing(name: str) -> Message:
     first, second = _VARIABLES[name]
-    return f"no {name.replace('_', ' ')}: neither {first} nor {second} is set. Was this pod injected by the webhook?"
+    return message(messages.MISSING, setting=name.replace("_", " "), first=first, second=second)
 
 
-def _where(found: Mapping[str, _Value | None], wrong: list[str]) -> tuple[dict[str, str], _Place]:
-    """The cloud and its two hosts, and the sources of those that nobody set; adds to `wrong`."""
+def _identity_problems(tenant: _Setting | None, client: _Setting | None) -> Iterator[Message]:
+    if tenant and (not _TENANT.fullmatch(tenant.text) or tenant.text.lower() in _SHARED_TENANTS):
+        yield tenant.problem(messages.TENANT_WRONG)
+    if client and not _GUID.fullmatch(client.text):
+        query = f'az ad app list --display-name {shlex.quote(quoted(client.text))} --query "[].appId"'
+        yield client.problem(messages.CLIENT_WRONG, query=query)
+
+
+def _where(found: Mapping[str, _Setting | None], wrong: list[Message]) -> tuple[dict[str, str], _Place]:
+    """The cloud and its two hosts, and the sources of those that are not set; adds to `wrong`."""
     sources: dict[str, str] = {}
     cloud, authority, graph = found["cloud"], found["authority"], found["graph"]
-    login = _https(authority, "the login host, such as https://login.microsoftonline.com/", wrong)
+    login = _https(authority, messages.LOGIN_WRONG, wrong)
     known = cloud_of(login) if login else None
     if cloud is None:
         chosen = known or CLOUDS["public"]
@@ -184,22 +188,22 @@ def _where(found: Mapping[str, _Value | None], wrong: list[str]) -> tuple[dict[s
         chosen = CLOUDS[cloud.text]
     else:
         chosen = CLOUDS["public"]
-        wrong.append(cloud.problem(f"one of {', '.join(CLOUDS)}"))
+        wrong.append(cloud.problem(messages.CLOUD_UNKNOWN, clouds=", ".join(CLOUDS)))
     meant_for_others = (
         authority is not None and authority.source != ARGUMENT and known and known.authority != chosen.authority
     )
     if not login or meant_for_others:
         login = chosen.authority.rstrip("/")
         sources["authority"] = DEFAULT
-    root = _https(graph, "the root of Microsoft Graph, such as https://graph.microsoft.com", wrong)
+    root = _https(graph, messages.GRAPH_WRONG, wrong)
     if not root:
         root = chosen.graph
         sources["graph"] = DEFAULT
     return sources, _Place(chosen, f"{login}/", root)
 
 
-def _https(value: _Value | None, expected: str, wrong: list[str]) -> str:
-    """An address without path, query and closing slash; "" where there is none."""
+def _https(value: _Setting | None, kind: Kind, wrong: list[Message]) -> str:
+    """An address without path, query and closing slash; "" if there is none, or a bad one, which it adds to `wrong`."""
     if value is None:
         return ""
     text = value.text if "://" in value.text else f"https://{value.text}"
@@ -209,11 +213,6 @@ def _https(value: _Value | None, expected: str, wrong: list[str]) -> str:
     except ValueError:
         good = False
     if not good or parts.path.strip("/") or parts.query or parts.fragment:
-        wrong.append(value.problem(expected))
+        wrong.append(value.problem(kind))
         return ""
     return f"https://{parts.netloc}"
-
-
-def _shown(text: str) -> str:
-    plain = ascii(text)[1:-1].replace('"', '\\"')
-    return plain if len(plain) <= _LONGEST_SHOWN else plain[: _LONGEST_SHOWN - 3] + "..."

@@ -1,4 +1,4 @@
-"""What a failure means, what it is likely to come from, and what mends it, with the values of the one who reads it."""
+"""What a failure means, its likely causes, and the fix, with the values of the reader's own pod."""
 
 import hashlib
 import json
@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from m365_identity._advice.codes import ROWS
+from m365_identity._advice.codes import ABOUT_THE_TOKEN, BY_CODE
 from m365_identity._advice.general import general
 from m365_identity._failures import Failure
-from m365_identity._text import stamp, visible
+from m365_identity._messages import message
+from m365_identity._text import one_line, stamp
 from m365_identity._tokens.assertion import Assertion
 from m365_identity.errors import Advice
 from m365_identity.settings import Settings
@@ -26,8 +27,8 @@ _LONGEST_NAME: Final = 120  # characters
 class Situation:
     """Who tried to sign in, with what, and when.
 
-    tenant_id: the one that was asked for. assertion: what the token says about itself, None where it could not be
-    read. now: seconds since the epoch.
+    tenant_id: the one of the call. assertion: what the token says about itself, None if it could not be read. now:
+    seconds since the epoch.
     """
 
     settings: Settings
@@ -39,17 +40,13 @@ class Situation:
 
 def advise(failure: Failure, situation: Situation) -> Advice:
     """The advice for a failed exchange: by its AADSTS code, else by how it failed."""
-    row = next((ROWS[code] for code in failure.codes if code in ROWS), None) or general(failure)
+    kind = next((BY_CODE[code] for code in failure.codes if code in BY_CODE), None) or general(failure)
     values = _values(situation) | {"failure": failure.description, "status": str(failure.http_status)}
-    seen = (*_asked(situation), *(_observations(situation) if row.about_the_token else ()))
-    # A guess may be what was seen: it is told once.
-    causes = dict.fromkeys((*seen, *(cause.format_map(values) for cause in row.causes)))
-    # Whoever made the token chose some of the words.
-    return Advice(
-        meaning=visible(row.meaning.format_map(values)),
-        causes=tuple(visible(cause) for cause in causes),
-        fix=visible(row.fix.format_map(values)),
-    )
+    explained = message(kind, **values)
+    seen = (*_differences(situation), *(_observations(situation) if kind in ABOUT_THE_TOKEN else ()))
+    # A guess can be the same as what was seen: it is there once.
+    causes = dict.fromkeys((*map(one_line, seen), *explained.causes))
+    return Advice(code=explained.code, meaning=explained.text, causes=tuple(causes), fix=explained.fix)
 
 
 def federated_credential(assertion: Assertion | None) -> dict[str, object]:
@@ -63,9 +60,9 @@ def federated_credential(assertion: Assertion | None) -> dict[str, object]:
 
 
 def _name(assertion: Assertion | None) -> str:
-    """Readable, and another one for each ServiceAccount of each cluster: an application has each name once.
+    """A readable name, different for each ServiceAccount of each cluster: an application has each name once.
 
-    It is the one that `python -m webhook fic` gives, so that the same credential is not made twice.
+    `python -m webhook fic` gives the same name, so that the same credential is not made twice.
     """
     if assertion is None:
         return "kubernetes"
@@ -75,7 +72,7 @@ def _name(assertion: Assertion | None) -> str:
 
 
 def federated_credential_command(client_id: str, assertion: Assertion | None) -> str:
-    """The line that makes that credential, for a shell."""
+    """The shell command that makes that credential."""
     return (
         f"az ad app federated-credential create --id {shlex.quote(client_id)} "
         f"--parameters {shlex.quote(json.dumps(federated_credential(assertion)))}"
@@ -113,15 +110,15 @@ def _values(situation: Situation) -> dict[str, str]:
     }
 
 
-def _asked(situation: Situation) -> Iterator[str]:
-    """What the caller asked for and the settings do not say."""
+def _differences(situation: Situation) -> Iterator[str]:
+    """What the call asks for and the settings do not say."""
     own = situation.settings.tenant_id
     if situation.tenant_id.lower() != own.lower():
         yield f"this call asked for tenant {situation.tenant_id}, and the settings have {own}"
 
 
 def _observations(situation: Situation) -> Iterator[str]:
-    """What can be seen to be odd in the token itself: before any guess, since it is certain."""
+    """What is odd in the token itself. It comes before any guess, since it is certain."""
     assertion, settings = situation.assertion, situation.settings
     if assertion is None:
         return
@@ -144,7 +141,7 @@ def _observations(situation: Situation) -> Iterator[str]:
 def _slash(assertion: Assertion | None) -> str:
     """How the issuer of a credential may differ from that of the token in its last character."""
     if assertion is None:
-        return "the slash at the issuer's end is missing or too many"
+        return "the slash at the issuer's end is missing, or is one too many"
     if assertion.issuer.endswith("/"):
         return f'the issuer of this token ends with a slash, "{assertion.issuer}": the credential must have it too'
     return "the credential's issuer ends with a slash, and that of this token does not"

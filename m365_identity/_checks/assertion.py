@@ -6,89 +6,72 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from m365_identity._checks.found import Found
-from m365_identity._checks.result import Finding, fail, ok, warn
-from m365_identity._text import listed, printable
+from m365_identity._checks.result import LinkFinding, finding
+from m365_identity._messages import token_file as messages
+from m365_identity._text import listed, shown
 from m365_identity._tokens.assertion import Assertion
 from m365_identity.clouds import CLOUDS
 
 __all__ = ["audience", "issuer", "subject"]
 
-_PUBLISH: Final = (
-    "give kube-apiserver a --service-account-issuer that is public, with its two documents there "
-    "(`python -m webhook issuer` checks them and writes them for a web server)"
-)
 _PRIVATE: Final = (".local", ".svc", ".internal", ".localhost", ".lan", ".home.arpa", ".test", ".invalid")
-_MOUNT: Final = "name the token of the pod's own ServiceAccount: a projected volume with a serviceAccountToken"
 
 
-def issuer(found: Found) -> Iterator[Finding]:
+def issuer(found: Found) -> Iterator[LinkFinding]:
     """Entra can fetch the issuer's keys."""
-    said = _known(found).issuer
-    shown = printable(said)
-    if not said:
-        yield fail("the token names no issuer", fix=_MOUNT)
-    elif said != said.strip() or not said.startswith("https://"):
-        yield fail(f'"{shown}" is no https address, so Entra can never fetch its keys', fix=_PUBLISH)
-    elif _host(said).startswith("kubernetes.default"):
-        yield fail(f"{shown} is the cluster's own name for itself, which Entra can never reach", fix=_PUBLISH)
-    elif _is_private(_host(said)):
-        yield warn(f"{shown} looks like a private address: Entra must reach it from the internet", fix=_PUBLISH)
-    elif said.endswith("/"):
-        yield ok(f"{shown} (the federated credential must end with the slash too)")
+    address = _assertion(found).issuer
+    issuer = shown(address)
+    if not address:
+        yield finding(messages.NO_ISSUER)
+    elif address != address.strip() or not address.startswith("https://"):
+        yield finding(messages.ISSUER_NOT_HTTPS, issuer=issuer)
+    elif _host(address).startswith("kubernetes.default"):
+        yield finding(messages.ISSUER_OF_CLUSTER, issuer=issuer)
+    elif _is_private(_host(address)):
+        yield finding(messages.ISSUER_PRIVATE, issuer=issuer)
     else:
-        yield ok(f"{shown} (without a slash at the end, in the federated credential too)")
+        yield finding(messages.ISSUER_WITH_SLASH if address.endswith("/") else messages.ISSUER, issuer=issuer)
 
 
-def subject(found: Found) -> Iterator[Finding]:
+def subject(found: Found) -> Iterator[LinkFinding]:
     """The token is that of a ServiceAccount, and of this pod's namespace."""
-    token = _known(found)
+    token = _assertion(found)
     if token.account is None:
-        yield fail(
-            f'"{printable(token.subject)}" is no ServiceAccount of Kubernetes: the file holds a foreign token',
-            fix=_MOUNT,
-        )
+        yield finding(messages.NOT_AN_ACCOUNT, subject=shown(token.subject))
         return
     namespace, name = token.account
-    yield ok(f"{printable(token.subject)} (ServiceAccount {printable(name)} in namespace {printable(namespace)})")
+    yield finding(messages.ACCOUNT, subject=shown(token.subject), name=shown(name), namespace=shown(namespace))
     try:
         here = found.namespace_file.read_text(errors="replace").strip()
     except OSError:
         return  # automountServiceAccountToken: false
     if here and here != namespace:
-        yield warn(
-            f"the token is of namespace {printable(namespace)}, and this pod is in {printable(here)}", fix=_MOUNT
-        )
+        yield finding(messages.OTHER_NAMESPACE, namespace=shown(namespace), here=shown(here))
 
 
-def audience(found: Found) -> Iterator[Finding]:
+def audience(found: Found) -> Iterator[LinkFinding]:
     """The audience is the one that the cloud's federated credentials have."""
-    token = _known(found)
-    shown = listed([printable(each) for each in token.audiences])
+    token = _assertion(found)
+    audiences = listed([shown(each) for each in token.audiences])
     if not token.audiences:
-        yield fail("the token names no audience", fix=_MOUNT)
+        yield finding(messages.NO_AUDIENCE)
         return
     if len(token.audiences) > 1:
-        yield warn(f"{shown}: the token has several audiences, and Entra expects one", fix=_MOUNT)
+        yield finding(messages.SEVERAL_AUDIENCES, audiences=audiences)
     if found.place is None:
-        yield ok(shown)
+        yield finding(messages.AUDIENCE_OF_SOME_CLOUD, audiences=audiences)
         return
     cloud = found.place.cloud
     if cloud.audience in token.audiences:
         if len(token.audiences) == 1:
-            yield ok(f"{shown} (as the cloud {cloud.name} expects)")
+            yield finding(messages.AUDIENCE, audiences=audiences, cloud=cloud.name)
         return
     others = [other.name for other in CLOUDS.values() if other.audience in token.audiences]
-    whose = f"which is that of the cloud {' and '.join(others)}" if others else "which is none of the usual ones"
-    yield warn(
-        f"{shown}, {whose}: federated credentials in the cloud {cloud.name} usually have {cloud.audience}",
-        "the audience in the projected volume was written by hand for another cloud",
-        "the cloud or m365.workload.identity/audience of the ServiceAccount is wrong",
-        fix=f'set audience: "{cloud.audience}" in the projected volume, or m365.workload.identity/cloud; any other '
-        "works if the federated credential has it too",
-    )
+    whose = f"which is that of the cloud {' and '.join(others)}" if others else "which is not one of the usual ones"
+    yield finding(messages.OTHER_AUDIENCE, audiences=audiences, whose=whose, cloud=cloud.name, expected=cloud.audience)
 
 
-def _known(found: Found) -> Assertion:
+def _assertion(found: Found) -> Assertion:
     if found.assertion is None:
         raise ValueError("this check needs the token file")
     return found.assertion

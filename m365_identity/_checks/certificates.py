@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from m365_identity._text import printable
+from m365_identity._text import shown
 from m365_identity.clouds import CLOUDS, cloud_of
 
 __all__ = ["Certificate", "from_der", "is_foreign", "verified"]
@@ -32,7 +32,7 @@ def verified(certificate: Mapping[str, Any]) -> Certificate:
 
 
 def from_der(content: bytes) -> Certificate:
-    """From a certificate that was not verified. Raises ValueError for what is none."""
+    """From a certificate that was not verified. Raises ValueError for anything else."""
     from cryptography import x509
 
     certificate = x509.load_der_x509_certificate(content)
@@ -52,7 +52,7 @@ def from_der(content: bytes) -> Certificate:
 def is_foreign(url: str, certificate: Certificate) -> bool:
     """Whether a server that should be Microsoft's has a certificate that Microsoft would not have: TLS is intercepted.
 
-    Nothing is known of the isolated clouds, nor of servers that are not Microsoft's.
+    False for the isolated clouds, of which nothing is known, and for servers that are not Microsoft's.
     """
     host = urlsplit(url).hostname
     cloud = cloud_of(url) or next((cloud for cloud in CLOUDS.values() if urlsplit(cloud.graph).hostname == host), None)
@@ -73,4 +73,4 @@ def _attributes(name: Any) -> list[tuple[str, str]]:
 def _text(attributes: list[tuple[str, str]]) -> str:
     """The common name first: it says the most."""
     ordered = sorted(attributes, key=lambda attribute: attribute[0] != "commonName")
-    return printable(", ".join(f"{_SHORT.get(name, name)}={value}" for name, value in ordered)) or "nobody"
+    return shown(", ".join(f"{_SHORT.get(name, name)}={value}" for name, value in ordered)) or "no name"

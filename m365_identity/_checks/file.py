@@ -2,24 +2,25 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from m365_identity._checks.found import Found
 from m365_identity._checks.mounts import mounts, renewal
-from m365_identity._checks.result import Finding, advised, fail, ok, skip, warn
+from m365_identity._checks.result import LinkFinding, failed, finding
 from m365_identity._checks.settings import origin
+from m365_identity._messages import token_file as messages
 from m365_identity._tokens import assertion, jwt_claims, token_file
 from m365_identity.errors import TokenFileError
 
 __all__ = ["access", "file", "renewable"]
 
 
-def file(found: Found) -> Iterator[Finding]:
-    """The file can be read and holds a JWT, and nothing besides."""
+def file(found: Found) -> Iterator[LinkFinding]:
+    """The file can be read and holds a JWT, and nothing else."""
     path = found.token_file
     if path is None:
-        yield skip("no file is named")
+        yield finding(messages.NOT_NAMED)
         return
     name = f"{path} ({origin(found.settings, 'token_file')})" if found.settings else str(path)
     try:
@@ -27,47 +28,37 @@ def file(found: Found) -> Iterator[Finding]:
         content = path.read_bytes()
         status = path.stat()
     except TokenFileError as error:
-        yield _unusable(error)
+        denied = messages.DENIED.code in error.codes
+        yield _denied(path) if denied else failed(error, f"{path} {error.reason}")
         return
-    except OSError as error:  # it went between one look and the next
-        yield fail(f"{path} cannot be read: {error.strerror}", fix="try again")
+    except OSError as error:  # it was removed after the first look
+        yield finding(messages.VANISHED, path=path, problem=error.strerror)
         return
     found.assertion = assertion.decode(token)
     found.not_before = jwt_claims.number(jwt_claims.claims(token).get("nbf"))
-    yield ok(f"{name}, {len(content)} bytes, {access(status)}")
+    yield finding(messages.FILE, name=name, size=len(content), mode=access(status))
     if content.strip() != content:
-        yield warn(
-            f"{path} has white space around the token: this helper takes it off, and others send it to Entra "
-            "(AADSTS50027)",
-            fix="have the kubelet write the file (a projected volume), or whoever does leave out the line break",
-        )
+        yield finding(messages.WHITE_SPACE, path=path)
 
 
-def renewable(found: Found) -> Iterator[Finding]:
-    """The kubelet can put the next token where this one is."""
+def renewable(found: Found) -> Iterator[LinkFinding]:
+    """The kubelet can put the next token in the place of this one."""
     path = found.token_file
     if path is None:
-        yield skip("no file is named")
+        yield finding(messages.NOT_NAMED)
         return
     try:
         table = found.mounts.read_text(errors="replace")
     except OSError as error:
-        yield skip(f"{found.mounts} cannot be read ({error.strerror})")
+        yield finding(messages.NO_MOUNTS, path=found.mounts, problem=error.strerror)
         return
     how = renewal(PurePosixPath(path.absolute()), mounts(table), _readlink)
     if how.sub_path:
-        yield fail(
-            f"{how.sub_path.point} is mounted with subPath: the kubelet does not renew it, and signing in fails when "
-            "this token expires",
-            fix="mount the volume's folder, without subPath, and let AZURE_FEDERATED_TOKEN_FILE name the file in it",
-        )
+        yield finding(messages.SUB_PATH, point=how.sub_path.point)
     elif how.by_kubelet:
-        yield ok("the kubelet renews it")
+        yield finding(messages.RENEWED)
     else:
-        yield warn(
-            f"{path} was not written by the kubelet: nothing renews it, unless the program that wrote it does",
-            fix="name the file in the projected volume itself instead of a copy",
-        )
+        yield finding(messages.NOT_RENEWED, path=path)
 
 
 def access(status: os.stat_result) -> str:
@@ -75,18 +66,16 @@ def access(status: os.stat_result) -> str:
     return f"{stat.filemode(status.st_mode)} {status.st_uid}:{status.st_gid}"
 
 
-def _unusable(error: TokenFileError) -> Finding:
-    detail, fix = f"{error.path} {error.reason}", error.advice.fix if error.advice else ""
-    if "permission denied" in error.reason.lower():
-        groups = sorted({os.getegid(), *os.getgroups()})
-        detail += f": {_who_may(error.path)}; this process is user {os.geteuid()}, {_groups(groups)}"
-        group = next((group for group in groups if group), 1000)
-        fix = (
-            f"set spec.securityContext.fsGroup: {group} in the pod, so that the kubelet gives the file to that group; "
-            "and have no volume with a defaultMode below 0440"
-        )
-    told = advised(detail, error.advice)
-    return fail(told.detail, *told.causes, fix=fix)
+def _denied(path: Path) -> LinkFinding:
+    groups = sorted({os.getegid(), *os.getgroups()})
+    return finding(
+        messages.DENIED_HERE,
+        path=path,
+        mode=_who_may(path),
+        user=os.geteuid(),
+        groups=f"group{'s' if len(groups) > 1 else ''} {', '.join(map(str, groups))}",
+        group=next((group for group in groups if group), 1000),  # root's is no fix; 1000 is any other
+    )
 
 
 def _who_may(path: Path) -> str:
@@ -98,10 +87,6 @@ def _who_may(path: Path) -> str:
             continue
         return f"{'it' if place == path else place} is {access(status)}"
     return "its mode cannot be seen"
-
-
-def _groups(groups: Sequence[int]) -> str:
-    return f"group{'s' if len(groups) > 1 else ''} {', '.join(map(str, groups))}"
 
 
 def _readlink(path: PurePosixPath) -> PurePosixPath | None:

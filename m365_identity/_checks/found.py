@@ -46,7 +46,7 @@ class Found:
     given: arguments of `m365_identity.settings.settings`. silence: seconds that a server may say nothing. mounts: the
     kernel's table of mounts. namespace_file: where the kubelet says in which namespace the pod is.
 
-    settings: where all of them are good. place: settings of which only cloud, authority and Graph are sure.
+    settings: if all of them are good. place: settings of which only cloud, authority and Graph are certain.
     not_before: of the assertion, in seconds since the epoch. skew: how many seconds the login host's clock is ahead.
     """
 
@@ -70,5 +70,5 @@ class Found:
 
     @property
     def now(self) -> float:
-        """Seconds since the epoch, by the login host's clock where that is known: it decides what is expired."""
+        """Seconds since the epoch, by the login host's clock if that is known: it decides what is expired."""
         return self.clock.wall() + (self.skew or 0.0)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from m365_identity._checks.found import Found
-from m365_identity._checks.result import Finding, fail, ok, warn
+from m365_identity._checks.result import LinkFinding, finding
+from m365_identity._messages import token_file as messages
 from m365_identity._text import duration, stamp
 
 __all__ = ["lifetime"]
@@ -16,51 +17,24 @@ _DAY: Final = 86400.0
 _GRACE: Final = 300.0  # seconds that the kubelet may take for it
 _SHORTEST: Final = 3000.0  # seconds of which what is left at the kubelet's renewal is as long as a token is kept
 
-_RESTART: Final = (
-    "mount the volume's folder without subPath, and restart the pod, which gets it a new token: kubectl delete pod POD"
-)
 
-
-def lifetime(found: Found) -> Iterator[Finding]:
+def lifetime(found: Found) -> Iterator[LinkFinding]:
     """The token is valid now and for a while."""
     token, now = found.assertion, found.now
     if token is None or token.expires is None:
-        yield fail("the token does not say when it expires", fix="name the token of the pod's own ServiceAccount")
+        yield finding(messages.NO_END)
         return
     begin = found.not_before if found.not_before is not None else token.issued
-    left = token.expires - now
-    until = f"valid until {stamp(token.expires)}"
-    if left <= 0:
-        yield fail(
-            f"expired at {stamp(token.expires)}, {duration(left)} ago",
-            "the file is mounted with subPath, or is a copy: the kubelet does not renew it",
-            "the node, or its kubelet, cannot get a new one from kube-apiserver",
-            fix=_RESTART,
-        )
-        return
-    if begin is not None and begin - now > _LEEWAY:
-        yield fail(
-            f"not valid before {stamp(begin)}, in {duration(begin - now)}",
-            "the clock of the control plane is ahead, or that of this node is behind",
-            fix="have both clocks synchronised (chrony, NTP)",
-        )
-        return
     issued = token.issued if token.issued is not None else begin
-    whole = token.expires - issued if issued is not None else None
-    overdue = issued is not None and whole is not None and now > issued + min(_RENEWED_AT * whole, _DAY) + _GRACE
-    if overdue and issued is not None:
-        yield warn(
-            f"{until}, another {duration(left)}; it is {duration(now - issued)} old, and the kubelet should have "
-            "renewed it by now",
-            "the file is mounted with subPath, or is a copy",
-            "the node, or its kubelet, cannot get a new one from kube-apiserver",
-            fix=_RESTART,
-        )
-    elif whole is not None and whole < _SHORTEST:
-        yield warn(
-            f"{until}; it lives {duration(whole)}, and SDKs keep a token for {duration(_KEPT)} before they read the "
-            "file again: they may send one that has expired",
-            fix="set expirationSeconds, or azure.workload.identity/service-account-token-expiration, to 3600",
-        )
+    left = token.expires - now
+    end = stamp(token.expires)
+    if left <= 0:
+        yield finding(messages.EXPIRED, end=end, ago=duration(left))
+    elif begin is not None and begin - now > _LEEWAY:
+        yield finding(messages.NOT_YET_VALID, start=stamp(begin), wait=duration(begin - now))
+    elif issued is not None and now > issued + min(_RENEWED_AT * (token.expires - issued), _DAY) + _GRACE:
+        yield finding(messages.OVERDUE, end=end, left=duration(left), age=duration(now - issued))
+    elif issued is not None and token.expires - issued < _SHORTEST:
+        yield finding(messages.SHORT, end=end, whole=duration(token.expires - issued), kept=duration(_KEPT))
     else:
-        yield ok(f"{until}, another {duration(left)}")
+        yield finding(messages.VALID, end=end, left=duration(left))

@@ -10,27 +10,27 @@ from azure.core.exceptions import AzureError
 from m365_identity import _failures
 from m365_identity._advice.advise import Situation, advise
 from m365_identity._checks.found import Found
-from m365_identity._checks.result import Finding, advised, fail, ok, skip, warn
+from m365_identity._checks.result import LinkFinding, LinkStatus, finding
 from m365_identity._failures import Failure, FailureKind
-from m365_identity._text import duration, printable
+from m365_identity._messages import graph as messages
+from m365_identity._text import duration, shown
 
 __all__ = ["clock", "discovery"]
 
 _TOLERATED: Final = 300.0  # seconds by which Entra lets times be off
-_NOTICED: Final = 30.0
-_SYNCHRONISE: Final = "have the clock of this node synchronised (chrony, NTP); compare with `date -u`"
+_NOTICED: Final = 30.0  # seconds: the least that is reported, since answers and dates are not exact
 
 
-def discovery(found: Found) -> Iterator[Finding]:
+def discovery(found: Found) -> Iterator[LinkFinding]:
     """The tenant's OpenID configuration, which Terraform's provider reads before it asks for a token."""
     settings = found.settings
     if settings is None:
-        yield skip("the tenant is not known")
+        yield finding(messages.NO_TENANT)
         return
     answer = _get(f"{settings.authority}{settings.tenant_id}/v2.0/.well-known/openid-configuration", found)
-    failure = answer if isinstance(answer, Failure) else _judged(answer, found)
+    failure = answer if isinstance(answer, Failure) else _judge(answer, found)
     if failure is None:
-        yield ok(f"tenant {settings.tenant_id} is known at {settings.authority}")
+        yield finding(messages.TENANT, tenant=settings.tenant_id, login=settings.authority)
         return
     situation = Situation(
         settings=settings,
@@ -40,34 +40,34 @@ def discovery(found: Found) -> Iterator[Finding]:
         now=found.now,
     )
     advice = advise(failure, situation)
-    yield advised(f"{failure}: {advice.meaning}", advice)
+    yield LinkFinding(
+        status=LinkStatus.FAIL,
+        code=advice.code,
+        detail=f"{failure}: {advice.meaning}",
+        causes=advice.causes,
+        fix=advice.fix,
+    )
 
 
-def clock(found: Found) -> Iterator[Finding]:
+def clock(found: Found) -> Iterator[LinkFinding]:
     """This clock and the login host's: Entra lets times be off by five minutes."""
     if found.settings is None and found.place is not None:
-        # Nobody has asked so far: without an application the tenant's configuration was not looked at.
+        # No request was made yet: without an application the tenant's configuration was not looked at.
         _get(f"{found.place.authority}common/v2.0/.well-known/openid-configuration", found)
     if found.skew is None:
-        yield skip("the login host did not say what time it is")
+        yield finding(messages.NO_DATE)
         return
-    direction = "behind" if found.skew > 0 else "ahead of"
-    detail = f"this clock is {duration(found.skew)} {direction} that of the login host"
+    values = {"skew": duration(found.skew), "direction": "behind" if found.skew > 0 else "ahead of"}
     if abs(found.skew) > _TOLERATED:
-        yield fail(
-            f"{detail}: tokens count as valid or expired at the wrong time",
-            "the node's clock is not synchronised, or a virtual machine was suspended",
-            "the answer comes from a cache or proxy and not from the login host",
-            fix=_SYNCHRONISE,
-        )
+        yield finding(messages.CLOCK_WRONG, **values)
     elif abs(found.skew) > _NOTICED:
-        yield warn(f"{detail}; Entra lets it be off by {duration(_TOLERATED)}", fix=_SYNCHRONISE)
+        yield finding(messages.CLOCK_OFF, **values, tolerated=duration(_TOLERATED))
     else:
-        yield ok("it agrees with the login host's")
+        yield finding(messages.CLOCK)
 
 
 def _get(url: str, found: Found) -> Any:
-    """The answer to GET `url`, or the Failure that kept it away."""
+    """The answer to GET `url`, or the Failure to get one."""
     from azure.core import PipelineClient
     from azure.core.pipeline.policies import UserAgentPolicy
     from azure.core.rest import HttpRequest
@@ -97,7 +97,7 @@ def _skew(date: str, here: float) -> float | None:
         return None
 
 
-def _judged(answer: Any, found: Found) -> Failure | None:
+def _judge(answer: Any, found: Found) -> Failure | None:
     """What is wrong with the answer, None if it is a tenant's configuration."""
     try:
         document = json.loads(answer.content)
@@ -106,7 +106,7 @@ def _judged(answer: Any, found: Found) -> Failure | None:
     if answer.status_code == 200:
         if isinstance(document, dict) and isinstance(document.get("token_endpoint"), str):
             return None
-        content_type = printable(answer.headers.get("Content-Type", "")) or "none"
+        content_type = shown(answer.headers.get("Content-Type", "")) or "none"
         return Failure(
             kind=FailureKind.STRANGE,
             description=f"content of type {content_type} instead of a configuration",

@@ -1,4 +1,4 @@
-"""Whether the kubelet can renew a file, told from the kernel's table of mounts and the symlinks: pure but for those.
+"""Whether the kubelet can renew a file, by the kernel's table of mounts and the symlinks: pure but for those.
 
 The kubelet writes a projected volume as a folder of its own with a time for its name (`..2026_01_31_…`), a symlink
 `..data` to it, and a symlink for each file, `azure-identity-token` to `..data/azure-identity-token`. To renew, it
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-__all__ = ["Mount", "Renewal", "mount_of", "mounts", "renewal"]
+__all__ = ["MountPoint", "Renewal", "mount_of", "mounts", "renewal"]
 
 _ESCAPED: Final = re.compile(r"\\([0-7]{3})")
 _MOST_LINKS: Final = 40  # as the kernel
 
 Readlink = Callable[[PurePosixPath], PurePosixPath | None]
-"""The target of a symlink, None for what is none."""
+"""The target of a symlink; None if the path is not a symlink."""
 
 
 @dataclass(frozen=True)
-class Mount:
+class MountPoint:
     """A line of mountinfo: `root` is which part of its file system is mounted at `point`."""
 
     point: PurePosixPath
@@ -33,17 +33,17 @@ class Mount:
 class Renewal:
     """sub_path: the mount that keeps the kubelet's changes away. by_kubelet: whether its symlinks are there."""
 
-    sub_path: Mount | None
+    sub_path: MountPoint | None
     by_kubelet: bool
 
 
-def mounts(mountinfo: str) -> list[Mount]:
+def mounts(mountinfo: str) -> list[MountPoint]:
     """The lines of /proc/self/mountinfo, in order; those that make no sense are left out."""
     lines = (line.split(" ") for line in mountinfo.splitlines())
-    return [Mount(_path(fields[4]), _path(fields[3])) for fields in lines if len(fields) > 5]
+    return [MountPoint(_path(fields[4]), _path(fields[3])) for fields in lines if len(fields) > 5]
 
 
-def mount_of(path: PurePosixPath, known: list[Mount]) -> Mount | None:
+def mount_of(path: PurePosixPath, known: list[MountPoint]) -> MountPoint | None:
     """The mount that an absolute path without symlinks is in: the deepest, the last one of several."""
     return max(
         (mount for mount in reversed(known) if path.is_relative_to(mount.point)),
@@ -52,7 +52,7 @@ def mount_of(path: PurePosixPath, known: list[Mount]) -> Mount | None:
     )
 
 
-def renewal(path: PurePosixPath, known: list[Mount], readlink: Readlink) -> Renewal:
+def renewal(path: PurePosixPath, known: list[MountPoint], readlink: Readlink) -> Renewal:
     """How the file at `path` is renewed, following the symlinks from it."""
     current = _resolved(path.parent, readlink) / path.name
     for _ in range(_MOST_LINKS):

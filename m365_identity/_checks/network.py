@@ -12,10 +12,12 @@ from typing import Final, NamedTuple
 
 from m365_identity._checks.certificates import Certificate, from_der, is_foreign, verified
 from m365_identity._checks.found import Found, Site
-from m365_identity._checks.proxies import excluded, proxy_for
-from m365_identity._checks.result import Finding, fail, ok, warn
+from m365_identity._checks.proxies import BadProxyError, Proxy, excluded, proxy_for
+from m365_identity._checks.result import LinkFinding, finding
+from m365_identity._messages import Kind
+from m365_identity._messages import network as messages
 from m365_identity._network.connections import connect
-from m365_identity._text import listed, printable
+from m365_identity._text import listed, shown
 
 __all__ = ["Links", "links"]
 
@@ -23,6 +25,12 @@ _LARGEST_HEAD: Final = 16 * 1024  # bytes of a proxy's answer
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
 _EXPIRED, _NOT_YET, _NAME = 10, 9, (62, 64)  # X509_V_ERR_* of OpenSSL
 _STRICT: Final = range(80, 95)  # those of its strict mode, which Python uses since 3.13
+_REFUSALS: Final = {
+    0: messages.PROXY_SILENT,
+    403: messages.PROXY_POLICY,
+    407: messages.PROXY_PASSWORD,
+    **dict.fromkeys((502, 503, 504), messages.PROXY_CANNOT),
+}
 _STATE_LOSS: Final = (
     "; the login host can be reached, and Terraform's provider may take a Graph that cannot for resources that are "
     "gone, and drop them from its state"
@@ -32,10 +40,10 @@ _STATE_LOSS: Final = (
 class Links(NamedTuple):
     """The checks of one server, in their order."""
 
-    proxy: Callable[[Found], Iterator[Finding]]
-    name: Callable[[Found], Iterator[Finding]]
-    connection: Callable[[Found], Iterator[Finding]]
-    tls: Callable[[Found], Iterator[Finding]]
+    proxy: Callable[[Found], Iterator[LinkFinding]]
+    name: Callable[[Found], Iterator[LinkFinding]]
+    connection: Callable[[Found], Iterator[LinkFinding]]
+    tls: Callable[[Found], Iterator[LinkFinding]]
 
 
 def links(site: str) -> Links:
@@ -43,36 +51,33 @@ def links(site: str) -> Links:
     return Links(*(partial(check, name=site) for check in (_proxy, _name, _connection, _tls)))
 
 
-class _ProxyError(OSError):
-    """The proxy did not open a tunnel; `status` is its answer, 0 where that is no HTTP."""
+class _TunnelRefusedError(OSError):
+    """The proxy did not open a tunnel; `status` is its answer, 0 if the answer is not HTTP."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, proxy: Proxy, status: int) -> None:
         super().__init__(f"the proxy answered {status}")
+        self.proxy = proxy
         self.status = status
 
 
-def _proxy(found: Found, *, name: str) -> Iterator[Finding]:
+def _proxy(found: Found, *, name: str) -> Iterator[LinkFinding]:
     site = found.sites[name]
     try:
         site.proxy = proxy_for(site.url, found.environ)
-    except ValueError as error:
-        yield fail(str(error), fix="correct the variable, or unset it")
+    except BadProxyError as error:
+        yield finding(messages.PROXY_WRONG, variable=error.variable)
         return
     without = excluded(site.url, found.environ)
-    if site.proxy is None:
-        yield ok(f"none, since {without} has {site.host}" if without else "none is set")
-        return
-    said = f"{site.proxy} ({site.proxy.variable})"
-    if site.proxy.scheme == "http":
-        yield ok(said)
+    if site.proxy is not None:
+        kind = messages.PROXY if site.proxy.scheme == "http" else messages.PROXY_OTHER
+        yield finding(kind, proxy=site.proxy, variable=site.proxy.variable)
+    elif without:
+        yield finding(messages.PROXY_LEFT_OUT, variable=without, host=site.host)
     else:
-        yield warn(
-            f"{said}: the connection to a proxy of this kind is not looked at here",
-            fix="try an http:// proxy: not every program knows others",
-        )
+        yield finding(messages.NO_PROXY)
 
 
-def _name(found: Found, *, name: str) -> Iterator[Finding]:
+def _name(found: Found, *, name: str) -> Iterator[LinkFinding]:
     site = found.sites[name]
     host, port = (site.proxy.host, site.proxy.port) if site.proxy else (site.host, site.port)
     try:
@@ -80,72 +85,64 @@ def _name(found: Found, *, name: str) -> Iterator[Finding]:
     except TimeoutError:
         problem = "the name server does not answer"
     except OSError as error:  # socket.gaierror
-        problem = printable(error.strerror or error)
+        problem = shown(error.strerror or error)
     except UnicodeError:
-        problem = "it is no name of a host"
+        problem = "it is not the name of a host"
     else:
         known = "an address" if addresses == [host] else listed(addresses, most=4)
-        yield ok(f"{host} is {known}{'; the proxy resolves the rest' if site.proxy else ''}")
+        yield finding(messages.NAME_OF_PROXY if site.proxy else messages.NAME, host=host, addresses=known)
         return
-    yield fail(
-        f"{host} cannot be resolved: {problem}{_consequence(found, name)}",
-        "a NetworkPolicy does not let the pod out to the cluster's DNS (port 53, UDP and TCP)",
-        "the name is misspelt" if site.proxy else "only a proxy knows the name, and HTTPS_PROXY is not set",
-        "the cluster's DNS does not forward to the outside",
-        fix=f"from the pod: python -c \"import socket; print(socket.getaddrinfo('{host}', {port}))\"",
+    yield finding(
+        messages.NO_NAME_OF_PROXY if site.proxy else messages.NO_NAME,
+        host=host,
+        port=port,
+        problem=problem,
+        consequence=_consequence(found, name),
     )
 
 
-def _connection(found: Found, *, name: str) -> Iterator[Finding]:
+def _connection(found: Found, *, name: str) -> Iterator[LinkFinding]:
     site = found.sites[name]
     if site.proxy and site.proxy.scheme != "http":
-        yield ok("not looked at through a proxy of this kind")
+        yield finding(messages.CONNECTION_UNKNOWN)
         return
     try:
         _connect(site, found.silence).close()
-    except _ProxyError as error:
-        yield _refused_by_proxy(site, error.status, _consequence(found, name))
+    except _TunnelRefusedError as error:
+        yield _refused_by_proxy(site, error, _consequence(found, name))
     except OSError as error:
-        if site.proxy:
-            where, cause = f"the proxy {site.proxy}", "the proxy is down, or its address is wrong"
-        else:
-            where, cause = f"{site.host}:{site.port}", "a proxy is needed, and HTTPS_PROXY is not set"
-        yield fail(
-            f"no connection to {where}: {_reason(error)}{_consequence(found, name)}",
-            f"a NetworkPolicy or firewall does not let the pod out to {where}",
-            cause,
-            fix=f"allow egress to {where}, or {'correct' if site.proxy else 'set'} HTTPS_PROXY",
+        yield finding(
+            messages.NO_CONNECTION_TO_PROXY if site.proxy else messages.NO_CONNECTION,
+            where=f"the proxy {site.proxy}" if site.proxy else f"{site.host}:{site.port}",
+            problem=_reason(error),
+            consequence=_consequence(found, name),
         )
     else:
-        yield ok(f"{site.host}:{site.port} {'through the proxy' if site.proxy else 'is open'}")
+        kind = messages.CONNECTION_BY_PROXY if site.proxy else messages.CONNECTION
+        yield finding(kind, host=site.host, port=site.port)
 
 
-def _tls(found: Found, *, name: str) -> Iterator[Finding]:
+def _tls(found: Found, *, name: str) -> Iterator[LinkFinding]:
     site = found.sites[name]
     if site.proxy and site.proxy.scheme != "http":
-        yield ok("not looked at through a proxy of this kind")
+        yield finding(messages.TLS_UNKNOWN)
         return
     try:
         version, certificate = _handshake(found, site)
     except ssl.SSLCertVerificationError as error:
         yield _untrusted(site, error, _unverified(site, found.silence), _consequence(found, name))
     except OSError as error:  # ssl.SSLError is one
-        yield fail(
-            f"{site.host} does not complete the TLS handshake: {_reason(error)}{_consequence(found, name)}",
-            "a firewall that looks at names lets the connection begin and not go on",
-            "what answers on this port does not speak TLS",
-            fix=f"have {site.host} allowed by name; from the pod's network: curl -v {site.url}",
+        yield finding(
+            messages.NO_HANDSHAKE,
+            host=site.host,
+            url=site.url,
+            problem=_reason(error),
+            consequence=_consequence(found, name),
         )
     else:
         site.is_reached = True
-        said = f"{version}, certificate issued by {certificate.issuer}"
-        if is_foreign(site.url, certificate):
-            yield warn(
-                f"{said}: not one that Microsoft uses, so something on the way decrypts TLS, and sees tokens",
-                fix=f"have {site.host} left out of the inspection; if it is meant, leave it",
-            )
-        else:
-            yield ok(said)
+        kind = messages.TLS_FOREIGN if is_foreign(site.url, certificate) else messages.TLS
+        yield finding(kind, version=version, issuer=certificate.issuer, host=site.host)
 
 
 def _connect(site: Site, silence: float) -> socket.socket:
@@ -163,7 +160,7 @@ def _connect(site: Site, silence: float) -> socket.socket:
             connection.sendall(f"{head}\r\n".encode())
             status = _answer(connection)
             if not 200 <= status < 300:
-                raise _ProxyError(status)
+                raise _TunnelRefusedError(proxy, status)
     except BaseException:
         connection.close()
         raise
@@ -171,8 +168,10 @@ def _connect(site: Site, silence: float) -> socket.socket:
 
 
 def _answer(connection: socket.socket) -> int:
-    """The status of a proxy's answer, 0 for what is none. The server says nothing before the client has, so no byte
-    that follows the head is lost."""
+    """The status of a proxy's answer, 0 if it is not HTTP.
+
+    The server is silent until the client has sent something, so no byte after the head is lost.
+    """
     head = b""
     while b"\r\n\r\n" not in head and len(head) < _LARGEST_HEAD:
         chunk = connection.recv(4096)
@@ -196,7 +195,7 @@ def _handshake(found: Found, site: Site) -> tuple[str, Certificate]:
 
 
 def _unverified(site: Site, silence: float) -> Certificate | None:
-    """Who the server says it is, believed by nobody; None if that cannot be had."""
+    """Who the server says it is, not verified; None if it does not say."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -209,55 +208,35 @@ def _unverified(site: Site, silence: float) -> Certificate | None:
 
 def _untrusted(
     site: Site, error: ssl.SSLCertVerificationError, certificate: Certificate | None, consequence: str
-) -> Finding:
-    who = f"; it is issued by {certificate.issuer}, for {certificate.subject}" if certificate else ""
-    detail = f"the certificate of {site.host} is not trusted: {printable(error.verify_message)}{who}{consequence}"
-    if error.verify_code in (_EXPIRED, _NOT_YET):
-        return fail(
-            detail,
-            "the clock of this node is wrong",
-            "a proxy that decrypts TLS has let its certificate expire",
-            fix="compare `date -u` with the right time",
-        )
-    if error.verify_code in _NAME:
-        return fail(
-            detail,
-            "DNS, a proxy or hostAliases lead to another server",
-            fix=f"see where {site.host} leads to; from the pod's network: curl -v {site.url}",
-        )
-    if error.verify_code in _STRICT:
-        return fail(
-            detail,
-            "a proxy or firewall that decrypts TLS has certificates without key identifiers or key usage, which Python "
-            "refuses since 3.13 and Go does not",
-            fix="have its certificate authority made anew, with them; until then use an image with Python 3.12",
-        )
-    return fail(
-        detail,
-        "a proxy or firewall decrypts TLS, and its certificate authority is not known here",
-        "SSL_CERT_FILE or REQUESTS_CA_BUNDLE names a file without the authority that is needed",
-        fix="put the PEM of that authority into a file that also has the public ones, and name the file in both "
-        "SSL_CERT_FILE and REQUESTS_CA_BUNDLE",
+) -> LinkFinding:
+    return finding(
+        _why_untrusted(error.verify_code),
+        host=site.host,
+        url=site.url,
+        problem=shown(error.verify_message),
+        issuer=f"; it is issued by {certificate.issuer}, for {certificate.subject}" if certificate else "",
+        consequence=consequence,
     )
 
 
-def _refused_by_proxy(site: Site, status: int, consequence: str) -> Finding:
-    proxy = site.proxy
-    said = f"answered {status}" if status else "did not answer as a proxy does"
-    causes = {
-        403: "its policy does not let this host pass",
-        407: "it wants a user and a password",
-        502: "it cannot reach the host itself",
-        503: "it cannot reach the host itself",
-        504: "it cannot reach the host itself",
-    }
-    variable = proxy.variable if proxy else "HTTPS_PROXY"
-    return fail(
-        f"the proxy {proxy} {said} to CONNECT {site.host}:{site.port}{consequence}",
-        causes.get(status, "it is no proxy for HTTPS"),
-        fix=f"name user and password in {variable}: http://USER:PASSWORD@{proxy.address}"
-        if status == 407 and proxy
-        else f"have {site.host}:{site.port} allowed there, or correct {variable} and NO_PROXY",
+def _why_untrusted(code: int) -> Kind:
+    if code in (_EXPIRED, _NOT_YET):
+        return messages.OUT_OF_TIME
+    if code in _NAME:
+        return messages.OTHER_NAME
+    return messages.NOT_STRICT if code in _STRICT else messages.UNTRUSTED
+
+
+def _refused_by_proxy(site: Site, error: _TunnelRefusedError, consequence: str) -> LinkFinding:
+    return finding(
+        _REFUSALS.get(error.status, messages.NOT_A_PROXY),
+        proxy=error.proxy,
+        variable=error.proxy.variable,
+        address=error.proxy.address,
+        status=error.status,
+        host=site.host,
+        port=site.port,
+        consequence=consequence,
     )
 
 
@@ -271,8 +250,8 @@ def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLEOFError | ConnectionResetError | ssl.SSLZeroReturnError):
         return "the connection was cut"
     if isinstance(error, ssl.SSLError):
-        return printable((error.reason or "TLS failed").replace("_", " ").lower())
-    return printable(error.strerror or error)
+        return shown((error.reason or "TLS failed").replace("_", " ").lower())
+    return shown(error.strerror or error)
 
 
 def _resolve(host: str, port: int) -> list[str]:
@@ -281,7 +260,7 @@ def _resolve(host: str, port: int) -> list[str]:
 
 
 def _within(seconds: float, work: Callable[[], list[str]]) -> list[str]:
-    """What `work` returns or raises, TimeoutError if that takes too long: a resolver cannot be told how long to try."""
+    """What `work` returns or raises; TimeoutError if that takes too long: a resolver takes no limit of time."""
     done: queue.SimpleQueue[list[str] | BaseException] = queue.SimpleQueue()
 
     def run() -> None:

@@ -1,6 +1,6 @@
 """Which proxy is in use for a server, as requests decides it: pure.
 
-https_proxy, else all_proxy, unless no_proxy has the host; each in capitals too, where it is not there in small letters.
+https_proxy, else all_proxy, unless no_proxy has the host; each in capitals if it is not set in small letters.
 """
 
 import ipaddress
@@ -9,10 +9,18 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["VARIABLES", "Proxy", "excluded", "proxy_for"]
+__all__ = ["VARIABLES", "BadProxyError", "Proxy", "excluded", "proxy_for"]
 
 VARIABLES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080, "socks4": 1080, "socks4a": 1080}
+
+
+class BadProxyError(ValueError):
+    """`variable` does not hold the address of a proxy. Its value is not kept: it can hold a password."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(variable)
+        self.variable = variable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +44,7 @@ class Proxy:
 
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
-    """The proxy to the server at `url`, if there is one. Raises ValueError, naming the variable, if that is bad."""
+    """The proxy to the server at `url`, if there is one. Raises BadProxyError if its variable is bad."""
     known = [name if name in environ else name.upper() for name in ("https_proxy", "all_proxy")]
     variable = next((name for name in known if environ.get(name, "").strip()), None)
     if variable is None or excluded(url, environ):
@@ -48,7 +56,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
     except ValueError:
         scheme, name, at = "", None, None
     if scheme not in _PORTS or not name:
-        raise ValueError(f"{variable} is no address of a proxy, such as http://proxy.example:3128")
+        raise BadProxyError(variable)
     return Proxy(
         variable=variable,
         scheme=scheme,

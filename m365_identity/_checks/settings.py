@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from m365_identity._checks.found import Found, Site
-from m365_identity._checks.result import Finding, fail, ok, warn
+from m365_identity._checks.result import LinkFinding, finding, from_message
+from m365_identity._messages import settings as messages
 from m365_identity.clouds import cloud_of
 from m365_identity.errors import SettingsError
 from m365_identity.settings import ARGUMENT, DEFAULT, Settings
@@ -14,11 +15,6 @@ from m365_identity.settings import settings as read_settings
 __all__ = ["application", "cloud", "origin"]
 
 _USUAL: Final = "/var/run/secrets/azure/tokens/azure-identity-token"
-_INJECTED: Final = (
-    'label the pod azure.workload.identity/use: "true", annotate its ServiceAccount with '
-    "azure.workload.identity/client-id, and create the pod anew"
-)
-_CORRECT: Final = "correct the annotation of the ServiceAccount, or the variable, and create the pod anew"
 
 _WHO: Final = ("tenant_id", "client_id", "token_file")
 _WHERE: Final = ("cloud", "authority", "graph")
@@ -27,34 +23,35 @@ _ANY: Final = {"tenant_id": "any", "client_id": "00000000-0000-0000-0000-0000000
 _WHERE_VARIABLES: Final = ("M365_CLOUD", "AZURE_CLOUD", "AZURE_AUTHORITY_HOST", "M365_GRAPH_HOST")
 
 
-def application(found: Found) -> Iterator[Finding]:
+def application(found: Found) -> Iterator[LinkFinding]:
     """Tenant, application and token file are set and make sense."""
     environ = {name: value for name, value in found.environ.items() if name not in _WHERE_VARIABLES}
     given = {name: found.given.get(name) for name in _WHO}
     try:
         who = _read(given, environ)
     except SettingsError as error:
-        for problem in error.problems:
-            yield fail(problem, fix=_INJECTED if problem.startswith("no ") else _CORRECT)
+        yield from map(from_message, error._messages)
         found.token_file = _token_file(given, environ)
         if found.token_file is None and Path(_USUAL).exists():
-            yield warn(
-                f"{_USUAL} is there, and nothing names it",
-                fix=f"export AZURE_FEDERATED_TOKEN_FILE={_USUAL}, or --token-file",
-            )
+            yield finding(messages.FILE_UNNAMED, path=_USUAL)
         return
     found.token_file = who.token_file
-    yield ok(f"{who.client_id} ({origin(who, 'client_id')}) of tenant {who.tenant_id} ({origin(who, 'tenant_id')})")
+    yield finding(
+        messages.APPLICATION,
+        client=who.client_id,
+        client_origin=origin(who, "client_id"),
+        tenant=who.tenant_id,
+        tenant_origin=origin(who, "tenant_id"),
+    )
 
 
-def cloud(found: Found) -> Iterator[Finding]:
+def cloud(found: Found) -> Iterator[LinkFinding]:
     """Cloud, login host and Graph make sense, and the hosts are Microsoft's."""
     given = {name: found.given.get(name) for name in _WHERE}
     try:
         place = _read({**_ANY, **given}, found.environ)
     except SettingsError as error:
-        for problem in error.problems:
-            yield fail(problem, fix=_CORRECT)
+        yield from map(from_message, error._messages)
         return
     found.place = place
     found.sites = {"login": Site(place.authority), "graph": Site(place.graph)}
@@ -62,17 +59,20 @@ def cloud(found: Found) -> Iterator[Finding]:
         try:
             found.settings = _read({**found.given}, found.environ)
         except SettingsError:
-            found.settings = None  # `application` has told why
-    yield ok(f"{place.cloud.name} ({origin(place, 'cloud')}), sign-in at {place.authority}, Graph at {place.graph}")
+            found.settings = None  # `application` says why
+    yield finding(
+        messages.PLACE,
+        cloud=place.cloud.name,
+        origin=origin(place, "cloud"),
+        login=place.authority,
+        graph=place.graph,
+    )
     if cloud_of(place.authority) is None:
-        yield warn(
-            f"the token is sent to {place.authority} ({origin(place, 'authority')}), which is not Microsoft's",
-            fix="unset AZURE_AUTHORITY_HOST if nobody meant it: the cloud decides then",
-        )
+        yield finding(messages.LOGIN_FOREIGN, login=place.authority, origin=origin(place, "authority"))
 
 
 def origin(settings: Settings, name: str) -> str:
-    """Where a setting comes from: its flag, its variable, or what decides it where nothing is set."""
+    """Where a setting comes from: its flag, its variable, or what decides it if nothing is set."""
     source = settings.sources.get(name, DEFAULT)
     if source == ARGUMENT:
         return f"--{name.replace('_', '-')}"
@@ -82,7 +82,7 @@ def origin(settings: Settings, name: str) -> str:
 
 
 def _token_file(given: Mapping[str, str | None], environ: Mapping[str, str]) -> Path | None:
-    """The token file, where it is set although something else is not."""
+    """The token file, if it is set although something else is not."""
     try:
         return _read({**_ANY, "token_file": given["token_file"]}, environ).token_file
     except SettingsError:

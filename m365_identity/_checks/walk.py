@@ -21,18 +21,19 @@ from m365_identity._checks import (
     variables,
 )
 from m365_identity._checks.found import Found
-from m365_identity._checks.result import Finding, Result, Status, fail, skip
+from m365_identity._checks.result import LinkFinding, LinkResult, LinkStatus, finding
+from m365_identity._messages import graph as messages
 
 __all__ = ["CHECKS", "Check", "walk"]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One link. needs: the ids of those that must hold for this one to be looked at."""
+    """One link. needs: the ids of the checks that must not fail for this one to run."""
 
     id: str
     title: str
-    run: Callable[[Found], Iterable[Finding]]
+    run: Callable[[Found], Iterable[LinkFinding]]
     needs: tuple[str, ...] = ()
 
 
@@ -69,27 +70,24 @@ CHECKS: Final = (
 )
 
 
-def walk(found: Found) -> Iterator[Result]:
+def walk(found: Found) -> Iterator[LinkResult]:
     """The results of all checks, each as soon as it is known."""
     titles = {check.id: check.title for check in CHECKS}
     broken: set[str] = set()
     for check in CHECKS:
         missing = next((need for need in check.needs if need in broken), None)
-        findings = [skip(f'needs "{titles[missing]}"')] if missing else _guarded(check, found)
-        for finding in findings:
-            if finding.status in (Status.FAIL, Status.SKIP):
+        findings = [finding(messages.NEEDS, title=titles[missing])] if missing else _guarded(check, found)
+        for each in findings:
+            if each.status in (LinkStatus.FAIL, LinkStatus.SKIP):
                 broken.add(check.id)
-            yield Result(id=check.id, title=check.title, **asdict(finding))
+            yield LinkResult(id=check.id, title=check.title, **asdict(each))
 
 
-def _guarded(check: Check, found: Found) -> Iterator[Finding]:
-    """The findings of a check, whatever happens in it: a mistake of this program in one link hides no other."""
+def _guarded(check: Check, found: Found) -> Iterator[LinkFinding]:
+    """The findings of a check, whatever happens in it: a mistake of this program in one check hides no other."""
     try:
         yield from check.run(found)
-    except Exception as error:  # noqa: BLE001  # whose text may hold anything, so that only its place is told
+    except Exception as error:  # noqa: BLE001  # its text may hold anything, so only its place is shown
         place = traceback.extract_tb(error.__traceback__)[-1]
-        yield fail(
-            f"this check ended in {type(error).__name__} ({Path(place.filename).name}, line {place.lineno}), which is "
-            "a mistake of m365-identity and says nothing of the link",
-            fix="report it, with this line and the output of `m365-identity --version`",
-        )
+        file = Path(place.filename).name
+        yield finding(messages.MISTAKE, error=type(error).__name__, file=file, line=place.lineno)

@@ -1,4 +1,4 @@
-"""`m365-identity doctor`: every link from token file to Microsoft Graph, a line each, and the fix of what is broken.
+"""`m365-identity doctor`: every link from token file to Microsoft Graph, a line each, and the fix for what is broken.
 
 Exit codes: 0 nothing failed, 1 something did, 2 wrong usage. Nothing secret is printed.
 """
@@ -11,15 +11,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, TextIO
 
-from m365_identity._checks import Found, Result, Status, walk
+from m365_identity._checks import Found, LinkResult, LinkStatus, walk
 from m365_identity._commands import options
 from m365_identity._commands.output import put
-from m365_identity._text import visible
 
 __all__ = ["add_arguments", "run"]
 
-_SILENCE: Final = 10.0  # seconds
-_LONGEST: Final = 600.0
+_SILENCE: Final = 10.0  # seconds, as for the library
+_LONGEST: Final = 600.0  # seconds; a longer silence is a mistake in the flag
 _SETTINGS: Final = ("tenant_id", "client_id", "token_file", "cloud", "authority", "graph")
 # Settings that are good in themselves, so that only flags can be wrong.
 _COMPLETE: Final = {
@@ -28,10 +27,10 @@ _COMPLETE: Final = {
     "AZURE_FEDERATED_TOKEN_FILE": "/any",
 }
 
-_SIGNS: Final = {Status.OK: "✓", Status.WARN: "!", Status.FAIL: "✗", Status.SKIP: "-"}
-_WORDS: Final = {Status.OK: "ok  ", Status.WARN: "warn", Status.FAIL: "FAIL", Status.SKIP: "skip"}
-_COLOURS: Final = {Status.OK: "32", Status.WARN: "33", Status.FAIL: "31", Status.SKIP: "2"}
-_TITLE: Final = 19  # characters of the longest title
+_SIGNS: Final = {LinkStatus.OK: "✓", LinkStatus.WARN: "!", LinkStatus.FAIL: "✗", LinkStatus.SKIP: "-"}
+_WORDS: Final = {LinkStatus.OK: "ok  ", LinkStatus.WARN: "warn", LinkStatus.FAIL: "FAIL", LinkStatus.SKIP: "skip"}
+_COLOURS: Final = {LinkStatus.OK: "32", LinkStatus.WARN: "33", LinkStatus.FAIL: "31", LinkStatus.SKIP: "2"}
+_TITLE: Final = 19  # characters of the longest title, "renewal of the file"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,16 +42,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=_SILENCE,
         metavar="SECONDS",
-        help="how long a server may say nothing (%(default)g)",
+        help="how long a server may be silent (%(default)g)",
     )
     parser.epilog = "Exit codes: 0 nothing failed, 1 something did, 2 wrong usage."
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> int:
-    """Walks the links and tells of each. Raises SettingsError for wrong flags; wrong variables are what it tells of."""
+    """Checks the links and reports each. Raises SettingsError for wrong flags; wrong variables are findings."""
     options.settings_from(flags, _COMPLETE)
     found = Found(environ=environ, given={name: getattr(flags, name) for name in _SETTINGS}, silence=flags.timeout)
-    results: list[Result] = []
+    results: list[LinkResult] = []
     write = _Writer(sys.stdout, environ)
     for result in walk(found):
         results.append(result)
@@ -62,7 +61,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> i
         put(json.dumps(_document(results), indent=2))
     else:
         write.summary(results)
-    return 1 if any(result.status is Status.FAIL for result in results) else 0
+    return 1 if any(result.status is LinkStatus.FAIL for result in results) else 0
 
 
 class _Writer:
@@ -75,45 +74,52 @@ class _Writer:
         self._is_coloured = is_terminal and not environ.get("NO_COLOR")
         self._signs = _SIGNS if is_terminal and encoding.lower() in ("utf-8", "utf8") else _WORDS
 
-    def result(self, result: Result) -> None:
+    def result(self, result: LinkResult) -> None:
         sign = self._signs[result.status]
         if self._is_coloured:
             sign = f"\x1b[{_COLOURS[result.status]}m{sign}\x1b[0m"
-        put(visible(f"{result.title.ljust(_TITLE)}  {result.detail}"), before=f"{sign} ")
+        put(f"{result.title.ljust(_TITLE)}  {_detail(result)}", before=f"{sign} ")
         for number, cause in enumerate(result.causes, 1):
-            put(visible(f"      {number}. {cause}"))
+            put(f"      {number}. {cause}")
         self._fix(result)
 
-    def summary(self, results: Sequence[Result]) -> None:
+    def summary(self, results: Sequence[LinkResult]) -> None:
         counts = Counter(result.status for result in results)
-        told = ", ".join(f"{counts[status]} {status}" for status in Status if counts[status])
+        total = ", ".join(f"{counts[status]} {status}" for status in LinkStatus if counts[status])
         first = _first(results)
         put("")
         self._fixed = ""
         if first is None:
-            put(f"{told}. Every link holds.")
+            put(f"{total}. Every link holds.")
             return
-        put(f"{told}. First to {'mend' if first.status is Status.FAIL else 'look at'}: {first.title}")
-        put(visible(f"      {first.detail}"))
+        put(f"{total}. First to {'fix' if first.status is LinkStatus.FAIL else 'look at'}: {first.title}")
+        put(f"      {_detail(first)}")
         self._fix(first)
 
-    def _fix(self, result: Result) -> None:
+    def _fix(self, result: LinkResult) -> None:
         if result.fix and result.fix != self._fixed:
-            put(visible(f"      fix: {result.fix}"))
+            put(f"      fix: {result.fix}")
         self._fixed = result.fix
 
 
-def _document(results: Sequence[Result]) -> dict[str, object]:
-    """What `-o json` prints: docs/doctor.md tells of it."""
+def _detail(result: LinkResult) -> str:
+    """What was found, with the code if somebody should look it up."""
+    found = result.status in (LinkStatus.FAIL, LinkStatus.WARN)
+    return f"{result.detail} [{result.code}]" if found else result.detail
+
+
+def _document(results: Sequence[LinkResult]) -> dict[str, object]:
+    """What `-o json` prints: see docs/doctor.md."""
     first = _first(results)
     return {
-        "status": first.status if first else Status.OK,
+        "status": first.status if first else LinkStatus.OK,
         "first": first.id if first else None,
         "checks": [
             {
                 "id": result.id,
                 "title": result.title,
                 "status": result.status,
+                "code": result.code,
                 "detail": result.detail,
                 "causes": list(result.causes),
                 "fix": result.fix,
@@ -123,9 +129,9 @@ def _document(results: Sequence[Result]) -> dict[str, object]:
     }
 
 
-def _first(results: Sequence[Result]) -> Result | None:
-    """What to mend first: the first that failed, since later ones may follow from it, else the first to look at."""
-    for status in (Status.FAIL, Status.WARN):
+def _first(results: Sequence[LinkResult]) -> LinkResult | None:
+    """What to fix first: the first that failed, since later ones can follow from it, else the first to look at."""
+    for status in (LinkStatus.FAIL, LinkStatus.WARN):
         for result in results:
             if result.status is status:
                 return result
@@ -138,5 +144,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= _LONGEST:
-        raise argparse.ArgumentTypeError(f'"{text}" is no number of seconds above 0 and up to {_LONGEST:g}')
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of seconds above 0 and up to {_LONGEST:g}')
     return value

@@ -19,7 +19,7 @@ from azure.core.credentials import AccessToken
 
 from m365_identity._commands.managed_identity import RefusedError, granted, refusal, wanted
 from m365_identity._failures import plain
-from m365_identity._text import visible
+from m365_identity._text import one_line
 from m365_identity.errors import M365IdentityError
 
 __all__ = ["ADDRESS", "HEALTH", "Endpoint"]
@@ -119,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             reason = f"{type(error).__name__} in the endpoint"
             answer = RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, reason)
         status = answer.status if isinstance(answer, RefusedError) else HTTPStatus.OK
-        said = f": {visible(reason)}" if reason else ""
+        said = f": {one_line(reason)}" if reason else ""
         self.server.log(f"{status:d} {resource} {(time.monotonic() - began) * 1000:.0f} ms{said}")
         if isinstance(answer, RefusedError):
             self._refuse(answer)

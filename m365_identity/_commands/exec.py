@@ -18,6 +18,8 @@ from m365_identity._commands.output import tell
 from m365_identity._commands.preflight import PATIENCE
 from m365_identity._commands.readiness import progress, wait_until_ready
 from m365_identity._commands.signals import interruptible
+from m365_identity._messages import message
+from m365_identity._messages import usage as messages
 from m365_identity.errors import SettingsError
 
 __all__ = ["add_arguments", "run"]
@@ -46,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Becomes the command. Returns only where it cannot; raises M365IdentityError."""
     if flags.words or not flags.program:
-        raise SettingsError(['expected "--" and then a command, as in: m365-identity exec -- terraform plan'])
+        raise SettingsError([message(messages.NO_COMMAND)])
     command = flags.program[0]
     path = environ.get("PATH", os.defpath)
     found = shutil.which(command, path=path)

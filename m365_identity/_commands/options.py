@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from m365_identity._messages import Message, message
+from m365_identity._messages import usage as messages
 from m365_identity._network import trusted_authorities
 from m365_identity.clouds import CLOUDS
 from m365_identity.errors import SettingsError
@@ -13,7 +15,7 @@ from m365_identity.settings import Settings, settings
 
 __all__ = ["add_patience", "add_settings", "settings_from"]
 
-_LONGEST: Final = 24 * 3600.0  # seconds
+_LONGEST: Final = 24 * 3600.0  # seconds; a longer wait is a mistake in the flag
 
 _FLAGS: Final = {
     "tenant_id": ("ID", "the tenant, its GUID or domain (M365_TENANT_ID, AZURE_TENANT_ID)"),
@@ -40,15 +42,17 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 def settings_from(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings in force. Raises SettingsError with every problem, those of the trusted certificates too."""
     given = {name: getattr(flags, name) for name in _FLAGS}
-    problems: list[str] = [
-        f"{_flag(name)} is empty" for name, value in given.items() if value is not None and not value.strip()
+    problems = [
+        message(messages.FLAG_EMPTY, flag=_flag(name))
+        for name, value in given.items()
+        if value is not None and not value.strip()
     ]
     found: Settings | None = None
     for check in (lambda: settings(**given, environ=environ), lambda: trusted_authorities.authorities(environ)):
         try:
             answer = check()
         except SettingsError as error:
-            problems += [_named(problem) for problem in error.problems]
+            problems += map(_with_flag, error._messages)
         else:
             found = answer if isinstance(answer, Settings) else found
     if problems or found is None:
@@ -74,7 +78,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value <= _LONGEST:
-        raise argparse.ArgumentTypeError(f'"{text}" is no number of seconds from 0 to {_LONGEST:g}')
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of seconds from 0 to {_LONGEST:g}')
     return value
 
 
@@ -82,7 +86,7 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _named(problem: str) -> str:
-    """A problem of an argument, said of the flag that it came from."""
-    name, _, rest = problem.partition(" ")
-    return f"{_flag(name)} {rest}" if name in _FLAGS else problem
+def _with_flag(problem: Message) -> Message:
+    """A problem of an argument of the library, with the flag that it comes from as its place."""
+    place = problem.values.get("place", "")
+    return message(problem.kind, **{**problem.values, "place": _flag(place)}) if place in _FLAGS else problem

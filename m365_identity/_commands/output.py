@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from m365_identity._text import visible
+from m365_identity._text import one_line
 
 __all__ = ["OutputError", "put", "tell"]
 
@@ -44,7 +44,7 @@ def tell(command: str, text: str) -> None:
 
 def _writable(text: str, stream: TextIO) -> str:
     encoding = stream.encoding or "utf-8"  # a StringIO has none
-    lines = "\n".join(visible(line) for line in text.split("\n"))
+    lines = "\n".join(one_line(line) for line in text.split("\n"))
     return lines.encode(encoding, "backslashreplace").decode(encoding)
 
 

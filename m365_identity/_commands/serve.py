@@ -13,6 +13,8 @@ from m365_identity._commands.endpoint import ADDRESS, HEALTH, Endpoint
 from m365_identity._commands.options import add_patience, add_settings, settings_from
 from m365_identity._commands.output import put, tell
 from m365_identity._commands.signals import interruptible
+from m365_identity._messages import Message, message
+from m365_identity._messages import usage as messages
 from m365_identity.credential import WorkloadIdentityCredential
 from m365_identity.errors import SettingsError
 from m365_identity.retry import Retry
@@ -56,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serves until it is told to stop."""
-    problems: list[str] = []
+    problems: list[Message] = []
     address = _address(flags, environ, problems)
     if flags.check:
         if problems:
@@ -64,14 +66,12 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return _check(address)
     header = environ.get("IDENTITY_HEADER", "")
     if not _HEADER.fullmatch(header):
-        # Its value is a secret, so it is not shown.
-        what = "holds something else" if header else "is not set"
-        problems.append(f"IDENTITY_HEADER {what}: expected 8 to 256 visible ASCII characters, the secret of clients")
+        problems.append(message(messages.HEADER_WRONG, problem="holds something else" if header else "is not set"))
     settings: Settings | None = None
     try:
         settings = settings_from(flags, environ)
     except SettingsError as error:
-        problems += error.problems
+        problems += error._messages
     if problems or settings is None:
         raise SettingsError(problems)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the tokens
@@ -135,13 +135,13 @@ def _check(address: _Address) -> int:
     return 0
 
 
-def _address(flags: argparse.Namespace, environ: Mapping[str, str], problems: list[str]) -> _Address:
+def _address(flags: argparse.Namespace, environ: Mapping[str, str], problems: list[Message]) -> _Address:
     """Where to serve; adds to `problems`."""
     name = "IDENTITY_ENDPOINT" if flags.endpoint is None else "--endpoint"
     text = (environ.get(name, "") if flags.endpoint is None else flags.endpoint).strip()
-    expected = f"expected http://{ADDRESS}:PORT/PATH"
     if not text:
-        problems.append(f"{name} is {'not set' if flags.endpoint is None else 'empty'}: {expected}")
+        what = "not set" if flags.endpoint is None else "empty"
+        problems.append(message(messages.ENDPOINT_MISSING, place=name, problem=what, address=ADDRESS))
         return _Address(0, "")
     try:
         parts = urlsplit(text)
@@ -150,6 +150,6 @@ def _address(flags: argparse.Namespace, environ: Mapping[str, str], problems: li
         parts, port = urlsplit(""), None
     good = parts.scheme == "http" and parts.netloc == f"{ADDRESS}:{port}" and port is not None
     if not good or parts.query or parts.fragment or not _PATH.fullmatch(parts.path) or parts.path == HEALTH:
-        problems.append(f"{name} is {text!a}, {expected}")
+        problems.append(message(messages.ENDPOINT_WRONG, place=name, value=ascii(text), address=ADDRESS))
         return _Address(0, "")
     return _Address(port or 0, parts.path)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from m365_identity._commands.options import add_patience, add_settings, settings_from
 from m365_identity._commands.output import put
+from m365_identity._messages import message
+from m365_identity._messages import usage as messages
 from m365_identity.credential import WorkloadIdentityCredential
 from m365_identity.errors import SettingsError
 from m365_identity.retry import Retry
@@ -44,7 +46,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = settings_from(flags, environ)
     scope = settings.scope if flags.scope is None else flags.scope.strip()
     if not scope or len(scope.split()) > 1:
-        raise SettingsError([f'--scope is "{flags.scope}", expected one scope, such as {settings.scope}'])
+        raise SettingsError([message(messages.SCOPE_WRONG, value=flags.scope, scope=settings.scope)])
     with WorkloadIdentityCredential(
         settings=settings, retry=Retry(bound=flags.patience), environ=environ
     ) as credential:

@@ -10,7 +10,7 @@ from azure.core.credentials import AccessToken
 
 from m365_identity._commands.options import add_patience, add_settings, settings_from
 from m365_identity._commands.output import put, tell
-from m365_identity._text import visible
+from m365_identity._text import one_line
 from m365_identity._tokens import access_token
 from m365_identity.credential import WorkloadIdentityCredential
 from m365_identity.retry import Retry
@@ -83,4 +83,4 @@ def _text(described: Mapping[str, Any]) -> str:
         "expires": described["expires"],
     }
     # A name and a role are what somebody in the tenant has called them: they make no line of their own.
-    return "\n".join(f"{name:<12} {visible(value)}" for name, value in lines.items())
+    return "\n".join(f"{name:<12} {one_line(value)}" for name, value in lines.items())

@@ -1,8 +1,8 @@
-"""A TCP connection within a time, however many addresses the host has.
+"""A TCP connection within a time, whatever the number of the host's addresses. For requests only.
 
-What Python and urllib3 bring spends the time on each address in turn: a login host with eight, behind a firewall that
-swallows packets, takes eight times as long. Here the addresses race, each a quarter of a second behind the one before,
-as RFC 8305 has it; those that have lost are closed.
+Python and urllib3 spend the time on each address in turn: a login host with eight addresses, behind a firewall that
+drops packets, takes eight times as long. Here the addresses are tried in parallel, each a quarter of a second after the
+one before, as in RFC 8305; connections that come too late are closed. aiohttp does so itself.
 """
 
 import errno

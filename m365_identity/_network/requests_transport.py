@@ -1,6 +1,6 @@
-"""azure-core's transport for requests, with connections that take no longer than they may: see `connections`.
+"""azure-core's transport for requests, with one limit of time for a connection: see `connections`.
 
-It is imported with the first request, since requests takes longer than all of this library.
+It is imported with the first request, since the import of requests takes longer than that of all this library.
 """
 
 from typing import Any, Final
@@ -18,7 +18,7 @@ __all__ = ["transport"]
 
 
 def transport(*, verify: str | bool) -> RequestsTransport:
-    """A transport that trusts the authorities in the file `verify`, or the usual ones, and heeds HTTPS_PROXY."""
+    """A transport that trusts the authorities in the file `verify`, or the usual ones, and follows HTTPS_PROXY."""
     session = requests.Session()
     adapter = _Adapter(max_retries=Retry(total=False, redirect=False, raise_on_status=False))
     for scheme in ("https://", "http://"):

@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from m365_identity._advice.codes import ROWS
+from m365_identity._advice.codes import BY_CODE
 from m365_identity._tokens.assertion import Assertion
 from m365_identity.settings import Settings
 from webhook.core.identity import Account
@@ -20,8 +20,8 @@ _ANY = "\0"
 
 def fits(code: int, settings: Settings, token: Assertion, *, meaning: str, causes: Sequence[str], fix: str) -> bool:
     """Whether this is the advice of `code`, whole and with nothing else, for a token in which nothing is odd."""
-    row, values = ROWS[code], _values(settings, token)
-    expected = (row.meaning, *row.causes, row.fix)
+    row, values = BY_CODE[code], _values(settings, token)
+    expected = (row.text, *row.causes, row.fix)
     told = (meaning, *causes, fix)
     return len(told) == len(expected) and all(
         re.fullmatch(re.escape(text.format_map(values)).replace(re.escape(_ANY), ".+"), said) is not None

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from m365_identity import ExchangeError, ThrottledError, aio
 from m365_identity._advice.advise import Situation, advise, federated_credential, federated_credential_command
-from m365_identity._advice.codes import ROWS
-from m365_identity._advice.general import GENERAL, STATUSES
+from m365_identity._advice.codes import BY_CODE
+from m365_identity._advice.general import BY_KIND, BY_STATUS
 from m365_identity._failures import Failure, FailureKind
 from m365_identity._tokens.assertion import Assertion, decode
 from m365_identity.clouds import CLOUDS
@@ -86,10 +86,10 @@ def refused(code: int) -> Failure:
 
 def test_every_code_that_such_a_client_meets_has_its_row() -> None:
     """Those of the emulator, which are those of the reference."""
-    assert set(CODES) - NOT_OURS == set(ROWS)
+    assert set(CODES) - NOT_OURS == set(BY_CODE)
 
 
-@pytest.mark.parametrize("code", sorted(ROWS))
+@pytest.mark.parametrize("code", sorted(BY_CODE))
 def test_every_row_is_told_by_the_exception(pod: Pod, entra: Entra, kind: Flavour, code: int) -> None:
     """Code, OAuth's word, status, correlation id, meaning, causes and fix, with nothing left unfilled."""
     pod.federate()
@@ -112,7 +112,8 @@ def test_every_row_is_told_by_the_exception(pod: Pod, entra: Entra, kind: Flavou
     # Out of its time, the token is read and sent once more.
     attempts = ", after 2 attempts" if code == 700024 else ""
     assert error.summary == f"AADSTS{code} ({error.error}, HTTP {error.http_status}){attempts}: {told.meaning}"
-    assert text.startswith(f"{error.summary}\nLikely causes:\n")
+    assert text.startswith(f"{error.summary} [{BY_CODE[code].code}]\nLikely causes:\n")
+    assert error.codes == (told.code,) == (BY_CODE[code].code,)
     assert [line[5:] for line in text.splitlines() if re.match("  [0-9][.] ", line)] == list(told.causes)
     assert f"\nFix: {told.fix}\n" in text
     assert text.endswith(f"\nCorrelation id: {error.correlation_id}")
@@ -120,7 +121,7 @@ def test_every_row_is_told_by_the_exception(pod: Pod, entra: Entra, kind: Flavou
 
 def test_every_row_has_its_words() -> None:
     """Each code once."""
-    assert sorted(code for codes in WORDS for code in codes) == sorted(ROWS)
+    assert sorted(code for codes in WORDS for code in codes) == sorted(BY_CODE)
 
 
 @pytest.mark.parametrize("code", [70021, 700211, 700213, 7002138, 70025])
@@ -195,7 +196,7 @@ def test_a_token_out_of_its_time_is_told_with_both_times() -> None:
 
 
 @pytest.mark.parametrize("token", [None, assertion(expires=None, issued=None), assertion(expires=1e300, issued=-1e300)])
-@pytest.mark.parametrize("code", sorted(ROWS))
+@pytest.mark.parametrize("code", sorted(BY_CODE))
 def test_advice_needs_no_claim(code: int, token: Assertion | None) -> None:
     """Nothing is certain about a token that others have made."""
     advice = advise(refused(code), situation(token))
@@ -214,19 +215,19 @@ def test_every_kind_of_failure_has_its_advice(kind: FailureKind) -> None:
     """Where there is no code."""
     advice = advise(Failure(kind=kind, description="said"), situation(None))
     known = {"failure": "said", "login": "https://login.microsoftonline.com/", "status": "0"}
-    row = GENERAL[kind]
-    assert advice.meaning == row.meaning.format_map(known)
+    row = BY_KIND[kind]
+    assert advice.meaning == row.text.format_map(known)
     assert advice.causes == tuple(cause.format_map(known) for cause in row.causes)
     assert advice.fix == row.fix.format_map(known)
 
 
-@pytest.mark.parametrize("status", sorted(STATUSES))
+@pytest.mark.parametrize("status", sorted(BY_STATUS))
 def test_a_status_without_a_code_has_its_advice(status: int) -> None:
     """As a proxy in between answers."""
     advice = advise(Failure(kind=FailureKind.STRANGE, description="said", http_status=status), situation(None))
     known = {"login": "https://login.microsoftonline.com/", "status": str(status)}
-    row = STATUSES[status]
-    assert advice.meaning == row.meaning.format_map(known)
+    row = BY_STATUS[status]
+    assert advice.meaning == row.text.format_map(known)
     assert advice.causes == tuple(cause.format_map(known) for cause in row.causes)
     assert advice.fix == row.fix.format_map(known)
 
@@ -286,7 +287,7 @@ def test_a_hostile_token_adds_nothing_to_the_command() -> None:
     assert json.loads(words[8])["subject"] == "x'; rm -rf ~ #"
 
 
-@pytest.mark.parametrize("code", sorted(ROWS))
+@pytest.mark.parametrize("code", sorted(BY_CODE))
 def test_a_hostile_token_writes_no_line_and_no_escape_sequence(code: int) -> None:
     """Its claims are shown to people, on a terminal and in logs."""
     hostile = assertion(
@@ -324,7 +325,7 @@ def test_a_key_that_is_not_rsa_is_told_with_its_own_fix(pod: Pod, kind: Flavour)
     assert "ES256" in error.advice.causes[0]
     assert "--service-account-signing-key-file" in error.advice.fix
     assert "RS256, RS384 and RS512" in error.summary
-    assert ROWS[5002738] != ROWS[700027]
+    assert BY_CODE[5002738] != BY_CODE[700027]
 
 
 def test_asyncio_has_the_same_class_name() -> None:

@@ -92,9 +92,11 @@ def test_the_first_line_says_what_happened_and_what_it_means(
     text = str(error)
     if isinstance(error, SettingsError):
         assert error.advice is None
-        assert text.splitlines() == list(error.problems) == error.summary.split("; ")
+        assert list(error.problems) == error.summary.split("; ")
+        assert text.splitlines() == [f"{each} [{code}]" for each, code in zip(error.problems, error.codes, strict=True)]
         return
     assert error.advice is not None
     assert error.summary.endswith(error.advice.meaning)
-    assert text.startswith(f"{error.summary}\nLikely causes:\n  1. ")
+    assert error.codes == (error.advice.code,)
+    assert text.startswith(f"{error.summary} [{error.advice.code}]\nLikely causes:\n  1. ")
     assert text.count(error.advice.meaning) == text.count("\nFix: ") == 1

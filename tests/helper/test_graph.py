@@ -59,7 +59,7 @@ def test_a_missing_role_is_told_with_the_fix(pod: Pod) -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"status": 401, "code": "InvalidAuthenticationToken"}, ": Graph does not take the token\n"),
+        ({"status": 401, "code": "InvalidAuthenticationToken"}, ": Graph does not take the token [WIH533]\n"),
         ({"status": 404, "code": "ResourceNotFound"}, "is not Graph, or was asked"),
         ({"status": 403, "body": b"<html>", "content_type": "text/html"}, "captive portal"),
         ({"status": 200, "body": b"<html>", "content_type": "text/html"}, "a body that is not a JSON object"),

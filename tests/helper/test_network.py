@@ -74,7 +74,7 @@ def test_a_file_that_is_no_bundle_is_told(
         path.write_bytes(content)
     error = pod.fails(kind, environ=trusting(pod, SSL_CERT_FILE=str(path)))
     assert isinstance(error, SettingsError)
-    assert str(error) == f'SSL_CERT_FILE is "{path}", {problem}: expected a file of PEM certificates'
+    assert str(error) == f'SSL_CERT_FILE is "{path}", {problem}: expected a file of PEM certificates [WIH160]'
 
 
 def test_where_nothing_is_set_the_usual_authorities_count() -> None:

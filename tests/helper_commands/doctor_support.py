@@ -17,7 +17,7 @@ from certs.authority import make_leaf
 from certs.pem import bundle_pem
 from m365_identity.__main__ import main
 from m365_identity._checks import Found
-from m365_identity._checks.result import Finding
+from m365_identity._checks.result import LinkFinding
 from m365_identity._tokens.assertion import decode
 from m365_identity.retry import Clock
 from testbed.entra import Application, Entra, Listening, running
@@ -144,7 +144,7 @@ def found(environ: Mapping[str, str] | None = None, *, now: float = NOW, **claim
     return told
 
 
-def one(check: Callable[[Found], Iterable[Finding]], known: Found) -> Finding:
+def one(check: Callable[[Found], Iterable[LinkFinding]], known: Found) -> LinkFinding:
     """The only finding of a check."""
     (finding,) = check(known)
     return finding

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from m365_identity._checks import Found, Status
-from m365_identity._checks.result import Finding, ok
+from m365_identity._checks import Found, LinkStatus
+from m365_identity._checks.result import LinkFinding, finding
 from m365_identity._checks.settings import application
 from m365_identity._checks.walk import CHECKS
+from m365_identity._messages import TABLE
+from m365_identity._messages import graph as messages
 from tests.helper_commands.doctor_support import doctor, well, write
 from tests.helper_commands.processes import COMMAND, SUBJECT, Commands, Pod
 
@@ -69,7 +71,8 @@ def test_the_document(tmp_path: Path) -> None:
         assert (report.document["status"], report.document["first"]) == ("ok", None)
         assert [result["id"] for result in report.document["checks"]] == [check.id for check in CHECKS]
         for result in report.document["checks"]:
-            assert set(result) == {"id", "title", "status", "detail", "causes", "fix"}
+            assert set(result) == {"id", "title", "status", "code", "detail", "causes", "fix"}
+            assert TABLE[result["code"]].severity == "ok"
             assert (result["status"], result["causes"], result["fix"]) == ("ok", [], "")
             assert result["detail"]
 
@@ -97,7 +100,7 @@ def test_only_warnings_are_exit_code_0(commands: Commands) -> None:
     assert "First to look at: cloud\n" in done.out
 
 
-def test_causes_fix_and_the_first_to_mend(commands: Commands) -> None:
+def test_causes_fix_and_the_first_to_fix(commands: Commands) -> None:
     """Below the line of what failed, and once more at the end."""
     commands.pod.application.federate(issuer=commands.pod.entra.issuer.url, subject="system:serviceaccount:shop:other")
     done = commands.run("doctor")
@@ -109,7 +112,7 @@ def test_causes_fix_and_the_first_to_mend(commands: Commands) -> None:
     fix = f"      fix: az ad app federated-credential create --id {commands.pod.application.client_id} --parameters "
     assert [line.startswith(fix) for line in lines[place:]].count(True) == 2
     end = lines.index("", place)
-    assert lines[end + 1].endswith("First to mend: exchange")
+    assert lines[end + 1].endswith("First to fix: exchange")
     assert lines[end + 2].strip() == lines[place].partition("exchange")[2].strip()
     assert lines[end + 3].startswith(fix)
     credential = json.loads(lines[end + 3].partition("--parameters ")[2].strip("'"))
@@ -188,10 +191,10 @@ def test_a_file_that_nothing_names(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(list(application(Found(environ={})))) == 3
     path.touch()
     *_, finding = application(Found(environ={}))
-    assert finding.status is Status.WARN
+    assert finding.status is LinkStatus.WARN
     assert finding.fix == f"export AZURE_FEDERATED_TOKEN_FILE={path}, or --token-file"
     named = application(Found(environ={"AZURE_FEDERATED_TOKEN_FILE": "/other"}))
-    assert {finding.status for finding in named} == {Status.FAIL}
+    assert {finding.status for finding in named} == {LinkStatus.FAIL}
 
 
 def test_a_client_id_that_is_none_leaves_the_file_to_be_looked_at(pod: Pod) -> None:
@@ -225,8 +228,8 @@ def test_a_mistake_of_its_own_in_one_link_hides_no_other(pod: Pod, monkeypatch: 
     pod.federate()
     token = pod.token_file.read_text()
 
-    def broken(found: Found) -> Iterator[Finding]:
-        yield ok("so far")
+    def broken(found: Found) -> Iterator[LinkFinding]:
+        yield finding(messages.CLOCK)
         raise KeyError(token)
 
     checks = tuple(dataclasses.replace(check, run=broken) if check.id == "discovery" else check for check in CHECKS)

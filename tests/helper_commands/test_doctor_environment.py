@@ -8,15 +8,16 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from requests.utils import should_bypass_proxies
 
 from certs.authority import make_leaf
-from m365_identity._checks import Found, Status
+from m365_identity._checks import Found, LinkStatus, network
 from m365_identity._checks.certificates import Certificate, from_der, is_foreign, verified
+from m365_identity._checks.found import Site
 from m365_identity._checks.provider import provider
 from m365_identity._checks.proxies import excluded, proxy_for
-from m365_identity._checks.result import Finding
+from m365_identity._checks.result import LinkFinding
 from m365_identity._checks.settings import cloud
 from m365_identity._checks.variables import contradictions, others
 from testbed.node.authority import authority
-from tests.helper_commands.doctor_support import one
+from tests.helper_commands.doctor_support import found, one
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +37,7 @@ INJECTED = {
 """As the webhook injects it."""
 
 
-def contradicting(**changes: str) -> list[Finding]:
+def contradicting(**changes: str) -> list[LinkFinding]:
     """What is said of the injected variables with these changes."""
     known = Found(environ=INJECTED | changes)
     list(cloud(known))
@@ -45,9 +46,9 @@ def contradicting(**changes: str) -> list[Finding]:
 
 def test_what_the_webhook_injects_is_well() -> None:
     """None of the three has anything to say."""
-    assert [finding.status for finding in contradicting()] == [Status.OK]
-    assert one(others, Found(environ=INJECTED)).status is Status.OK
-    assert one(provider, Found(environ=INJECTED)).status is Status.OK
+    assert [finding.status for finding in contradicting()] == [LinkStatus.OK]
+    assert one(others, Found(environ=INJECTED)).status is LinkStatus.OK
+    assert one(provider, Found(environ=INJECTED)).status is LinkStatus.OK
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_what_the_webhook_injects_is_well() -> None:
 def test_contradictions(changes: dict[str, str], says: str) -> None:
     """Both values are shown; it may be meant, so it is no failure."""
     (finding,) = contradicting(**changes)
-    assert finding.status is Status.WARN
+    assert finding.status is LinkStatus.WARN
     assert says in finding.detail
     assert finding.fix
 
@@ -82,7 +83,7 @@ def test_contradictions(changes: dict[str, str], says: str) -> None:
 )
 def test_no_contradictions(changes: dict[str, str]) -> None:
     """The same in another form, empty, or not about the same."""
-    assert [finding.status for finding in contradicting(**changes)] == [Status.OK]
+    assert [finding.status for finding in contradicting(**changes)] == [LinkStatus.OK]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_no_contradictions(changes: dict[str, str]) -> None:
 def test_what_keeps_sdks_from_the_token(changes: dict[str, str], says: str, fix: str) -> None:
     """The variable is named, what it holds is not."""
     finding = one(others, Found(environ=INJECTED | changes))
-    assert finding.status is Status.WARN
+    assert finding.status is LinkStatus.WARN
     assert finding.detail.startswith(next(iter(changes)))
     assert says in finding.detail
     assert "hush" not in finding.detail
@@ -125,13 +126,13 @@ def test_what_keeps_sdks_from_the_token(changes: dict[str, str], says: str, fix:
 @pytest.mark.parametrize("value", ["prod", "PROD", "WorkloadIdentityCredential", " "])
 def test_chains_that_have_the_token(value: str) -> None:
     """Narrowed to what is meant."""
-    assert one(others, Found(environ={"AZURE_TOKEN_CREDENTIALS": value})).status is Status.OK
+    assert one(others, Found(environ={"AZURE_TOKEN_CREDENTIALS": value})).status is LinkStatus.OK
 
 
 def test_our_own_managed_identity_endpoint_is_well() -> None:
     """`serve` stands on the loopback, and gives tokens of the same application."""
     finding = one(others, Found(environ={"IDENTITY_ENDPOINT": "http://127.0.0.1:8461/msi/token"}))
-    assert finding.status is Status.OK
+    assert finding.status is LinkStatus.OK
     assert "m365-identity serve" in finding.detail
 
 
@@ -166,7 +167,7 @@ def test_all_of_them_are_told() -> None:
 def test_what_the_provider_stumbles_over(changes: dict[str, str], says: str) -> None:
     """Each with its fix; nothing of it keeps this helper from signing in."""
     finding = one(provider, Found(environ=INJECTED | changes))
-    assert finding.status is Status.WARN
+    assert finding.status is LinkStatus.WARN
     assert says in finding.detail
     assert finding.fix
 
@@ -181,14 +182,14 @@ def test_what_the_provider_stumbles_over(changes: dict[str, str], says: str) -> 
 )
 def test_what_the_provider_takes(changes: dict[str, str]) -> None:
     """The second name of the cloud, the other method, a proxy that it heeds."""
-    assert one(provider, Found(environ=INJECTED | changes)).status is Status.OK
+    assert one(provider, Found(environ=INJECTED | changes)).status is LinkStatus.OK
 
 
 def test_without_variables_of_ours_the_provider_is_not_judged() -> None:
     """`m365.workload.identity/env: azure`: its block says who signs in."""
     azure = {name: value for name, value in INJECTED.items() if name.startswith("AZURE_")}
-    assert one(provider, Found(environ=azure)).status is Status.SKIP
-    assert one(provider, Found(environ=azure | {"M365_FEDERATED_TOKEN_FILE": FILE})).status is Status.WARN
+    assert one(provider, Found(environ=azure)).status is LinkStatus.SKIP
+    assert one(provider, Found(environ=azure | {"M365_FEDERATED_TOKEN_FILE": FILE})).status is LinkStatus.WARN
 
 
 @pytest.mark.parametrize(
@@ -227,9 +228,12 @@ def test_a_proxys_user_and_password() -> None:
 @pytest.mark.parametrize("text", ["ftp://p", "http://", "http://p:port", "http://[::", ":3128"])
 def test_what_is_no_proxy(text: str) -> None:
     """The variable is named, and its value is not."""
-    with pytest.raises(ValueError) as raised:
-        proxy_for("https://x/", {"HTTPS_PROXY": text})
-    assert str(raised.value).startswith("HTTPS_PROXY is no address of a proxy")
+    known = found({"HTTPS_PROXY": text})
+    known.sites["login"] = Site("https://x/")
+    told = one(network.links("login").proxy, known)
+    assert told.status == "fail"
+    assert told.detail.startswith("HTTPS_PROXY is not the address of a proxy")
+    assert text not in told.detail.replace("http://proxy.example:3128", "")
 
 
 @pytest.mark.parametrize(
@@ -303,6 +307,6 @@ def test_a_certificate_in_words() -> None:
     assert read.issuer == "CN=Contoso CA, O=Contoso Ltd"
     assert read.subject.startswith("CN=m365-workload-identity webhook ")
     assert by("Contoso").issuer == "CN=CA, O=Contoso"
-    assert verified({}).issuer == "nobody"
+    assert verified({}).issuer == "no name"
     with pytest.raises(ValueError):
         from_der(b"nonsense")

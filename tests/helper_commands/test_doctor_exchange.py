@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from m365_identity._advice.codes import ROWS
+from m365_identity._advice.codes import BY_CODE
 from m365_identity._tokens.assertion import decode
 from m365_identity.settings import settings
 from testbed.entra import Entra, running
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 PATIENCE = {"slow": ("--timeout", "4")}
 """Only what never answers is waited for in vain; the rest has time on a busy machine."""
-PROVOKED = sorted(ROWS.keys() & CODES.keys())
+PROVOKED = sorted(BY_CODE.keys() & CODES.keys())
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def emulator() -> Iterator[Entra]:
 
 def test_no_code_of_the_table_is_left_out() -> None:
     """The emulator knows every code that there is advice for."""
-    assert set(PROVOKED) == set(ROWS)
+    assert set(PROVOKED) == set(BY_CODE)
 
 
 @pytest.mark.parametrize("code", PROVOKED)

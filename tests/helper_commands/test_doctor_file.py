@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from m365_identity._checks import Found, Status
+from m365_identity._checks import Found, LinkStatus
 from m365_identity._checks.file import renewable
-from m365_identity._checks.mounts import Mount, mount_of, mounts, renewal
+from m365_identity._checks.mounts import MountPoint, mount_of, mounts, renewal
 from tests.helper_commands.doctor_support import doctor, kubelet, one, write
 from tests.helper_commands.processes import Commands, Pod
 
@@ -93,8 +93,8 @@ def test_how_a_file_is_renewed(
 def test_the_mount_of_a_path() -> None:
     """The deepest; of two in the same place, the later; lines that make no sense count for nothing."""
     table = mountinfo(("/a", "/x"), ("/b", "/x/y"), ("/c", "/x/y")) + "nonsense\n1 2 3\n"
-    assert mount_of(PurePosixPath("/x/y/z"), mounts(table)) == Mount(PurePosixPath("/x/y"), PurePosixPath("/c"))
-    assert mount_of(PurePosixPath("/x/yy"), mounts(table)) == Mount(PurePosixPath("/x"), PurePosixPath("/a"))
+    assert mount_of(PurePosixPath("/x/y/z"), mounts(table)) == MountPoint(PurePosixPath("/x/y"), PurePosixPath("/c"))
+    assert mount_of(PurePosixPath("/x/yy"), mounts(table)) == MountPoint(PurePosixPath("/x"), PurePosixPath("/a"))
     assert mount_of(PurePosixPath("/x"), []) is None
 
 
@@ -119,10 +119,10 @@ def test_a_mount_with_sub_path_fails(tmp_path: Path) -> None:
     path.touch()
     table.write_text(mountinfo((f"/{DATA}/azure-identity-token", str(path))))
     finding = one(renewable, Found(environ={}, token_file=path, mounts=table))
-    assert finding.status is Status.FAIL
+    assert finding.status is LinkStatus.FAIL
     assert f"{path} is mounted with subPath" in finding.detail
     assert "without subPath" in finding.fix
-    assert one(renewable, Found(environ={}, token_file=path, mounts=tmp_path / "none")).status is Status.SKIP
+    assert one(renewable, Found(environ={}, token_file=path, mounts=tmp_path / "none")).status is LinkStatus.SKIP
 
 
 def test_a_real_mount_of_a_single_file(commands: Commands, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_file_that_this_user_may_not_read(commands: Commands, tmp_path: Path, 
     closed.chmod(0)
     before: tuple[str, ...] = ()
     owner = group = os.getegid()
-    if os.geteuid() == 0:  # whom the kernel lets read everything, unless it is taken from them
+    if os.geteuid() == 0:  # the kernel lets root read everything, unless these capabilities are taken away
         if not shutil.which("setpriv"):
             pytest.skip("needs setpriv")
         owner, group = 12345, 23456
@@ -226,5 +226,5 @@ def test_a_file_that_this_user_may_not_read(commands: Commands, tmp_path: Path, 
     assert f"this process is user {os.geteuid()}, group" in line
     if before:
         assert f" {owner}:{owner}; " in line
-        assert line.endswith(f"group {group}")
+        assert line.endswith(f"group {group} [WIH210]")
         assert f"set spec.securityContext.fsGroup: {group} in the pod" in done.out

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from azure.core.credentials import AccessTokenInfo
 
-from m365_identity._checks import Found, Status
+from m365_identity._checks import Found, LinkStatus
 from m365_identity._checks.access_token import access_token
-from m365_identity._checks.result import Finding
+from m365_identity._checks.result import LinkFinding
 from m365_identity.settings import settings
 from tests.helper.tokens import jwt
 from tests.helper_commands.doctor_support import NOW, doctor, one
@@ -74,7 +74,7 @@ def test_graph_does_not_take_the_token(trusted: Pod) -> None:
         ({"status": 403, "body": b"<html>Blocked", "content_type": "text/html"}, "is not Graph"),
         ({"status": 503}, "HTTP 503 (ServiceUnavailable)"),
         ({"status": 429}, "HTTP 429 (TooManyRequests)"),
-        ({"status": 200, "body": b"<html>Welcome"}, "a body that is no JSON object"),
+        ({"status": 200, "body": b"<html>Welcome"}, "a body that is not a JSON object"),
         ({"cut": "answer"}, "may take that for resources that are gone"),
         ({"hang": True}, "may take that for resources that are gone"),
     ],
@@ -119,7 +119,7 @@ def test_where_the_login_host_is_away_too_nothing_is_said_of_state(trusted: Pod)
     assert "state" not in report.detail("graph-tcp")
 
 
-def told(**claims: Any) -> Finding:
+def told(**claims: Any) -> LinkFinding:
     """What is said of an access token with these claims, at NOW."""
     environ = {"M365_TENANT_ID": "t", "M365_CLIENT_ID": CLIENT, "AZURE_FEDERATED_TOKEN_FILE": "/t"}
     usual = {"aud": "https://graph.microsoft.com", "appid": CLIENT, "exp": NOW + 3600}
@@ -132,27 +132,27 @@ def told(**claims: Any) -> Finding:
 @pytest.mark.parametrize(
     ("claims", "status", "says"),
     [
-        ({}, Status.OK, "for https://graph.microsoft.com, of application"),
-        ({"aud": "https://graph.microsoft.com/"}, Status.OK, ""),
-        ({"aud": "00000003-0000-0000-c000-000000000000"}, Status.OK, ""),
+        ({}, LinkStatus.OK, "for https://graph.microsoft.com, of application"),
+        ({"aud": "https://graph.microsoft.com/"}, LinkStatus.OK, ""),
+        ({"aud": "00000003-0000-0000-c000-000000000000"}, LinkStatus.OK, ""),
         (
             {"aud": "https://graph.microsoft.us"},
-            Status.FAIL,
+            LinkStatus.FAIL,
             "and not for https://graph.microsoft.com: Graph answers 401",
         ),
-        ({"aud": None}, Status.FAIL, "it is for nobody"),
-        ({"appid": "99999999-7777-4888-9999-000000000000"}, Status.FAIL, "it is of application 99999999"),
-        ({"appid": CLIENT.upper()}, Status.OK, ""),
-        ({"exp": NOW - 60}, Status.FAIL, "60 s ago"),
-        ({"exp": None}, Status.OK, ""),
+        ({"aud": None}, LinkStatus.FAIL, "it is for no API"),
+        ({"appid": "99999999-7777-4888-9999-000000000000"}, LinkStatus.FAIL, "it is of application 99999999"),
+        ({"appid": CLIENT.upper()}, LinkStatus.OK, ""),
+        ({"exp": NOW - 60}, LinkStatus.FAIL, "60 s ago"),
+        ({"exp": None}, LinkStatus.OK, ""),
     ],
 )
-def test_what_an_access_token_says(claims: dict[str, Any], status: Status, says: str) -> None:
+def test_what_an_access_token_says(claims: dict[str, Any], status: LinkStatus, says: str) -> None:
     """For whom and how long it is."""
     finding = told(**claims)
     assert finding.status is status, finding
     assert says in finding.detail
-    assert bool(finding.fix) is (status is Status.FAIL)
+    assert bool(finding.fix) is (status is LinkStatus.FAIL)
 
 
 def test_an_access_token_that_cannot_be_read_is_as_good(pod: Pod) -> None:

@@ -15,7 +15,7 @@ from certs.authority import make_authority, make_leaf
 from certs.pem import bundle_pem
 from m365_identity._checks.found import Found, Site
 from m365_identity._checks.network import links
-from m365_identity._checks.result import Status
+from m365_identity._checks.result import LinkStatus
 from testbed.cluster.pki import Authority
 from testbed.entra import Listening, running
 from testbed.entra.proxy import Proxy, proxying
@@ -70,7 +70,7 @@ def test_no_proxy_keeps_a_host_from_it(trusted: Pod, proxy: Proxy) -> None:
         (403, "its policy does not let this host pass", "allowed there"),
         (407, "it wants a user and a password", "http://USER:PASSWORD@127.0.0.1:"),
         (502, "it cannot reach the host itself", "allowed there"),
-        (418, "it is no proxy for HTTPS", "correct HTTPS_PROXY"),
+        (418, "it is not a proxy for HTTPS", "correct HTTPS_PROXY"),
     ],
 )
 def test_a_proxy_that_refuses(trusted: Pod, proxy: Proxy, status: int, cause: str, fix: str) -> None:
@@ -134,7 +134,7 @@ def test_a_proxy_that_is_none(trusted: Pod) -> None:
     """The variable is named, not its value: that may hold a password."""
     report = doctor(trusted.environ | {"HTTPS_PROXY": "http://user:hush@[::"})
     assert report.failed() == {"login-proxy", "graph-proxy"}
-    assert report.detail("login-proxy").startswith("HTTPS_PROXY is no address of a proxy")
+    assert report.detail("login-proxy").startswith("HTTPS_PROXY is not the address of a proxy")
     assert "hush" not in str(report)
 
 
@@ -280,7 +280,7 @@ def test_certificates_that_only_python_refuses(tmp_path: Path) -> None:
             sites={"login": Site(entra.login)},
         )
         finding = one(links("login").tls, known)
-    assert finding.status is Status.FAIL
+    assert finding.status is LinkStatus.FAIL
     assert "missing authority key identifier" in finding.detail.lower()
     assert any("since 3.13" in cause for cause in finding.causes)
 

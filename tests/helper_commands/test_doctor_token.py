@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from m365_identity._checks import Found, Status
+from m365_identity._checks import Found, LinkStatus
 from m365_identity._checks.assertion import audience, issuer, subject
 from m365_identity._checks.lifetime import lifetime
-from m365_identity._text import duration, listed, printable, stamp
+from m365_identity._text import duration, listed, shown, stamp
 from m365_identity.settings import settings
 from tests.helper_commands.doctor_support import NOW, doctor, found, one, write
 from tests.helper_commands.processes import Pod
@@ -19,29 +19,29 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "status", "says"),
     [
-        ("https://oidc.example.com/cluster/", Status.OK, "must end with the slash too"),
-        ("https://oidc.example.com/cluster", Status.OK, "without a slash at the end"),
-        ("https://8.8.8.8/", Status.OK, ""),
-        ("http://oidc.example.com", Status.FAIL, "no https address"),
-        ("kubernetes/serviceaccount", Status.FAIL, "no https address"),
-        (" https://oidc.example.com", Status.FAIL, "no https address"),
-        ("https://kubernetes.default.svc", Status.FAIL, "can never reach"),
-        ("https://kubernetes.default.svc.cluster.local", Status.FAIL, "can never reach"),
-        ("https://kubernetes.default", Status.FAIL, "can never reach"),
-        ("https://10.0.0.1:6443", Status.WARN, "looks like a private address"),
-        ("https://[fd00::1]/", Status.WARN, "looks like a private address"),
-        ("https://localhost:6443", Status.WARN, "looks like a private address"),
-        ("https://issuer.corp.internal", Status.WARN, "looks like a private address"),
-        ("https://[", Status.WARN, "looks like a private address"),
-        (None, Status.FAIL, "names no issuer"),
+        ("https://oidc.example.com/cluster/", LinkStatus.OK, "must end with the slash too"),
+        ("https://oidc.example.com/cluster", LinkStatus.OK, "without a slash at the end"),
+        ("https://8.8.8.8/", LinkStatus.OK, ""),
+        ("http://oidc.example.com", LinkStatus.FAIL, "not an https address"),
+        ("kubernetes/serviceaccount", LinkStatus.FAIL, "not an https address"),
+        (" https://oidc.example.com", LinkStatus.FAIL, "not an https address"),
+        ("https://kubernetes.default.svc", LinkStatus.FAIL, "can never reach"),
+        ("https://kubernetes.default.svc.cluster.local", LinkStatus.FAIL, "can never reach"),
+        ("https://kubernetes.default", LinkStatus.FAIL, "can never reach"),
+        ("https://10.0.0.1:6443", LinkStatus.WARN, "looks like a private address"),
+        ("https://[fd00::1]/", LinkStatus.WARN, "looks like a private address"),
+        ("https://localhost:6443", LinkStatus.WARN, "looks like a private address"),
+        ("https://issuer.corp.internal", LinkStatus.WARN, "looks like a private address"),
+        ("https://[", LinkStatus.WARN, "looks like a private address"),
+        (None, LinkStatus.FAIL, "names no issuer"),
     ],
 )
-def test_issuers(url: str | None, status: Status, says: str) -> None:
+def test_issuers(url: str | None, status: LinkStatus, says: str) -> None:
     """What Entra can never fetch fails; what it may not reach is warned about; the slash is told either way."""
     finding = one(issuer, found(iss=url))
     assert finding.status is status
     assert says in finding.detail
-    assert ("--service-account-issuer" in finding.fix) is (status is not Status.OK and url is not None)
+    assert ("--service-account-issuer" in finding.fix) is (status is not LinkStatus.OK and url is not None)
 
 
 def test_the_subject_is_a_service_account() -> None:
@@ -50,7 +50,7 @@ def test_the_subject_is_a_service_account() -> None:
     assert finding.detail == "system:serviceaccount:shop:terraform (ServiceAccount terraform in namespace shop)"
     for name in ("user@contoso.com", "system:serviceaccount:shop", None):
         finding = one(subject, found(sub=name))
-        assert (finding.status, "is no ServiceAccount" in finding.detail) == (Status.FAIL, True)
+        assert (finding.status, "is not a ServiceAccount" in finding.detail) == (LinkStatus.FAIL, True)
         assert "projected volume" in finding.fix
 
 
@@ -58,13 +58,13 @@ def test_a_token_of_another_namespace(tmp_path: Path) -> None:
     """Copied from another pod: this pod's namespace is known where the kubelet says it."""
     known = found()
     known.namespace_file = tmp_path / "namespace"
-    assert one(subject, known).status is Status.OK
+    assert one(subject, known).status is LinkStatus.OK
     known.namespace_file.write_text("shop\n")
-    assert one(subject, known).status is Status.OK
+    assert one(subject, known).status is LinkStatus.OK
     known.namespace_file.write_text("bank")
     *_, finding = subject(known)
     assert (finding.status, finding.detail) == (
-        Status.WARN,
+        LinkStatus.WARN,
         "the token is of namespace shop, and this pod is in bank",
     )
 
@@ -81,19 +81,19 @@ def in_cloud(cloud: str, **claims: Any) -> Found:
 @pytest.mark.parametrize(
     ("cloud", "aud", "status", "says"),
     [
-        ("public", "api://AzureADTokenExchange", Status.OK, "as the cloud public expects"),
-        ("gcc", ["api://AzureADTokenExchange"], Status.OK, ""),
-        ("gcchigh", "api://AzureADTokenExchangeUSGov", Status.OK, ""),
-        ("china", "api://AzureADTokenExchange", Status.WARN, "which is that of the cloud public and gcc: "),
-        ("public", "api://AzureADTokenExchangeChina", Status.WARN, "which is that of the cloud china: "),
-        ("public", "https://kubernetes.default.svc", Status.WARN, "which is none of the usual ones: "),
-        ("public", "api://azureadtokenexchange", Status.WARN, "which is none of the usual ones: "),
-        ("public", None, Status.FAIL, "names no audience"),
-        ("public", [], Status.FAIL, "names no audience"),
-        ("public", ["api://AzureADTokenExchange", "b"], Status.WARN, "several audiences, and Entra expects one"),
+        ("public", "api://AzureADTokenExchange", LinkStatus.OK, "as the cloud public expects"),
+        ("gcc", ["api://AzureADTokenExchange"], LinkStatus.OK, ""),
+        ("gcchigh", "api://AzureADTokenExchangeUSGov", LinkStatus.OK, ""),
+        ("china", "api://AzureADTokenExchange", LinkStatus.WARN, "which is that of the cloud public and gcc: "),
+        ("public", "api://AzureADTokenExchangeChina", LinkStatus.WARN, "which is that of the cloud china: "),
+        ("public", "https://kubernetes.default.svc", LinkStatus.WARN, "which is not one of the usual ones: "),
+        ("public", "api://azureadtokenexchange", LinkStatus.WARN, "which is not one of the usual ones: "),
+        ("public", None, LinkStatus.FAIL, "names no audience"),
+        ("public", [], LinkStatus.FAIL, "names no audience"),
+        ("public", ["api://AzureADTokenExchange", "b"], LinkStatus.WARN, "several audiences, and Entra expects one"),
     ],
 )
-def test_audiences(cloud: str, aud: object, status: Status, says: str) -> None:
+def test_audiences(cloud: str, aud: object, status: LinkStatus, says: str) -> None:
     """Each cloud has its own; another works only where the credential has it too, so it is no failure."""
     finding = one(audience, in_cloud(cloud, aud=aud))
     assert finding.status is status
@@ -107,41 +107,41 @@ def test_audiences(cloud: str, aud: object, status: Status, says: str) -> None:
 @pytest.mark.parametrize(
     ("after", "claims", "status", "says"),
     [
-        (0, {}, Status.OK, "another 60 min"),
-        (2880 + 299, {}, Status.OK, ""),
-        (2880 + 301, {}, Status.WARN, "should have renewed it by now"),
-        (3600, {}, Status.FAIL, "expired at 2030-03-17 18:46:40Z, 0 s ago"),
-        (7300, {}, Status.FAIL, "62 min ago"),
-        (-299, {}, Status.OK, ""),
-        (-301, {}, Status.FAIL, "not valid before 2030-03-17 17:46:40Z, in 5 min"),
-        (-301, {"nbf": None}, Status.FAIL, "not valid before"),
-        (0, {"nbf": None, "iat": None}, Status.OK, "another 60 min"),
-        (0, {"exp": NOW + 600}, Status.WARN, "it lives 10 min, and SDKs keep a token for 10 min"),
-        (0, {"exp": NOW + 2999}, Status.WARN, "may send one that has expired"),
-        (0, {"exp": NOW + 3000}, Status.OK, ""),
+        (0, {}, LinkStatus.OK, "another 60 min"),
+        (2880 + 299, {}, LinkStatus.OK, ""),
+        (2880 + 301, {}, LinkStatus.WARN, "should have renewed it by now"),
+        (3600, {}, LinkStatus.FAIL, "expired at 2030-03-17 18:46:40Z, 0 s ago"),
+        (7300, {}, LinkStatus.FAIL, "62 min ago"),
+        (-299, {}, LinkStatus.OK, ""),
+        (-301, {}, LinkStatus.FAIL, "not valid before 2030-03-17 17:46:40Z, in 5 min"),
+        (-301, {"nbf": None}, LinkStatus.FAIL, "not valid before"),
+        (0, {"nbf": None, "iat": None}, LinkStatus.OK, "another 60 min"),
+        (0, {"exp": NOW + 600}, LinkStatus.WARN, "it lives 10 min, and SDKs keep a token for 10 min"),
+        (0, {"exp": NOW + 2999}, LinkStatus.WARN, "may send one that has expired"),
+        (0, {"exp": NOW + 3000}, LinkStatus.OK, ""),
         # The kubelet renews after a day, however long the token lives.
-        (86400 + 299, {"exp": NOW + 7 * 86400}, Status.OK, ""),
-        (86400 + 301, {"exp": NOW + 7 * 86400}, Status.WARN, "should have renewed it by now"),
-        (0, {"exp": None}, Status.FAIL, "does not say when it expires"),
-        (0, {"exp": 1e300}, Status.OK, "valid until a time that makes no sense"),
+        (86400 + 299, {"exp": NOW + 7 * 86400}, LinkStatus.OK, ""),
+        (86400 + 301, {"exp": NOW + 7 * 86400}, LinkStatus.WARN, "should have renewed it by now"),
+        (0, {"exp": None}, LinkStatus.FAIL, "does not say when it expires"),
+        (0, {"exp": 1e300}, LinkStatus.OK, "valid until a time that makes no sense"),
     ],
 )
-def test_times(after: float, claims: dict[str, Any], status: Status, says: str) -> None:
+def test_times(after: float, claims: dict[str, Any], status: LinkStatus, says: str) -> None:
     """At `after` seconds from when the token was made."""
     finding = one(lifetime, found(now=NOW + after, **claims))
     assert finding.status is status, finding
     assert says in finding.detail
-    assert bool(finding.fix) is (status is not Status.OK)
+    assert bool(finding.fix) is (status is not LinkStatus.OK)
 
 
 def test_the_login_hosts_clock_decides() -> None:
     """This one may be wrong, and is not asked by Entra."""
     known = found(now=NOW + 1800)
     known.skew = 3600
-    assert one(lifetime, known).status is Status.FAIL
+    assert one(lifetime, known).status is LinkStatus.FAIL
     known = found(now=NOW + 3700)
     known.skew = -1900
-    assert one(lifetime, known).status is Status.OK
+    assert one(lifetime, known).status is LinkStatus.OK
 
 
 def test_an_issuer_that_is_the_clusters_own_name(pod: Pod) -> None:
@@ -169,5 +169,5 @@ def test_words() -> None:
     assert stamp(1e300) == "a time that makes no sense"
     assert listed(["a", "b"]) == "a, b"
     assert listed(["a", "b", "c"], most=2) == "a, b and 1 more"
-    assert printable("a\x1b[2J\n b\u202e") == "a [2J b"
-    assert len(printable("x" * 1000)) == 300
+    assert shown("a\x1b[2J\n b\u202e") == "a [2J b"
+    assert len(shown("x" * 1000)) == 300

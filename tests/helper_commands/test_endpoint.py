@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 HEADER = "f6b36363-0b5c-4a5a-9f6f-0e0f3f4e5d6c"
 CLIENT_ID = "aaaaaaaa-1111-4222-8333-bbbbbbbbbbbb"
 GRAPH = "https://graph.microsoft.com"
-ADVICE = Advice(meaning="what it means", fix="what to do")
+ADVICE = Advice(code="WIH999", meaning="what it means", fix="what to do")
 
 
 @dataclass

@@ -117,7 +117,7 @@ def test_a_token_without_roles_is_warned_of(commands: Commands) -> None:
     [
         ({"status": 401, "code": "InvalidAuthenticationToken"}, "HTTP 401 (InvalidAuthenticationToken)"),
         ({"status": 403, "body": b"<html>blocked</html>", "content_type": "text/html"}, "HTTP 403"),
-        ({"status": 200, "body": b"<html>log in</html>", "content_type": "text/html"}, "no JSON object"),
+        ({"status": 200, "body": b"<html>log in</html>", "content_type": "text/html"}, "not a JSON object"),
     ],
 )
 def test_what_is_no_answer_of_graphs_fails(commands: Commands, fault: dict[str, object], said: str) -> None:

@@ -1,0 +1,49 @@
+"""The table of messages: each error, warning and finding of the helper has a row.
+
+    WIH0xx  usage.py        flags and arguments of the commands
+    WIH1xx  settings.py     settings, variables that contradict each other, trusted authorities
+    WIH2xx  token_file.py   the token file, and what the token in it says
+    WIH3xx  entra.py        what Entra answers, and why; uncoded.py if no known code says it
+    WIH4xx  network.py      proxies, names, connections, certificates
+    WIH5xx  graph.py        the tenant, the clock, the access token, Microsoft Graph
+
+`TABLE` has them all by code. docs/messages.md is made from it.
+"""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType, ModuleType
+from typing import Final
+
+from m365_identity._messages import entra, graph, network, settings, token_file, uncoded, usage
+from m365_identity._messages.message import Kind, Message, Severity, message
+
+__all__ = [
+    "TABLE",
+    "Kind",
+    "Message",
+    "Severity",
+    "entra",
+    "graph",
+    "message",
+    "network",
+    "settings",
+    "token_file",
+    "uncoded",
+    "usage",
+]
+
+
+def _rows(*modules: ModuleType) -> Iterable[Kind]:
+    for module in modules:
+        yield from (value for value in vars(module).values() if isinstance(value, Kind))
+
+
+def _table(rows: Iterable[Kind]) -> Mapping[str, Kind]:
+    table: dict[str, Kind] = {}
+    for row in rows:
+        if table.setdefault(row.code, row) is not row:
+            raise ValueError(f"{row.code} stands for two messages")
+    return MappingProxyType(dict(sorted(table.items())))
+
+
+TABLE: Final = _table(_rows(usage, settings, token_file, entra, uncoded, network, graph))

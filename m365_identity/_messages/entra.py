@@ -1,0 +1,315 @@
+"""WIH3xx: what Entra answers to a client with a federated token, and why.
+
+Microsoft may change Entra's codes: `m365_identity._advice.codes` has the message of each.
+"""
+
+from typing import Final
+
+from m365_identity._messages.message import Kind, Severity
+
+_PROPAGATION: Final = "the credential was made in the last minutes: Entra's servers learn of it one by one"
+_OTHER_APP: Final = "the credential is on another application than {client}"
+_REBUILT: Final = "the cluster was rebuilt or its --service-account-issuer changed, so its tokens have another issuer"
+_ROTATED: Final = (
+    "the cluster's signing key was changed and its JWKS, as Entra can read it, does not have the new one yet"
+)
+_SETTINGS: Final = "client id {client} or tenant id {tenant} is wrong: see the annotations of ServiceAccount {account}"
+_CLOUD: Final = "the application is in another cloud than {cloud} ({login})"
+_ISSUER: Final = (
+    "make {discovery} and its jwks_uri readable from the internet, without a login "
+    "(`python -m webhook issuer` checks both)"
+)
+_ADMIN: Final = (
+    "only an administrator of the tenant can change it; the sign-in logs of service principals say which policy"
+)
+_SCOPE: Final = "ask for one resource with /.default, for Microsoft Graph {graph_scope}"
+_SECRET: Final = "another credential than this one was used, with a client secret"
+_RESTART: Final = "restart the pod, so that it gets a new token: kubectl delete pod POD"
+
+
+# No federated identity credential matches.
+NO_MATCH: Final = Kind(
+    "WIH301",
+    Severity.ERROR,
+    "application {client} has no federated identity credential for this token's issuer, subject, audience",
+    ("issuer, subject or audience differ, be it in one character", _PROPAGATION, _OTHER_APP),
+    fix="compare with `{list}`; if there is none: {create}",
+)
+NO_ISSUER: Final = Kind(
+    "WIH302",
+    Severity.ERROR,
+    'no federated identity credential of application {client} has the issuer "{issuer}"',
+    ("{slash}", _REBUILT, _PROPAGATION, _OTHER_APP),
+    fix="{create}",
+)
+NO_AUDIENCE: Final = Kind(
+    "WIH303",
+    Severity.ERROR,
+    'no federated identity credential of application {client} has the audience "{audience}"',
+    (
+        "the credential was made for another cloud's audience",
+        "the annotation m365.workload.identity/audience or the cloud of ServiceAccount {account} is wrong",
+        _PROPAGATION,
+    ),
+    fix=(
+        "give the credential that has this issuer and subject this token's audience: {list}; {update}; or, for "
+        'another token, set m365.workload.identity/audience to "{expected}"'
+    ),
+)
+NO_SUBJECT: Final = Kind(
+    "WIH304",
+    Severity.ERROR,
+    'no federated identity credential of application {client} has the subject "{subject}"',
+    (
+        "the pod runs as another ServiceAccount or in another namespace than the credential is for",
+        _PROPAGATION,
+        _OTHER_APP,
+    ),
+    fix="{create}",
+)
+SUBJECT_OF_ENTRA: Final = Kind(
+    "WIH305",
+    Severity.ERROR,
+    "the subject does not have the form that tokens issued by Entra itself must have",
+    ("the file holds a token of Entra's and not of the cluster's",),
+    fix="mount the ServiceAccount's token at {file}, and for it: {create}",
+)
+SUBJECT_CASE: Final = Kind(
+    "WIH306",
+    Severity.ERROR,
+    'a federated identity credential has the subject "{subject}" but for upper and lower case',
+    ("namespace or ServiceAccount are written with other letters in the credential; waiting heals nothing",),
+    fix="delete that credential (`{list}` names it) and make it anew: {create}",
+)
+NO_CREDENTIAL: Final = Kind(
+    "WIH307",
+    Severity.ERROR,
+    "application {client} has no federated identity credential at all",
+    ("it was not made yet", _OTHER_APP, _PROPAGATION),
+    fix="{create}",
+)
+
+# The application.
+NO_APPLICATION: Final = Kind(
+    "WIH308",
+    Severity.ERROR,
+    "there is no application {client} in tenant {tenant}",
+    (_SETTINGS, "it has no service principal in this tenant", _CLOUD),
+    fix=(
+        "az ad sp show --id {client} in that tenant; if there is none: az ad sp create --id {client}; if the id is "
+        "wrong, correct the annotation azure.workload.identity/client-id and restart the pod"
+    ),
+)
+APPLICATION_DISABLED: Final = Kind(
+    "WIH309",
+    Severity.ERROR,
+    "application {client} is disabled",
+    ("an administrator, or Microsoft, has disabled it or its service principal",),
+    fix="az ad sp update --id {client} --set accountEnabled=true",
+)
+PUBLIC_CLIENT: Final = Kind(
+    "WIH310",
+    Severity.ERROR,
+    "application {client} is a public client, which may not prove who it is",
+    ("its manifest allows public client flows only",),
+    fix="az ad app update --id {client} --is-fallback-public-client false",
+)
+ISSUER_NOT_ALLOWED: Final = Kind(
+    "WIH311",
+    Severity.ERROR,
+    "this issuer's tokens are only taken from managed identities and applications of a single tenant",
+    ("the file holds a token of Entra's and not of the cluster's", "the application is multi-tenant"),
+    fix="mount the ServiceAccount's token at {file}, and for it: {create}",
+)
+
+# The tenant and the cloud.
+NO_TENANT: Final = Kind(
+    "WIH312",
+    Severity.ERROR,
+    "there is no tenant {tenant} at {login}",
+    ("the tenant id is wrong", "the tenant is in another cloud than {cloud}"),
+    fix=(
+        "az account show --query tenantId gives the id; set azure.workload.identity/tenant-id, or "
+        "m365.workload.identity/cloud, and restart the pod"
+    ),
+)
+TENANT_OF_ANOTHER_CLOUD: Final = Kind(
+    "WIH313",
+    Severity.ERROR,
+    "tenant {tenant} belongs to another national cloud than {cloud}",
+    ("M365_CLOUD is wrong for this tenant",),
+    fix="set m365.workload.identity/cloud to the tenant's cloud, and restart the pod",
+)
+CROSS_CLOUD: Final = Kind(
+    "WIH314",
+    Severity.ERROR,
+    "a confidential client cannot sign in from one cloud to another",
+    ("tenant {tenant} is not in the cloud {cloud}", "some sovereign clouds do not allow federation"),
+    fix="set m365.workload.identity/cloud to the tenant's own cloud, and restart the pod",
+)
+US_AT_PUBLIC: Final = Kind(
+    "WIH315",
+    Severity.ERROR,
+    "a client of the US Government cannot sign in at the public endpoint",
+    ("M365_CLOUD is {cloud}, and the tenant is a US Government one",),
+    fix=('set m365.workload.identity/cloud to "gcchigh" or "dod", and restart the pod'),
+)
+LOGIN_UNKNOWN: Final = Kind(
+    "WIH316",
+    Severity.ERROR,
+    "Entra does not know the login host {login}",
+    ("AZURE_AUTHORITY_HOST is misspelt",),
+    fix="unset AZURE_AUTHORITY_HOST, so that the cloud decides",
+)
+REGIONAL: Final = Kind(
+    "WIH317",
+    Severity.ERROR,
+    "this client may not use a regional endpoint",
+    ("AZURE_REGIONAL_AUTHORITY_NAME is set",),
+    fix="unset AZURE_REGIONAL_AUTHORITY_NAME",
+)
+
+# The token itself.
+NOT_A_JWT: Final = Kind(
+    "WIH318",
+    Severity.ERROR,
+    "the token is no JWT that Entra can read, or lacks a claim",
+    ("{file} holds something else than the ServiceAccount's token",),
+    fix="mount the projected token at {file}; `m365-identity doctor` shows what is in it",
+)
+SIGNATURE: Final = Kind(
+    "WIH319",
+    Severity.ERROR,
+    "the token's signature could not be verified with the keys of its issuer {issuer}",
+    (
+        _ROTATED,
+        _REBUILT,
+        "the JWKS has more than 100 keys, of which Entra keeps the first 100",
+        "the token is not from this issuer",
+    ),
+    fix=(
+        "see that the jwks_uri of {discovery} has the key that signs "
+        "(`python -m webhook issuer` compares), then wait up to an hour, since Entra remembers keys"
+    ),
+)
+ALGORITHM: Final = Kind(
+    "WIH320",
+    Severity.ERROR,
+    "the token is signed in a way that Entra does not take: it knows RS256, RS384 and RS512",
+    ("the cluster's signing key is an elliptic curve one (ES256), or another that is not RSA",),
+    fix=(
+        "give kube-apiserver and kube-controller-manager an RSA key of 2048 bits or more to sign with "
+        "(--service-account-signing-key-file), publish it in the issuer's JWKS, and restart the pods"
+    ),
+)
+OUT_OF_TIME: Final = Kind(
+    "WIH321",
+    Severity.ERROR,
+    "the token is expired or not yet valid: it says {valid}, and it is {now} here",
+    (
+        "the file is mounted with subPath, or was copied: the kubelet does not renew it then",
+        "the clock of the node that signs tokens, or of this one, is wrong",
+        "a program keeps the token in memory instead of reading the file again",
+    ),
+    fix=("mount the volume's folder without subPath; compare `date -u` with the Date header of {login}; " + _RESTART),
+)
+TOKEN_OF_ENTRA: Final = Kind(
+    "WIH322",
+    Severity.ERROR,
+    "tokens that Entra issued itself are not taken here",
+    ("{file} holds a token of Entra's and not of the cluster's",),
+    fix="mount the ServiceAccount's token at {file}, and for it: {create}",
+)
+FEDERATION_POLICY: Final = Kind(
+    "WIH323",
+    Severity.ERROR,
+    "a policy of tenant {tenant} does not allow federation, or not with this issuer",
+    ('the issuer "{issuer}" is not among those that the tenant allows',),
+    fix=("have the issuer allowed by the tenant's application management policy; " + _ADMIN),
+)
+KEYS_UNREADABLE: Final = Kind(
+    "WIH324",
+    Severity.ERROR,
+    'Entra could not read the keys of the issuer "{issuer}"',
+    (
+        "the issuer's documents cannot be read from the internet (a firewall, a login, a private cluster)",
+        "the issuer's web server was away for a moment; the same is seen in passing without any cause",
+    ),
+    fix=_ISSUER,
+)
+
+# The request.
+NO_RESOURCE: Final = Kind(
+    "WIH325",
+    Severity.ERROR,
+    "the resource of scope {scope} is not in tenant {tenant}",
+    ("the scope is another cloud's than {cloud}", "the API has no service principal in this tenant"),
+    fix="for Microsoft Graph ask for {graph_scope}",
+)
+SCOPE_REFUSED: Final = Kind(
+    "WIH326",
+    Severity.ERROR,
+    "the scope {scope} cannot be asked for",
+    ("it does not end with /.default, is empty, or names more than one resource",),
+    fix=_SCOPE,
+)
+NO_PROOF: Final = Kind(
+    "WIH327",
+    Severity.ERROR,
+    "the request came without any proof of who asks",
+    ("the token file was empty", "a proxy on the way dropped part of the request"),
+    fix=(f"see that {{file}} holds a token (`m365-identity doctor`); {_RESTART}"),
+)
+SECRET_REFUSED: Final = Kind(
+    "WIH328",
+    Severity.ERROR,
+    "a client secret is wrong or expired, which signing in with a token does not use",
+    (_SECRET,),
+    fix="unset AZURE_CLIENT_SECRET and M365_CLIENT_SECRET, and use WorkloadIdentityCredential itself",
+)
+PART_MISSING: Final = Kind(
+    "WIH329",
+    Severity.ERROR,
+    "a part of the request is missing: {failure}",
+    ("client id or scope is empty", "a proxy on the way dropped part of the request"),
+    fix="see `m365-identity doctor` for the settings in force, and leave out proxies that change requests",
+)
+REQUEST_CHANGED: Final = Kind(
+    "WIH330",
+    Severity.ERROR,
+    "the request did not arrive as it was sent",
+    ("a proxy on the way changes requests",),
+    fix="let {login} pass through the proxy unchanged",
+)
+
+# Policies.
+BLOCKED: Final = Kind(
+    "WIH331",
+    Severity.ERROR,
+    "Conditional Access or a security policy blocks application {client} from here",
+    ("the address that the cluster leaves from is not in an allowed location", "the application is at risk"),
+    fix=("have the cluster's outgoing address added to a named location that the policy excludes; " + _ADMIN),
+)
+NO_CONSENT: Final = Kind(
+    "WIH332",
+    Severity.ERROR,
+    "nobody has consented to what application {client} asks for",
+    ("the application permissions were added and not granted",),
+    fix="az ad app permission admin-consent --id {client}",
+)
+
+# Too much, and not now.
+THROTTLED: Final = Kind(
+    "WIH333",
+    Severity.ERROR,
+    "Entra was asked too often",
+    ("credentials are made anew for every call, so that none keeps its token", "many pods started at once"),
+    fix="make one credential and keep it: it asks once an hour",
+)
+PASSING: Final = Kind(
+    "WIH334",
+    Severity.ERROR,
+    "Entra had a passing problem",
+    ("none on this side",),
+    fix="try again later; if it stays, see https://status.cloud.microsoft with the correlation id",
+)
