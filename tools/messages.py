@@ -24,6 +24,7 @@ PAGE: Final = Path(__file__).parent.parent / "docs" / "messages.md"
 TABLES: Final = {
     "webhook.core.messages": "The webhook and its commands",
     "certs.messages": "Certificates",
+    "m365_identity._messages": "The helper",
 }
 _HEADER: Final = """\
 # Messages
