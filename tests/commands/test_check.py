@@ -7,11 +7,19 @@ from typing import Any
 
 import pytest
 
+import webhook
+from tests.checks.support import NOW, the_registration
 from tests.commands.live import run
+from webhook.checks import registration
+from webhook.checks.explanations import explain
+from webhook.checks.installation import Installation, Replica
+from webhook.checks.refusals import Refusal, RefusalKind
 from webhook.commands import check, fic, issuer, reports
 from webhook.core.messages import Kind as Row
 from webhook.core.messages import Place, Severity
 from webhook.findings import finding
+
+PAGE = Path(webhook.__file__).parent.parent / "docs" / "check.md"
 
 
 def test_all_mistakes_of_wrong_usage_are_reported_at_once(tmp_path: Path) -> None:
@@ -84,3 +92,19 @@ def test_findings_are_shown_as_json_with_all_that_is_known_of_them() -> None:
             }
         ],
     }
+
+
+def test_the_page_shows_findings_as_they_are_printed() -> None:
+    """The two lines of the example, for an installation as the chart makes it."""
+    found = the_registration(service=("m365-workload-identity-system", "m365-workload-identity"))
+    name = "m365-workload-identity-7d4-"
+    replicas = tuple(Replica(f"{name}{end}", "m365-workload-identity", "ImagePullBackOff") for end in ("x2x", "9kd"))
+    installation = Installation("m365-workload-identity-system/m365-workload-identity", True, True, 0, replicas)
+    refusal = Refusal(RefusalKind.NO_ENDPOINTS, "labelled.m365.workload.identity", "")
+    failed = explain(refusal, found, installation, namespace="shop", account="default", now=NOW)
+    first, second, fix = reports.text([registration.present(found), failed]).splitlines()[:3]
+    page = PAGE.read_text(encoding="utf-8").splitlines()
+    assert first in page
+    shown_fix = page[page.index(second) + 1]
+    assert shown_fix.endswith(" …")
+    assert fix.startswith(shown_fix.removesuffix("…"))
