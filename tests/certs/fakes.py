@@ -47,7 +47,7 @@ def settings(**changes: Any) -> RotationSettings:
 
 @dataclass(repr=False)
 class FakeClock:
-    """A clock that passes when someone sleeps, or when it is told to; `ahead` makes it a wrong one."""
+    """A clock whose time passes in a sleep, or if a test sets the world's time; `ahead` makes it wrong."""
 
     world: World
     ahead: timedelta = timedelta(0)
@@ -96,7 +96,7 @@ class BoundedClock(FakeClock):
 
 
 class FixedChance:
-    """Chance that always falls the same way."""
+    """Chance that is always the same."""
 
     def __init__(self, value: float = 0.5) -> None:
         self.value = value
@@ -119,9 +119,9 @@ class World:
     tells_time: bool = True
     slept: list[float] = field(default_factory=list)
     stored: set[str] = field(default_factory=set)
-    """Fingerprints of every authority that ever stood in ca.crt or next.crt."""
+    """Fingerprints of every authority that was ever in ca.crt or next.crt."""
     published: set[str] = field(default_factory=set)
-    """Fingerprints of every certificate that ever stood in a caBundle."""
+    """Fingerprints of every certificate that was ever in a caBundle."""
     bundles: list[tuple[datetime, tuple[WebhookEntry, ...]]] = field(default_factory=list)
     """Every configuration that was ever written, with the time."""
     calls: list[str] = field(default_factory=list)
@@ -164,7 +164,7 @@ async def _open(_call: str) -> None:
 
 
 class FakeSecrets:
-    """The Secret as one replica reaches it. `fails` maps `get`, `create` or `update` to what it raises."""
+    """The Secret, for one replica. `fails` maps `get`, `create` or `update` to the error that it raises."""
 
     def __init__(self, world: World, gate: Gate = _open) -> None:
         self.world, self.gate = world, gate
@@ -210,7 +210,7 @@ class FakeSecrets:
 
 
 class FakeTrust:
-    """The configuration as one replica reaches it. `fails` maps `get` or `patch` to what it raises."""
+    """The configuration, for one replica. `fails` maps `get` or `patch` to the error that it raises."""
 
     def __init__(self, world: World, gate: Gate = _open) -> None:
         self.world, self.gate = world, gate
@@ -259,7 +259,7 @@ class FakeServing(Serving):
 
 @dataclass
 class Replica:
-    """One replica and its hands on the world."""
+    """One replica and its access to the world."""
 
     world: World
     settings: RotationSettings = field(default_factory=settings)

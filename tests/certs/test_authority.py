@@ -1,4 +1,4 @@
-"""Authorities and leaves: what is in them, who trusts them, and that others read them alike."""
+"""Authorities and leaves: what is in them, which clients trust them, and that OpenSSL reads them alike."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_leaf_never_outlives_its_authority(age: timedelta, lifetime: timedelta
 
 
 def test_a_leaf_cannot_end_before_its_authority_begins() -> None:
-    """A clock that was years behind while the Secret was read: said as such, not as a ValueError of the library."""
+    """The clock was years behind: the error says so, instead of a ValueError of the library."""
     authority = make_authority(now=START, lifetime=20 * DAY)
     with pytest.raises(UntimelyPair):
         make_leaf(authority, names=NAMES, now=START - 365 * DAY, lifetime=DAY)
@@ -93,7 +93,7 @@ def test_a_leaf_cannot_end_before_its_authority_begins() -> None:
 
 @pytest.mark.parametrize("name", [*NAMES, "127.0.0.1", "::1"])
 def test_a_leaf_is_trusted_for_each_of_its_names(name: str) -> None:
-    """By whoever has its authority in the bundle, among others."""
+    """By a client with its authority in the bundle, among others."""
     authority, other = (make_authority(now=START, lifetime=30 * DAY) for _ in range(2))
     leaf = make_leaf(authority, names=[*NAMES, "127.0.0.1", "::1"], now=START, lifetime=DAY).certificate
     verify(leaf, [other.certificate, authority.certificate], name=name, now=START)
@@ -169,6 +169,6 @@ def test_renewal_is_due_at_two_thirds_and_a_little_earlier_by_chance() -> None:
 
 
 def test_service_names() -> None:
-    """The name that kube-apiserver asks for stands third."""
+    """The name that kube-apiserver asks for is the third."""
     assert service_names("webhook", "m365") == NAMES
     assert NAMES[2] == NAME == "webhook.m365.svc"

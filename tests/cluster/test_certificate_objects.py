@@ -39,7 +39,7 @@ def secret(kube: FakeKube) -> KubeSecret:
 
 
 async def test_a_secret_is_created_under_its_name_and_by_a_manager_of_its_own() -> None:
-    """RBAC is asked for the name then, and two who create it at once own nothing in common."""
+    """RBAC is asked for the name then, and two that create it at once own no field in common."""
     kube = FakeKube(201)
     for _ in range(2):
         await secret(kube).create({"ca.key": b"key"})
@@ -67,7 +67,7 @@ async def test_a_secret_is_created_under_its_name_and_by_a_manager_of_its_own() 
 async def test_an_answer_is_an_error_with_the_api_servers_words(
     status: int, message: str, error: type[StoreError]
 ) -> None:
-    """RBAC is named only where it is RBAC; whoever refused the change says so himself."""
+    """RBAC is named only if it is RBAC; what else refused the change is in the API server's words."""
     kube = FakeKube(status, {"message": message})
     for call in (secret(kube).create({"ca.key": KEY}), secret(kube).update(StoredSecret(data={}, version="7"), {})):
         with pytest.raises(StoreError) as raised:

@@ -56,7 +56,7 @@ def authorities(cluster: Cluster) -> list[str]:
     return [row["state"] for row in report["rows"] if row["place"] == "Secret"]
 
 
-def test_it_shows_the_ca_whom_the_cluster_trusts_and_what_is_served(control_plane: Cluster, webhook: Running) -> None:
+def test_it_shows_the_ca_what_the_cluster_trusts_and_what_is_served(control_plane: Cluster, webhook: Running) -> None:
     """A row for each certificate, with its end and what it is there for; exit code 0."""
     done = certs(control_plane, "--connect", f"127.0.0.1:{webhook.port}")
     assert done.returncode == 0, done.stdout
@@ -67,7 +67,7 @@ def test_it_shows_the_ca_whom_the_cluster_trusts_and_what_is_served(control_plan
 
 
 def test_it_shows_when_each_is_renewed(control_plane: Cluster, webhook: Running) -> None:
-    """At two thirds of a life that began when it was signed, which no NotBefore says."""
+    """At two thirds of a life that began when it was signed, which is not its NotBefore."""
     done = certs(control_plane, "-o", "json", "--connect", f"127.0.0.1:{webhook.port}")
     rows = json.loads(done.stdout)["rows"]
     for place, days in (("Secret", 730), ("127.0.0.1", 14)):
@@ -82,7 +82,7 @@ def test_it_shows_when_each_is_renewed(control_plane: Cluster, webhook: Running)
     ("age", "renewed"),
     [
         (timedelta(days=300), "2030-01-10T08:00:00Z"),
-        (timedelta(days=717), ""),  # it ends with its authority, so nobody knows when it was signed
+        (timedelta(days=717), ""),  # it ends with its authority, so it is not known when it was signed
     ],
 )
 def test_a_fresh_leaf_of_an_old_ca_is_renewed_late(age: timedelta, renewed: str) -> None:
@@ -96,7 +96,7 @@ def test_a_fresh_leaf_of_an_old_ca_is_renewed_late(age: timedelta, renewed: str)
 
 
 def test_the_cluster_is_found_as_kubectl_finds_it(control_plane: Cluster, webhook: Running) -> None:
-    """By $KUBECONFIG, without a flag; and where there is none, that is told."""
+    """By $KUBECONFIG, without a flag; and without one, that is reported."""
     command = [sys.executable, "-m", "webhook", "certs", *FLAGS]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "M365WI"))}
     for extra, code in (({"KUBECONFIG": str(control_plane.kubeconfig)}, 0), ({"HOME": "/nowhere"}, 2)):
@@ -147,7 +147,7 @@ def test_the_replicas_certificate_can_be_replaced(control_plane: Cluster, webhoo
     wait_until(lambda: served() != before, "another leaf", seconds=30)
 
 
-def test_what_a_person_must_mend_is_one_line_with_its_fix(control_plane: Cluster, webhook: Running) -> None:
+def test_what_a_person_must_fix_is_one_line_with_its_fix(control_plane: Cluster, webhook: Running) -> None:
     """Without permission to read them, the Secret and the configuration are named, with what to give."""
     control_plane.api.post(
         f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts",
@@ -161,7 +161,7 @@ def test_what_a_person_must_mend_is_one_line_with_its_fix(control_plane: Cluster
     assert "RBAC forbids `get`" in lines[1]
 
 
-def test_wrong_usage_is_told_all_at_once(control_plane: Cluster) -> None:
+def test_wrong_usage_is_reported_all_at_once(control_plane: Cluster) -> None:
     """Exit code 2, a line for each mistake."""
     done = certs(control_plane, "--ca", "--connect", "somewhere")
     assert done.returncode == 2

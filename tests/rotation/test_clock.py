@@ -43,7 +43,7 @@ def timepiece(installed: Fleet, tmp_path: Path) -> Timepiece:
 
 @contextmanager
 def unfailing(api: Api, installed: Fleet) -> Iterator[None]:
-    """No create fails, no fresh connection is refused and nobody is unready, from here to the end."""
+    """No create fails, no fresh connection is refused and no replica is unready, from here to the end."""
     installation = installed.installation
 
     def unready() -> str | None:

@@ -26,7 +26,7 @@ def held(change: Change) -> list[x509.Certificate]:
 
 @pytest.mark.parametrize("step_left_out", [None, "scaling to 0", "the Secret", "caBundle"])
 def test_a_stolen_authority_is_evicted(control_plane: Cluster, installed: Fleet, step_left_out: str | None) -> None:
-    """Scaled to 0, so that nobody remembers it; out of the Secret; out of caBundle; and it is never seen again.
+    """Scaled to 0, so that no replica remembers it; out of the Secret; out of caBundle; and it is never seen again.
 
     With any of the three left out it comes back, or stays, or is used on.
     """

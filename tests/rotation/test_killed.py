@@ -22,7 +22,7 @@ from testbed.fleet.traffic import Creating, Repeated, Verifying
 from testbed.fleet.watching import Watch, certificates, decoded
 
 FIRST = ("create", "publish")
-STEPS = (*FIRST, "stage", "publish more", "promote", "date", "retire", "publish less")
+STEPS = (*FIRST, "stage", "publish more", "promote", "record leaf end", "retire", "publish less")
 REPLICAS = 3
 CREATORS = 2
 # An authority is staged, published and promoted in its last third: ten seconds, in which up to six replicas die.
@@ -45,7 +45,7 @@ class Assassin:
 
     @property
     def finished(self) -> bool:
-        """Whether everybody who was to be killed is, and was replaced."""
+        """Whether every replica that is to be killed was killed and replaced."""
         with self._lock:
             return not self.left and self.killed.empty()
 
@@ -80,7 +80,7 @@ class Assassin:
 def test_each_step_is_taken_up_when_its_replica_is_killed(
     control_plane: Cluster, installed: Fleet, tmp_path: Path, report: Callable[[str], None]
 ) -> None:
-    """Nobody else's certificate is ever refused, and no create fails but those that the dead had begun."""
+    """No other replica's certificate is ever refused, and only creates that a killed replica had begun fail."""
     installation = installed.installation
     done: list[str] = []
     with ExitStack() as stack:
@@ -123,7 +123,7 @@ def test_each_step_is_taken_up_when_its_replica_is_killed(
 
 
 def step_of(installation: Installation, method: str, path: str, body: bytes) -> str | None:
-    """Which step of certs.managed.next_step a request is about to perform; None for one that writes nothing of ours."""
+    """Which step of certs.managed.next_step a request is about to perform; None for other writes."""
     if method == "PATCH" and path.startswith(f"{installation.secret_path}?"):
         return "create"
     if method == "PATCH":
@@ -141,4 +141,4 @@ def step_of(installation: Installation, method: str, path: str, body: bytes) -> 
         return "stage"
     if new["ca.key"] != old["ca.key"]:
         return "promote"
-    return "date" if new["ca.crt"] == old["ca.crt"] else "retire"
+    return "record leaf end" if new["ca.crt"] == old["ca.crt"] else "retire"

@@ -98,7 +98,7 @@ def set_bundle(api: Api, installed: Fleet, encoded: str | None) -> None:
 def test_a_lost_authority_is_replaced_and_no_create_fails(
     control_plane: Cluster, healthy: Fleet, meddle: Callable[[Api, Fleet], None]
 ) -> None:
-    """A new CA is made and published beside the lost one, whose leaves are trusted for as long as they are served."""
+    """A new CA is made and published in addition to the lost one, whose leaves stay trusted while they are served."""
     installation = healthy.installation
     lost = certificates(installation.secret()["ca.crt"])[0]
     told = healthy.logged("the authority's key is lost")
@@ -144,8 +144,10 @@ def with_rubbish_beside(bundle: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("meddle", [empty, rubbish, replaced_by_another, with_rubbish_beside])
-def test_a_ca_bundle_is_mended(control_plane: Cluster, healthy: Fleet, meddle: Callable[[bytes], bytes | None]) -> None:
-    """Ours is put back; what is valid and foreign stays; what is no certificate goes, and that is logged."""
+def test_a_ca_bundle_is_restored(
+    control_plane: Cluster, healthy: Fleet, meddle: Callable[[bytes], bytes | None]
+) -> None:
+    """Ours is put back; what is valid and foreign stays; what is not a certificate goes, and that is logged."""
     api, installation = control_plane.api, healthy.installation
     document = api.get(installation.configuration_path).expect().json
     before = bundles(document)
@@ -202,12 +204,14 @@ def test_webhooks_are_found_by_name_and_others_left_alone(control_plane: Cluster
 
 
 def rest(entry: dict[str, Any]) -> dict[str, Any]:
-    """A webhook without its caBundle: what nobody but its owner may change."""
+    """A webhook without its caBundle: what only its owner may change."""
     client = {key: value for key, value in entry["clientConfig"].items() if key != "caBundle"}
     return {**entry, "clientConfig": client}
 
 
-def test_a_deleted_configuration_is_told_and_filled_in_when_it_is_back(control_plane: Cluster, healthy: Fleet) -> None:
+def test_a_deleted_configuration_is_reported_and_filled_in_when_it_is_back(
+    control_plane: Cluster, healthy: Fleet
+) -> None:
     """Nothing is sent to a webhook without one: /readyz says so with the next step, until somebody creates it again."""
     api, installation = control_plane.api, healthy.installation
     api.delete(installation.configuration_path).expect()
@@ -239,7 +243,7 @@ LOSSES: dict[Callable[[Api, Fleet], None], tuple[str, ...]] = {
 def test_what_could_not_be_kept_is_counted(
     control_plane: Cluster, healthy: Fleet, meddle: Callable[[Api, Fleet], None]
 ) -> None:
-    """m365wi_certificate_events_total has what was lost, repaired and mended."""
+    """m365wi_certificate_events_total has what was lost, repaired and restored."""
     before = {event: healthy.counted(event) for event in LOSSES[meddle]}
     meddle(control_plane.api, healthy)
     for event, count in before.items():

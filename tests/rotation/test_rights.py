@@ -19,7 +19,7 @@ ROUNDS = 4
 
 @dataclass(frozen=True)
 class Lack:
-    """How an installation lacks something: its rights, what is said of it, and what mends it."""
+    """What an installation is missing: its rights, what is reported, and the fix."""
 
     begin: Callable[[Installation], None]
     said: tuple[str, ...]
@@ -81,7 +81,7 @@ LACKS = {
 
 
 @pytest.mark.parametrize("lack", LACKS.values(), ids=LACKS.keys())
-def test_what_is_lacking_is_said_once_and_heals(bare: Fleet, lack: Lack, tmp_path: Path) -> None:
+def test_what_is_missing_is_reported_once_and_heals(bare: Fleet, lack: Lack, tmp_path: Path) -> None:
     """One error line over several rounds, /readyz says the same, and it is served as soon as the right is given."""
     installation = bare.installation
     lack.begin(installation)

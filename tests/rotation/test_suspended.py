@@ -1,4 +1,4 @@
-"""A machine that is suspended: its replica wakes up long after its leaf has expired, and mends that at once.
+"""A machine that is suspended: its replica wakes up long after its leaf has expired, and renews it at once.
 
 Frozen for more than 15 s by SIGSTOP, which stops no monotonic clock as a suspend does, the worker may be taken for
 stuck and replaced by its parent; so the leaf lives for less, but in the test of just that.

@@ -44,7 +44,7 @@ async def test_the_authority_is_replaced_with_the_usual_overlap() -> None:
 
 
 async def test_rotations_one_after_another_wait_for_the_first() -> None:
-    """Until leaves of the first have ended there is no room for more."""
+    """The number of authorities is limited until the leaves of the first have expired."""
     world = World()
     replica = Replica(world)
     await replica.round()
@@ -60,7 +60,7 @@ async def test_rotations_one_after_another_wait_for_the_first() -> None:
 
 @pytest.mark.parametrize("minutes", [-50, -15, 15, 50])
 async def test_every_leaf_is_replaced_whatever_the_clocks_say(minutes: int) -> None:
-    """A replica's may differ, and it may have signed a moment ago; what counts is whether it knew of the wish."""
+    """A replica's may differ, and it may have signed a moment ago. What counts is whether it had read the request."""
     world = World()
     replica = Replica(world, ahead=minutes * MINUTE)
     await live(world, replica, time=MINUTE)
@@ -73,7 +73,7 @@ async def test_every_leaf_is_replaced_whatever_the_clocks_say(minutes: int) -> N
 
 
 async def test_the_next_authority_is_dated_by_the_api_server() -> None:
-    """Not by the clock of who asks for it: here today's, while it is 2030 in the world."""
+    """Not by the clock of the person who asks: here that is today's, while it is 2030 in the world."""
     world = World()
     replica = Replica(world)
     await replica.round()
@@ -84,7 +84,7 @@ async def test_the_next_authority_is_dated_by_the_api_server() -> None:
 
 
 async def test_a_write_without_answer_may_have_happened() -> None:
-    """So nobody says that it did not; a reading without answer changed nothing."""
+    """So the command does not say that it failed; a reading without an answer changed nothing."""
     world = World()
     replica = Replica(world)
     await replica.round()
@@ -99,7 +99,7 @@ async def test_a_write_without_answer_may_have_happened() -> None:
 
 
 async def test_a_conflict_is_tried_again() -> None:
-    """A replica writes now and then; the wish must not be lost for that."""
+    """A replica writes now and then; the request must not be lost because of that."""
     world = World()
     replica = Replica(world)
     await replica.round()
@@ -123,8 +123,8 @@ async def test_a_conflict_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize("data", [None, {}])
-async def test_where_there_is_nothing_yet_there_is_nothing_to_rotate(data: dict[str, bytes] | None) -> None:
-    """And nothing is written."""
+async def test_without_an_authority_nothing_is_rotated(data: dict[str, bytes] | None) -> None:
+    """Nothing is written either."""
     world = World()
     world.write_secret(data)
     before = world.secret

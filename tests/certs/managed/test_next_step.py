@@ -199,7 +199,7 @@ YOUNG = observation(now=START + WAIT, bundles=BOTH, trusted_since={fingerprint(C
         ({"trusted_since": {fingerprint(CURRENT): JUST_NOW - WAIT.total_seconds()}}, False),
     ],
 )
-def test_a_first_leaf_of_a_new_authority_waits_where_another_is_trusted(changes: dict[str, Any], waits: bool) -> None:
+def test_a_first_leaf_of_a_new_authority_waits_if_another_is_trusted(changes: dict[str, Any], waits: bool) -> None:
     """A kube-apiserver that does not know it yet refuses it; meanwhile it can call replicas with older leaves."""
     assert waits_for_slow_apiservers(replace(YOUNG, **changes), SETTINGS) is waits
 
@@ -211,7 +211,7 @@ def test_what_was_known_before_is_kept_when_the_secret_is_lost() -> None:
 
 
 def test_rotations_that_come_too_fast_wait() -> None:
-    """A caBundle of dozens would be sent to everyone who watches the configuration."""
+    """A caBundle of dozens would be sent to every watcher of the configuration."""
     previous = tuple(make_authority(now=START, lifetime=60 * DAY).certificate for _ in range(MOST_PREVIOUS))
     records = {fingerprint(c): record(leaves_end=START + 50 * DAY) for c in previous}
     state = SecretState(current=CURRENT, previous=previous, records=records)

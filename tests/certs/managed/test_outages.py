@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import timedelta
 
@@ -37,10 +38,10 @@ async def test_serving_goes_on_without_an_api_server(
     assert replica.source.describe().problems == ()
 
 
-async def test_an_api_server_away_for_a_moment_is_nobodys_business(
+async def test_a_short_outage_of_the_api_server_is_not_reported(
     world: World, replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It restarts now and then: two rounds in vain are counted and no more."""
+    """It restarts now and then: two rounds in vain are counted only."""
     for store in (replica.secrets, replica.trust):
         store.fails["get"] = StoreUnavailable("connection refused")
     await replica.round()
@@ -50,10 +51,10 @@ async def test_an_api_server_away_for_a_moment_is_nobodys_business(
     assert replica.counts("unavailable") == (4,)
 
 
-async def test_an_api_server_that_has_just_started_forbids_and_nobody_is_told(
+async def test_a_403_of_an_api_server_that_has_just_started_is_not_reported(
     world: World, replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It has not read its rules yet. What was allowed before is forbidden only when it stays so for three rounds."""
+    """It has not read its RBAC rules yet. What was allowed before is reported only after three rounds of 403."""
     caplog.set_level(logging.INFO)
     replica.secrets.fails["get"] = replica.trust.fails["get"] = Forbidden("no")
     await replica.round()
@@ -67,10 +68,10 @@ async def test_an_api_server_that_has_just_started_forbids_and_nobody_is_told(
     assert len(replica.source.describe().problems) == 2
 
 
-async def test_after_a_long_outage_a_moment_of_forbidding_is_part_of_it(
+async def test_a_403_just_after_a_long_outage_is_part_of_the_outage(
     world: World, replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is neither told as another trouble nor taken for the end of the one before."""
+    """It is neither reported as another problem nor taken for the end of the first one."""
     caplog.set_level(logging.INFO)
     for error, rounds in ((StoreUnavailable("connection refused"), 5), (Forbidden("no"), 2)):
         replica.secrets.fails["get"] = replica.trust.fails["get"] = error
@@ -80,14 +81,14 @@ async def test_after_a_long_outage_a_moment_of_forbidding_is_part_of_it(
     for store in (replica.secrets, replica.trust):
         store.fails.clear()
     await replica.round()
-    told = [r.message for r in caplog.records if r.levelno >= logging.INFO]
-    assert len(told) == 4
-    assert all("cannot be read: connection refused" in message for message in told)
-    assert [message.startswith("over: ") for message in told] == [False, False, True, True]
+    logged = [r.message for r in caplog.records if r.levelno >= logging.INFO]
+    assert len(logged) == 4
+    assert all("cannot be read: connection refused" in message for message in logged)
+    assert [message.startswith("over: ") for message in logged] == [False, False, True, True]
 
 
 async def test_one_time_limit_a_round_is_enough(world: World) -> None:
-    """Each reading in vain may take ten seconds; what can be done without it is done once, the rest is for later."""
+    """Each reading in vain may take ten seconds. What can be done without it is done once, the rest later."""
     replica = Replica(world)
     replica.trust.fails["get"] = StoreUnavailable("no answer")
     await replica.round()
@@ -95,11 +96,9 @@ async def test_one_time_limit_a_round_is_enough(world: World) -> None:
 
 
 async def test_a_call_without_answer_ends_after_its_time(world: World) -> None:
-    """An API server that accepts and never answers is as good as away."""
+    """An API server that accepts and never answers counts as away."""
 
     async def never(_call: str) -> None:
-        import asyncio
-
         await asyncio.Event().wait()
 
     replica = Replica(world, settings(call_limit=timedelta(milliseconds=5)), gate=never)
@@ -109,7 +108,7 @@ async def test_a_call_without_answer_ends_after_its_time(world: World) -> None:
 
 
 async def test_the_leaf_is_renewed_while_the_configuration_cannot_be_read(world: World, replica: Replica) -> None:
-    """It is of the same authority, so whoever trusts the old leaf trusts the new one."""
+    """It is of the same authority, so every client that trusts the old leaf trusts the new one."""
     replica.trust.fails["get"] = Forbidden("no")
     first = replica.source.serving.fingerprint
     await live(world, replica, time=timedelta(days=4), step=timedelta(hours=1))
@@ -118,7 +117,7 @@ async def test_the_leaf_is_renewed_while_the_configuration_cannot_be_read(world:
 
 
 async def test_a_machine_that_slept_for_a_month_renews_the_leaf_at_once(world: World, replica: Replica) -> None:
-    """Until then it is not ready: the leaf is over, whatever the last round said of it."""
+    """Until then it is not ready: the leaf has expired, whatever the last round found."""
     world.time += 30 * DAY
     assert not replica.source.healthy()
     await replica.round()
@@ -130,8 +129,8 @@ async def test_a_machine_that_slept_for_a_month_renews_the_leaf_at_once(world: W
 async def test_a_clock_that_is_set_changes_neither_leaf_nor_readiness(
     world: World, replica: Replica, days: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """kube-apiserver's clock was not set: to it the leaf is as good as before, and so it is judged, also while it is
-    away. Even where the clock is beyond the end of the authority, or before its beginning."""
+    """kube-apiserver's clock was not set. By that clock the leaf is as good as before, and it counts, even during an
+    outage, and even if the clock here is after the end of the authority or before its beginning."""
     first = replica.source.serving.fingerprint
     replica.clock.ahead = days * DAY
     assert replica.source.healthy()
@@ -145,8 +144,8 @@ async def test_a_clock_that_is_set_changes_neither_leaf_nor_readiness(
 
 
 @pytest.mark.parametrize("days", [-20, -6, 30, 90])
-async def test_a_leaf_is_renewed_in_time_by_a_wrong_clock(world: World, replica: Replica, days: int) -> None:
-    """It is due, dated and ends by the API server's time; an authority that needs none to change it is kept."""
+async def test_a_leaf_is_renewed_in_time_despite_a_wrong_clock(world: World, replica: Replica, days: int) -> None:
+    """It is due, dated and expires by the API server's time; an authority that is not due stays."""
     replica.clock.ahead = days * DAY
     for _ in range(16 * 24):
         await live(world, replica, time=timedelta(hours=1), step=timedelta(hours=1))
@@ -157,7 +156,7 @@ async def test_a_leaf_is_renewed_in_time_by_a_wrong_clock(world: World, replica:
     assert replica.counts("leaves_signed") == (5,)
 
 
-async def test_a_first_start_by_a_wrong_clock_dates_its_leaf_right(world: World) -> None:
+async def test_a_first_start_with_a_wrong_clock_dates_its_leaf_right(world: World) -> None:
     """The first answer tells the time, before anything is signed."""
     await Replica(world).round()
     for ahead in (-20 * DAY, 90 * DAY):
@@ -170,7 +169,7 @@ async def test_a_first_start_by_a_wrong_clock_dates_its_leaf_right(world: World)
 
 
 async def test_the_wait_for_kube_apiservers_is_of_time_that_has_passed(world: World) -> None:
-    """A clock that is put forward by less than `skew` shortens it for nobody."""
+    """Setting the clock ahead by less than `skew` does not shorten it."""
     replica, other = Replica(world), Replica(world)
     await live(world, replica, other, time=MINUTE)
     first = replica.authority
@@ -192,7 +191,7 @@ async def test_the_wait_for_kube_apiservers_is_of_time_that_has_passed(world: Wo
 async def test_a_clock_that_jumps_is_noticed_within_a_second(
     world: World, replica: Replica, jump: timedelta, slept: timedelta
 ) -> None:
-    """No pause is slept to its end by a clock that is not right any more, or by a machine that was suspended."""
+    """A pause ends early if the clock was set, or if the machine was suspended."""
     before = len(world.slept)
     await replica.source._pause.wait(30)
     assert sum(world.slept[before:]) == pytest.approx(30)
@@ -214,7 +213,7 @@ async def test_a_clock_that_jumps_is_noticed_within_a_second(
 
 @pytest.mark.parametrize("jump", [30 * DAY, -30 * DAY])
 async def test_a_clock_set_in_the_middle_of_a_round_is_noticed_too(world: World, jump: timedelta) -> None:
-    """The dial ends a round, after the look that would have shown it."""
+    """The dial comes at the end of a round, after the reading that would have shown it."""
 
     async def dial(**_: object) -> None:
         replica.clock.ahead = jump
@@ -238,7 +237,7 @@ async def test_a_clock_that_goes_back_changes_nothing_for_half_an_hour(world: Wo
 
 
 async def test_a_leaf_signed_by_an_api_servers_clock_that_was_ahead_is_replaced(world: World, replica: Replica) -> None:
-    """Its life would exceed what is written down with the authority; and the new one is good by the right time."""
+    """Its life would exceed what is recorded with the authority; the new one is valid by the right time."""
     world.time += 30 * DAY
     await replica.round()
     world.time -= 30 * DAY
@@ -249,8 +248,8 @@ async def test_a_leaf_signed_by_an_api_servers_clock_that_was_ahead_is_replaced(
 
 
 @pytest.mark.parametrize("ahead", [timedelta(days=3 * 365), -timedelta(days=3 * 365), timedelta(hours=2)])
-async def test_a_replica_with_a_wrong_clock_spoils_nothing(world: World, ahead: timedelta) -> None:
-    """The API server's own clock tells it; it writes nothing, says so in one line, and the others are not disturbed."""
+async def test_a_replica_with_a_wrong_clock_changes_nothing_shared(world: World, ahead: timedelta) -> None:
+    """It knows by the API server's clock, writes nothing and logs one line; the others go on."""
     good = Replica(world)
     await good.round()
     secret, configuration = world.secret, world.configuration
@@ -262,8 +261,8 @@ async def test_a_replica_with_a_wrong_clock_spoils_nothing(world: World, ahead: 
     assert good.source.describe().problems == ()
 
 
-async def test_an_authority_from_the_future_is_not_fought_over(world: World) -> None:
-    """One of two clocks is wrong, nobody knows which: it is told and waited for, the leaf that is served stays."""
+async def test_an_authority_from_the_future_is_left_alone(world: World) -> None:
+    """One of two clocks is wrong, and no replica can know which. It is reported; the leaf that is served stays."""
     early = make_authority(now=START + 2 * DAY, lifetime=60 * DAY)
     world.write_secret({"ca.crt": bundle_pem([early.certificate]), "ca.key": early.private_pem()})
     replica = Replica(world)

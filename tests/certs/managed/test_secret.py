@@ -1,4 +1,4 @@
-"""The Secret's layout: what is written is read back, and whatever is there can be read."""
+"""The Secret's layout: what is written is read back, and any content can be read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stage(data: dict[str, bytes], authority: Authority = SECOND) -> dict[str, by
     return secret_changes.stage(stored(data), state_of(data), authority, leaf_lifetime=3 * DAY, now=START)
 
 
-def test_no_secret_and_an_empty_one_are_states_of_their_own() -> None:
+def test_an_absent_secret_and_an_empty_one_are_two_states() -> None:
     """Neither is a problem, and only one of them needs `create`."""
     assert read(None, name=NAME) == SecretState(present=False)
     for data in ({}, {"theirs": b"x"}, {"ca.crt": b"", "ca.key": b"\n"}):
@@ -62,7 +62,7 @@ def test_a_new_authority_is_read_back() -> None:
 
 
 def test_a_whole_rotation_in_the_secret() -> None:
-    """Staged, promoted, dated, retired: each read back, and keys of others in the Secret are never touched."""
+    """Each step is read back, and other keys of the Secret stay as they are."""
     data = stage(new({"theirs": b"x"}))
     state = state_of(data)
     assert (state.current, state.next, state.previous) == (FIRST.certificate, SECOND.certificate, ())
@@ -83,7 +83,7 @@ def test_a_whole_rotation_in_the_secret() -> None:
 
 
 def test_the_record_of_a_retired_authority_goes_when_it_expires() -> None:
-    """Until then it keeps a replica with an older view from bringing it back; after that nobody trusts it anyway."""
+    """Until then it keeps a replica with an older view from bringing it back; after that no client trusts it."""
     data = secret_changes.promote(stored(stage(new())), state_of(stage(new())), now=START)
     data = secret_changes.record_leaf_ends(stored(data), state_of(data), {known(FIRST): START + 5 * DAY}, now=START)
     data = secret_changes.retire(stored(data), state_of(data), {known(FIRST)}, leaf_lifetime=5 * DAY, now=START)
@@ -97,8 +97,8 @@ def test_the_record_of_a_retired_authority_goes_when_it_expires() -> None:
     )
 
 
-def test_an_authority_that_steps_down_again_is_dated_again() -> None:
-    """A backup brought it back and it signed once more: what was written down before counts no longer."""
+def test_an_authority_that_stops_signing_again_gets_a_new_end() -> None:
+    """A backup brought it back and it signed once more: the end that was recorded before is no longer right."""
     data = stage(new())
     data = secret_changes.record_leaf_ends(stored(data), state_of(data), {known(FIRST): START}, now=START)
     state = state_of(secret_changes.promote(stored(data), state_of(data), now=START))
@@ -106,7 +106,7 @@ def test_an_authority_that_steps_down_again_is_dated_again() -> None:
 
 
 def test_asking_for_new_leaves_keeps_what_is_staged() -> None:
-    """It is a wish beside the state, not a state."""
+    """The request is kept in addition to the state."""
     data = stage(new())
     state = state_of(secret_changes.ask_for_renewal(stored(data), state_of(data), now=START + HOUR))
     assert state.renew_leaves == START + HOUR
@@ -163,7 +163,7 @@ def _weak_curve() -> Authority:
     ids=["other key", "no key", "rubbish key", "no certificate", "rubbish certificate", "leaf", "ed25519", "weak"],
 )
 def test_an_authority_that_cannot_sign_does_not_count(change: dict[str, bytes], words: str) -> None:
-    """It must be one, fit its key, and sign leaves that are trusted; the reason is a sentence without content."""
+    """It must be one, fit its key, and sign leaves that are trusted; the reason quotes no content."""
     state = state_of({**new(), **change})
     assert state.current is None
     assert any(words in problem for problem in state.problems)
@@ -171,13 +171,13 @@ def test_an_authority_that_cannot_sign_does_not_count(change: dict[str, bytes], 
 
 
 def test_the_authority_is_the_one_that_the_key_fits() -> None:
-    """Wherever it stands: a person may have turned the bundle round."""
+    """Anywhere in the bundle: a person may have changed the order."""
     state = state_of({**new(), "ca.crt": bundle_pem([SECOND.certificate, FIRST.certificate])})
     assert (state.current, state.previous) == (FIRST.certificate, (SECOND.certificate,))
 
 
 def test_a_next_one_that_lost_its_key_stays_trusted() -> None:
-    """It may be in a caBundle already; nobody serves a leaf of it, so it goes in due time."""
+    """It may be in a caBundle already. No replica serves a leaf of it, so it goes in due time."""
     state = state_of({**stage(new()), "next.key": b""})
     assert (state.current, state.next, state.previous) == (FIRST.certificate, None, (SECOND.certificate,))
     assert state.problems == ("next.crt and next.key: the private key is empty",)
@@ -202,7 +202,7 @@ def test_a_next_one_that_lost_its_key_stays_trusted() -> None:
     ],
 )
 def test_a_state_that_cannot_be_read_is_left_out(content: bytes) -> None:
-    """The authority goes on signing; what was written down is written down again."""
+    """The authority goes on signing; the records are written anew."""
     state = state_of({**new(), "state.json": content})
     assert state.current == FIRST.certificate
     assert state.records == {}
@@ -222,7 +222,7 @@ def test_a_state_that_cannot_be_read_is_left_out(content: bytes) -> None:
     )
 )
 def test_any_secret_can_be_read_and_replaced(data: dict[str, bytes]) -> None:
-    """Whatever it holds, a new authority can be written over it, and then there is no problem left."""
+    """A new authority can be written over any content, and then no problem is left."""
     state = state_of(data)
     written = secret_changes.create(stored(data), state, THIRD, previous=(), leaf_lifetime=DAY, now=START)
     healed = state_of(written)
@@ -231,7 +231,7 @@ def test_any_secret_can_be_read_and_replaced(data: dict[str, bytes]) -> None:
 
 
 def test_a_signer_needs_its_key() -> None:
-    """Between the reading and the signing nothing else can have come in, but it is asked all the same."""
+    """Nothing can have changed between reading and signing; it is checked all the same."""
     assert secret.signer(stored(new()), FIRST.certificate).private_pem() == FIRST.private_pem()
     for data in ({}, {"ca.key": SECOND.private_pem()}, {"ca.key": private_pem(ed25519.Ed25519PrivateKey.generate())}):
         with pytest.raises(UnreadablePair):

@@ -26,7 +26,7 @@ OURS, OTHER = (make_authority(now=NOW, lifetime=DAY) for _ in range(2))
 
 @asynccontextmanager
 async def server(serving: Serving | None) -> AsyncIterator[int]:
-    """One that serves, or, without a `Serving`, one that accepts and says nothing."""
+    """A TLS server; without a `Serving`, one that accepts and sends nothing."""
 
     async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         done.append(writer)
@@ -41,7 +41,7 @@ async def server(serving: Serving | None) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def answering(content: bytes) -> AsyncIterator[int]:
-    """One that answers whatever it is sent with `content` and hangs up."""
+    """A server that answers with `content`, whatever it is sent, and closes the connection."""
     over = asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -95,7 +95,7 @@ async def test_a_bad_one_is_refused_with_the_reason(serving: Serving, bundle: st
     assert words in str(refused.value)
 
 
-async def test_where_nobody_answers_nothing_is_known() -> None:
+async def test_without_an_answer_nothing_is_known() -> None:
     """A server that does not listen yet, or hangs, says nothing about the certificate."""
     async with server(None) as port:
         with pytest.raises(DialError) as hung:
@@ -108,8 +108,8 @@ async def test_where_nobody_answers_nothing_is_known() -> None:
     assert "no connection" in str(gone.value)
 
 
-async def test_a_handshake_that_fails_otherwise_is_a_refusal_too() -> None:
-    """No client would come further: where the server gives up, or with a bundle that OpenSSL cannot read."""
+async def test_a_handshake_that_fails_for_another_reason_is_a_refusal_too() -> None:
+    """Every client would fail: the server gives up, or OpenSSL cannot read the bundle."""
     alert = b"\x15\x03\x03\x00\x02\x02\x28"  # fatal: handshake failure
     async with answering(alert) as port:
         with pytest.raises(RefusedDial) as refused:
@@ -120,8 +120,8 @@ async def test_a_handshake_that_fails_otherwise_is_a_refusal_too() -> None:
     assert "cannot read the bundle" in str(unread.value)
 
 
-async def test_a_server_that_hangs_up_says_nothing_about_its_certificate() -> None:
-    """It has too many connections, or ends."""
+async def test_a_server_that_closes_the_connection_says_nothing_about_its_certificate() -> None:
+    """It has too many connections, or it is shutting down."""
     async with answering(b"") as port:
         with pytest.raises(DialError) as closed:
             await Dialler("127.0.0.1", port)(bundle=OURS.pem.encode(), name=NAME)
@@ -133,7 +133,7 @@ class EndOfTest(Exception):
 
 
 class Dialled:
-    """A dial that answers as told, and the run that uses it."""
+    """A dial whose results are given, and a replica that uses it."""
 
     def __init__(self, *answers: Exception | None) -> None:
         self.world, self.answers, self.calls = World(), list(answers), 0
@@ -148,7 +148,7 @@ class Dialled:
             raise answer
 
     async def run(self, rounds: int) -> None:
-        """So many rounds of `run`."""
+        """`run`, for so many rounds."""
         clock, dialled = FakeClock(self.world), self
 
         async def sleep(seconds: float) -> None:
@@ -178,8 +178,8 @@ async def test_each_rotation_is_dialled_once() -> None:
     assert dialled.calls == 2
 
 
-async def test_a_server_that_does_not_listen_yet_is_dialled_again_and_is_no_problem() -> None:
-    """Lifespan comes before listening; the pauses are short until it is answered."""
+async def test_a_server_that_does_not_listen_yet_is_dialled_again_and_not_reported() -> None:
+    """Certificates start before the server listens; the pauses are short until it answers."""
     dialled = Dialled(DialError("no connection"), DialError("no connection"))
     await dialled.run(3)
     assert dialled.calls == 3
@@ -205,7 +205,7 @@ async def test_a_refused_certificate_makes_a_replica_unhealthy_until_it_is_accep
 
 
 async def test_a_bug_in_dialling_ends_neither_the_rounds_nor_the_serving(caplog: pytest.LogCaptureFixture) -> None:
-    """It is counted as one in a round is, and what it says is not logged."""
+    """It is counted as in a round, and its text is not logged."""
     dialled = Dialled(ValueError("-----BEGIN PRIVATE KEY-----"))
     await dialled.replica.source.start()
     await dialled.run(2)
@@ -218,7 +218,7 @@ async def test_a_bug_in_dialling_ends_neither_the_rounds_nor_the_serving(caplog:
 
 
 async def test_the_pause_is_never_long() -> None:
-    """Half a minute, a little less by chance: what a suspended machine missed is made up for at once."""
+    """Half a minute, a little less by chance."""
     dialled = Dialled()
     await dialled.run(10)
     assert all(24 <= pause <= 30 for pause in dialled.pauses[1:])

@@ -1,4 +1,4 @@
-"""RotationSettings that cannot work are refused before anything is done with them."""
+"""Settings that cannot work are refused before anything is done with them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECOND = timedelta(seconds=1)
 
 
 def test_the_defaults_are_those_of_the_design() -> None:
-    """Two years, fourteen days, and a wall clock that is looked at more often than each minute."""
+    """Two years, fourteen days, and a reading more often than each minute."""
     names = {"secret": "n/s", "configuration": "c", "service": "n/w", "names": ("w.n.svc",), "name": "w.n.svc"}
     default = RotationSettings(**names)  # type: ignore[arg-type]
     assert default.authority_lifetime == timedelta(days=730)
@@ -24,7 +24,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
 
 
 def test_everything_wrong_is_reported_at_once() -> None:
-    """One start is enough to learn it: each setting, its value, what was expected."""
+    """With each setting, its value, and what was expected."""
     with pytest.raises(InvalidSettings) as refused:
         settings(
             name="other",
@@ -81,13 +81,13 @@ def test_a_problem_names_settings_as_its_reader_does() -> None:
     ],
 )
 def test_what_cannot_work_is_refused(changes: dict[str, timedelta], words: str) -> None:
-    """Alone, with everything else as it should be."""
+    """Alone, while everything else is as it should be."""
     with pytest.raises(InvalidSettings) as refused:
         settings(**changes)
     assert refused.value.problems[0].text.startswith(words)
 
 
-def test_what_only_just_works_is_allowed() -> None:
+def test_the_smallest_values_that_work_are_allowed() -> None:
     """The tests on a real cluster rotate five times in a few minutes."""
     settings(
         authority_lifetime=18 * SECOND,
@@ -99,7 +99,7 @@ def test_what_only_just_works_is_allowed() -> None:
 
 
 def test_a_replica_as_late_as_skew_allows_never_serves_what_others_call_expired() -> None:
-    """The reason for what is asked of a leaf's lifetime: it is renewed while the API server's clock finds it good."""
+    """The reason for the limits of a leaf's lifetime: it is renewed while it is valid by the API server's clock."""
     least = settings(
         leaf_lifetime=18 * SECOND, authority_lifetime=60 * SECOND, interval=SECOND, publish_wait=SECOND, skew=4 * SECOND
     )

@@ -37,7 +37,7 @@ async def test_a_first_start_needs_one_round(world: World) -> None:
 
 
 async def test_an_empty_secret_is_filled_without_create(world: World) -> None:
-    """The chart makes the Secret empty, so that nobody needs the right to create Secrets."""
+    """The chart makes the Secret empty, so that no user needs the right to create Secrets."""
     world.write_secret({})
     replica = Replica(world)
     await replica.round()
@@ -47,7 +47,7 @@ async def test_an_empty_secret_is_filled_without_create(world: World) -> None:
 
 
 async def test_a_second_replica_takes_the_authority_that_is_there(world: World, replica: Replica) -> None:
-    """It signs a leaf of its own and writes nothing."""
+    """It signs its own leaf and writes nothing."""
     world.calls.clear()
     second = Replica(world)
     await second.round()
@@ -113,7 +113,7 @@ async def test_a_replica_that_was_cut_off_is_trusted_until_its_leaf_ends(world: 
 
 
 async def test_the_loser_of_a_race_takes_what_the_winner_made(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """Within the same round and without a word in the log: that is how it should be."""
+    """Within the same round, and nothing is logged: a race is normal."""
     winner = Replica(world)
 
     async def race(call: str) -> None:
@@ -160,7 +160,7 @@ async def test_a_replica_suspended_with_what_it_read_signs_nothing_too_long(worl
 async def test_what_is_deleted_between_reading_and_writing_is_read_again(
     world: World, caplog: pytest.LogCaptureFixture, moment: str
 ) -> None:
-    """As any other race: it is counted, and told only if the next reading finds it gone as well."""
+    """As in any other race: it is counted, and reported only if it is missing at the next reading, too."""
     world.write_secret({})
     before = world.configuration
 
@@ -181,8 +181,8 @@ async def test_what_is_deleted_between_reading_and_writing_is_read_again(
     assert [r.message for r in caplog.records if r.levelno >= logging.ERROR and "absent" not in r.message] == []
 
 
-async def test_a_namespace_that_is_gone_is_told(world: World) -> None:
-    """The Secret is absent and cannot be created either: that is no race."""
+async def test_a_namespace_that_is_missing_is_reported(world: World) -> None:
+    """The Secret is absent and cannot be created either: that is not a race."""
     replica = Replica(world)
     replica.secrets.fails["create"] = NotFound('namespaces "m365" not found')
     await replica.round()
@@ -205,13 +205,13 @@ def record_of(world: World, seconds: float) -> None:
 async def test_a_record_that_no_leaf_can_live_by_is_replaced(
     world: World, replica: Replica, caplog: pytest.LogCaptureFixture, seconds: float
 ) -> None:
-    """Whether it is told, and that leaves live as they are set to from then on."""
+    """It is reported, and from then on leaves live as long as the setting says."""
     record_of(world, seconds)
     await live(world, replica, time=MINUTE)
     assert replica.counts("secret_repaired", "conflicts") == (1, 0)
-    told = [r.message for r in caplog.records if "could not be kept" in r.message]
-    assert len(told) == 1
-    assert f"is {seconds:g}, expected" in told[0]
+    logged = [r.message for r in caplog.records if "could not be kept" in r.message]
+    assert len(logged) == 1
+    assert f"is {seconds:g}, expected" in logged[0]
     assert world.secret is not None
     assert read(StoredSecret(data=world.secret[0], version="1"), name=NAME).longest_leaf(
         replica.source._leaf.authority,  # type: ignore[union-attr]
@@ -237,7 +237,7 @@ async def test_lives_that_were_short_enough_for_shorter_intervals_are_lengthened
 
 
 async def test_an_authority_that_is_too_short_lived_for_these_settings_is_followed_at_once(world: World) -> None:
-    """Made for a rotation each hour; nobody would be there in its last third. Records are not fought over meanwhile."""
+    """It was made for a rotation each hour; no round might fall into its last third. Records stay as they are."""
     quick = settings(
         authority_lifetime=60 * MINUTE, leaf_lifetime=5 * MINUTE, skew=timedelta(seconds=2), publish_wait=timedelta(0)
     )
@@ -257,7 +257,7 @@ async def test_an_authority_that_is_too_short_lived_for_these_settings_is_follow
 async def test_a_leaf_that_is_untimely_again_and_again_is_a_problem(
     world: World, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once is a suspended process; twice in a round is something that a person has to see."""
+    """Once is a suspended process; twice in a round is a problem for a person."""
 
     def untimely(*_: object, **__: object) -> None:
         raise UntimelyPair("the certificate expired")
@@ -274,7 +274,7 @@ async def test_a_leaf_that_is_untimely_again_and_again_is_a_problem(
 async def test_after_a_lost_key_a_fresh_replica_takes_no_calls_until_every_kube_apiserver_knows(
     world: World, replica: Replica
 ) -> None:
-    """One that hears late refuses the new authority, while the replica that is there serves the old one."""
+    """A slow one refuses the new authority, while the older replica serves a leaf of the old one."""
     world.write_secret(None)
     await live(world, replica, time=MINUTE)
     fresh = Replica(world)
@@ -291,7 +291,7 @@ async def test_after_a_lost_key_a_fresh_replica_takes_no_calls_until_every_kube_
     assert fresh.authority == replica.authority
 
 
-async def test_nobody_waits_where_nothing_else_is_trusted(world: World) -> None:
+async def test_no_replica_waits_if_nothing_else_is_trusted(world: World) -> None:
     """At a first start, when everything was lost, and in the days after a usual rotation."""
     replica = Replica(world)
     await replica.round()
@@ -313,7 +313,7 @@ async def test_nobody_waits_where_nothing_else_is_trusted(world: World) -> None:
 async def test_a_leaf_that_expired_before_it_was_signed_is_signed_again(
     world: World, replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A longer suspension: nobody is told of a problem that there is not."""
+    """A longer suspension is not reported as a problem."""
     pauses = [timedelta(days=6)]
 
     async def suspend(call: str) -> None:
@@ -326,10 +326,10 @@ async def test_a_leaf_that_expired_before_it_was_signed_is_signed_again(
     assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
-async def test_a_leaf_that_the_bundle_does_not_vouch_for_is_not_served(
+async def test_a_leaf_that_the_bundle_does_not_trust_is_not_served(
     world: World, replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last check before a leaf is served is that of a client; the one before serves on, and the problem is told."""
+    """Before a leaf is served it is checked as a client would. The one before is still served, and it is reported."""
 
     def refuse(*_: object, **__: object) -> None:
         raise UntrustedLeaf("for some reason")
@@ -365,7 +365,7 @@ async def test_settings_that_differ_in_the_middle_of_an_upgrade_cost_nothing(wor
 async def test_a_deleted_secret_costs_no_connection(
     world: World, replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A new authority is made and trusted beside the old one; the leaf changes when that has been so for a while."""
+    """A new authority is created and trusted in addition to the old one. After a while the leaf changes."""
     first = replica.authority
     world.write_secret(None)
     await live(world, replica, time=MINUTE)
@@ -382,10 +382,10 @@ async def test_a_deleted_secret_costs_no_connection(
 
 
 @pytest.mark.parametrize("key", ["ca.crt", "ca.key", "state.json", "next.crt", "next.key"])
-async def test_rubbish_in_the_secret_is_replaced(
+async def test_what_cannot_be_read_in_the_secret_is_replaced(
     world: World, replica: Replica, caplog: pytest.LogCaptureFixture, key: str
 ) -> None:
-    """Whatever it is in, it is gone within a minute, counted and named in the log, and the replica stays healthy."""
+    """In any key: it is gone within a minute, counted and named in the log, and the replica stays healthy."""
     assert world.secret is not None
     world.write_secret({**world.secret[0], key: b"rubbish", "theirs": b"kept"})
     await live(world, replica, time=MINUTE)
@@ -412,7 +412,7 @@ async def test_another_key_in_the_secret_makes_a_new_authority(world: World, rep
 
 
 async def test_another_pair_in_the_secret_is_taken(world: World, replica: Replica) -> None:
-    """Someone brought an authority of their own, or a backup: it is published, waited for and then used."""
+    """A person put in another authority, or a backup: it is published, waited for and then used."""
     first = replica.authority
     brought = make_authority(now=START, lifetime=60 * DAY)
     world.write_secret({"ca.crt": bundle_pem([brought.certificate]), "ca.key": brought.private_pem()})
@@ -427,7 +427,7 @@ async def test_another_pair_in_the_secret_is_taken(world: World, replica: Replic
 async def test_an_emptied_bundle_is_filled_again(
     world: World, replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Helm and Argo CD do that; it is put back within the minute, counted, and the log says what to do about it."""
+    """Helm and Argo CD do that. It is put back within a minute, counted, and the log says what to do."""
     world.set_bundle(b"")
     await live(world, replica, time=MINUTE)
     assert world.trusted() == {replica.authority}
@@ -438,7 +438,7 @@ async def test_an_emptied_bundle_is_filled_again(
 async def test_a_replaced_bundle_keeps_what_is_valid(
     world: World, replica: Replica, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The stranger in it stays, what has expired and what is no certificate goes; both are counted and logged."""
+    """Another valid certificate stays. What has expired or is not a certificate goes; both are counted and logged."""
     caplog.set_level(logging.INFO)
     stranger = make_authority(now=START, lifetime=60 * DAY).certificate
     expired = make_authority(now=START - 60 * DAY, lifetime=59 * DAY).certificate
@@ -453,7 +453,7 @@ async def test_a_replaced_bundle_keeps_what_is_valid(
 
 
 async def test_a_bundle_in_another_order_is_left_alone(world: World, replica: Replica) -> None:
-    """Two who each want their own order would write for ever."""
+    """Two writers that each want another order would write for ever."""
     stranger = make_authority(now=START, lifetime=60 * DAY).certificate
     world.set_bundle(b"# ours comes last\n" + bundle_pem([stranger]) + world.entry().bundle)
     world.calls.clear()
@@ -461,8 +461,8 @@ async def test_a_bundle_in_another_order_is_left_alone(world: World, replica: Re
     assert "trust patch" not in world.calls
 
 
-async def test_webhooks_are_known_by_name_and_service_wherever_they_stand(world: World, replica: Replica) -> None:
-    """A second one of ours gets the bundle, a stranger's keeps its own; neither order nor number matters."""
+async def test_webhooks_are_found_by_name_and_service_in_any_order(world: World, replica: Replica) -> None:
+    """Our second webhook gets the bundle, another's keeps its own; neither order nor number matters."""
     world.write_entries(
         WebhookEntry(name="stranger", bundle=b"theirs", service="other/webhook"),
         WebhookEntry(name="second.m365", bundle=b"", service=SERVICE),
@@ -475,7 +475,7 @@ async def test_webhooks_are_known_by_name_and_service_wherever_they_stand(world:
 
 
 async def test_a_webhook_that_calls_a_url_is_ours_by_name(world: World) -> None:
-    """Outside a cluster, as in tests and with `--listen` on a host, there is no Service to know it by."""
+    """Outside a cluster, as in tests and with `--listen` on a host, it calls no Service."""
     world.write_entries(WebhookEntry(name="by-url", bundle=b""))
     replica = Replica(world, settings(webhooks=frozenset({"by-url"})))
     await replica.round()
@@ -501,8 +501,8 @@ async def test_a_deleted_configuration_is_filled_when_it_is_back(
     assert len([r for r in caplog.records if r.message.startswith("over:")]) == 1
 
 
-async def test_a_configuration_without_a_webhook_of_ours_is_told(world: World) -> None:
-    """Nothing is written into someone else's webhook, and the line names the Service that it should call."""
+async def test_a_configuration_without_our_webhook_is_reported(world: World) -> None:
+    """Nothing is written into another webhook, and the line names the Service that ours should call."""
     world.write_entries(WebhookEntry(name="stranger", bundle=b"", service="other/webhook"))
     replica = Replica(world)
     await replica.round()
@@ -524,7 +524,7 @@ async def test_a_configuration_without_a_webhook_of_ours_is_told(world: World) -
 async def test_what_rbac_forbids_is_one_line_with_its_fix(
     world: World, caplog: pytest.LogCaptureFixture, store: str, call: str, words: str
 ) -> None:
-    """However long it lasts; and when the right is given it heals by itself and says that it is over."""
+    """However long it lasts. When the right is given, serving begins by itself, and one line says that it is over."""
     replica = Replica(world)
     getattr(replica, store).fails[call] = Forbidden("no")
     await live(world, replica, time=5 * MINUTE)
@@ -539,8 +539,8 @@ async def test_what_rbac_forbids_is_one_line_with_its_fix(
     assert replica.source.describe().problems == ()
 
 
-async def test_a_secret_that_takes_no_change_is_told(world: World, replica: Replica) -> None:
-    """As an immutable one: what cannot be done is one problem, and serving goes on."""
+async def test_a_secret_that_takes_no_change_is_reported(world: World, replica: Replica) -> None:
+    """An immutable one, for example: it is one problem, and serving goes on."""
     assert world.secret is not None
     world.write_secret({"ca.crt": b"rubbish"})
     replica.secrets.fails["update"] = Rejected("HTTP 422: field is immutable")
@@ -553,7 +553,7 @@ async def test_a_secret_that_takes_no_change_is_told(world: World, replica: Repl
 
 
 async def test_an_expired_authority_is_replaced_at_once(world: World, replica: Replica) -> None:
-    """All replicas were away for months; nothing is left to be kept."""
+    """All replicas were away for months; nothing is left to keep."""
     first = replica.authority
     world.time += 100 * DAY
     late = Replica(world)
@@ -564,7 +564,7 @@ async def test_an_expired_authority_is_replaced_at_once(world: World, replica: R
 
 
 async def test_a_retired_authority_is_not_brought_back(world: World, replica: Replica) -> None:
-    """Not by someone who puts an old bundle back: its fingerprint stays written down until it expires."""
+    """Not even if a person puts an old bundle back: its fingerprint stays recorded until it expires."""
     first = replica.authority
     await live(world, replica, time=timedelta(days=45), step=timedelta(hours=3))
     assert first not in world.trusted()
