@@ -1,4 +1,4 @@
-"""Gives the tests of every folder the cluster's fixtures, and every process that they start the usual signals."""
+"""Gives all tests the cluster's fixtures, and gives the processes that they start the usual signals."""
 
 import signal
 import ssl
@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["testbed.cluster.fixtures"]
 
-# How many examples a property test tries: the same ones each time, so that a failure is everybody's, however long one
-# takes. `thorough` looks further, elsewhere each time: pytest --hypothesis-profile=thorough
+# How many examples a property test tries. They are the same each time, so that a failure can be repeated. An example
+# may take any time. `thorough` tries more, and others each time: pytest --hypothesis-profile=thorough
 for _profile, _examples in (("quick", 25), ("usual", 100), ("thorough", 20_000)):
     settings.register_profile(
         _profile,
@@ -25,11 +25,11 @@ settings.load_profile("usual")
 
 
 def _pass_over(number: int, frame: FrameType | None) -> None:
-    """What a signal that is ignored does."""
+    """A handler that does nothing."""
 
 
-# A job in the background of a shell ignores these, and so would all that it starts. With a handler they do nothing here
-# either, but a process that is started has their defaults.
+# A background job of a shell ignores these signals, and so would the processes that it starts. With this handler they
+# still do nothing here, but a started process has the defaults.
 for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _pass_over)
@@ -37,7 +37,7 @@ for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
 
 @pytest.fixture
 def strict_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients verify certificates as Python does since 3.13, with OpenSSL's strict mode."""
+    """Clients verify certificates with OpenSSL's strict mode, as Python does since 3.13."""
     usual = ssl.create_default_context
 
     def hardened(*arguments: Any, **options: Any) -> ssl.SSLContext:
@@ -49,5 +49,5 @@ def strict_tls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
-    """Bytes are keys and bodies: not to be printed, and not the same twice, which xdist needs of a test's name."""
+    """Names a parameter of bytes by its argument: keys must not be printed, and xdist needs the same name each time."""
     return argname if isinstance(val, bytes) else None

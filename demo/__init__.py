@@ -1,1 +1,1 @@
-"""`make demo`: the webhook as a real process, and pods sent to it as kube-apiserver sends them."""
+"""`make demo`: a real webhook process, and pods that are sent to it as kube-apiserver sends them."""

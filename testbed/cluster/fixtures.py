@@ -1,7 +1,7 @@
 """Fixtures that give tests a real cluster: `control_plane`, `owned_control_plane`, `api`, `namespace`.
 
 A pytest plugin: `pytest_plugins = ["testbed.cluster.fixtures"]` in the conftest.py of the checkout gives them to every
-test; tests/testbed/cluster/conftest.py loads it if there is no such file. A test that uses one of them runs once for
+test; tests/testbed/cluster/conftest.py loads it without such a file. A test that uses one of them runs once for
 each Kubernetes minor (`--kubernetes 1.37,1.34`, or $M365WI_KUBERNETES) and is marked `cluster`. With xdist and `--dist
 loadgroup` the tests of a minor share one worker, and so one control plane.
 """

@@ -105,8 +105,8 @@ CODES: Final[Mapping[int, Code]] = {
             5002738: "Invalid JWT token. '{algorithm}' is not a supported signature algorithm. Supported signing "
             "algorithms are: 'RS256, RS384, RS512'.",
             90002: "Tenant '{tenant}' not found. Check to make sure you have the correct tenant ID and are signing "
-            "into the correct cloud. Check with your subscription administrator, this may happen if there are no "
-            "active subscriptions for the tenant.",
+            "into the correct cloud. Check with your subscription administrator, this may happen if "
+            "there are no active subscriptions for the tenant.",  # wording: quoted
             900023: "Specified tenant identifier '{tenant}' is neither a valid DNS name, nor a valid external domain.",
             90014: "The required field '{field}' is missing from the credential. Ensure that you have all the "
             "necessary parameters for the login request.",

@@ -68,7 +68,7 @@ class AccessTokens:
         except jwt.InvalidSignatureError:
             raise InvalidToken("Access token validation failure. Invalid signature.") from None
         except jwt.PyJWTError:
-            raise InvalidToken("IDX14100: JWT is not well formed, there are no dots (.).") from None
+            raise InvalidToken("IDX14100: JWT is not well formed, there are no dots (.).") from None  # wording: quoted
         if claims.get("aud") not in audiences:
             raise InvalidToken("Access token validation failure. Invalid audience.")
         if not claims["nbf"] - 300 <= self._clock() < claims["exp"]:

@@ -50,7 +50,7 @@ Maker = Callable[[Tenant], Any]
 
 @dataclass(frozen=True)
 class _Collection:
-    """What a path has for a tenant. A token needs one of `roles` to read it; if there are no roles, any token may."""
+    """What a path has for a tenant. A token needs one of `roles` to read it; without roles, any token may."""
 
     make: Maker
     roles: frozenset[str]

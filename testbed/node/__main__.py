@@ -1,4 +1,4 @@
-"""`python -m testbed.node`: makes ready what the node tests need, so that no test waits for a compiler; tells sizes."""
+"""`python -m testbed.node`: prepares what the node tests need, and prints the images' sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from testbed.node.ready import made_ready
 
 
 def main() -> int:
-    """Exit status 1 when something cannot be installed or built."""
+    """Exit status 1 if something cannot be installed or built."""
     try:
         for image in made_ready().values():
             sys.stdout.write(f"{image.name}\t{image.archive.stat().st_size / 1e6:.0f} MB\n")

@@ -1,4 +1,4 @@
-"""A certificate authority of any organization, as a company's proxy has one."""
+"""A certificate authority of an organization, such as that of a company's proxy."""
 
 from __future__ import annotations
 

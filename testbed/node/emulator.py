@@ -1,8 +1,8 @@
 """The emulator of Entra and Graph as a pod behind a Service; pods that know its address sign in there.
 
-It fetches the keys of the cluster's issuer from the API server, as its own ServiceAccount, and lets in whom the
-credential that `webhook fic` prints for `KNOWN` lets in. The other ServiceAccount, `STRANGER`, is of the same
-application but has no credential.
+It fetches the keys of the cluster's issuer from the API server, as its own ServiceAccount. `KNOWN` can sign in, with
+the credential that `webhook fic` prints for it. The other ServiceAccount, `STRANGER`, belongs to the same application
+but has no credential.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MOUNTED = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 @dataclass(frozen=True)
 class Emulator:
-    """Where it is: `namespace` has KNOWN and STRANGER, `address` is its Service's."""
+    """A running emulator. `namespace` has KNOWN and STRANGER; `address` is its Service's."""
 
     node: AnyNode
     namespace: str
@@ -46,12 +46,12 @@ class Emulator:
 
     @property
     def pod(self) -> dict[str, Any]:
-        """What goes into the spec of a pod, so that Microsoft's names lead to the emulator."""
+        """The part of a pod's spec by which Microsoft's names lead to the emulator."""
         return {"hostAliases": [{"ip": self.address, "hostnames": [LOGIN, GRAPH]}]}
 
 
 def start(node: AnyNode, namespace: str) -> Emulator:
-    """Makes both ServiceAccounts, the credential of one, the emulator and its Service; returns when it answers."""
+    """Creates both ServiceAccounts, the credential of one, the emulator and its Service. Returns when it answers."""
     for account in (KNOWN, STRANGER):
         make_account(node, namespace, account)
     apply(node, namespace, *documents(configuration(node, namespace)))
@@ -61,7 +61,7 @@ def start(node: AnyNode, namespace: str) -> Emulator:
 
 
 def stranger(entra: Emulator) -> dict[str, Any]:
-    """A pod of STRANGER that runs for good, once it is signed in."""
+    """A pod of STRANGER that runs on once it has signed in."""
     spec = {**entra.pod, "restartPolicy": "Always"}
     return a_pod(STRANGER, ["true"], account=STRANGER, annotations=PREFLIGHT, pod=spec, restricted=True)
 
@@ -78,7 +78,7 @@ def credential(node: AnyNode, namespace: str) -> dict[str, Any]:
 
 
 def configuration(node: AnyNode, namespace: str) -> dict[str, Any]:
-    """What the emulator knows (testbed/entra/configuration.py)."""
+    """The emulator's configuration (testbed/entra/configuration.py)."""
     wanted = credential(node, namespace)
     kubernetes = node.api.get("/api/v1/namespaces/default/services/kubernetes").expect().json["spec"]["clusterIP"]
     source = {"issuer": wanted["issuer"], "fetch_from": f"https://{kubernetes}", "ca": f"{MOUNTED}/ca.crt"}
@@ -91,7 +91,7 @@ def configuration(node: AnyNode, namespace: str) -> dict[str, Any]:
 
 
 def documents(known: dict[str, Any]) -> list[dict[str, Any]]:
-    """The emulator's pod, its Service, and its configuration, which is YAML as any JSON."""
+    """The emulator's pod, its Service, and its configuration, which is JSON, and so YAML."""
     flags = ["--config=/etc/entra/entra.yaml", "--host=0.0.0.0", f"--login-port={PORT}", "--log"]
     container = {
         "name": "main",

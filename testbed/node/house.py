@@ -1,11 +1,11 @@
-"""The namespaces that a node lives in: its own network, mounts and processes.
+"""The Linux namespaces that a node lives in: its own network, mounts and processes.
 
-Whatever the node makes is in one of them: bridges, routes and nftables rules in the network, mounts in the mounts,
+All that the node makes is in one of them: bridges, routes and nftables rules in the network, mounts in the mounts,
 containers and their shims among the processes. The first process of the house is in the process group that the
-workshop's reaper kills; the kernel then ends all others, and the last one takes mounts and network along. What the
-kernel keeps are cgroups, so those are removed here, and those of a run that was killed by the next one.
+workshop's reaper kills. The kernel then ends all others, and with the last one the mounts and the network. It keeps
+cgroups, so this module removes them. If a run was killed, the next one removes its cgroups.
 
-/run, /var/lib and /var/log are empty in the house, so that what is installed is neither in the way nor written to.
+/run, /var/lib and /var/log are empty in the house, so that the node neither meets nor changes what the machine has.
 """
 
 from __future__ import annotations
@@ -51,23 +51,23 @@ exec "$@"
 
 @dataclass(frozen=True)
 class Names:
-    """What a house is called on the machine: one at a time, unless they have different numbers, from 0 to 63."""
+    """The names of a house on the machine. There is one house of a number at a time; numbers are 0 to 63."""
 
     number: int = 0
 
     @property
     def link(self) -> str:
-        """Both ends of the link between the machine and the house. The cgroup of its pods has the same name."""
+        """The name of both ends of the link between the machine and the house, and of the cgroup of its pods."""
         return f"m365wi-node{self.number}"
 
     @property
     def address(self) -> str:
-        """The house's, for the machine that it is on and for nobody else."""
+        """The house's address, which only this machine can reach."""
         return f"169.254.213.{4 * self.number + 2}"
 
     @property
     def host_address(self) -> str:
-        """The machine's, for the house."""
+        """The machine's address, as the house sees it."""
         return f"169.254.213.{4 * self.number + 1}"
 
 
@@ -75,7 +75,7 @@ NODE = Names()
 
 
 class House:
-    """Open from `open` until `close`, which comes after the workshop's. One of a name at a time."""
+    """A house, from `open` until `close`. The workshop closes first."""
 
     def __init__(self, workshop: Workshop, names: Names = NODE, *, patience: float = 60.0) -> None:
         self._names = names
@@ -85,9 +85,9 @@ class House:
         self._lock = contextlib.ExitStack()
 
     def open(self) -> None:
-        """Makes the namespaces, a link between host and node, and the cgroup that pods will be in.
+        """Makes the namespaces, a link between machine and node, and the cgroup of the pods.
 
-        Raises ClusterError, too where another run has them after `patience` seconds.
+        Raises ClusterError, also if another run still has them after `patience` seconds.
         """
         cache_root().mkdir(parents=True, exist_ok=True)
         lock = self._lock.enter_context((cache_root() / f"{self._names.link}.lock").open("a"))
@@ -111,16 +111,16 @@ class House:
         self._connect()
 
     def close(self) -> None:
-        """Removes what the kernel leaves, and lets the next one in. Twice is once."""
+        """Removes what the kernel leaves, and unlocks the house for the next run. It may be called again."""
         self._lock.close()
 
     def inside(self, command: Sequence[str | Path]) -> list[str | Path]:
-        """`command` as it is to be run so that it runs in the house, in the workshop's directory."""
+        """The command that runs `command` in the house, in the workshop's directory."""
         enter = ["nsenter", f"--target={self._pid}", "--net", "--mount", "--pid"]
         return [*enter, "env", f"--chdir={self._workshop.directory}", *command]
 
     def run(self, *command: str | Path) -> str:
-        """Runs a command in the house; gives its output. Raises ClusterError when it fails."""
+        """Runs a command in the house and returns its output. Raises ClusterError if it fails."""
         done = subprocess.run(
             self.inside(command),
             stdin=subprocess.DEVNULL,
@@ -145,7 +145,7 @@ class House:
 
 
 def host(*command: str) -> None:
-    """Runs a command outside. Raises ClusterError when it fails."""
+    """Runs a command outside. Raises ClusterError if it fails."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ClusterError(f"{' '.join(command)}: exit status {done.returncode}: {done.stderr.strip()}")
@@ -160,7 +160,7 @@ def cgroup_roots() -> Iterator[Path]:
 
 
 def make_cgroup(path: Path) -> None:
-    """A cgroup; in version 1 one of cpuset has no processor until it is given some."""
+    """Makes a cgroup. In version 1, one of cpuset has no processor until some are written to it."""
     path.mkdir(exist_ok=True)
     for name in ("cpuset.cpus", "cpuset.mems"):
         own = path / name
@@ -169,7 +169,7 @@ def make_cgroup(path: Path) -> None:
 
 
 def sweep(names: Names = NODE) -> None:
-    """Removes the link and the cgroups of a node that is no more; what still has processes stays.
+    """Removes the link and the cgroups of a node that has ended. A cgroup with processes stays.
 
     The kernel would remove the link itself, some seconds after the last process.
     """
@@ -183,7 +183,7 @@ def sweep(names: Names = NODE) -> None:
 
 
 def is_ours(lock: IO[str]) -> bool:
-    """Whether this process now holds the lock; the kernel lets go of it when its holder ends, however that is."""
+    """Whether this process now holds the lock. The kernel releases it when the process ends, in any way."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -192,6 +192,6 @@ def is_ours(lock: IO[str]) -> bool:
 
 
 def leftovers(names: Names = NODE) -> list[str]:
-    """What there is of a house on this machine: its link and its cgroups."""
+    """What exists of a house on this machine: its link and its cgroups."""
     places = [Path("/sys/class/net") / names.link, *(root / names.link for root in cgroup_roots())]
     return [str(place) for place in places if place.exists()]

@@ -1,15 +1,15 @@
-"""The images that the node tests run: ours, made of the real Dockerfile, and those that only tests need.
+"""The images that the node tests run: ours, built from the real Dockerfile, and those that only tests need.
 
     webhook    the Dockerfile at the top
-    previous   the same of the release before this one
+    previous   the webhook's image of the release before this one
     again      the webhook's, built a second time without a step of the first
-    tests      the webhook's image, and what `testbed.entra` is made of: the emulator, and helpers that trust it
-    busybox    a shell to look into pods with; it also holds a pod's namespaces, as what others call pause
+    tests      the webhook's image with `testbed.entra`: the emulator, and helpers that trust it
+    busybox    a shell for test pods; it also holds a pod's namespaces, like the image `pause`
 
-Debian's buildah makes them, without a registry, on a base that debootstrap makes once: of the release of Debian, and so
-of the minor version of Python, that the Dockerfile's own base has. Images and each step of them are kept in the cache
-(`testbed.cluster.build.cache_root`) until what they depend on changes. Docker makes the same on machines that have it
-(kind.py), on the base that the Dockerfile names.
+Debian's buildah builds them, without a registry, on a base that debootstrap makes once. The base has the release of
+Debian, and so the minor version of Python, of the Dockerfile's own base. Images and their steps are kept in the cache
+(`testbed.cluster.build.cache_root`) until what they depend on changes. With kind (kind.py), Docker builds the same on
+the base that the Dockerfile names.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ PREVIOUS = "localhost/m365-workload-identity:previous"
 AGAIN = "localhost/m365-workload-identity:again"
 TESTS = "localhost/m365wi-tests:test"
 BUSYBOX = "localhost/m365wi-busybox:test"
-# The emulator's certificate in the tests' image is good for these; pods have them as aliases of its Service.
+# The names in the emulator's certificate in the tests' image; pods have them as aliases of its Service.
 LOGIN, GRAPH = "login.microsoftonline.com", "graph.microsoft.com"
 ARGUMENTS = {"VERSION": f"{__version__}-test"}
 SUITE = "trixie"
@@ -80,17 +80,17 @@ ENTRYPOINT []
 
 @dataclass(frozen=True)
 class Image:
-    """An image by name, and the file that it is loaded from."""
+    """An image's name, and the file from which it is loaded."""
 
     name: str
     archive: Path
 
 
 class Builder(Protocol):
-    """What builds images: buildah here, Docker elsewhere."""
+    """Builds images: buildah for our own node, Docker for kind."""
 
     def build(self, name: str, context: Path, arguments: Mapping[str, str], *, afresh: bool = False) -> None:
-        """Builds `context` with its Dockerfile, and names the result. afresh: no step that was kept is used."""
+        """Builds `context` with its Dockerfile as the image `name`. afresh: no cached step is used."""
 
     def save(self, name: str) -> Image:
         """Writes the image into a file."""
@@ -100,7 +100,7 @@ class Builder(Protocol):
 
 
 def build_all(builder: Builder) -> dict[str, Image]:
-    """Every image by name, built where anything changed, one build at a time. Raises ClusterError."""
+    """Every image by name. Builds what has changed, one image at a time. Raises ClusterError."""
     with alone():
         with empty_folder() as context:
             builder.busybox(context)
@@ -128,7 +128,7 @@ class Buildah:
         self._home = cache_root() / "buildah"
 
     def build(self, name: str, context: Path, arguments: Mapping[str, str], *, afresh: bool = False) -> None:
-        """Builds and keeps each step. One that installs trusts what the machine does, and uses its network."""
+        """Builds, and caches each step. A step that installs uses the machine's network and trusted authorities."""
         self._ensure_base()
         secrets = ["--secret", f"id=ca,src={AUTHORITIES}"] if AUTHORITIES.exists() else []
         if pip := os.environ.get("PIP_CONFIG_FILE"):
@@ -149,7 +149,7 @@ class Buildah:
         return Image(name, archive)
 
     def busybox(self, context: Path) -> None:
-        """Debian's static busybox, and links for what it can do."""
+        """Debian's static busybox, with a link for each command."""
         shutil.copy(packages.BUSYBOX, context)
         (context / "Dockerfile").write_text(BUSYBOX_FILE)
         self.build(BUSYBOX, context, {})
@@ -192,11 +192,11 @@ class Buildah:
 
 
 def fill_tests(context: Path) -> None:
-    """What the tests' image adds: the emulator, its certificate, and the authority of that."""
+    """Writes what the tests' image adds: the emulator, its certificate, and the certificate's authority."""
     shutil.copytree(CHECKOUT / "testbed/entra", context / "testbed/entra", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(CHECKOUT / "tests/__init__.py", context / "tests")
     now = datetime.now(UTC)
-    # Of whom Microsoft's are: the doctor says so where TLS is somebody else's.
+    # The organization of Microsoft's certificates: the doctor reports any other one.
     signer = authority(organization="Microsoft Corporation", common_name="Microsoft TLS Issuing CA 01")
     pair = make_leaf(signer, names=[LOGIN, GRAPH], now=now, lifetime=timedelta(hours=12))
     for name, content in (
@@ -217,7 +217,7 @@ def suite() -> str:
 
 
 def mirror() -> str:
-    """Where this machine's apt has its Debian from, which has the other releases too."""
+    """The mirror of this machine's apt, which has the other releases, too."""
     own, form = suite(), "$(REPO_URI) $(RELEASE)"
     said = checked(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
     found = [line.split()[0] for line in said.splitlines() if line.split()[1:] == [own]]
@@ -227,7 +227,7 @@ def mirror() -> str:
 
 
 def checked(command: Sequence[str], **variables: str) -> str:
-    """Runs a step; gives its output. Raises ClusterError with the end of what it said when it fails."""
+    """Runs a step and returns its output. Raises ClusterError with the end of the output if it fails."""
     done = subprocess.run(
         ["nice", *command],
         env=os.environ | variables,
@@ -244,7 +244,7 @@ def checked(command: Sequence[str], **variables: str) -> str:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Nobody else of this machine builds images meanwhile."""
+    """Keeps other processes of this machine from building images meanwhile."""
     cache_root().mkdir(parents=True, exist_ok=True)
     with one_at_a_time(cache_root() / "images.lock", report=to_stderr):
         yield
@@ -252,6 +252,6 @@ def alone() -> Iterator[None]:
 
 @contextmanager
 def empty_folder() -> Iterator[Path]:
-    """A folder in the cache, since /tmp may be too small for a Debian."""
+    """An empty folder in the cache, since /tmp may be too small for a Debian."""
     with tempfile.TemporaryDirectory(prefix="image-", dir=cache_root()) as folder:
         yield Path(folder)

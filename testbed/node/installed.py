@@ -1,4 +1,4 @@
-"""The webhook as it is installed: manifests/install.yaml, with the images that were built."""
+"""Installs the webhook from manifests/install.yaml, with the images that were built."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ DEPLOYMENT = f"deployment/{NAME}"
 SELECTOR = f"app.kubernetes.io/name={NAME}"
 ROLL_OUT_SECONDS = 110
 HELPER_FLAG = "--helper-image="
-# The same image by another tag, which to Kubernetes is another image.
+# The same image with another tag: another image to Kubernetes.
 NEXT = images.WEBHOOK.rpartition(":")[0] + ":next"
 
 
 def plain(text: str, image: str) -> list[dict[str, Any]]:
-    """The manifests as they are in a repository, but for the images: `image`, and a helper that trusts the emulator."""
+    """The manifests of a repository with two other images: `image`, and a helper that trusts the emulator."""
     documents = [document for document in yaml.safe_load_all(text) if document]
     deployment = next(document for document in documents if document["kind"] == "Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
@@ -49,45 +49,45 @@ def plain(text: str, image: str) -> list[dict[str, Any]]:
 
 
 def install(node: AnyNode) -> None:
-    """kubectl apply, and every replica ready: with a certificate that kube-apiserver trusts."""
+    """Runs kubectl apply, and waits until every replica is ready."""
     apply_plain(node)
     rolled_out(node)
 
 
 def install_previous(node: AnyNode) -> None:
-    """The same with the manifests and the image of the release before this one."""
+    """Does the same with the manifests and the image of the release before this one."""
     apply_documents(node, plain(previous.text(PLAIN), images.PREVIOUS))
     rolled_out(node)
 
 
 def apply_plain(node: AnyNode) -> None:
-    """kubectl apply; the replicas follow."""
+    """Runs kubectl apply, and does not wait for the replicas."""
     apply_documents(node, plain((CHECKOUT / PLAIN).read_text(encoding="utf-8"), images.WEBHOOK))
 
 
 def apply_documents(node: AnyNode, documents: list[dict[str, Any]]) -> None:
-    """kubectl apply of manifests."""
+    """Runs kubectl apply with manifests."""
     node.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": documents}))
 
 
 def uninstall(node: AnyNode) -> None:
-    """As docs/install.md says."""
+    """Uninstalls as docs/install.md says."""
     node.kubectl("delete", f"mutatingwebhookconfiguration/{NAME}")
     node.kubectl("delete", "--ignore-not-found", "-f", str(CHECKOUT / PLAIN), "--timeout=100s")
 
 
 def tag_next(node: AnyNode) -> None:
-    """Gives the node the image NEXT."""
+    """Tags the webhook's image on the node as NEXT."""
     node.run("ctr", "--namespace", "k8s.io", "images", "tag", "--force", images.WEBHOOK, NEXT)
 
 
 def rolled_out(node: AnyNode) -> None:
-    """Returns once every replica is of the newest template and ready. Raises ClusterError after two minutes."""
+    """Waits until every replica is of the newest template and ready. Raises ClusterError after two minutes."""
     node.kubectl("-n", NAMESPACE, "rollout", "status", DEPLOYMENT, f"--timeout={ROLL_OUT_SECONDS}s")
 
 
 def scale(node: AnyNode, replicas: int) -> None:
-    """Has so many replicas, and returns when there are."""
+    """Scales to so many replicas, and waits until they are ready."""
     node.kubectl("-n", NAMESPACE, "scale", DEPLOYMENT, f"--replicas={replicas}")
     rolled_out(node)
     if not replicas:
@@ -96,7 +96,7 @@ def scale(node: AnyNode, replicas: int) -> None:
 
 
 def replicas(node: AnyNode) -> list[dict[str, Any]]:
-    """The pods of the webhook that are not on their way out."""
+    """The pods of the webhook that are not being deleted."""
     path = f"/api/v1/namespaces/{NAMESPACE}/pods"
     pods = node.api.get(path, params={"labelSelector": SELECTOR}).expect().json["items"]
     return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]

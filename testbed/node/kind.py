@@ -1,4 +1,4 @@
-"""The same tests on kind, for machines with Docker: what differs from a node of our own is on this page."""
+"""A node of kind, for machines with Docker. This module has all that differs from our own node."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from testbed.node.node import ISSUER
 
 __all__ = ["Docker", "KindNode", "opened"]
 
-# kubeadm's files of before and since Kubernetes 1.36: kind uses the one that is of the version it makes.
+# kubeadm's files from before and since Kubernetes 1.36: kind uses the one of its version.
 EXTRA_ARGUMENTS = {
     "v1beta3": {"service-account-issuer": ISSUER},
     "v1beta4": [{"name": "service-account-issuer", "value": ISSUER}],
@@ -44,19 +44,19 @@ class KindNode(Cluster):
     """A kind cluster of one node."""
 
     def run(self, *command: str) -> str:
-        """Runs a command on the node; gives its output. Raises ClusterError when it fails."""
+        """Runs a command on the node and returns its output. Raises ClusterError if it fails."""
         return checked("docker", "exec", f"{self.name}-control-plane", *command)
 
     def load(self, image: Image) -> None:
-        """Gives the node an image, so that no pod pulls it."""
+        """Loads an image into the node, so that no pod pulls it."""
         checked("kind", "load", "image-archive", str(image.archive), "--name", self.name)
 
 
 class Docker:
-    """Docker builds the images, on the base that the Dockerfile names."""
+    """Docker, which builds the images on the base that the Dockerfile names."""
 
     def build(self, name: str, context: Path, arguments: Mapping[str, str], *, afresh: bool = False) -> None:
-        """Builds `context` with its Dockerfile, and names the result. afresh: no step that was kept is used."""
+        """Builds `context` with its Dockerfile as the image `name`. afresh: no cached step is used."""
         kept = ["--no-cache"] if afresh else []
         variables = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
         checked("docker", "build", "--quiet", *kept, *variables, "--tag", name, str(context))
@@ -68,14 +68,14 @@ class Docker:
         return Image(name, archive)
 
     def busybox(self, _: Path) -> None:
-        """Docker's own image of it."""
+        """Tags Docker's own image of busybox."""
         checked("docker", "pull", "--quiet", "busybox:1.37")
         checked("docker", "tag", "busybox:1.37", BUSYBOX)
 
 
 @contextmanager
 def opened() -> Iterator[KindNode]:
-    """A cluster made for the run. Raises SelectionError without Docker or kind."""
+    """A cluster for the run. Raises SelectionError without Docker or kind."""
     with scratch() as directory:
         configuration = directory / "kind.json"
         configuration.write_text(json.dumps(CONFIGURATION))
@@ -87,7 +87,7 @@ def opened() -> Iterator[KindNode]:
 
 
 def checked(*command: str) -> str:
-    """Runs a program; gives its output. Raises ClusterError when it fails."""
+    """Runs a program and returns its output. Raises ClusterError if it fails."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ClusterError(f"{' '.join(command)}: exit status {done.returncode}: {done.stderr.strip()[-2000:]}")

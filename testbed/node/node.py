@@ -1,7 +1,7 @@
 """A cluster with one node of our own: the control plane, and containerd, kubelet, kube-scheduler and kube-proxy.
 
-All of it lives in a House. Nothing but the API server is reached from outside, and nothing outside is reached from
-within. There is no DNS: pods find each other by the addresses of Services, or by hostAliases.
+All of it lives in a House. Only the API server can be reached from outside, and nothing outside can be reached from
+within. Without DNS, pods find each other by the addresses of Services, or by hostAliases.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from testbed.node import house, images, packages
 
 __all__ = ["ISSUER", "NAME", "Node"]
 
-# Public by its looks, as Entra needs it; the emulator reads its documents from the API server.
+# It looks public, as Entra needs it; the emulator fetches its documents from the API server.
 ISSUER = "https://oidc.example.com/m365wi"
 NAME = "m365wi-node"
 GATEWAY = "10.244.0.1"
@@ -36,7 +36,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
 [grpc]
   address = "{socket}"
 [plugins."io.containerd.grpc.v1.cri"]
-  # Without CAP_SYS_RESOURCE, which a machine may lack, no process may be made less likely to be killed than ours.
+  # A process may be made less likely to be killed than ours only with CAP_SYS_RESOURCE, which a machine may not have.
   restrict_oom_score_adj = true
   sandbox_image = "{pause}"
   [plugins."io.containerd.grpc.v1.cri".cni]
@@ -46,7 +46,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
 
 
 class Node(ControlPlane):
-    """A context manager, as ControlPlane. Needs root, `packages.install()` and the binaries of build.NODE."""
+    """A context manager like ControlPlane. Needs root, `packages.install()` and the binaries of build.NODE."""
 
     host = house.NODE.address
     addresses = ("127.0.0.1", host, GATEWAY, "10.96.0.1")
@@ -56,8 +56,8 @@ class Node(ControlPlane):
             "--bind-address=0.0.0.0",
             f"--advertise-address={GATEWAY}",
             "--endpoint-reconciler-type=master-count",
-            # The kubelet may ask for tokens of its own pods, and of no other audience than they say.
-            "--authorization-mode=Node",  # beside RBAC
+            # The kubelet may request tokens for its own pods, and only for the audiences that they name.
+            "--authorization-mode=Node",  # in addition to RBAC
             "--enable-admission-plugins=NodeRestriction",
             "--kubelet-client-certificate=kubelet-client.crt",
             "--kubelet-client-key=kubelet-client.key",
@@ -68,16 +68,16 @@ class Node(ControlPlane):
         self._house = house.House(self._workshop)
 
     def close(self) -> None:
-        """Ends every process, and with them what they made. Twice is once."""
+        """Ends every process, and with them all that they made. It may be called again."""
         super().close()
         self._house.close()
 
     def run(self, *command: str) -> str:
-        """Runs a command on the node; gives its output. Raises ClusterError when it fails."""
+        """Runs a command on the node and returns its output. Raises ClusterError if it fails."""
         return self._house.run(*command)
 
     def load(self, image: images.Image) -> None:
-        """Gives the node an image, so that no pod pulls it."""
+        """Loads an image into the node, so that no pod pulls it."""
         self.run("ctr", "--namespace", "k8s.io", "images", "import", str(image.archive))
 
     def _start_on_free_ports(self) -> None:
@@ -105,15 +105,15 @@ class Node(ControlPlane):
         self._write("kubelet-client.key", pair.key)
 
     def _make_network(self) -> None:
-        """The bridge of the pods, made before there are any: kube-apiserver and the kubelet have its address."""
+        """Makes the bridge of the pods before the first pod: kube-apiserver and the kubelet use its address."""
         run = self._house.run
         run("ip", "link", "add", "cni0", "type", "bridge")
         run("ip", "address", "add", f"{GATEWAY}/16", "dev", "cni0")
         run("ip", "link", "set", "cni0", "up")
-        # What goes to a Service needs a route before nftables gives it another destination.
+        # A packet to a Service needs a route before nftables changes its destination.
         run("ip", "route", "add", "default", "dev", "cni0")
         run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
-        # A pod that asks a Service and is answered by a neighbour on the bridge: the answer is to pass nftables, too.
+        # If a neighbour on the bridge answers for a Service, its answer must pass nftables, too.
         run("sh", "-c", "modprobe br_netfilter 2>&1; echo 1 > /proc/sys/net/bridge/bridge-nf-call-iptables")
 
     def _start_containerd(self) -> None:
@@ -147,7 +147,9 @@ class Node(ControlPlane):
             pair = self.authority.client(user, groups)
             access = Access(self.server, self.authority.certificate, pair=pair)
             self._write(f"{name}.kubeconfig", kubeconfig.render(access))
-        self._write("resolv.conf", "nameserver 127.0.0.1\n")  # nobody: a name that no pod has as an alias fails at once
+        self._write(
+            "resolv.conf", "nameserver 127.0.0.1\n"
+        )  # no server listens there: a name that is not an alias of the pod fails at once
         self._write("kubelet.json", json.dumps(self._kubelet()))
         self._launch(
             "kubelet",
@@ -172,7 +174,7 @@ class Node(ControlPlane):
                 "--kubeconfig=kube-proxy.kubeconfig",
                 f"--hostname-override={NAME}",
                 "--proxy-mode=nftables",
-                # Sizes of the machine's own table, which a namespace may not set.
+                # The machine's table, whose sizes a namespace may not set.
                 "--conntrack-max-per-core=0",
                 "--conntrack-tcp-timeout-established=0",
                 "--conntrack-tcp-timeout-close-wait=0",
@@ -200,7 +202,7 @@ class Node(ControlPlane):
             "volumePluginDir": str(self.directory / "volume-plugins"),
             "maxPods": 250,
             "oomScoreAdj": 0,
-            # A full disk of the machine is no reason to evict what is tested.
+            # A full disk of the machine must not evict the pods under test.
             "evictionHard": {"imagefs.available": "0%", "nodefs.available": "0%", "nodefs.inodesFree": "0%"},
             "imageGCHighThresholdPercent": 100,
         }

@@ -1,4 +1,4 @@
-"""The programs of a node that no Go module has: Debian's packages, installed by root when they are missing."""
+"""The programs of a node that are not in a Go module: Debian's packages, installed as root if they are missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["BUSYBOX", "cni_directory", "install"]
 
 BUSYBOX = Path("/bin/busybox")
 CNI_DIRECTORIES = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
-# Each by a program of it: whoever has Docker's containerd.io need not have Debian's.
+# Found by a program of each package: Docker's containerd.io serves as well as Debian's.
 PACKAGES = {
     "buildah": "buildah",
     "containerd": "containerd",
@@ -27,38 +27,38 @@ ATTEMPTS = 3
 
 
 def install() -> None:
-    """Installs what is missing. Raises ClusterError without root, or when apt fails three times."""
+    """Installs what is missing. Raises ClusterError without root, or if apt fails three times."""
     if os.geteuid():
-        raise ClusterError("a node needs root: sudo make test-node, or make test-kind where Docker is")
-    lacking = [package for program, package in PACKAGES.items() if not shutil.which(program)]
+        raise ClusterError("a node needs root: run sudo make test-node, or, with Docker, make test-kind")
+    missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
     if not is_static(BUSYBOX):
-        lacking.append("busybox-static")
+        missing.append("busybox-static")
     if cni_directory() is None:
-        lacking.append("containernetworking-plugins")
-    if not lacking:
+        missing.append("containernetworking-plugins")
+    if not missing:
         return
     if not shutil.which("apt-get"):
         raise ClusterError(
-            f"missing: {', '.join(lacking)}. They are Debian's packages, and this is no Debian: make test-kind"
+            f"missing: {', '.join(missing)}. They are Debian's packages, and this is another system: make test-kind"
         )
     apt("update")
-    apt("install", "--yes", "--no-install-recommends", *lacking)
+    apt("install", "--yes", "--no-install-recommends", *missing)
 
 
 def cni_directory() -> Path | None:
-    """Where the CNI plugins are."""
+    """The folder of the CNI plugins."""
     return next((path for path in CNI_DIRECTORIES if (path / "bridge").exists()), None)
 
 
 def is_static(program: Path) -> bool:
-    """Whether a program is there and loads no library, so that it runs in an image of its own."""
+    """Whether a program exists and loads no library, so that it runs in an image by itself."""
     return program.exists() and bool(subprocess.run(["ldd", program], capture_output=True, check=False).returncode)
 
 
 def apt(*arguments: str) -> None:
-    """Runs apt-get, again if it fails: an index may change while it is read."""
+    """Runs apt-get, and again if it fails: an index may change while it is read."""
     command = ["apt-get", "--quiet=2", *arguments]
-    # RUNLEVEL keeps Debian's scripts from starting what they install where there is no systemd, as in a container.
+    # Without systemd, as in a container, RUNLEVEL keeps Debian's scripts from starting what they install.
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     for attempt in range(1, ATTEMPTS + 1):
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Pods of the tests: written, waited for, looked into."""
+"""The tests' pods: how they are created, awaited and looked into."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AnyNode = Node | KindNode
 LABELLED = {"azure.workload.identity/use": "true"}
 CLIENT_ID = "22222222-3333-4333-8444-555555555555"
 TENANT_ID = "11111111-2222-4333-8444-555555555555"
-# What Pod Security `restricted` asks of a pod and of each of its containers.
+# What Pod Security `restricted` requires of a pod and of each container.
 RESTRICTED_POD = {
     "runAsNonRoot": True,
     "runAsUser": 65532,
@@ -59,7 +59,7 @@ def a_pod(
 ) -> dict[str, Any]:
     """A pod of one container, `main`, that runs a command once. `pod` goes into its spec.
 
-    restricted: with what Pod Security asks of it in namespaces that enforce `restricted`.
+    restricted: with all that Pod Security `restricted` requires.
     """
     main: dict[str, Any] = {"name": "main", "image": image, "imagePullPolicy": "Never", "command": list(command)}
     if restricted:
@@ -78,13 +78,13 @@ def a_pod(
 
 
 def apply(node: AnyNode, namespace: str, *documents: Mapping[str, Any]) -> None:
-    """kubectl apply."""
+    """Runs kubectl apply."""
     items = {"apiVersion": "v1", "kind": "List", "items": list(documents)}
     node.kubectl("-n", namespace, "apply", "-f", "-", input=json.dumps(items))
 
 
 def waited(node: AnyNode, namespace: str, name: str, condition: str, *, seconds: int = POD_SECONDS) -> dict[str, Any]:
-    """The pod, once `kubectl wait --for` finds the condition. Raises ClusterError when it does not."""
+    """The pod, once `kubectl wait --for` has found the condition. Raises ClusterError if it does not."""
     for left in range(seconds, 0, -PIECE_SECONDS):
         try:
             timeout = min(left, PIECE_SECONDS)
@@ -98,12 +98,12 @@ def waited(node: AnyNode, namespace: str, name: str, condition: str, *, seconds:
 
 
 def log(node: AnyNode, namespace: str, name: str, container: str = "main") -> str:
-    """What a container has said."""
+    """A container's log."""
     return node.kubectl("-n", namespace, "logs", name, f"--container={container}").stdout
 
 
 def run_to_end(node: AnyNode, namespace: str, pod: Mapping[str, Any], *, seconds: int = POD_SECONDS) -> str:
-    """Creates a pod, waits until its command has ended, and gives what it said. Raises ClusterError if it failed."""
+    """Creates a pod, waits until its command has ended, and returns its log. Raises ClusterError if it failed."""
     name = pod["metadata"]["name"]
     node.api.post(f"/api/v1/namespaces/{namespace}/pods", pod).expect()
     try:
@@ -118,21 +118,21 @@ def run_to_end(node: AnyNode, namespace: str, pod: Mapping[str, Any], *, seconds
 
 
 def kill(node: AnyNode, pod: Mapping[str, Any]) -> None:
-    """SIGKILL to the first process of each of a pod's containers, with nothing said before."""
+    """Sends SIGKILL to the first process of each container of a pod, without a warning."""
     for status in pod["status"]["containerStatuses"]:
         identity = status["containerID"].rpartition("/")[2]
         node.run("ctr", "--namespace", "k8s.io", "tasks", "kill", "--signal", "SIGKILL", identity)
 
 
 def claims(token: str) -> dict[str, Any]:
-    """What a JWT says, unverified."""
+    """The claims of a JWT, unverified."""
     part = token.split(".")[1]
     found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
     return found
 
 
 def make_account(node: AnyNode, namespace: str, name: str = "terraform", *, tenant_id: str = TENANT_ID) -> None:
-    """A ServiceAccount that is annotated as the guide says, and with a tenant unless that is empty."""
+    """Creates a ServiceAccount with the guide's annotations, and a tenant unless that is empty."""
     annotations = {"azure.workload.identity/client-id": CLIENT_ID, "azure.workload.identity/tenant-id": tenant_id}
     annotations = {key: value for key, value in annotations.items() if value}
     metadata = {"name": name, "annotations": annotations}

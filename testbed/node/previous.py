@@ -1,8 +1,8 @@
-"""The release before this one, whose replicas this one meets in an upgrade: its source and its manifests, out of git.
+"""The source and manifests of the release before this one, from git: its replicas run together with ours in an upgrade.
 
-That is the newest tag `v…` below this commit; before there is one, the commit that brought `SINCE`: on the image's
-Python, older ones do not trust the bare certificates of the test cluster (testbed/cluster/pki.py). Where git has
-neither, as in a shallow clone, this commit stands in for it, and that is said.
+It is the newest tag `v…` below this commit, or, without a tag, the commit that added `SINCE`: on the image's Python,
+older commits do not trust the bare certificates of the test cluster (testbed/cluster/pki.py). If git has neither, as
+in a shallow clone, this commit is used instead, and a line says so.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ def extract(folder: Path) -> None:
 
 
 def text(path: str) -> str:
-    """A file of it. Raises ClusterError."""
+    """The text of one of its files. Raises ClusterError."""
     return git("show", f"{commit()}:{path}").decode()
 
 
 @cache
 def commit() -> str:
-    """Which one it is. Raises ClusterError without git."""
+    """Its commit. Raises ClusterError without git."""
     head = git("rev-parse", "HEAD").decode().strip()
     tags = git("tag", "--list", "v*", "--merged", "HEAD", "--no-contains", "HEAD", "--sort=-version:refname")
     brought = git("log", "--diff-filter=A", "--format=%H", "--", SINCE)
@@ -46,11 +46,11 @@ def commit() -> str:
 
 
 def git(*arguments: str) -> bytes:
-    """What git prints. Raises ClusterError when it fails."""
+    """What git prints. Raises ClusterError if it fails."""
     try:
         done = subprocess.run(["git", *arguments], cwd=CHECKOUT, capture_output=True, check=False)
     except FileNotFoundError:
-        raise ClusterError("git is missing, which knows the release before this one") from None
+        raise ClusterError("git is missing; it has the release before this one") from None
     if done.returncode:
         raise ClusterError(f"git {' '.join(arguments)}: {done.stderr.decode().strip()}")
     return done.stdout

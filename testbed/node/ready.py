@@ -1,4 +1,4 @@
-"""Which node it is, by M365WI_TEST_CLUSTER, and all that it needs before it starts."""
+"""Chooses the node, by M365WI_TEST_CLUSTER, and prepares all that it needs before it starts."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ __all__ = ["builder", "made_ready", "on_kind", "opened"]
 
 
 def on_kind() -> bool:
-    """Whether it is kind's, which needs Docker; else it is ours, which needs root."""
+    """Whether the node is kind's, which needs Docker. Otherwise it is ours, which needs root."""
     return os.environ.get("M365WI_TEST_CLUSTER") == "kind"
 
 
 def builder() -> Builder:
-    """What builds images for it."""
+    """What builds the images for the node."""
     return kind.Docker() if on_kind() else Buildah()
 
 
 def made_ready() -> dict[str, Image]:
-    """Programs installed and built, images built; gives the images by name. Raises BuildError or ClusterError."""
+    """Installs and builds the programs, and builds the images, which it returns. Raises BuildError or ClusterError."""
     if not on_kind():
         packages.install()
         build.binaries(build.MINORS[0])

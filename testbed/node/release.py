@@ -19,30 +19,30 @@ REPOSITORY, TAG = images.WEBHOOK.rsplit(":", 1)
 
 
 class Release:
-    """Helm's commands, as docs/install.md has them."""
+    """A release, with Helm's commands as in docs/install.md."""
 
     def __init__(self, node: AnyNode) -> None:
         self.node = node
 
     def install(self, **values: Any) -> None:
-        """Returns when every replica is ready. `values` beside the images'."""
+        """Installs, and returns when every replica is ready. `values` are added to those of the images."""
         image = {"repository": REPOSITORY, "tag": TAG}
         self._run("install", NAME, str(CHART), "--wait", values={"image": image, **values})
 
     def upgrade(self, **values: Any) -> None:
-        """Returns when every replica is of the new template."""
+        """Upgrades, and returns when every replica is of the new template."""
         self._run("upgrade", NAME, str(CHART), "--wait", "--reset-then-reuse-values", values=values)
 
     def test(self) -> str:
-        """What `helm test` says. Raises Refused when it failed."""
+        """What `helm test` prints. Raises Refused if it fails."""
         return self._run("test", NAME)
 
     def uninstall(self) -> None:
-        """Returns when what Helm made is gone."""
+        """Uninstalls, and returns when all that Helm made is gone."""
         self._run("uninstall", NAME, "--wait")
 
     def left(self) -> list[str]:
-        """What is there of the webhook, of any kind and in any namespace, and of Helm's own records."""
+        """The objects of the webhook, of any kind and in any namespace, and Helm's own records."""
         kinds = self.node.kubectl("api-resources", "--verbs=list", "--output=name").stdout.split()
         labelled = ("--all-namespaces", f"--selector={SELECTOR}", "--output=name", "--ignore-not-found")
         found = self.node.kubectl("get", ",".join(kinds), *labelled).stdout.split()
@@ -55,7 +55,7 @@ class Release:
 
 @contextmanager
 def releasing(node: AnyNode) -> Iterator[Release]:
-    """A release to be, in the namespace that docs/install.md has people make; nothing is left of it afterwards."""
+    """A release that a test may install, in the namespace of docs/install.md. It is removed after the block."""
     node.create_namespace(NAMESPACE, labels=RESTRICTED)
     release = Release(node)
     try:

@@ -1,4 +1,4 @@
-"""A pod whose token lives for ten minutes, the shortest that Kubernetes issues, and that waits for the next one."""
+"""A pod that waits until its token is renewed. The token lives for ten minutes, the shortest time in Kubernetes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["NAME", "pod"]
 
 NAME = "renewal"
 LIFETIME_SECONDS = 600
-# One credential for both exchanges: for two resources, since an access token is good for longer than this takes.
+# One credential for both exchanges, for two resources, because an access token is valid for longer than this takes.
 PROGRAM = """
 import os, pathlib, time
 from m365_identity import WorkloadIdentityCredential, graph_scope
@@ -30,7 +30,7 @@ with WorkloadIdentityCredential() as credential:
 
 
 def pod(entra: Emulator) -> dict[str, Any]:
-    """The pod. It brings a volume with a token of our audience, which the webhook has it use."""
+    """The pod. It has a volume with a token of our audience, which the webhook makes it use."""
     token = {"audience": "api://AzureADTokenExchange", "expirationSeconds": LIFETIME_SECONDS, "path": "short"}
     volume = {"name": "short-lived", "projected": {"sources": [{"serviceAccountToken": token}]}}
     spec = {**entra.pod, "volumes": [volume]}

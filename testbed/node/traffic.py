@@ -1,4 +1,4 @@
-"""Pods created one after another by several clients, each create looked at, as a cluster at work sends them."""
+"""Several clients that create pods one after another, as in a cluster at work; each create is checked."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from testbed.node.pods import LABELLED, AnyNode, a_pod
 __all__ = ["CLIENTS", "UNSCHEDULED", "Creates", "a_deployment", "create", "is_injected", "listed"]
 
 CLIENTS = 3
-UNSCHEDULED = {"schedulerName": "nobody"}
+UNSCHEDULED = {"schedulerName": "absent"}
 
 
 @dataclass
 class Creates:
-    """Creates labelled pods until the block ends. Nobody schedules them: it is admission that counts.
+    """Creates labelled pods until the block ends. They are not scheduled: only admission is tested.
 
     pause: of each client after a create, in seconds. seconds: how long each create took that was admitted and injected.
-    failed: what the others were told.
+    failed: the errors of the other creates.
     """
 
     node: AnyNode
@@ -53,7 +53,7 @@ class Creates:
             thread.join()
 
     def await_more(self, count: int, *, seconds: float = 60.0) -> None:
-        """Returns when so many more creates have ended, well or not."""
+        """Returns when so many more creates have ended, with or without success."""
         with self._counted:
             aim = self._ended + count
             assert self._counted.wait_for(lambda: self._ended >= aim, timeout=seconds), "creates have stopped"
@@ -74,7 +74,7 @@ class Creates:
 
 
 def create(client: Api, namespace: str, name: str, account: str) -> tuple[float, str]:
-    """Creates a labelled pod that nobody schedules; gives the seconds it took and what went wrong, or ""."""
+    """Creates a labelled pod that is not scheduled. Returns the seconds that it took, and the error or ""."""
     pod = a_pod(name, ["true"], account=account, pod=UNSCHEDULED)
     before = time.monotonic()
     try:
@@ -99,7 +99,7 @@ def listed(node: AnyNode, namespace: str, selector: str) -> list[dict[str, Any]]
 
 
 def a_deployment(count: int, **spec: Any) -> dict[str, Any]:
-    """The Deployment `web`, of labelled pods that run until they are stopped. `spec` goes into theirs."""
+    """The Deployment `web` of labelled pods that run until they are stopped. `spec` goes into the pods' spec."""
     template = a_pod("", ["sleep", "3600"], account="terraform", pod={"restartPolicy": "Always", **spec})
     return {
         "apiVersion": "apps/v1",

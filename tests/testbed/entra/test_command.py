@@ -133,7 +133,7 @@ def test_further_names() -> None:
     ("arguments", "says"),
     [
         (["--config", "nothing.yaml"], "nothing.yaml"),
-        (["--tls-cert", "a"], "belong together"),
+        (["--tls-cert", "a"], "must be given together"),
         (["--tls-cert", "a", "--tls-key", "b"], "No such file"),
         (["--host", "192.0.2.1"], "assign"),
     ],
