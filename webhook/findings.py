@@ -79,26 +79,6 @@ def finding(
     return Finding(about, message(kind, place, **values), pods)
 
 
-def ok(about: str, detail: str) -> Finding:
-    """All is well. Without a row of the table: use `finding`."""
-    return finding(about, Kind("", Severity.OK, "{detail}"), detail=detail)
-
-
-def warn(about: str, detail: str, *, fix: str, pods: tuple[str, ...] = ()) -> Finding:
-    """Somebody should look at it. Without a row of the table: use `finding`."""
-    return finding(about, Kind("", Severity.WARNING, "{detail}", "{fix}"), pods=pods, detail=detail, fix=fix)
-
-
-def fail(about: str, detail: str, *, fix: str, pods: tuple[str, ...] = ()) -> Finding:
-    """It is broken. Without a row of the table: use `finding`."""
-    return finding(about, Kind("", Severity.ERROR, "{detail}", "{fix}"), pods=pods, detail=detail, fix=fix)
-
-
-def skip(about: str, detail: str, *, fix: str = "") -> Finding:
-    """It could not be looked at, for this reason. Without a row of the table: use `finding`."""
-    return finding(about, Kind("", Severity.SKIPPED, "{detail}", "{fix}"), detail=detail, fix=fix)
-
-
 def broken(findings: Iterable[Finding]) -> bool:
     """Whether anything failed."""
     return any(each.status is Status.FAIL for each in findings)

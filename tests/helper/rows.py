@@ -10,7 +10,7 @@ from m365_identity._tokens.assertion import Assertion
 from m365_identity.settings import Settings
 from webhook.core.identity import Account
 from webhook.core.policy import Policy
-from webhook.entra.federated_credential import credential
+from webhook.entra.federated_credential import federated_credential
 
 __all__ = ["WORDS", "fits"]
 
@@ -63,7 +63,7 @@ def _name(token: Assertion) -> str:
     """As the webhook's `fic` gives it."""
     namespace, name = token.account or ("", "")
     account = Account(namespace, name, {"azure.workload.identity/client-id": "0" * 8 + "-0000-4000-8000-" + "0" * 12})
-    return credential(account, issuer=token.issuer, policy=Policy()).name
+    return federated_credential(account, issuer=token.issuer, policy=Policy()).name
 
 
 WORDS = {

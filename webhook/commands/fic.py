@@ -1,8 +1,8 @@
 """`python -m webhook fic`: the federated identity credential that Entra needs for a ServiceAccount.
 
     exit 0   printed
-    exit 1   printed, but Entra cannot use the cluster's issuer: the commands of `-o az` are then comments, for they may
-             be on their way into a shell; or nothing is printed, since there is none to be made
+    exit 1   printed, but Entra cannot use the cluster's issuer: the commands of `-o az` are then comments, because they
+             may be on their way into a shell; or not printed, because no credential can be made
     exit 2   wrong usage
 
 The credential goes to standard output; problems and warnings, each with its fix, to standard error.
@@ -10,25 +10,27 @@ The credential goes to standard output; problems and warnings, each with its fix
 
 import argparse
 import asyncio
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from webhook.accounts.source import account_from
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters
-from webhook.commands.printed import write_stdout
+from webhook.commands.printed import write_stderr, write_stdout
 from webhook.core.identity import Account, is_guid
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import settings as kinds
+from webhook.core.messages.checks import API_SERVER_UNREACHABLE
+from webhook.core.messages.entra import ACCOUNT_FORBIDDEN, ACCOUNT_UNREADABLE
+from webhook.core.messages.workloads import ACCOUNT_ABSENT
 from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
-from webhook.entra.federated_credential import FORMATS, NoCredential, credential
-from webhook.entra.issuers import DISCOVERY, NoDocument, address, no_document, read_discovery, unreadable
+from webhook.entra.federated_credential import FORMATS, NoCredential, federated_credential
+from webhook.entra.issuers import DISCOVERY, NoDocument, check_address, not_understood, read_discovery, unreadable
 from webhook.findings import Finding, Status
 from webhook.settings import ServeSettings, SettingsError, add_flags, bad_value
 
-_SECONDS: Final = 10.0
+_SECONDS: Final = 10.0  # of one request
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service-account", metavar="NAME", default="", help="whose pods are to sign in")
     parser.add_argument("-o", "--output", metavar="FORMAT", default="az", help=f"{', '.join(FORMATS)} (az)")
     parser.add_argument(
-        "--client-id", metavar="GUID", default="", help="of the application (what the ServiceAccount says)"
+        "--client-id", metavar="GUID", default="", help="of the application (that of the ServiceAccount)"
     )
     clusters.add_kubeconfig(parser)
     add_flags(parser, only=("cloud", "audience"))
@@ -47,7 +49,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Prints the credential. Raises SettingsError for wrong usage."""
     chosen = clusters.choose(flags, environ, _problems(flags))
     try:
-        return asyncio.run(_printed(flags, chosen.settings, Kube(chosen.kubeconfig)))
+        return asyncio.run(_print(flags, chosen.settings, Kube(chosen.kubeconfig)))
     except BadKubeconfig as error:
         raise SettingsError(error.problems) from None
 
@@ -68,71 +70,67 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
         yield bad_value("--client-id", flags.client_id, "the application's GUID")
 
 
-async def _printed(flags: argparse.Namespace, settings: ServeSettings, kube: Kube) -> int:
-    namespace, name = flags.namespace, flags.service_account
+async def _print(flags: argparse.Namespace, settings: ServeSettings, kube: Kube) -> int:
     try:
         async with kube:
-            account = await _account(kube, namespace, name)
+            account = await _account(kube, flags.namespace, flags.service_account)
             issuer, finding = await _issuer(kube)
     except Unavailable as error:
-        return _refused(
-            [f"The API server cannot be reached: {error} (fix: see whether the kubeconfig is the cluster's)"]
-        )
-    if isinstance(account, str) or not issuer:
-        unknown = [] if issuer else [_told(finding)]
-        return _refused([account, *unknown] if isinstance(account, str) else unknown)
+        return _refuse([message(API_SERVER_UNREACHABLE, reason=str(error))])
+    if isinstance(account, Message):
+        return _refuse([account] if issuer else [account, finding.message])
+    if not issuer:
+        return _refuse([finding.message])
     try:
-        wanted = credential(account, issuer=issuer, policy=settings.policy, client_id=flags.client_id)
+        wanted = federated_credential(account, issuer=issuer, policy=settings.policy, client_id=flags.client_id)
     except NoCredential as error:
-        return _refused([str(problem) for problem in error.problems])
+        return _refuse(error.problems)
     for warning in wanted.warnings:
-        _tell(f"warning: {warning}")
+        _report(f"warning: {warning}")
     unusable = finding.status is Status.FAIL
     text = FORMATS[flags.output](wanted)
-    write_stdout(_commented(text) if unusable and flags.output == "az" else text)
+    write_stdout(_as_comments(text) if unusable and flags.output == "az" else text)
     if unusable:
-        _tell(_told(finding))
+        _report(str(finding.message))
     return int(unusable)
 
 
-def _commented(commands: str) -> str:
+def _as_comments(commands: str) -> str:
     """What a shell reads and does not do: the credential would take one of Entra's twenty places for nothing."""
     return "".join(f"# {line}\n" for line in ("Entra cannot use this issuer:", *commands.splitlines()))
 
 
-async def _account(kube: Kube, namespace: str, name: str) -> Account | str:
-    """The ServiceAccount, or why there is none to be had, with the fix."""
-    place = f"ServiceAccount {namespace}/{name}"
+async def _account(kube: Kube, namespace: str, name: str) -> Account | Message:
+    """The ServiceAccount, or why it cannot be had."""
+    account = Account(namespace, name, {})
+    place = Place(str(account))
     reply = await kube.request("GET", f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}", seconds=_SECONDS)
     if reply.status == 200:
-        return account_from(reply.json(), place=Place(place))
+        return account_from(reply.json(), place=place)
     if reply.status == 404:
-        return f"{place} does not exist (fix: kubectl create serviceaccount {name} -n {namespace})"
-    fix = f"kubectl create rolebinding m365-view --clusterrole=view -n {namespace} --user=YOU"
-    return f"{place} cannot be read: {reply.reason()}" + (f" (fix: {fix})" if reply.status == 403 else "")
+        return message(ACCOUNT_ABSENT, place, command=account.command)
+    if reply.status == 403:
+        return message(ACCOUNT_FORBIDDEN, place, reason=reply.reason(), namespace=namespace)
+    return message(ACCOUNT_UNREADABLE, place, reason=reply.reason())
 
 
 async def _issuer(kube: Kube) -> tuple[str, Finding]:
-    """The cluster's issuer, "" when it is not known, and what is to be said of it."""
+    """The cluster's issuer, "" if it is not known, and what there is to say about it."""
     reply = await kube.request("GET", DISCOVERY, seconds=_SECONDS)
     if reply.status != 200:
         return "", unreadable(DISCOVERY, reply.status, reply.reason())
     try:
         issuer = str(read_discovery(reply.body)["issuer"])
     except NoDocument as error:
-        return "", no_document(DISCOVERY, error)
-    return issuer, address(issuer)
+        return "", not_understood(DISCOVERY, error)
+    return issuer, check_address(issuer)
 
 
-def _told(finding: Finding) -> str:
-    return f"{finding.detail} (fix: {finding.fix})"
-
-
-def _refused(problems: list[str] | tuple[str, ...]) -> int:
+def _refuse(problems: Iterable[Message]) -> int:
     for problem in problems:
-        _tell(problem)
+        _report(str(problem))
     return 1
 
 
-def _tell(line: str) -> None:
-    print(f"python -m webhook fic: {line}", file=sys.stderr)
+def _report(line: str) -> None:
+    write_stderr([f"python -m webhook fic: {line}"])

@@ -5,23 +5,26 @@ Exit codes: 0 all is well, 1 something is wrong, 2 wrong usage.
 
 import argparse
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters, reports
 from webhook.commands.printed import write_stdout
-from webhook.core.messages import Kind, Place, Severity, message
+from webhook.core.messages import Place, message
 from webhook.core.messages import settings as kinds
+from webhook.core.messages.checks import API_SERVER_UNREACHABLE
+from webhook.core.messages.entra import EXPORTED, EXPORTED_UNUSABLE
 from webhook.entra import issuers
 from webhook.entra.issuers import DISCOVERY, KEYS, NoDocument
 from webhook.entra.published import addresses, fetch
-from webhook.findings import Finding, Status, broken, fail, finding
+from webhook.findings import Finding, Status, broken, finding
 from webhook.settings import SettingsError, bad_value
 
-_SECONDS: Final = 10.0
+_Document = TypeVar("_Document")
+_SECONDS: Final = 10.0  # of one request; the API server answers both in milliseconds
 _ACCEPTED: Final = "application/json, application/jwk-set+json"  # kube-apiserver gives keys as the latter alone
 
 
@@ -43,7 +46,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         problems.append(bad_value("--export", flags.export, "a folder"))
     chosen = clusters.choose(flags, environ, problems)
     try:
-        issuer, findings = asyncio.run(_looked(Kube(chosen.kubeconfig), flags.from_url, flags.export))
+        issuer, findings = asyncio.run(_look(Kube(chosen.kubeconfig), flags.from_url, flags.export))
     except BadKubeconfig as error:
         raise SettingsError(error.problems) from None
     as_json = flags.output == "json"
@@ -51,76 +54,79 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return 1 if broken(findings) else 0
 
 
-async def _looked(kube: Kube, from_url: str | None, folder: Path | None) -> tuple[str, list[Finding]]:
-    """The issuer, "" when it is not known, and the findings."""
+async def _look(kube: Kube, from_url: str | None, folder: Path | None) -> tuple[str, list[Finding]]:
+    """The issuer, "" if it is not known, and the findings."""
     try:
         async with kube:
-            discovery = await _own(kube, DISCOVERY)
-            keys = await _own(kube, KEYS)
+            discovery = await _read(kube, DISCOVERY, issuers.read_discovery)
+            keys = await _read(kube, KEYS, issuers.read_keys)
     except Unavailable as error:
-        fix = "see whether the kubeconfig is that of the cluster, and whether it is up"
-        return "", [fail("cluster", f"The API server cannot be reached: {error}.", fix=fix)]
-    unread = [each for each in (discovery, keys) if isinstance(each, Finding)]
+        return "", [finding("cluster", API_SERVER_UNREACHABLE, reason=str(error))]
     if isinstance(discovery, Finding) or isinstance(keys, Finding):
-        return "", unread
-    try:
-        document = issuers.read_discovery(discovery)
-        found = issuers.read_keys(keys)
-    except NoDocument as error:
-        return "", [issuers.no_document(f"{DISCOVERY} or {KEYS}", error)]
-    issuer = str(document["issuer"])
-    findings = [issuers.address(issuer), *issuers.keys(found, "The cluster's key set")]
+        return "", [each for each in (discovery, keys) if isinstance(each, Finding)]
+    issuer = str(discovery["issuer"])
+    address = issuers.check_address(issuer)
+    usable = address.status is Status.OK
+    findings = [address, *issuers.check_keys(keys, "The cluster's key set")]
     if folder:
-        usable = findings[0].status is Status.OK
-        findings.append(_written(folder, issuers.documents(issuer, document, found), issuer, usable=usable))
-    else:
-        findings += await _public(issuer, found, from_url, reachable=findings[0].status is Status.OK)
+        findings.append(_write(folder, issuers.documents(issuer, discovery, keys), issuer, usable=usable))
+    elif from_url:
+        findings += await _compare(issuer, keys, from_url)
+    elif usable:
+        host = issuers.check_host(issuer, await addresses(issuers.host(issuer)))
+        findings += [host] if host else await _compare(issuer, keys, issuer)
     return issuer, findings
 
 
-async def _own(kube: Kube, path: str) -> bytes | Finding:
+async def _read(kube: Kube, path: str, read: Callable[[bytes], _Document]) -> _Document | Finding:
+    """The cluster's own document at `path`, or why there is none."""
     reply = await kube.request("GET", path, seconds=_SECONDS, accept=_ACCEPTED)
-    return reply.body if reply.status == 200 else issuers.unreadable(path, reply.status, reply.reason())
-
-
-async def _public(
-    issuer: str, own_keys: Sequence[Mapping[str, Any]], from_url: str | None, *, reachable: bool
-) -> list[Finding]:
-    """What is published, at the issuer or elsewhere. reachable: whether it is worth asking at the issuer."""
-    if not from_url:
-        if not reachable:
-            return []
-        private = issuers.private_address(issuer, await addresses(issuers.host(issuer)))
-        if private:
-            return [private]
-    base = from_url or issuer
-    url = issuers.discovery_url(base)
-    answer = await fetch(url)
-    findings = [issuers.redirected("discovery", url, answer.final)] if answer.final else []
-    if answer.problem:
-        return [*findings, issuers.not_reached("discovery", url, answer.problem)]
+    if reply.status != 200:
+        return issuers.unreadable(path, reply.status, reply.reason())
     try:
-        document = issuers.read_discovery(answer.body)
+        return read(reply.body)
     except NoDocument as error:
-        return [*findings, issuers.not_reached("discovery", url, str(error))]
-    findings.append(issuers.public_issuer(issuer, document, url))
-    unusable = issuers.public_keys_address(document, url)
+        return issuers.not_understood(path, error)
+
+
+async def _compare(issuer: str, own_keys: Sequence[Mapping[str, Any]], base: str) -> list[Finding]:
+    """The documents that are published at `base`, compared with those of the cluster."""
+    findings: list[Finding] = []
+    url = issuers.discovery_url(base)
+    document = await _fetch("discovery", url, issuers.read_discovery, findings)
+    if document is None:
+        return findings
+    findings.append(issuers.compare_issuer(issuer, document, url))
+    unusable = issuers.check_keys_address(document, url)
     if unusable:
         return [*findings, unusable]
-    where = issuers.keys_url(str(document["issuer"]), str(document["jwks_uri"]), base)
-    answer = await fetch(where)
+    keys_url = issuers.keys_url(str(document["issuer"]), str(document["jwks_uri"]), base)
+    published = await _fetch("keys", keys_url, issuers.read_keys, findings)
+    if published is None:
+        return findings
+    return [
+        *findings,
+        *issuers.check_keys(published, keys_url),
+        *issuers.compare_keys(own_keys, published, keys_url),
+    ]
+
+
+async def _fetch(about: str, url: str, read: Callable[[bytes], _Document], findings: list[Finding]) -> _Document | None:
+    """The public document at `url`. None if that fails; `findings` then says why."""
+    answer = await fetch(url)
     if answer.final:
-        findings.append(issuers.redirected("keys", where, answer.final))
-    if answer.problem:
-        return [*findings, issuers.not_reached("keys", where, answer.problem)]
-    try:
-        published = issuers.read_keys(answer.body)
-    except NoDocument as error:
-        return [*findings, issuers.not_reached("keys", where, str(error))]
-    return [*findings, *issuers.keys(published, where), *issuers.same_keys(own_keys, published, where)]
+        findings.append(issuers.redirected(about, url, answer.final))
+    problem = answer.problem
+    if not problem:
+        try:
+            return read(answer.body)
+        except NoDocument as error:
+            problem = str(error)
+    findings.append(issuers.not_fetched(about, url, problem))
+    return None
 
 
-def _written(folder: Path, documents: Mapping[str, str], issuer: str, *, usable: bool) -> Finding:
+def _write(folder: Path, documents: Mapping[str, str], issuer: str, *, usable: bool) -> Finding:
     try:
         for path, content in documents.items():
             file = folder / path
@@ -129,15 +135,5 @@ def _written(folder: Path, documents: Mapping[str, str], issuer: str, *, usable:
     except OSError as error:
         problem = message(kinds.FOLDER_UNWRITABLE, Place("--export"), value=str(folder), reason=error.strerror)
         raise SettingsError([problem]) from None
-    if not usable:
-        return fail(
-            "export",
-            f"Written to {folder}: {' and '.join(documents)}; but they name an issuer that Entra cannot use.",
-            fix="start kube-apiserver with the address of their place, --service-account-issuer, and export again",
-        )
-    return finding(
-        "export",
-        Kind("", Severity.OK, "{detail}", "{fix}"),
-        detail=f"Written to {folder}: {' and '.join(documents)}.",
-        fix=f"publish both below {issuer}, as application/json, for everybody; then run `issuer` without --export",
-    )
+    kind = EXPORTED if usable else EXPORTED_UNUSABLE
+    return finding("export", kind, folder=str(folder), files=" and ".join(documents), issuer=issuer)

@@ -23,7 +23,7 @@ _LONGEST_NAME: Final = 120  # characters
 
 
 @dataclass(frozen=True)
-class Credential:
+class FederatedCredential:
     """A federated identity credential.
 
     applications: the client ids of those that need it, at least one. warnings: what looks like a mistake in the
@@ -57,8 +57,8 @@ class NoCredential(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def credential(account: Account, *, issuer: str, policy: Policy, client_id: str = "") -> Credential:
-    """What lets the pods of `account` in. client_id: of the application, where the ServiceAccount is not to say.
+def federated_credential(account: Account, *, issuer: str, policy: Policy, client_id: str = "") -> FederatedCredential:
+    """The credential that lets the pods of `account` in. client_id: of the application, instead of the account's own.
 
     A ServiceAccount may name two applications, one for Microsoft 365 and one for Azure; both need the credential.
     Raises NoCredential.
@@ -71,7 +71,7 @@ def credential(account: Account, *, issuer: str, policy: Policy, client_id: str 
         place = Place(str(account), annotation=names.AZURE_CLIENT_ID)
         raise NoCredential([message(APPLICATION_UNKNOWN, place, command=account.command)])
     subject = f"system:serviceaccount:{account.namespace}:{account.name}"
-    return Credential(
+    return FederatedCredential(
         applications=applications,
         name=_name(account, issuer, subject),
         issuer=issuer,
@@ -83,7 +83,7 @@ def credential(account: Account, *, issuer: str, policy: Policy, client_id: str 
     )
 
 
-def az(wanted: Credential) -> str:
+def az(wanted: FederatedCredential) -> str:
     """A command for each application, for a POSIX shell."""
     parameters = shlex.quote(json.dumps(wanted.document(), indent=2))
     return "".join(
@@ -92,12 +92,12 @@ def az(wanted: Credential) -> str:
     )
 
 
-def graph(wanted: Credential) -> str:
+def graph(wanted: FederatedCredential) -> str:
     """The body of `POST /applications(appId='…')/federatedIdentityCredentials`: the same for each application."""
     return json.dumps(wanted.document(), indent=2) + "\n"
 
 
-def terraform(wanted: Credential) -> str:
+def terraform(wanted: FederatedCredential) -> str:
     """A resource of the provider hashicorp/azuread for each application."""
     blocks = []
     label = re.sub("[^a-z0-9]", "_", wanted.subject.split(":", 2)[2])
@@ -120,7 +120,7 @@ def terraform(wanted: Credential) -> str:
     return "\n".join(blocks)
 
 
-FORMATS: Final[Mapping[str, Callable[[Credential], str]]] = {"az": az, "json": graph, "terraform": terraform}
+FORMATS: Final[Mapping[str, Callable[[FederatedCredential], str]]] = {"az": az, "json": graph, "terraform": terraform}
 
 
 def _applications(identity: Identity) -> tuple[str, ...]:

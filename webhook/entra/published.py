@@ -25,7 +25,7 @@ class Fetched:
 async def fetch(url: str) -> Fetched:
     """The document at `url`, over https alone, by way of the proxy in the environment. Raises nothing."""
     if not url.startswith("https://"):
-        return Fetched(problem="it is no https URL")
+        return Fetched(problem="it is not an https URL")
     timeout = aiohttp.ClientTimeout(_SECONDS)
     # Made anew, so that SSL_CERT_FILE counts, as everywhere else.
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
@@ -34,7 +34,7 @@ async def fetch(url: str) -> Fetched:
             async with session.get(url, max_redirects=5) as response:
                 final = str(response.url) if response.history else ""
                 if final and not final.startswith("https://"):
-                    return Fetched(problem=f"it leads to {final}, which is no https URL")
+                    return Fetched(problem=f"it leads to {final}, which is not an https URL")
                 if response.status != 200:
                     return Fetched(problem=f"HTTP {response.status}", final=final)
                 body = await response.content.read(_LARGEST + 1)
