@@ -300,27 +300,21 @@ def _sign(observed: Observation, settings: RotationSettings) -> Sign | None:
 def _retire(observed: Observation) -> Retire | None:
     if observed.secret is None:
         return None
-    ended = {fingerprint(c) for c in observed.secret.previous} & _ended_authorities(observed.secret, observed.now)
-    ended |= {fingerprint(c) for c in observed.secret.previous if not _if_unexpired(c, observed.now)}
-    return (
-        Retire(frozenset(ended))
-        if ended or (observed.secret.problems and observed.secret.current is not None)
-        else None
-    )
+    state, now = observed.secret, observed.now
+    ended = {fingerprint(c) for c in state.previous} & _ended_authorities(state, now)
+    ended |= {fingerprint(c) for c in state.previous if not _if_unexpired(c, now)}
+    unreadable = state.problems and state.current is not None
+    return Retire(frozenset(ended)) if ended or unreadable else None
 
 
 def _stage(observed: Observation, settings: RotationSettings) -> Stage | None:
-    state = observed.secret
-    if (
-        state is None
-        or (current := _if_unexpired(state.current, observed.now)) is None
-        or _if_unexpired(state.next, observed.now)
-    ):
+    state, now = observed.secret, observed.now
+    if state is None or (current := _if_unexpired(state.current, now)) is None or _if_unexpired(state.next, now):
         return None
     issued = current.not_valid_before_utc + BACKDATED
     due = renewal_time(issued, current.not_valid_after_utc, jitter=observed.jitter)
     too_short = current.not_valid_after_utc - issued < settings.shortest_authority  # as after a longer --interval
-    return Stage() if (due <= observed.now or too_short) and len(state.previous) < MOST_PREVIOUS else None
+    return Stage() if (due <= now or too_short) and len(state.previous) < MOST_PREVIOUS else None
 
 
 def _promote(observed: Observation, settings: RotationSettings) -> Promote | None:
