@@ -231,7 +231,7 @@ NOT_SERVING: Final = ProblemKind(
     "WIC205",
     _ERROR,
     "no certificate that kube-apiserver trusts is being served",
-    "see `python -m webhook certs` and Secret {secret}",
+    "see the lines before this one, and Secret {secret}",
 )
 ROUND_FAILED: Final = ProblemKind(
     "WIC206", _ERROR, "a round failed: {error} at {place}; serving goes on", "report it as a bug"

@@ -313,7 +313,7 @@ def _stage(observed: Observation, settings: RotationSettings) -> Stage | None:
         return None
     issued = current.not_valid_before_utc + BACKDATED
     due = renewal_time(issued, current.not_valid_after_utc, jitter=observed.jitter)
-    too_short = current.not_valid_after_utc - issued < settings.shortest_authority  # as after a longer --interval
+    too_short = current.not_valid_after_utc - issued < settings.shortest_authority  # as after `interval` became longer
     return Stage() if (due <= now or too_short) and len(state.previous) < MOST_PREVIOUS else None
 
 

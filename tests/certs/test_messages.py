@@ -32,6 +32,12 @@ def test_every_row_is_used() -> None:
     assert [name for name in rows() if f"messages.{name}" not in text] == []
 
 
+def test_no_row_knows_the_flags_or_commands_of_its_users() -> None:
+    """The webhook gives settings their flags: `Problem.with_names`."""
+    texts = [text for row in TABLE.values() for text in (row.text, row.fix, row.help)]
+    assert [text for text in texts if re.search(r"(^|\s)--[a-z]|-m webhook", text)] == []
+
+
 def test_a_problem_is_text_fix_and_code() -> None:
     filled = problem(messages.SECRET_UNREADABLE, secret="ns/ca", reason="away", configuration="not in the text")
     assert filled.text == "Secret ns/ca cannot be read: away"
