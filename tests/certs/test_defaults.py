@@ -12,6 +12,7 @@ import pytest
 from certs.development import DevelopmentSource
 from certs.managed.settings import RotationSettings, duration_text
 from webhook.settings import Rotation, add_flags
+from webhook.settings.read import _contradictions
 from webhook.settings.values import duration
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,20 @@ def test_the_table_of_settings_names_the_default(name: str) -> None:
     found = re.search(rf"^\| `{flag}` \| `\w+` \| `(\w+)` \|", (ROOT / "docs/serve.md").read_text(), re.M)
     assert found is not None
     assert duration(found[1]) == FLAGS[name]
+
+
+def test_settings_that_do_not_fit_together_are_named_by_their_flags() -> None:
+    """`certs` has other names for some of them, and knows no flags."""
+    found = [*_contradictions(Rotation(ca_lifetime=HOUR, leaf_lifetime=HOUR, settle=-SECOND, skew=SECOND), "m365")]
+    assert [message.text for message in found] == [
+        "--settle is -1s, expected 0s to 36500d",
+        "--skew is 1s, expected 2s to 1h",
+        "--leaf-lifetime is 1h, expected at most half of --ca-lifetime: 30m",
+    ]
+    assert [message.kind.code for message in found] == ["WIC402", "WIC402", "WIC403"]
+    (long,) = _contradictions(Rotation(settle=300 * DAY), "m365")
+    assert long.text.startswith("--ca-lifetime is 730d, expected at least")
+    assert long.text.endswith("--skew (1h), --settle (300d) and four of --interval (30s) fit into its last third")
 
 
 @pytest.mark.parametrize(
