@@ -23,7 +23,6 @@ metadata:
     azure.workload.identity/tenant-id: contoso.onmicrosoft.com
     m365.workload.identity/env: m365
 """
-OURS = ["AZURE_FEDERATED_TOKEN_FILE", "M365_CLIENT_ID", "M365_TENANT_ID", "M365_AUTH_METHOD", "M365_CLOUD"]
 HEAD = """\
 apiVersion: v1
 kind: Pod
@@ -65,12 +64,10 @@ def spec(text: str) -> Any:
 def variables(container: Any) -> list[str]:
     """The names of a container's variables, ours as one asterisk."""
     names = [entry["name"] for entry in container["env"]]
-    return ["*", *names[len(OURS) :]] if names[: len(OURS)] == OURS else names
+    return ["*", *names[len(VALUES) :]] if names[: len(VALUES)] == [*VALUES] else names
 
 
-def test_additions_follow_the_style_around_them() -> None:
-    """Dashes in line with the others, our variables first, comments with what they belong to, not a line changed."""
-    text = """\
+STYLED = """\
   volumes:   # where things are
     # the work
     -   name: work
@@ -98,25 +95,20 @@ def test_additions_follow_the_style_around_them() -> None:
   # the end of it
   nodeSelector: {}
 """
-    result, diff, _ = mutated(HEAD + text)
-    variables = [
-        f"{name}\n          value: {value}"
-        for name, value in zip(
-            OURS,
-            [
-                "/var/run/secrets/azure/tokens/azure-identity-token",
-                '"7d8f6f5e-3c0b-4f53-9a52-8f4b9d0f5a10"',
-                "contoso.onmicrosoft.com",
-                "workload_identity",
-                "public",
-            ],
-            strict=True,
-        )
-    ]
-    env = "".join(f"        - name: {variable}\n" for variable in variables)
-    mount = "        - name: azure-identity-token\n          mountPath: /var/run/secrets/azure/tokens\n"
-    mount += "          readOnly: true\n"
-    volume = """\
+VALUES = {
+    "AZURE_FEDERATED_TOKEN_FILE": "/var/run/secrets/azure/tokens/azure-identity-token",
+    "M365_CLIENT_ID": '"7d8f6f5e-3c0b-4f53-9a52-8f4b9d0f5a10"',
+    "M365_TENANT_ID": "contoso.onmicrosoft.com",
+    "M365_AUTH_METHOD": "workload_identity",
+    "M365_CLOUD": "public",
+}
+ENV = "".join(f"        - name: {name}\n          value: {value}\n" for name, value in VALUES.items())
+MOUNT = """\
+        - name: azure-identity-token
+          mountPath: /var/run/secrets/azure/tokens
+          readOnly: true
+"""
+VOLUME = """\
     - name: azure-identity-token
       projected:
         defaultMode: 420
@@ -126,14 +118,19 @@ def test_additions_follow_the_style_around_them() -> None:
               expirationSeconds: 3600
               path: azure-identity-token
 """
-    expected = text.replace("    # - name: more\n", "    # - name: more\n" + volume)
-    expected = expected.replace("so far\n", f"so far\n      env:\n{env}      volumeMounts:\n{mount}")
-    expected = expected.replace("        # mine\n", env + "        # mine\n")
-    expected = expected.replace('"/w"}\n', '"/w"}\n' + mount)
+
+
+def test_additions_follow_the_style_around_them() -> None:
+    """Dashes in line with the others, our variables first, comments with what they belong to, not a line changed."""
+    result, diff, _ = mutated(HEAD + STYLED)
+    expected = STYLED.replace("    # - name: more\n", "    # - name: more\n" + VOLUME)
+    expected = expected.replace("so far\n", f"so far\n      env:\n{ENV}      volumeMounts:\n{MOUNT}")
+    expected = expected.replace("        # mine\n", ENV + "        # mine\n")
+    expected = expected.replace('"/w"}\n', '"/w"}\n' + MOUNT)
     assert result == HEAD + expected
     assert diff == "".join(
         difflib.unified_diff(
-            (HEAD + text).splitlines(keepends=True), result.splitlines(keepends=True), "<stdin>", "<stdin>\t(mutated)"
+            (HEAD + STYLED).splitlines(keepends=True), result.splitlines(keepends=True), "<stdin>", "<stdin>\t(mutated)"
         )
     )
 

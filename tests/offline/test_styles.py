@@ -116,22 +116,24 @@ def shuffled(chance: random.Random, value: dict[str, Any]) -> dict[str, Any]:
     return {key: value[key] for key in keys}
 
 
-def random_object(chance: random.Random) -> dict[str, Any]:
-    """A pod, a workload, a List of some, or something of which the webhook knows nothing."""
-    strings = ("app", "x y", "multi\nline\n", "two\n\nlines", "true", "", "0644", "é😀", "a: b # c")
+STRINGS = ("app", "x y", "multi\nline\n", "two\n\nlines", "true", "", "0644", "é😀", "a: b # c")
+
+
+def random_pod_spec(chance: random.Random) -> dict[str, Any]:
+    """The spec of a pod, whose containers may share lists: the writer makes aliases of them."""
     shared_env = [{"name": "SHARED", "value": "x"}]
     shared_list = ["a", "b"]
 
     def container(index: int) -> dict[str, Any]:
         result: dict[str, Any] = {"name": f"c{index}", "image": "example.com/image"}
         if chance.random() < 0.7:
-            own = [{"name": f"V{n}", "value": chance.choice(strings)} for n in range(chance.randint(0, 2))]
+            own = [{"name": f"V{n}", "value": chance.choice(STRINGS)} for n in range(chance.randint(0, 2))]
             result["env"] = chance.choice((None, shared_env, own, own))
         if chance.random() < 0.5:
             mounts = [{"name": "data", "mountPath": f"/data{n}"} for n in range(chance.randint(0, 2))]
             result["volumeMounts"] = chance.choice((None, mounts, mounts))
         if chance.random() < 0.4:
-            result["args"] = chance.choice((shared_list, [chance.choice(strings)], [[["deep"]]]))
+            result["args"] = chance.choice((shared_list, [chance.choice(STRINGS)], [[["deep"]]]))
         if chance.random() < 0.3:
             result["resources"] = {"limits": {"cpu": 1, "memory": "1Gi"}, "unknown": {}}
         return shuffled(chance, result)
@@ -147,6 +149,12 @@ def random_object(chance: random.Random) -> dict[str, Any]:
     if chance.random() < 0.5:
         volume = {"name": "data", "configMap": {"name": "x", "defaultMode": 420}}
         pod_spec["volumes"] = chance.choice((None, [], [volume]))
+    return pod_spec
+
+
+def random_object(chance: random.Random) -> dict[str, Any]:
+    """A pod, a workload, a List of some, or a kind that the webhook does not know."""
+    pod_spec = random_pod_spec(chance)
     template = shuffled(
         chance,
         {
@@ -158,7 +166,7 @@ def random_object(chance: random.Random) -> dict[str, Any]:
         ("v1", "Pod", template),
         ("apps/v1", "Deployment", {"spec": shuffled(chance, {"template": template, "replicas": 1})}),
         ("batch/v1", "CronJob", {"spec": {"jobTemplate": {"spec": {"template": template}}, "schedule": "@daily"}}),
-        ("v1", "ConfigMap", {"data": {"script": chance.choice(strings), "list": "multi\nline"}}),
+        ("v1", "ConfigMap", {"data": {"script": chance.choice(STRINGS), "list": "multi\nline"}}),
         ("example.com/v1", "Deployment", {"spec": {"template": template}}),
     ]
     if chance.random() < 0.2:
