@@ -31,6 +31,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "NoDocument": "the value {reason} of a message about an issuer",
     "NoPlace": "not shown: the file is written anew instead",
     "NotYaml": "the value {reason} of a message about YAML, with its line and column",
+    "Refused": "the answer to a client that does not speak HTTP, so is not kube-apiserver",
     "RuntimeError": "the log: it is our bug",
     "Unavailable": "the value {reason} of a message about the API server, or the log",
     "UnsoundPatch": "the log: it is our bug",
@@ -75,13 +76,18 @@ def _module(source: str) -> Iterator[tuple[int, str]]:
         if alias.name == "Kind"
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in rows:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in rows and _written(node):
             yield node.lineno, "a row of the table is written here: move it to its table, with a code"
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name):
             name = node.exc.func.id
             is_class = name[:1].isupper()  # a function that makes the exception is checked where it is defined
             if is_class and name not in TEXTS and any(_sentence(argument) for argument in node.exc.args):
                 yield node.lineno, f"{name} carries a sentence: give it a message of the table"
+
+
+def _written(call: ast.Call) -> bool:
+    """Whether the code of a row is written here. A row may be made with a code from another package's table."""
+    return not call.args or isinstance(call.args[0], ast.Constant)
 
 
 def _sentence(node: ast.expr) -> bool:

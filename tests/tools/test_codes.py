@@ -39,6 +39,7 @@ def test_a_row_is_written_in_a_table_only(root: Path) -> None:
         assert found(root, source.format(imported, called)) == [
             "product/module.py:3: a row of the table is written here: move it to its table, with a code"
         ]
+    assert found(root, source.format("Kind", "Kind").replace("'XX901'", "problem.code")) == []
     assert found(root, "from product.workloads import Kind\n\nx = Kind('Pod')\n") == []
     assert found(root, "from product.messages import Kind, message\n\nx: Kind = message(y)\n") == []
 
