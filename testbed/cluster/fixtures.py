@@ -20,7 +20,7 @@ from testbed.cluster.build import BuildError
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.control_plane import ControlPlane
 from testbed.cluster.processes import ClusterError
-from testbed.cluster.selection import Selection, SelectionError, opened, select
+from testbed.cluster.selection import Selection, SelectionError, open_cluster, select
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,7 +83,7 @@ def control_plane(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     with contextlib.ExitStack() as stack:
         failure = None
         try:
-            cluster = stack.enter_context(opened(request.param))
+            cluster = stack.enter_context(open_cluster(request.param))
         except (BuildError, ClusterError, SelectionError) as error:
             failure = str(error)
         if failure is not None:  # outside the handler: the sentence is enough, without its traceback

@@ -31,11 +31,11 @@ def render(access: Access) -> str:
     """A kubeconfig as text (JSON, which is YAML)."""
     cluster = {"server": access.server}
     if access.authority:
-        cluster["certificate-authority-data"] = encoded(access.authority)
+        cluster["certificate-authority-data"] = encode(access.authority)
     user = {} if access.token is None else {"token": access.token}
     if access.pair is not None:
         pair = access.pair
-        user |= {"client-certificate-data": encoded(pair.certificate), "client-key-data": encoded(pair.key)}
+        user |= {"client-certificate-data": encode(pair.certificate), "client-key-data": encode(pair.key)}
     document = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -74,6 +74,6 @@ def material(holder: Mapping[str, str], part: str, *, beside: Path) -> bytes | N
     return (beside.parent / holder[part]).read_bytes() if part in holder else None
 
 
-def encoded(pem: bytes) -> str:
+def encode(pem: bytes) -> str:
     """PEM as kubeconfigs carry it."""
     return base64.b64encode(pem).decode()

@@ -54,7 +54,7 @@ def configuration(
     name: str = NAME,
 ) -> dict[str, Any]:
     """The configuration of `scope` as the chart renders it, but calling `url` (https), trusted by `ca_bundle` (PEM)."""
-    made = copy.deepcopy(rendered(scope))
+    made = copy.deepcopy(render(scope))
     made["metadata"] = {"name": name}
     for entry in made["webhooks"]:
         entry["clientConfig"] = {"url": url, "caBundle": base64.b64encode(ca_bundle).decode()}
@@ -65,7 +65,7 @@ def configuration(
 
 
 @functools.cache
-def rendered(scope: Scope) -> dict[str, Any]:
+def render(scope: Scope) -> dict[str, Any]:
     """The configuration in the plain manifests, which `make check` compares with what the chart renders."""
     with (MANIFESTS / PLAIN[scope]).open(encoding="utf-8") as file:
         (found,) = (each for each in yaml.safe_load_all(file) if each["kind"] == "MutatingWebhookConfiguration")

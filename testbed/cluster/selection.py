@@ -25,7 +25,7 @@ from testbed.cluster.build import Binaries
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.control_plane import ControlPlane
 
-__all__ = ["Selection", "SelectionError", "opened", "select"]
+__all__ = ["Selection", "SelectionError", "open_cluster", "select"]
 
 Kind = Literal["built", "envtest", "existing", "kind"]
 
@@ -78,7 +78,7 @@ def select(environment: Mapping[str, str], *, minors: Sequence[str] = build.MINO
 
 
 @contextlib.contextmanager
-def opened(selection: Selection, *, report: Callable[[str], None] = build.to_stderr) -> Iterator[Cluster]:
+def open_cluster(selection: Selection, *, report: Callable[[str], None] = build.to_stderr) -> Iterator[Cluster]:
     """The cluster itself. Ours runs for the time of the block. Raises BuildError, ClusterError, SelectionError."""
     match selection.kind:
         case "built":
@@ -120,13 +120,13 @@ def scratch() -> Iterator[Path]:
 def kind(directory: Path, *, flags: Sequence[str] = ()) -> Iterator[Path]:
     """Makes a kind cluster for the run, with `flags` in addition to ours, and gives its kubeconfig."""
     name, kubeconfig = f"m365wi-{os.getpid()}", directory / "kind.kubeconfig"
-    asked(
+    run_tool(
         ["docker", "info"],
         fix="start Docker, or unset M365WI_TEST_CLUSTER to use the control plane built from Go modules",
     )
     try:
         command = ["kind", "create", "cluster", "--name", name, "--kubeconfig", str(kubeconfig), "--wait", "120s"]
-        asked([*command, *flags], fix="install kind, and let it reach its node image")
+        run_tool([*command, *flags], fix="install kind, and let it reach its node image")
         yield kubeconfig
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -134,7 +134,7 @@ def kind(directory: Path, *, flags: Sequence[str] = ()) -> Iterator[Path]:
             subprocess.run(delete, capture_output=True, check=False)
 
 
-def asked(command: list[str], *, fix: str) -> None:
+def run_tool(command: list[str], *, fix: str) -> None:
     """Runs a program that the user's choice needs. Raises SelectionError with the fix if it is missing or fails."""
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

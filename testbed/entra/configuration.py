@@ -90,7 +90,7 @@ def read(path: Path) -> Configuration:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not YAML: {error}") from None
-    checked = _checked({} if document is None else document, "", str(path))
+    checked = _check({} if document is None else document, "", str(path))
     cloud = checked.get("cloud", "public")
     if cloud not in CLOUDS:
         raise ConfigurationError(f"{path}: cloud is {cloud!r}, expected one of {', '.join(CLOUDS)}")
@@ -98,7 +98,7 @@ def read(path: Path) -> Configuration:
     return Configuration(cloud=cloud, **lists)
 
 
-def _checked(entry: Any, kind: str, place: str) -> Mapping[str, Any]:
+def _check(entry: Any, kind: str, place: str) -> Mapping[str, Any]:
     """The mapping `entry`. Raises ConfigurationError unless its keys, their types and those of its lists are right."""
     if not isinstance(entry, dict):
         raise ConfigurationError(f"{place} is {type(entry).__name__}, expected a mapping")
@@ -109,7 +109,7 @@ def _checked(entry: Any, kind: str, place: str) -> Mapping[str, Any]:
             raise ConfigurationError(f"{place}: {key} is {value!r}")
         if isinstance(value, list) and key in _KEYS:
             for index, inner in enumerate(value):
-                _checked(inner, key, f"{place}: {key}[{index}]")
+                _check(inner, key, f"{place}: {key}[{index}]")
     for key in _REQUIRED.get(kind, ()):
         if key not in entry:
             raise ConfigurationError(f"{place}: {key} is missing")

@@ -85,9 +85,9 @@ class Entra:
     def _context(self, listening: Listening) -> ssl.SSLContext:
         """The TLS context of all three servers. Writes `ca_file`."""
         if listening.tls:
-            return tls_context.given(self.ca_file, *listening.tls)
+            return tls_context.load(self.ca_file, *listening.tls)
         hosts = ("localhost", "127.0.0.1", "::1", *self.place.login_hosts, *self.place.graph_hosts)
-        return tls_context.own(self.ca_file, (*hosts, *listening.names))
+        return tls_context.make(self.ca_file, (*hosts, *listening.names))
 
     def _start(self, listening: Listening, context: ssl.SSLContext, stack: contextlib.ExitStack) -> Iterator[Server]:
         """Starts the servers for login, Graph and issuers; `stack` stops them."""

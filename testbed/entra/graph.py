@@ -75,7 +75,7 @@ class Graph:
 
     def answer(self, request: Request, note: Note) -> Response:
         """Graph's true answer; 401 without a good access token."""
-        claims, problem = self._signed_in(request, note)
+        claims, problem = self._sign_in(request, note)
         if claims is None:
             return self._error(request, note, 401, message=problem)
         # The Python SDK asks for /v1.0//organization.
@@ -103,13 +103,13 @@ class Graph:
 
     def fail(self, request: Request, note: Note, fault: Fault) -> Response:
         """The answer with the status or code of `fault`; 403 or 400 if it has a code alone."""
-        self._signed_in(request, note)
+        self._sign_in(request, note)
         if fault.code is None and fault.status is not None and fault.status < 300:
             return json_response(fault.status, {})
         code = str(fault.code) if fault.code is not None else ""
         return self._error(request, note, fault.status or (403 if code.startswith("Auth") else 400), code=code)
 
-    def _signed_in(self, request: Request, note: Note) -> tuple[Mapping[str, Any] | None, str]:
+    def _sign_in(self, request: Request, note: Note) -> tuple[Mapping[str, Any] | None, str]:
         """The claims of the access token, or None and Graph's reason."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():

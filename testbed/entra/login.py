@@ -90,12 +90,12 @@ class Login:
         """Login's true answer; 404 for a path that Entra does not have."""
         first, _, rest = request.path.lstrip("/").partition("/")
         if f"{first}/{rest}" == "common/discovery/instance":
-            return self._guarded(request, note, self._instance)
+            return self._guard(request, note, self._instance)
         if not first or rest not in self._routes:
             note.code = 404
             return Response(404)
         note.tenant = first
-        return self._guarded(request, note, self._routes[rest])
+        return self._guard(request, note, self._routes[rest])
 
     def fail(self, request: Request, note: Note, fault: Fault) -> Response:
         """The refusal that `fault` names; a gateway's HTML for 502 and 504, an empty document for 2xx."""
@@ -111,9 +111,9 @@ class Login:
                 self._form(request, note)
             raise Refusal(number, status=fault.status or 0)
 
-        return self._guarded(request, note, refuse)
+        return self._guard(request, note, refuse)
 
-    def _guarded(self, request: Request, note: Note, make: Callable[[Request, Note], Response]) -> Response:
+    def _guard(self, request: Request, note: Note, make: Callable[[Request, Note], Response]) -> Response:
         """What `make` returns, or the body of the Refusal that it raises, with the headers of all answers."""
         identifier = correlation_id(request)
         headers = {

@@ -131,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._cut(request, note, is_reset=fault.cut == "reset")
             return
         response = service.fail(request, note, fault) if fault.replaces_answer else service.answer(request, note)
-        self._send(request, note, _altered(response, fault, faults), fault)
+        self._send(request, note, _alter(response, fault, faults), fault)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = handle_any
 
@@ -223,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Prints nothing: the log has the requests."""
 
 
-def _altered(response: Response, fault: Fault, faults: Faults) -> Response:
+def _alter(response: Response, fault: Fault, faults: Faults) -> Response:
     """The response with the body and the headers of `fault`."""
     headers = dict(response.headers)
     retry_after = fault.retry_after

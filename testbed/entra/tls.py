@@ -11,12 +11,12 @@ from pathlib import Path
 
 from certs.authority import make_authority, make_leaf
 
-__all__ = ["given", "own"]
+__all__ = ["load", "make"]
 
 LIFETIME = dt.timedelta(days=365)
 
 
-def own(ca_file: Path, names: Sequence[str]) -> ssl.SSLContext:
+def make(ca_file: Path, names: Sequence[str]) -> ssl.SSLContext:
     """A server's context with a new leaf for `names`. Writes the authority that clients must trust to `ca_file`.
 
     The certificates' dates follow the machine's clock, not the emulator's, because clients check them by that clock.
@@ -36,7 +36,7 @@ def own(ca_file: Path, names: Sequence[str]) -> ssl.SSLContext:
     return context
 
 
-def given(ca_file: Path, certificate: Path, key: Path) -> ssl.SSLContext:
+def load(ca_file: Path, certificate: Path, key: Path) -> ssl.SSLContext:
     """A server's context with a given certificate, which is written to `ca_file` as what clients must trust."""
     ca_file.write_bytes(certificate.read_bytes())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

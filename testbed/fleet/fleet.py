@@ -30,7 +30,7 @@ from testbed.cluster.processes import Process, Workshop, free_ports, wait_until
 from testbed.cluster.registration import Scope
 from testbed.fleet.balancer import Balancer
 from testbed.fleet.installation import SECRET, Installation
-from testbed.fleet.privacy import exposed, private_in_files, stored_keys
+from testbed.fleet.privacy import exposures, private_in_files, stored_keys
 from testbed.fleet.timepiece import Timepiece
 from testbed.fleet.watching import Watch, certificates
 
@@ -204,16 +204,16 @@ class Fleet:
         alive = [replica.process for replica in self.alive]
         wait_until(lambda: self.whole() and self.admits(), "healed", seconds=HEALED_SECONDS, alive=alive)
 
-    def counted(self, event: str) -> int:
+    def count(self, event: str) -> int:
         """The sum of m365wi_certificate_events_total of `event` over all living replicas."""
         return sum(replica.events().get(event, 0) for replica in self.alive)
 
     def await_event(self, event: str, *, at_least: int = 1) -> None:
         """Returns when the replicas together have counted `event`."""
 
-        wait_until(lambda: self.counted(event) >= at_least, f"{event} counted", seconds=HEALED_SECONDS)
+        wait_until(lambda: self.count(event) >= at_least, f"{event} counted", seconds=HEALED_SECONDS)
 
-    def logged(self, *texts: str, level: str = "warning") -> int:
+    def count_logged(self, *texts: str, level: str = "warning") -> int:
         """How many lines with all of `texts` the replicas have logged, including dead replicas."""
         messages = [message for replica in self.replicas for message in replica.messages(level)]
         return sum(all(text in message for text in texts) for message in messages)
@@ -241,7 +241,7 @@ def fleet(cluster: Cluster, *, scope: Scope = "pod-label") -> Iterator[Fleet]:
         with Fleet(installation, balancer, workshop) as made:
             yield made
             keys = stored_keys(change.document for change in watch.history)
-            shown = [each for replica in made.alive for each in exposed(replica.process.popen.pid, keys)]
+            shown = [each for replica in made.alive for each in exposures(replica.process.popen.pid, keys)]
             for replica in made.replicas:
                 if replica.alive:
                     replica.signal(signal.SIGCONT)

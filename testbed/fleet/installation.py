@@ -18,7 +18,7 @@ from testbed.cluster.api import Response
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.pods import a_pod, make_account
 from testbed.cluster.registration import CONFIGURATIONS, Scope, configuration, settle
-from testbed.fleet.watching import bundles, decoded
+from testbed.fleet.watching import bundles, decode
 
 __all__ = ["OURS", "SECRET", "Installation", "seconds"]
 
@@ -85,16 +85,16 @@ class Installation:
 
     def grant_accounts(self) -> None:
         """Grants what reviews need."""
-        self._cluster_rule("accounts", charted("ClusterRole", "serviceaccounts"))
+        self._cluster_rule("accounts", chart_rule("ClusterRole", "serviceaccounts"))
 
     def grant_configuration(self, *verbs: str) -> None:
         """Grants the chart's verbs, or `verbs`, on the webhook configuration."""
-        given = charted("ClusterRole", "mutatingwebhookconfigurations")
+        given = chart_rule("ClusterRole", "mutatingwebhookconfigurations")
         self._cluster_rule("configuration", given | {"resourceNames": [self.name]} | only(verbs))
 
     def grant_secret(self, *verbs: str) -> None:
         """Grants the chart's verbs, or `verbs`, on the Secret."""
-        given = charted("Role", "secrets")
+        given = chart_rule("Role", "secrets")
         assert given["resourceNames"] == [SECRET]
         self._bind(f"/namespaces/{self.own}/roles", "Role", "secret", given | only(verbs))
 
@@ -131,7 +131,7 @@ class Installation:
     def secret(self) -> dict[str, bytes]:
         """The data of the Secret as it is now; empty if it does not exist."""
         answer = self.cluster.api.get(self.secret_path)
-        return decoded(answer.json) if answer.status == 200 else {}
+        return decode(answer.json) if answer.status == 200 else {}
 
     def create_pod(self, name: str = "web", *, dry_run: bool = False) -> Response:
         """Creates a pod that the webhook must inject."""
@@ -175,7 +175,7 @@ def roles() -> dict[str, list[dict[str, Any]]]:
     return {each["kind"]: each["rules"] for each in documents if each["kind"] in ("Role", "ClusterRole")}
 
 
-def charted(kind: str, resource: str) -> dict[str, Any]:
+def chart_rule(kind: str, resource: str) -> dict[str, Any]:
     """The chart's one rule about `resource`. Fails if the chart has rules that this module does not grant."""
     assert sum(map(len, roles().values())) == 3
     (rule,) = (rule for rule in roles()[kind] if rule["resources"] == [resource])

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from testbed.fleet.watching import decoded
+from testbed.fleet.watching import decode
 
-__all__ = ["exposed", "private_in", "private_in_files", "stored_keys"]
+__all__ = ["exposures", "private_in", "private_in_files", "stored_keys"]
 
 KEY_FILES = ("pair", "m365wi-pair-")  # the names in certs.serving of the files that OpenSSL needs for a millisecond
 
@@ -19,7 +19,7 @@ def stored_keys(documents: Iterable[dict[str, Any] | None]) -> set[str]:
     """Every key that a Secret ever held, as base64: the lines of the PEM text, and the value in the API."""
     found: set[str] = set()
     for document in documents:
-        for name, content in decoded(document).items():
+        for name, content in decode(document).items():
             if name.endswith(".key") and b"PRIVATE KEY" in content:
                 found.update(line for line in content.decode().splitlines() if line and not line.startswith("-----"))
                 found.add((document or {})["data"][name])
@@ -41,7 +41,7 @@ def private_in_files(folder: Path, keys: Iterable[str]) -> list[str]:
     return [str(path) for path in files if private_in(path.read_text("utf-8", "replace"), keys)]
 
 
-def exposed(group: int, keys: Iterable[str]) -> list[str]:
+def exposures(group: int, keys: Iterable[str]) -> list[str]:
     """Where a running process group shows keys (arguments, environment, open files), and whether it may dump core."""
     keys, found = list(keys), []
     for process in processes(group):

@@ -46,7 +46,7 @@ class Hands:
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.ticks() + self.ahead, UTC)
 
-    def heard(self, said: datetime | None) -> datetime | None:
+    def from_api_server(self, said: datetime | None) -> datetime | None:
         """The API server's time `said`, in the replicas' time."""
         return said and said + timedelta(seconds=self.ticks() - time.time())
 
@@ -112,7 +112,7 @@ def main(path: Path, arguments: list[str]) -> int:
     for name in ("now", "ticks", "sleep", "limit"):
         setattr(SystemClock, name, getattr(TurnedClock, name))
     said = certificate_objects._parse_date
-    certificate_objects._parse_date = lambda text: read(path).heard(said(text))
+    certificate_objects._parse_date = lambda text: read(path).from_api_server(said(text))
     defaults = CachedAccounts.__init__.__kwdefaults__
     assert defaults is not None
     assert defaults["clock"] is time.monotonic

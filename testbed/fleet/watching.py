@@ -17,7 +17,7 @@ from cryptography import x509
 
 from testbed.cluster.api import Api
 
-__all__ = ["Change", "Watch", "bundles", "certificates", "decoded"]
+__all__ = ["Change", "Watch", "bundles", "certificates", "decode"]
 
 AWAY = (OSError, http.client.HTTPException, ValueError)
 
@@ -114,6 +114,6 @@ def certificates(pem: bytes) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates(pem) if b"BEGIN CERTIFICATE" in pem else []
 
 
-def decoded(secret: dict[str, Any] | None) -> dict[str, bytes]:
+def decode(secret: dict[str, Any] | None) -> dict[str, bytes]:
     """The data of a Secret."""
     return {key: base64.b64decode(value) for key, value in ((secret or {}).get("data") or {}).items()}

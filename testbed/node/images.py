@@ -170,7 +170,7 @@ class Buildah:
 
     def _make_base(self) -> None:
         with empty_folder() as root:
-            checked(
+            run_step(
                 [
                     "debootstrap",
                     "--variant=minbase",
@@ -188,7 +188,7 @@ class Buildah:
 
     def _run(self, *arguments: str) -> str:
         store = ["--root", str(self._home / "store"), "--runroot", str(self._home / "run")]
-        return checked(["buildah", *store, *arguments], BUILDAH_ISOLATION="chroot")
+        return run_step(["buildah", *store, *arguments], BUILDAH_ISOLATION="chroot")
 
 
 def fill_tests(context: Path) -> None:
@@ -219,14 +219,14 @@ def suite() -> str:
 def mirror() -> str:
     """The mirror of this machine's apt, which has the other releases, too."""
     own, form = suite(), "$(REPO_URI) $(RELEASE)"
-    said = checked(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
+    said = run_step(["apt-get", "indextargets", "--format", form, "Created-By: Packages"])
     found = [line.split()[0] for line in said.splitlines() if line.split()[1:] == [own]]
     if not found:
         raise ClusterError(f"apt knows no source of {own}: apt-get update")
     return found[0]
 
 
-def checked(command: Sequence[str], **variables: str) -> str:
+def run_step(command: Sequence[str], **variables: str) -> str:
     """Runs a step and returns its output. Raises ClusterError with the end of the output if it fails."""
     done = subprocess.run(
         ["nice", *command],

@@ -18,11 +18,11 @@ __all__ = [
     "NEXT",
     "SELECTOR",
     "apply_plain",
+    "await_rollout",
     "install",
     "install_previous",
     "metric",
     "replicas",
-    "rolled_out",
     "scale",
     "tag_next",
     "uninstall",
@@ -51,13 +51,13 @@ def plain(text: str, image: str) -> list[dict[str, Any]]:
 def install(node: AnyNode) -> None:
     """Runs kubectl apply, and waits until every replica is ready."""
     apply_plain(node)
-    rolled_out(node)
+    await_rollout(node)
 
 
 def install_previous(node: AnyNode) -> None:
     """Does the same with the manifests and the image of the release before this one."""
     apply_documents(node, plain(previous.text(PLAIN), images.PREVIOUS))
-    rolled_out(node)
+    await_rollout(node)
 
 
 def apply_plain(node: AnyNode) -> None:
@@ -81,7 +81,7 @@ def tag_next(node: AnyNode) -> None:
     node.run("ctr", "--namespace", "k8s.io", "images", "tag", "--force", images.WEBHOOK, NEXT)
 
 
-def rolled_out(node: AnyNode) -> None:
+def await_rollout(node: AnyNode) -> None:
     """Waits until every replica is of the newest template and ready. Raises ClusterError after two minutes."""
     node.kubectl("-n", NAMESPACE, "rollout", "status", DEPLOYMENT, f"--timeout={ROLL_OUT_SECONDS}s")
 
@@ -89,7 +89,7 @@ def rolled_out(node: AnyNode) -> None:
 def scale(node: AnyNode, replicas: int) -> None:
     """Scales to so many replicas, and waits until they are ready."""
     node.kubectl("-n", NAMESPACE, "scale", DEPLOYMENT, f"--replicas={replicas}")
-    rolled_out(node)
+    await_rollout(node)
     if not replicas:
         wait = ("--for=delete", f"--timeout={ROLL_OUT_SECONDS}s")
         node.kubectl("-n", NAMESPACE, "wait", "pod", f"--selector={SELECTOR}", *wait)

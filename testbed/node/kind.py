@@ -17,7 +17,7 @@ from testbed.cluster.selection import kind, kubectl, scratch
 from testbed.node.images import BUSYBOX, Image
 from testbed.node.node import ISSUER
 
-__all__ = ["Docker", "KindNode", "opened"]
+__all__ = ["Docker", "KindNode", "open_node"]
 
 # kubeadm's files from before and since Kubernetes 1.36: kind uses the one of its version.
 EXTRA_ARGUMENTS = {
@@ -45,11 +45,11 @@ class KindNode(Cluster):
 
     def run(self, *command: str) -> str:
         """Runs a command on the node and returns its output. Raises ClusterError if it fails."""
-        return checked("docker", "exec", f"{self.name}-control-plane", *command)
+        return run("docker", "exec", f"{self.name}-control-plane", *command)
 
     def load(self, image: Image) -> None:
         """Loads an image into the node, so that no pod pulls it."""
-        checked("kind", "load", "image-archive", str(image.archive), "--name", self.name)
+        run("kind", "load", "image-archive", str(image.archive), "--name", self.name)
 
 
 class Docker:
@@ -59,22 +59,22 @@ class Docker:
         """Builds `context` with its Dockerfile as the image `name`. afresh: no cached step is used."""
         kept = ["--no-cache"] if afresh else []
         variables = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
-        checked("docker", "build", "--quiet", *kept, *variables, "--tag", name, str(context))
+        run("docker", "build", "--quiet", *kept, *variables, "--tag", name, str(context))
 
     def save(self, name: str) -> Image:
         """Writes the image into a file."""
         archive = cache_root() / f"{name.rpartition('/')[2].replace(':', '-')}.tar"
-        checked("docker", "save", "--output", str(archive), name)
+        run("docker", "save", "--output", str(archive), name)
         return Image(name, archive)
 
     def busybox(self, _: Path) -> None:
         """Tags Docker's own image of busybox."""
-        checked("docker", "pull", "--quiet", "busybox:1.37")
-        checked("docker", "tag", "busybox:1.37", BUSYBOX)
+        run("docker", "pull", "--quiet", "busybox:1.37")
+        run("docker", "tag", "busybox:1.37", BUSYBOX)
 
 
 @contextmanager
-def opened() -> Iterator[KindNode]:
+def open_node() -> Iterator[KindNode]:
     """A cluster for the run. Raises SelectionError without Docker or kind."""
     with scratch() as directory:
         configuration = directory / "kind.json"
@@ -86,7 +86,7 @@ def opened() -> Iterator[KindNode]:
                 yield node
 
 
-def checked(*command: str) -> str:
+def run(*command: str) -> str:
     """Runs a program and returns its output. Raises ClusterError if it fails."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -26,7 +26,7 @@ __all__ = [
     "log",
     "make_account",
     "run_to_end",
-    "waited",
+    "wait_for",
 ]
 
 AnyNode = Node | KindNode
@@ -83,7 +83,7 @@ def apply(node: AnyNode, namespace: str, *documents: Mapping[str, Any]) -> None:
     node.kubectl("-n", namespace, "apply", "-f", "-", input=json.dumps(items))
 
 
-def waited(node: AnyNode, namespace: str, name: str, condition: str, *, seconds: int = POD_SECONDS) -> dict[str, Any]:
+def wait_for(node: AnyNode, namespace: str, name: str, condition: str, *, seconds: int = POD_SECONDS) -> dict[str, Any]:
     """The pod, once `kubectl wait --for` has found the condition. Raises ClusterError if it does not."""
     for left in range(seconds, 0, -PIECE_SECONDS):
         try:
@@ -107,7 +107,7 @@ def run_to_end(node: AnyNode, namespace: str, pod: Mapping[str, Any], *, seconds
     name = pod["metadata"]["name"]
     node.api.post(f"/api/v1/namespaces/{namespace}/pods", pod).expect()
     try:
-        found = waited(node, namespace, name, ENDED, seconds=seconds)
+        found = wait_for(node, namespace, name, ENDED, seconds=seconds)
         if code := found["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"]:
             raise ClusterError(f"pod {namespace}/{name}: exit status {code}")
     except ClusterError as error:

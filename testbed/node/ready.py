@@ -11,7 +11,7 @@ from testbed.node.images import Buildah, Builder, Image, build_all
 from testbed.node.node import Node
 from testbed.node.pods import AnyNode
 
-__all__ = ["builder", "made_ready", "on_kind", "opened"]
+__all__ = ["builder", "on_kind", "open_node", "prepare"]
 
 
 def on_kind() -> bool:
@@ -24,7 +24,7 @@ def builder() -> Builder:
     return kind.Docker() if on_kind() else Buildah()
 
 
-def made_ready() -> dict[str, Image]:
+def prepare() -> dict[str, Image]:
     """Installs and builds the programs, and builds the images, which it returns. Raises BuildError or ClusterError."""
     if not on_kind():
         packages.install()
@@ -34,6 +34,6 @@ def made_ready() -> dict[str, Image]:
     return build_all(builder())
 
 
-def opened() -> AbstractContextManager[AnyNode]:
+def open_node() -> AbstractContextManager[AnyNode]:
     """The node itself. Raises BuildError, ClusterError or SelectionError."""
-    return kind.opened() if on_kind() else Node()
+    return kind.open_node() if on_kind() else Node()

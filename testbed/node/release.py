@@ -41,7 +41,7 @@ class Release:
         """Uninstalls, and returns when all that Helm made is gone."""
         self._run("uninstall", NAME, "--wait")
 
-    def left(self) -> list[str]:
+    def remains(self) -> list[str]:
         """The objects of the webhook, of any kind and in any namespace, and Helm's own records."""
         kinds = self.node.kubectl("api-resources", "--verbs=list", "--output=name").stdout.split()
         labelled = ("--all-namespaces", f"--selector={SELECTOR}", "--output=name", "--ignore-not-found")
@@ -61,7 +61,7 @@ def releasing(node: AnyNode) -> Iterator[Release]:
     try:
         yield release
     finally:
-        if release.left():
+        if release.remains():
             release.uninstall()
-        wait_until(lambda: not release.left(), "nothing of the release left", seconds=60)
+        wait_until(lambda: not release.remains(), "nothing of the release left", seconds=60)
         node.kubectl("delete", "namespace", NAMESPACE, "--timeout=100s")

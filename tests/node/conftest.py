@@ -13,7 +13,7 @@ from testbed.cluster.selection import SelectionError
 from testbed.node import emulator, house, images, renewal
 from testbed.node.installed import install, uninstall
 from testbed.node.pods import AnyNode, apply
-from testbed.node.ready import made_ready, on_kind, opened
+from testbed.node.ready import on_kind, open_node, prepare
 from testbed.node.release import RESTRICTED, Release, releasing
 
 
@@ -43,7 +43,7 @@ def place(item: pytest.Item) -> int:
 def built() -> dict[str, images.Image]:
     """Every image by name."""
     try:
-        return made_ready()
+        return prepare()
     except (BuildError, ClusterError) as error:
         failure = str(error)
     pytest.fail(failure, pytrace=False)
@@ -55,7 +55,7 @@ def node(built: dict[str, images.Image]) -> Iterator[AnyNode]:
     failure = None
     with contextlib.ExitStack() as stack:
         try:
-            cluster = stack.enter_context(opened())
+            cluster = stack.enter_context(open_node())
             for image in built.values():
                 cluster.load(image)
         except (BuildError, ClusterError, SelectionError) as error:

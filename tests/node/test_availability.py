@@ -14,14 +14,14 @@ from testbed.node import images
 from testbed.node.installed import (
     DEPLOYMENT,
     apply_plain,
+    await_rollout,
     install,
     install_previous,
     metric,
     replicas,
-    rolled_out,
     scale,
 )
-from testbed.node.pods import AnyNode, a_pod, apply, kill, make_account, run_to_end, waited
+from testbed.node.pods import AnyNode, a_pod, apply, kill, make_account, run_to_end, wait_for
 from testbed.node.traffic import CLIENTS, Creates, a_deployment, is_injected, listed
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 def restart(node: AnyNode) -> None:
     """Every replica is replaced by a new one."""
     node.kubectl("-n", NAMESPACE, "rollout", "restart", DEPLOYMENT)
-    rolled_out(node)
+    await_rollout(node)
 
 
 def drain(node: AnyNode) -> None:
@@ -42,7 +42,7 @@ def drain(node: AnyNode) -> None:
         node.kubectl("drain", host, "--pod-selector=drained=true", "--timeout=60s")
     finally:
         node.kubectl("uncordon", host)
-    rolled_out(node)
+    await_rollout(node)
 
 
 def ready(node: AnyNode) -> dict[str, list[str]]:
@@ -79,8 +79,8 @@ def kill_replica(node: AnyNode) -> None:
     pod = replicas(node)[0]
     kill(node, pod)
     restarted = "jsonpath={.status.containerStatuses[0].restartCount}=" + str(restarts(pod) + 1)
-    waited(node, NAMESPACE, pod["metadata"]["name"], restarted)
-    rolled_out(node)
+    wait_for(node, NAMESPACE, pod["metadata"]["name"], restarted)
+    await_rollout(node)
 
 
 def restarts(pod: dict[str, Any]) -> int:
@@ -145,7 +145,7 @@ def test_an_upgrade_from_the_release_before_that_stops_half_way(previous: AnyNod
             answers_alone(previous, image)
             creates.await_more(50)
         resume(previous)
-        rolled_out(previous)
+        await_rollout(previous)
         creates.await_more(50)
     assert not creates.failed
     assert ready(previous).keys() == {images.WEBHOOK}

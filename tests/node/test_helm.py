@@ -56,7 +56,7 @@ def test_installed_tested_upgraded_and_uninstalled(release: Release, namespace: 
     said = run_to_end(node, namespace, a_pod("later", SAY, account="nowhere"))
     assert said.strip() == "contoso.onmicrosoft.com"
     release.uninstall()
-    wait_until(lambda: not release.left(), "nothing of the release left", seconds=60)
+    wait_until(lambda: not release.remains(), "nothing of the release left", seconds=60)
     assert tenant(node, namespace, "afterwards", LABELLED) == ""
 
 
@@ -69,7 +69,7 @@ def checked(node: AnyNode, namespace: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_plain_manifests_leave_nothing_behind(bare: AnyNode) -> None:
     """docs/install.md says how they are taken away; `bare` has just done that."""
-    wait_until(lambda: not Release(bare).left(), "nothing of the manifests left", seconds=60)
+    wait_until(lambda: not Release(bare).remains(), "nothing of the manifests left", seconds=60)
 
 
 def test_scope_namespace_label(release: Release, namespace: str) -> None:

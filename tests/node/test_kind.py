@@ -51,7 +51,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
 @pytest.mark.slow
 def test_the_cluster_is_made_for_the_run_with_our_issuer_and_deleted_after_it(calls: Calls, tmp_path: Path) -> None:
     """kind create with a configuration that sets the issuer for both of kubeadm's versions, and kind delete."""
-    with kind.opened() as node:
+    with kind.open_node() as node:
         assert node.name == f"m365wi-{os.getpid()}"
         made = calls()[-1]
     configuration = yaml.safe_load((tmp_path / "kind.json").read_text())
@@ -68,7 +68,7 @@ def test_the_cluster_is_made_for_the_run_with_our_issuer_and_deleted_after_it(ca
 @pytest.mark.slow
 def test_commands_and_images_reach_the_node(calls: Calls, tmp_path: Path) -> None:
     """A command goes through docker exec, and tells when it fails; an image is loaded from its file."""
-    with kind.opened() as node:
+    with kind.open_node() as node:
         assert node.run("ctr", "version") == "said by version\n"
         assert calls()[-1] == ["docker", "exec", f"{node.name}-control-plane", "ctr", "version"]
         with pytest.raises(ClusterError, match="no such command"):

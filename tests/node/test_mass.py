@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from testbed.chart.helm import NAMESPACE
-from testbed.node.installed import DEPLOYMENT, rolled_out
+from testbed.node.installed import DEPLOYMENT, await_rollout
 from testbed.node.pods import AnyNode, apply, make_account
 from testbed.node.traffic import UNSCHEDULED, a_deployment, create, is_injected, listed
 
@@ -25,10 +25,10 @@ REPLICAS = 500
 def throttled(webhook: AnyNode) -> Iterator[AnyNode]:
     """Each replica limited to 100m, which the kernel enforces."""
     webhook.kubectl("-n", NAMESPACE, "set", "resources", DEPLOYMENT, "--limits=cpu=100m,memory=384Mi")
-    rolled_out(webhook)
+    await_rollout(webhook)
     yield webhook
     webhook.kubectl("-n", NAMESPACE, "rollout", "undo", DEPLOYMENT)
-    rolled_out(webhook)
+    await_rollout(webhook)
 
 
 def test_none_is_refused(throttled: AnyNode, namespace: str, capsys: pytest.CaptureFixture[str]) -> None:

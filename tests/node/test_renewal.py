@@ -8,7 +8,7 @@ import pytest
 
 from testbed.node import renewal
 from testbed.node.emulator import Emulator
-from testbed.node.pods import claims, log, waited
+from testbed.node.pods import claims, log, wait_for
 
 
 @pytest.mark.node(last=True)
@@ -16,7 +16,7 @@ from testbed.node.pods import claims, log, waited
 def test_a_renewed_token_is_used_at_the_next_exchange(entra: Emulator) -> None:
     """At four fifths of its life the kubelet replaces the file; what is sent to Entra then is the file's new token."""
     node, namespace = entra.node, entra.namespace
-    waited(node, namespace, renewal.NAME, "jsonpath={.status.phase}=Succeeded", seconds=700)
+    wait_for(node, namespace, renewal.NAME, "jsonpath={.status.phase}=Succeeded", seconds=700)
     first, second = (claims(line) for line in log(node, namespace, renewal.NAME).split())
     assert first["exp"] - first["iat"] == renewal.LIFETIME_SECONDS
     assert first["iat"] < second["iat"] < first["exp"]

@@ -12,7 +12,7 @@ import pytest
 
 from testbed.node import images
 from testbed.node.emulator import KNOWN, PREFLIGHT, STRANGER, Emulator
-from testbed.node.pods import CLIENT_ID, TENANT_ID, a_pod, claims, log, run_to_end, waited
+from testbed.node.pods import CLIENT_ID, TENANT_ID, a_pod, claims, log, run_to_end, wait_for
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
@@ -53,7 +53,7 @@ def test_without_its_credential_a_pod_stays_in_init_and_says_why(entra: Emulator
     """
     node, namespace = entra.node, entra.namespace
     ended = "jsonpath={.status.initContainerStatuses[0].lastState.terminated.exitCode}=1"
-    found = waited(node, namespace, STRANGER, ended, seconds=500)
+    found = wait_for(node, namespace, STRANGER, ended, seconds=500)
     message = found["status"]["initContainerStatuses"][0]["lastState"]["terminated"]["message"]
     for said in (message, log(node, namespace, STRANGER, "m365-preflight")):
         assert "AADSTS700213" in said

@@ -85,7 +85,9 @@ def ask_for_leaves(installed: Fleet) -> None:
 
 def await_logged(installed: Fleet, *texts: str, level: str) -> None:
     """Returns when each replica has said it, at the end of its round."""
-    wait_until(lambda: installed.logged(*texts, level=level) == REPLICAS, " ".join(texts), seconds=NOTICED_SECONDS)
+    wait_until(
+        lambda: installed.count_logged(*texts, level=level) == REPLICAS, " ".join(texts), seconds=NOTICED_SECONDS
+    )
 
 
 @pytest.mark.parametrize(("days", "where"), [(30, "ahead of"), (-30, "behind")])
@@ -116,7 +118,7 @@ def test_a_month_off_and_back(
     document["webhooks"][0]["clientConfig"]["caBundle"] = None
     api.put(installation.configuration_path, document).expect()
     installed.await_healed()
-    assert installed.logged("", level="error") == REPLICAS
+    assert installed.count_logged("", level="error") == REPLICAS
 
 
 def test_half_an_hour_behind_and_back(control_plane: Cluster, installed: Fleet, timepiece: Timepiece) -> None:
@@ -140,4 +142,4 @@ def test_half_an_hour_behind_and_back(control_plane: Cluster, installed: Fleet, 
         left = ends(installed)
         installed.await_healed()
         assert all(now > then - timedelta(minutes=1) for now, then in zip(ends(installed), left, strict=True))
-    assert installed.logged("", level="error") == 0
+    assert installed.count_logged("", level="error") == 0

@@ -11,7 +11,7 @@ from testbed.cluster.cluster import Cluster
 from testbed.cluster.registration import CONFIGURATIONS
 from testbed.fleet.fleet import Fleet
 from testbed.fleet.installation import SECRET, seconds
-from testbed.fleet.watching import Change, Watch, bundles, certificates, decoded
+from testbed.fleet.watching import Change, Watch, bundles, certificates, decode
 
 REPLICAS = 2
 FLAGS = seconds(interval=0.5, settle=1)
@@ -20,7 +20,7 @@ FLAGS = seconds(interval=0.5, settle=1)
 def held(change: Change) -> list[x509.Certificate]:
     """The authorities in a state of the configuration or of the Secret."""
     document = change.document or {}
-    pems = [*bundles(document).values(), decoded(document).get("ca.crt", b""), decoded(document).get("next.crt", b"")]
+    pems = [*bundles(document).values(), decode(document).get("ca.crt", b""), decode(document).get("next.crt", b"")]
     return [each for pem in pems for each in certificates(pem)]
 
 

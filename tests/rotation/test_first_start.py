@@ -13,7 +13,7 @@ from testbed.cluster.processes import wait_until
 from testbed.cluster.registration import CONFIGURATIONS
 from testbed.fleet.fleet import Fleet, Replica
 from testbed.fleet.installation import OURS, SECRET, seconds
-from testbed.fleet.watching import Watch, bundles, certificates, decoded
+from testbed.fleet.watching import Watch, bundles, certificates, decode
 
 REPLICAS = 5
 
@@ -40,7 +40,7 @@ def test_five_replicas_publish_one_authority(
     published = {each for change in configuration.history for each in bundles(change.document).values()} - {b""}
     authorities = {each for bundle in published for each in certificates(bundle)}
     assert len(authorities) == 1
-    ever_stored = {decoded(change.document).get("ca.crt", b"") for change in stored.history} - {b""}
+    ever_stored = {decode(change.document).get("ca.crt", b"") for change in stored.history} - {b""}
     assert {each for pem in ever_stored for each in certificates(pem)} == authorities
     bundle = installation.bundles()[OURS[0]]
     for replica in installed.alive:

@@ -19,7 +19,7 @@ from testbed.cluster.relay import Cut, Moment, relay
 from testbed.fleet.fleet import Fleet, Replica
 from testbed.fleet.installation import Installation, seconds
 from testbed.fleet.traffic import Creating, Repeated, Verifying
-from testbed.fleet.watching import Watch, certificates, decoded
+from testbed.fleet.watching import Watch, certificates, decode
 
 FIRST = ("create", "publish")
 STEPS = (*FIRST, "stage", "publish more", "promote", "record leaf end", "retire", "publish less")
@@ -136,7 +136,7 @@ def step_of(installation: Installation, method: str, path: str, body: bytes) -> 
         return "publish more" if len(wanted[0]) > len(held[0]) else "publish less"
     if method != "PUT":
         return None
-    old, new = installation.secret(), decoded(json.loads(body))
+    old, new = installation.secret(), decode(json.loads(body))
     if "next.key" in new and "next.key" not in old:
         return "stage"
     if new["ca.key"] != old["ca.key"]:

@@ -101,7 +101,7 @@ def test_a_lost_authority_is_replaced_and_no_create_fails(
     """A new CA is made and published in addition to the lost one, whose leaves stay trusted while they are served."""
     installation = healthy.installation
     lost = certificates(installation.secret()["ca.crt"])[0]
-    told = healthy.logged("the authority's key is lost")
+    told = healthy.count_logged("the authority's key is lost")
     with Watch(control_plane.api, CONFIGURATIONS, installation.name) as configuration:
         verifying = Verifying(healthy, configuration)
         with Creating(installation) as creating, Repeated(verifying.once, pause=0.05) as fresh:
@@ -118,7 +118,7 @@ def test_a_lost_authority_is_replaced_and_no_create_fails(
     assert verifying.handshakes > 0
     held = [certificates(bundle) for change in configuration.history for bundle in bundles(change.document).values()]
     assert all(lost in bundle for bundle in held)
-    assert healthy.logged("the authority's key is lost") > told
+    assert healthy.count_logged("the authority's key is lost") > told
 
 
 def issued_by(fleet: Fleet, subject: object) -> bool:
@@ -155,7 +155,7 @@ def test_a_ca_bundle_is_restored(
         changed = meddle(before[entry["name"]])
         entry["clientConfig"]["caBundle"] = None if changed is None else base64.b64encode(changed).decode()
     said = "could not be kept" if meddle in (rubbish, with_rubbish_beside) else "someone took out what we trust"
-    told = healthy.logged("caBundle of ", said)
+    told = healthy.count_logged("caBundle of ", said)
     written = bundles(api.put(installation.configuration_path, document).expect().json)
     wait_until(lambda: installation.bundles() != written, "caBundle written", seconds=HEALED_SECONDS)
     healthy.await_healed()
@@ -165,7 +165,7 @@ def test_a_ca_bundle_is_restored(
         assert ours <= set(held)
         assert all(each in held for each in certificates_or_none(written[name]))
         assert b"AAAA" not in after[name].splitlines()
-    assert healthy.logged("caBundle of ", said) > told
+    assert healthy.count_logged("caBundle of ", said) > told
 
 
 def certificates_or_none(pem: bytes) -> list[Any]:
@@ -244,8 +244,8 @@ def test_what_could_not_be_kept_is_counted(
     control_plane: Cluster, healthy: Fleet, meddle: Callable[[Api, Fleet], None]
 ) -> None:
     """m365wi_certificate_events_total has what was lost, repaired and restored."""
-    before = {event: healthy.counted(event) for event in LOSSES[meddle]}
+    before = {event: healthy.count(event) for event in LOSSES[meddle]}
     meddle(control_plane.api, healthy)
     for event, count in before.items():
         healthy.await_event(event, at_least=count + 1)
-    assert healthy.counted("bugs") == 0
+    assert healthy.count("bugs") == 0

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from certs.authority import make_authority
-from testbed.fleet.privacy import exposed, private_in, private_in_files, stored_keys
+from testbed.fleet.privacy import exposures, private_in, private_in_files, stored_keys
 
 PEM = make_authority(now=datetime.now(UTC), lifetime=timedelta(days=1)).private_pem()
 ENCODED = base64.b64encode(PEM).decode()
@@ -48,8 +48,8 @@ def running(code: str, *arguments: str, environ: Mapping[str, str] | None = None
 def test_a_process_that_shows_nothing_is_clean() -> None:
     """Nor does one that is gone."""
     with running(WAITS) as group:
-        assert exposed(group, KEYS) == []
-    assert exposed(group, KEYS) == []
+        assert exposures(group, KEYS) == []
+    assert exposures(group, KEYS) == []
 
 
 @pytest.mark.slow
@@ -59,16 +59,16 @@ def test_a_process_that_shows_nothing_is_clean() -> None:
 def test_a_key_in_arguments_or_environment_is_found(key: str) -> None:
     """However it is written."""
     with running(WAITS, key) as group:
-        assert exposed(group, KEYS) == [f"cmdline of {group}"]
+        assert exposures(group, KEYS) == [f"cmdline of {group}"]
     with running(WAITS, environ={"KEY": key}) as group:
-        assert exposed(group, KEYS) == [f"environ of {group}"]
+        assert exposures(group, KEYS) == [f"environ of {group}"]
 
 
 @pytest.mark.slow
 def test_a_file_with_a_key_that_stays_open_is_found() -> None:
     """Closed, it is gone."""
     with running(HOLDS) as group:
-        assert exposed(group, KEYS) == [f"pair (deleted) held open by {group}"]
+        assert exposures(group, KEYS) == [f"pair (deleted) held open by {group}"]
 
 
 @pytest.mark.slow
@@ -76,7 +76,7 @@ def test_a_file_with_a_key_that_stays_open_is_found() -> None:
 def test_a_process_that_may_dump_core_is_found() -> None:
     """Its memory has the leaf's key."""
     with running(WAITS, core=True) as group:
-        assert exposed(group, KEYS) == [f"a core file of {group}"]
+        assert exposures(group, KEYS) == [f"a core file of {group}"]
 
 
 def test_a_key_in_a_log_or_a_file_is_found(tmp_path: Path) -> None:

@@ -87,14 +87,14 @@ def test_what_is_missing_is_reported_once_and_heals(bare: Fleet, lack: Lack, tmp
     lack.begin(installation)
     asked: Counter[str] = Counter()
 
-    def counted(method: str, path: str, body: bytes) -> None:
+    def count(method: str, path: str, body: bytes) -> None:
         asked[f"{method} {path}"] += 1
 
     def is_said() -> bool:
         status, text = replica.readyz()
         return status == 503 and all(part in text for part in lack.said)
 
-    with relay(installation.kubeconfig, tmp_path, counted) as kubeconfig:
+    with relay(installation.kubeconfig, tmp_path, count) as kubeconfig:
         replica = bare.start(*seconds(interval=0.4, settle=1), kubeconfig=kubeconfig)
         alive = [replica.process]
         wait_until(is_said, "what is lacking told by /readyz", seconds=30, alive=alive)

@@ -15,7 +15,7 @@ from testbed.cluster.registration import CONFIGURATIONS
 from testbed.fleet.fleet import Fleet
 from testbed.fleet.installation import OURS, SECRET, seconds
 from testbed.fleet.traffic import Creating, KeptOpen, Repeated, Verifying
-from testbed.fleet.watching import Watch, bundles, certificates, decoded
+from testbed.fleet.watching import Watch, bundles, certificates, decode
 
 ROTATIONS = 5
 REPLICAS = 3
@@ -62,7 +62,7 @@ def test_no_create_fails_in_five_rotations(
 
 def rotations(stored: Watch) -> int:
     """How often another authority took over."""
-    signing = [decoded(change.document).get("ca.key") for change in tuple(stored.history)]
+    signing = [decode(change.document).get("ca.key") for change in tuple(stored.history)]
     return len({each for each in signing if each}) - 1
 
 

@@ -14,7 +14,7 @@ from testbed.entra.client import SUBJECT, Client
 pytestmark = pytest.mark.slow
 
 
-def decoded(entra: Entra, token: str) -> dict[str, object]:
+def claims_of(entra: Entra, token: str) -> dict[str, object]:
     """The access token's claims, once its signature fits the keys that the login server publishes."""
     with Client(entra) as client:
         keys = client.get(f"{entra.login}common/discovery/v2.0/keys").json()
@@ -36,7 +36,7 @@ def test_an_assertion_becomes_an_access_token(entra: Entra, client: Client, app:
 
 def test_the_access_token_says_who_may_do_what(entra: Entra, client: Client, app: Application) -> None:
     """The claims by which whoami tells tenant, application, roles and expiry."""
-    claims = decoded(entra, client.token(app))
+    claims = claims_of(entra, client.token(app))
     now = int(entra.clock())
     assert claims["aud"] == "https://graph.microsoft.com"
     assert claims["iss"] == f"https://sts.windows.net/{TENANT_ID}/"
@@ -50,13 +50,13 @@ def test_the_access_token_says_who_may_do_what(entra: Entra, client: Client, app
 
 def test_a_token_without_roles_is_issued_all_the_same(entra: Entra, client: Client) -> None:
     """Without consent there is no claim `roles`; only Graph complains."""
-    assert "roles" not in decoded(entra, client.token(client.application(roles=())))
+    assert "roles" not in claims_of(entra, client.token(client.application(roles=())))
 
 
 def test_a_role_given_later_is_in_the_next_token(entra: Entra, client: Client, app: Application) -> None:
     """Consent after issuance needs a new token."""
     app.roles = ("Directory.Read.All",)
-    assert decoded(entra, client.token(app))["roles"] == ["Directory.Read.All"]
+    assert claims_of(entra, client.token(app))["roles"] == ["Directory.Read.All"]
 
 
 def test_lifetime_and_refresh_in_are_the_tests_to_set(entra: Entra, client: Client, app: Application) -> None:
@@ -64,7 +64,7 @@ def test_lifetime_and_refresh_in_are_the_tests_to_set(entra: Entra, client: Clie
     entra.behaviour.token_lifetime, entra.behaviour.refresh_in = 86400, 43200
     answer = client.exchange(app).json()
     assert (answer["expires_in"], answer["refresh_in"]) == (86400, 43200)
-    claims = decoded(entra, answer["access_token"])
+    claims = claims_of(entra, answer["access_token"])
     assert isinstance(claims["exp"], int)
     assert isinstance(claims["iat"], int)
     assert claims["exp"] - claims["iat"] == 86400
@@ -87,7 +87,7 @@ def test_scopes_of_graph(entra: Entra, client: Client, app: Application, scope: 
 def test_another_resource_has_no_roles_of_graph(entra: Entra, client: Client, app: Application) -> None:
     """A token for Azure Resource Manager is not one for Graph."""
     token = client.exchange(app, scope="https://management.azure.com//.default").json()["access_token"]
-    claims = decoded(entra, token)
+    claims = claims_of(entra, token)
     assert claims["aud"] == "https://management.azure.com/"
     assert "roles" not in claims
     assert client.graph("/v1.0/organization", token).status_code == 401
@@ -96,14 +96,14 @@ def test_another_resource_has_no_roles_of_graph(entra: Entra, client: Client, ap
 def test_a_tenant_may_be_named_by_its_domain(entra: Entra, client: Client, app: Application) -> None:
     """In any case; the token has the id."""
     token = client.exchange(app, tenant="Contoso.OnMicrosoft.com").json()["access_token"]
-    assert decoded(entra, token)["tid"] == TENANT_ID
+    assert claims_of(entra, token)["tid"] == TENANT_ID
 
 
 def test_a_client_that_can_do_cae_is_noticed(entra: Entra, client: Client, app: Application) -> None:
     """CP1 is in the log and in the token."""
     claims = '{"access_token":{"xms_cc":{"values":["CP1"]}}}'
     token = client.exchange(app, claims=claims).json()["access_token"]
-    assert decoded(entra, token)["xms_cc"] == ["CP1"]
+    assert claims_of(entra, token)["xms_cc"] == ["CP1"]
     assert entra.exchanges[-1].is_cae
 
 
@@ -168,7 +168,7 @@ def test_many_at_once(entra: Entra, app: Application) -> None:
         thread.join()
     assert len(tokens) == 8
     for token in tokens:
-        assert decoded(entra, token)["appid"] == app.client_id
+        assert claims_of(entra, token)["appid"] == app.client_id
 
 
 def test_the_clients_request_id_comes_back(entra: Entra, client: Client, app: Application) -> None:
