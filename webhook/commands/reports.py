@@ -23,8 +23,7 @@ def text(findings: Sequence[Finding]) -> str:
     lines = []
     width = max((len(each.about) for each in findings), default=0)
     for each in findings:
-        code = f" [{each.message.code}]" if each.message.code else ""
-        lines.append(f"{_WORDS[each.status]}  {each.about.ljust(width)}  {each.detail}{code}")
+        lines.append(f"{_WORDS[each.status]}  {each.about.ljust(width)}  {each.detail} [{each.message.code}]")
         if each.pods:
             more = len(each.pods) - _MOST_NAMES
             named = ", ".join(each.pods[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

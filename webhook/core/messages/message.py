@@ -100,7 +100,7 @@ class Message:
 
     @property
     def _ending(self) -> str:
-        return f" [{self.kind.code}]" if self.kind.code else ""  # until every sentence has a row of the table
+        return f" [{self.kind.code}]"
 
     def _filled(self, template: str) -> str:
         # The place's own names come last: a value of the same name is a mistake that a test of the table finds.
