@@ -48,6 +48,7 @@ check: $(SET_UP) ## check format, lint, types, layers, spelling, messages, versi
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+	$(BIN)/python -m tools.codes
 	$(BIN)/python -m tools.messages --check
 	$(BIN)/python -m tools.version
 	$(BIN)/python -m testbed.chart.manifests --check
