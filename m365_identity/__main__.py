@@ -1,11 +1,11 @@
 """`m365-identity COMMAND`, or `python -m m365_identity COMMAND`.
 
-Exit codes: 0 done; 1 signing in failed, or what was asked for did; 2 wrong usage or settings, all of them told at once.
-`exec` ends with the code of what it became, or 126 and 127 where that cannot be run, as shells do. A signal ends every
-command as it would end any program, even as process 1 of a container, where the kernel ignores most of them; `serve`
-takes SIGTERM for its usual end.
+Exit codes: 0 done; 1 signing in failed, or what came after it; 2 wrong usage or settings, all of them reported at once.
+`exec` ends with the code of the command that it became, or with 126 and 127 if that cannot be run, as shells do. A
+signal ends every command as it ends any program, also as process 1 of a container, where the kernel ignores most
+signals; SIGTERM is the usual end of `serve`.
 
-Standard output has what was asked for, standard error everything else. Only `token` prints a token.
+Standard output has the result, standard error everything else. Only `token` prints a token.
 """
 
 import argparse
@@ -25,21 +25,21 @@ __all__ = ["main"]
 
 PROGRAM: Final = "m365-identity"
 
-# Imported only when asked for.
+# Imported only if it is run.
 _COMMANDS: Final[Mapping[str, str]] = {
     "token": "print one access token",
-    "whoami": "tell what the access token says: tenant, application, roles, expiry",
-    "doctor": "check every link from the token file to Graph, with the fix of what is broken",
-    "preflight": "wait until signing in and calling Graph work, or tell why they do not",
+    "whoami": "show what the access token says: tenant, application, roles, expiry",
+    "doctor": "check every link from the token file to Graph, and show the fix for what is broken",
+    "preflight": "wait until signing in and calling Graph work, or show why they do not",
     "exec": "preflight, and then become a command",
     "serve": "answer clients of managed identities on the loopback interface",
 }
 
-_SEE_TO_SIGNALS: Final = ("exec", "serve")
+_HANDLE_SIGNALS: Final = ("exec", "serve")
 
 
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
-    """Runs the command that `arguments` name, those of the process if left out; the result is the exit code."""
+    """Runs the command that `arguments` name, by default those of the process. Returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     # By hand, since releases of argparse differ in which "--" they keep.
     end = given.index("--") if "--" in given else len(given)
@@ -49,10 +49,10 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         return _fail(flags.command, [str(message(usage.ONLY_EXEC))], 2)
     flags.program = program or []
     module = importlib.import_module(f"m365_identity._commands.{flags.command}")
-    # Each failure is told once, by us: libraries that log it too would do so on standard error.
+    # This program reports each failure once: libraries that log it too would do so on standard error.
     logging.basicConfig(handlers=[logging.NullHandler()])
     try:
-        if flags.command in _SEE_TO_SIGNALS:
+        if flags.command in _HANDLE_SIGNALS:
             return int(module.run(flags, environ))
         return int(interruptible(lambda: module.run(flags, environ)))
     except SettingsError as error:
@@ -68,7 +68,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog=PROGRAM,
         description="Signs a pod in to Microsoft 365 with its ServiceAccount's token and no secret.",
         epilog="Exit codes: 0 done; 1 signing in failed; 2 wrong usage or settings. "
-        f"`{PROGRAM} COMMAND --help` tells of each command.",
+        f"`{PROGRAM} COMMAND --help` explains each command.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=__version__)

@@ -73,7 +73,7 @@ class Attempts:
         self.count = 1
 
     def pause(self, failure: Failure) -> float | None:
-        """Seconds until the next attempt, after one that ended in `failure`; None if there is no next attempt."""
+        """Seconds until the next attempt, after one that ended in `failure`; None if this was the last."""
         healing = heals(failure)
         if healing is Healing.REREAD and not self._reread:
             self._reread = True

@@ -129,7 +129,7 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
             return self._made
 
     def _begin(self, scopes: Sequence[str], options: TokenRequestOptions | None) -> AccessTokenInfo | Call:
-        """The fresh token that is known, or else the call for one. Raises ValueError if there is no scope."""
+        """The fresh token that is known, or else the call for one. Raises ValueError without a scope."""
         options = options or {}
         key, claims = key_of(scopes, options), options.get("claims")
         began = self._memory.turn
@@ -152,7 +152,7 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
         return token
 
     def _pause(self, exchange: Exchange, failure: Failure, attempts: Attempts, call: Call) -> float:
-        """Seconds to wait before the next attempt. Raises the exception for the caller if there is none.
+        """Seconds to wait before the next attempt. Raises the exception for the caller after the last.
 
         To be called outside of any `except`, so that what is raised here has no context.
         """

@@ -1,7 +1,7 @@
-"""What an attempt to sign in came to, if not to a token: read from an HTTP answer or an exception, once, as plain data.
+"""Why an attempt to sign in did not get a token: read from an HTTP answer or an exception, once, as plain data.
 
-Nothing of a body that is not understood goes into a failure, and what looks like a token is taken out of the rest: the
-answer of a proxy or a captive portal may echo the request.
+A body that is not understood leaves nothing in a failure, and what looks like a token is taken out of the rest: the
+answer of a proxy or a captive portal can echo the request.
 """
 
 import enum
@@ -36,22 +36,22 @@ class FailureKind(enum.Enum):
     """How an attempt failed."""
 
     REFUSED = "refused"
-    """The token endpoint said no, in its own words."""
+    """The token endpoint refused, in its own words."""
     STRANGE = "strange"
-    """There was an answer that no token endpoint gives."""
+    """The answer is not one of a token endpoint."""
     UNREACHABLE = "unreachable"
-    """There was no connection."""
+    """No connection was made."""
     PROXY = "proxy"
-    """A proxy was there, and answered that it makes no connection; `http_status` is its own."""
+    """A proxy answered that it makes no connection; `http_status` is the proxy's."""
     UNTRUSTED = "untrusted"
-    """There was a connection, to somebody whose certificate is not trusted."""
+    """A connection was made, to a server whose certificate is not trusted."""
     NO_ANSWER = "no answer"
-    """There was a connection, and then silence or a cut."""
+    """A connection was made, and then there was silence or a cut."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """One failed attempt. `description` is Entra's sentence, or what is strange or wrong. retry_after is in seconds."""
+    """One failed attempt. description: Entra's sentence, or what is strange or wrong. retry_after: in seconds."""
 
     kind: FailureKind
     description: str
@@ -63,7 +63,7 @@ class Failure:
 
     @property
     def code(self) -> int | None:
-        """The AADSTS number, None where none was sent."""
+        """The AADSTS number, None if Entra sent none."""
         return self.codes[0] if self.codes else None
 
     def __str__(self) -> str:
@@ -95,7 +95,7 @@ def from_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: fl
             retry_after=wait,
         )
     if status == 200 and not body and not content_type:
-        # http.client takes headers that were cut off for whole ones.
+        # http.client takes headers that were cut off for complete ones.
         return Failure(kind=FailureKind.NO_ANSWER, description=_CUT)
     strange = _strange(status, content_type, document)
     if strange is None:
@@ -110,12 +110,12 @@ def from_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: fl
 
 
 def from_exception(error: BaseException) -> Failure:
-    """What kept an attempt from being answered, in words that hold nothing of the request."""
+    """Why an attempt was not answered, in words that hold nothing of the request."""
     chain = list(_chain(error))
     names = {kind.__name__ for each in chain for kind in type(each).__mro__}
     untrusted = [each for each in chain if isinstance(each, ssl.SSLCertVerificationError)]
     if untrusted:
-        # aiohttp's own has the type and not the words of the one that it came from.
+        # aiohttp's own exception has the type of its cause, and not its words.
         words = next((plain(each.verify_message) for each in untrusted if hasattr(each, "verify_message")), "")
         return Failure(kind=FailureKind.UNTRUSTED, description=f"its certificate is not trusted{words and ': '}{words}")
     if "ProxyError" in names or "ClientHttpProxyError" in names or "ClientProxyConnectionError" in names:
@@ -144,7 +144,7 @@ def from_exception(error: BaseException) -> Failure:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds that the server wants to be left alone, from Retry-After in either form; None if it does not say."""
+    """Seconds until the server wants the next request, from Retry-After in either form; None if it does not say."""
     text = headers.get("Retry-After", "").strip()
     if not text:
         return None
@@ -162,7 +162,7 @@ def plain(text: object, limit: int = _LONGEST_TEXT) -> str:
 
 
 def _proxy_status(error: BaseException) -> int:
-    """What a proxy answered to CONNECT, 0 where this exception does not say: other numbers in it may be a port."""
+    """What a proxy answered to CONNECT, 0 if this exception does not say: another number in it can be a port."""
     if type(error).__name__ == "ClientHttpProxyError":
         return int(getattr(error, "status", 0))
     found = _TUNNEL.search(str(error)) if isinstance(error, OSError) else None
@@ -201,7 +201,7 @@ def _strange(status: int, content_type: str, document: Mapping[str, Any] | None)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """`error` and all that it came from, however its library keeps that."""
+    """`error` and all its causes, in whichever attribute its library keeps them."""
     waiting, seen = [error], set[int]()
     while waiting:
         each = waiting.pop(0)

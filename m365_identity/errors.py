@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree. Each is also the exception that users of the Azure SDKs catch already:
+"""What can go wrong, as one tree. Each is also an exception that users of the Azure SDKs catch already:
 
     M365IdentityError
     ├── SettingsError          ValueError: settings that are missing or make no sense, all at once
@@ -175,11 +175,11 @@ class NetworkError(M365IdentityError, ClientAuthenticationError):
 
 
 class UnreachableError(NetworkError, ServiceRequestError):
-    """There was no connection: no such host, refused, timed out, the proxy, or a certificate that is not trusted."""
+    """No connection was made: unknown host, refused, timed out, the proxy, or a certificate that is not trusted."""
 
 
 class NoAnswerError(NetworkError, ServiceResponseError):
-    """There was a connection, but no whole answer came over it in time."""
+    """A connection was made, but no complete answer came over it in time."""
 
 
 class GraphError(M365IdentityError, HttpResponseError):

@@ -203,7 +203,7 @@ def _where(found: Mapping[str, _Setting | None], wrong: list[Message]) -> tuple[
 
 
 def _https(value: _Setting | None, kind: Kind, wrong: list[Message]) -> str:
-    """An address without path, query and closing slash; "" if there is none, or a bad one, which it adds to `wrong`."""
+    """An address without path, query and closing slash; "" if it is not set, or wrong, which is added to `wrong`."""
     if value is None:
         return ""
     text = value.text if "://" in value.text else f"https://{value.text}"

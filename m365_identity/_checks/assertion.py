@@ -1,4 +1,4 @@
-"""What the token says: who issued it, for whom, for which audience. Entra compares all three to the letter."""
+"""What the token says: its issuer, subject and audience. Entra compares all three to the letter."""
 
 import ipaddress
 from collections.abc import Iterator

@@ -74,7 +74,9 @@ def _denied(path: Path) -> LinkFinding:
         mode=_who_may(path),
         user=os.geteuid(),
         groups=f"group{'s' if len(groups) > 1 else ''} {', '.join(map(str, groups))}",
-        group=next((group for group in groups if group), 1000),  # root's is no fix; 1000 is any other
+        group=next(
+            (group for group in groups if group), 1000
+        ),  # not root's, which fixes nothing; 1000 stands for any other
     )
 
 

@@ -1,6 +1,6 @@
-"""The commands of `m365-identity`, a module each: `add_arguments(parser)` and `run(flags, environ) -> exit code`.
+"""The commands of `m365-identity`, one module each: `add_arguments(parser)` and `run(flags, environ) -> exit code`.
 
-A module is imported only when its command is asked for. What several of them use is in `options` (flags), `output`,
-`signals` (ending when told to) and `readiness` (waiting until all works); what `serve` serves is in `managed_identity`
-(the protocol) and `endpoint` (the server).
+A module is imported only if its command is run. Several commands use `options` (flags), `output`, `signals` (how a
+signal ends a command) and `readiness` (waiting until everything works). `serve` uses `managed_identity` (the protocol)
+and `endpoint` (the server).
 """

@@ -1,7 +1,7 @@
 """The HTTP server of `serve`: on 127.0.0.1 only, one request a connection, a thread for each.
 
-A request has to be there within 10 s and in 16 KiB, else its connection is closed; 64 are served at a time, and more
-wait to be let in.
+A request must arrive within 10 s and have at most 16 KiB, else its connection is closed. 64 requests are served at a
+time; further ones wait.
 """
 
 import io
@@ -27,16 +27,16 @@ __all__ = ["ADDRESS", "HEALTH", "Endpoint"]
 ADDRESS: Final = "127.0.0.1"
 HEALTH: Final = "/healthz"
 
-_MOST_BYTES: Final = 16 * 1024
-_SECONDS: Final = 10.0
-_MOST_CONNECTIONS: Final = 64
+_MOST_BYTES: Final = 16 * 1024  # of a request; clients send a few hundred
+_SECONDS: Final = 10.0  # for a request, over loopback
+_MOST_CONNECTIONS: Final = 64  # each has a thread; more clients than a pod has
 
 
 class Endpoint(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Gives tokens under `path`, to those who know `header`, and 200 under HEALTH to anyone.
+    """Gives tokens under `path` to clients that know `header`, and answers 200 under HEALTH to every client.
 
     get_token: the token for a scope; may raise M365IdentityError. log: gets a line for each request but those for
-    health, never with a token in it. Raises OSError where the port cannot be had.
+    health, never with a token in it. Raises OSError if the port cannot be used.
     """
 
     allow_reuse_address = True
@@ -63,23 +63,23 @@ class Endpoint(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().__init__((ADDRESS, port), _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Waits for a place among those served."""
+        """Waits until fewer than 64 requests are served."""
         self._free.acquire()
         try:
             super().process_request(request, client_address)
-        except BaseException:  # no further thread can be had
+        except BaseException:  # the thread could not be started
             self._free.release()
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serves, and makes place."""
+        """Serves one request, and lets the next one in."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is none of the server's business; what else goes wrong is answered in `_Handler`."""
+        """Nothing: the client has disconnected. `_Handler` answers every other error."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -115,12 +115,12 @@ class _Handler(BaseHTTPRequestHandler):
             answer, reason = refusal(error), error.summary
             if error.advice:
                 reason += f"; fix: {error.advice.fix}"
-        except Exception as error:  # noqa: BLE001  # the client is to have an answer, and the text may hold anything
+        except Exception as error:  # noqa: BLE001  # the client needs an answer, and the text may hold anything
             reason = f"{type(error).__name__} in the endpoint"
             answer = RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, reason)
         status = answer.status if isinstance(answer, RefusedError) else HTTPStatus.OK
-        said = f": {one_line(reason)}" if reason else ""
-        self.server.log(f"{status:d} {resource} {(time.monotonic() - began) * 1000:.0f} ms{said}")
+        ending = f": {one_line(reason)}" if reason else ""
+        self.server.log(f"{status:d} {resource} {(time.monotonic() - began) * 1000:.0f} ms{ending}")
         if isinstance(answer, RefusedError):
             self._refuse(answer)
         else:
@@ -146,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """As the protocol has errors, for requests that are none of HTTP's, too long, or not GET."""
+        """An error in the form of the protocol, for a request that is not HTTP, too long, or not GET."""
         if code == HTTPStatus.NOT_IMPLEMENTED:
             refused = RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "only GET", {"Allow": "GET"})
         else:
@@ -155,14 +155,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._refuse(refused)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # its name in the base class
-        """Requests are logged above."""
+        """Nothing: `_give_token` logs requests."""
 
 
 class _Input(io.RawIOBase):
-    """What a client sends, up to a size and until a time. What ends before the request does is an OSError.
+    """What a client sends, up to a size and until a time. If that ends before the request does, it raises OSError.
 
-    For http.server the end of input would be the end of headers, and those that are missing may be the ones for which a
-    request is refused.
+    http.server would take the end of input for the end of the headers, and a missing header can be the one for which
+    the request is refused.
     """
 
     def __init__(self, connection: socket.socket) -> None:

@@ -1,8 +1,8 @@
 """`m365-identity exec -- CMD`: waits until signing in works, and then becomes CMD.
 
-Becomes, by execve: the process stays, with its id, so every signal is CMD's and so is the exit code. Nothing of this
-program remains in it, and its environment, descriptors and signals are those that this program was started with; but
-SIGPIPE and SIGXFSZ end it as usual, since nobody can tell any more whether they were ignored before Python did so.
+Becomes, by execve: the process stays, with its id, so CMD gets every signal and its exit code is CMD's. Nothing of this
+program remains in it, and its environment, descriptors and signals are those that this program was started with. But
+SIGPIPE and SIGXFSZ end it as usual, since Python does not show whether they were ignored before its own start.
 """
 
 import argparse
@@ -27,7 +27,7 @@ __all__ = ["add_arguments", "run"]
 _CANNOT_RUN: Final = 126
 _NOT_FOUND: Final = 127
 
-# What Python ignores from its start on, which a program would inherit.
+# Signals that Python ignores from its start on; a program would inherit that.
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Does what `preflight` does, and then becomes CMD, found as a shell finds it: signals, standard streams,\n"
         "environment and exit code are CMD's own from then on, and nothing of this program stays.\n\n"
         "Exit codes before that: 1 signing in failed, and standard error has the reason and the fix; 2 wrong usage or\n"
-        "settings; 126 CMD cannot be run; 127 there is no CMD, which is looked for before anything else."
+        "settings; 126 CMD cannot be run; 127 CMD is not found, which is checked before anything else."
     )
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     add_settings(parser)
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Becomes the command. Returns only where it cannot; raises M365IdentityError."""
+    """Becomes the command. Returns only if it cannot; raises M365IdentityError."""
     if flags.words or not flags.program:
         raise SettingsError([message(messages.NO_COMMAND)])
     command = flags.program[0]
@@ -70,10 +70,10 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _not_found(command: str, path: str) -> int:
-    """Tells why there is nothing to run, with the exit code for it."""
+    """Reports why the command cannot be run. Returns the exit code."""
     places = [Path(command)] if os.sep in command else [Path(folder, command) for folder in path.split(os.pathsep)]
     if any(place.exists() for place in places):
-        tell("exec", f"{command}: it is there, and cannot be run as a program")
+        tell("exec", f"{command}: it exists, and cannot be run as a program")
         return _CANNOT_RUN
     tell("exec", f"{command}: not found" + ("" if os.sep in command else " on PATH"))
     return _NOT_FOUND
@@ -86,7 +86,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
         try:
             given = Path("/proc/self/environ").read_bytes()
         except OSError:
-            return variables  # no Linux: one variable too many
+            return variables  # not Linux: one variable too many
         if not any(entry.startswith(b"LC_CTYPE=") for entry in given.split(b"\0")):
             variables.pop("LC_CTYPE", None)
     return variables

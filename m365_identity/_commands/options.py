@@ -1,4 +1,4 @@
-"""The flags that several commands have: who signs in and where, and how long it is tried."""
+"""The flags that several commands have: who signs in and where, and how long it tries."""
 
 import argparse
 import math
@@ -31,7 +31,7 @@ _FLAGS: Final = {
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """The flags that say who signs in, with what, and where."""
+    """Adds the flags that say who signs in, with what, and where."""
     group = parser.add_argument_group(
         "who signs in, and where", "Each from the flag, else from the first variable that is set."
     )
@@ -40,7 +40,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_from(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings in force. Raises SettingsError with every problem, those of the trusted certificates too."""
+    """The settings in force. Raises SettingsError with every problem, also those of the trusted authorities."""
     given = {name: getattr(flags, name) for name in _FLAGS}
     problems = [
         message(messages.FLAG_EMPTY, flag=_flag(name))
@@ -61,7 +61,7 @@ def settings_from(flags: argparse.Namespace, environ: Mapping[str, str] = os.env
 
 
 def add_patience(parser: argparse.ArgumentParser, *, default: float) -> None:
-    """`--patience`: how long what can heal is tried again."""
+    """Adds `--patience`: how long a failure that can heal is tried again."""
     parser.add_argument(
         "--patience",
         type=_seconds,

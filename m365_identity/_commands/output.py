@@ -1,7 +1,7 @@
-"""What a command puts out: all of it, or an error.
+"""What a command writes: all of it, or an error.
 
-Whatever is in a text, which may come from a token or a server, it writes nothing but lines to a terminal; a character
-that the stream's encoding does not have is written as an escape.
+Text can come from a token or a server, so control characters are replaced. A character that the stream's encoding does
+not have is written as an escape.
 """
 
 import os
@@ -15,7 +15,7 @@ __all__ = ["OutputError", "put", "tell"]
 
 
 class OutputError(Exception):
-    """Standard output took no more. Its text is empty where the reader has gone, as `head` does."""
+    """Standard output took no more. Its text is empty if the reader has closed the pipe, as `head` does."""
 
 
 def put(text: str, *, before: str = "") -> None:
@@ -32,7 +32,7 @@ def put(text: str, *, before: str = "") -> None:
 
 
 def tell(command: str, text: str) -> None:
-    """Writes a message of `command` to standard error, if there is somebody to read it."""
+    """Writes a message of `command` to standard error, if it is open."""
     if sys.stderr is None:
         return
     try:
@@ -49,6 +49,6 @@ def _writable(text: str, stream: TextIO) -> str:
 
 
 def _abandon(stream: TextIO) -> None:
-    """Sends to nowhere what is left for `stream`: Python would try again at its end, and complain."""
+    """Discards what is left for `stream`: Python would try again at its end, and complain."""
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())

@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
     parser.description = (
         "Exchanges the pod's token, and asks Microsoft Graph who the tenant is. What can heal is tried again: a\n"
-        "federated credential that is new, throttling, 5xx, the network. Graph need not tell who the tenant is: that\n"
-        "the application lacks the permission is an answer, too.\n\n"
+        "federated credential that is new, throttling, 5xx, the network. Graph may refuse to say who the tenant is,\n"
+        "if the application does not have the permission: that is an answer, too.\n\n"
         "Exit codes: 0 all of it works, and a line on standard output says so; 1 it does not, and standard error has\n"
         "the reason and the fix; 2 wrong usage or settings."
     )

@@ -1,7 +1,7 @@
 """Waits until signing in works and Microsoft Graph answers: all that `preflight` does, and what `exec` does first.
 
-Terraform's provider cannot wait: it fails on a federated credential that is new, ends in a panic when Entra is busy,
-and takes some ways in which Graph cannot be reached for resources that are gone.
+Terraform's provider cannot wait: it fails on a new federated credential, ends in a panic if Entra is busy, and in some
+cases takes a Graph that cannot be reached for resources that are gone.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ __all__ = ["Readiness", "progress", "wait_until_ready"]
 class Readiness:
     """What worked. expires_on: of the token, seconds since the epoch.
 
-    roles: None where the token does not let itself be read. may_read_organization: else Graph said that it may not.
+    roles: None if the token cannot be read. may_read_organization: False if Graph refused to say who the tenant is.
     """
 
     expires_on: int
@@ -32,7 +32,7 @@ class Readiness:
 
     @property
     def warning(self) -> str:
-        """What is likely to go wrong although everything here went well; "" where nothing is."""
+        """What is likely to go wrong although everything worked here; "" if nothing is."""
         if self.roles == ():
             return (
                 "the token has no roles, so Microsoft Graph will refuse nearly everything: give the application "
@@ -51,7 +51,7 @@ def wait_until_ready(
 ) -> Readiness:
     """Signs in and asks Graph for the organization, within `patience` seconds for both. Raises M365IdentityError.
 
-    Graph need not give it: that the application lacks the permission is an answer of Graph's to a token that it took.
+    Graph may refuse, if the application does not have the permission: then it has accepted the token, too.
     """
     end = clock.monotonic() + patience
     with WorkloadIdentityCredential(
@@ -82,12 +82,12 @@ def wait_until_ready(
 
 
 def progress(command: str) -> Callable[[M365IdentityError, float], object]:
-    """Tells on standard error of each attempt that failed and is made again: in full when it is another failure."""
+    """Reports each failed attempt that is made again on standard error: in full if it is not the failure before."""
     known: list[Advice | None] = []
 
-    def tell_of(error: M365IdentityError, pause: float) -> None:
+    def report(error: M365IdentityError, pause: float) -> None:
         text = str(error) if error.advice not in known else error.summary
         known[:] = [error.advice]
         tell(command, f"{text}\nTrying again in {pause:.1f} s." if "\n" in text else f"{text}; again in {pause:.1f} s")
 
-    return tell_of
+    return report

@@ -1,4 +1,4 @@
-"""`m365-identity serve`: tokens for programs in the same pod that know managed identities and nothing of this one."""
+"""`m365-identity serve`: tokens for programs in the same pod that know managed identities only."""
 
 import argparse
 import http.client
@@ -23,7 +23,7 @@ from m365_identity.settings import Settings
 __all__ = ["add_arguments", "run"]
 
 _PATIENCE: Final = 10.0  # seconds; clients try again themselves, azure-identity four times
-_CHECK_SECONDS: Final = 5.0
+_CHECK_SECONDS: Final = 5.0  # for an answer over loopback
 _HEADER: Final = re.compile(r"[!-~]{8,256}")
 _PATH: Final = re.compile(r"[A-Za-z0-9/._~-]*")
 
@@ -47,17 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"{HEALTH} on the same port answers 200 without the secret. The kubelet cannot ask it, since it is not in the\n"
         "pod's network: let the probe run `m365-identity serve --check`.\n\n"
         "Standard error has a line for each request for a token, without the token.\n\n"
-        "Exit codes: 0 ended by SIGTERM, SIGINT or SIGHUP, or --check found it healthy; 1 the port cannot be had, or\n"
+        "Exit codes: 0 ended by SIGTERM, SIGINT or SIGHUP, or --check found it healthy; 1 the port cannot be used, or\n"
         "--check found nothing healthy; 2 wrong usage or settings."
     )
     parser.add_argument("--endpoint", metavar="URL", help="in place of IDENTITY_ENDPOINT; port 0: any free one")
-    parser.add_argument("--check", action="store_true", help="ask the one that serves here whether it is healthy")
+    parser.add_argument("--check", action="store_true", help="ask the server of this pod whether it is healthy")
     add_settings(parser)
     add_patience(parser, default=_PATIENCE)
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Serves until it is told to stop."""
+    """Serves until a signal."""
     problems: list[Message] = []
     address = _address(flags, environ, problems)
     if flags.check:
@@ -94,11 +94,11 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 class _Stopped(BaseException):
-    """A signal said so."""
+    """A signal came."""
 
 
 def _serve(endpoint: Endpoint, settings: Settings) -> int:
-    """Until a signal: requests that are under way end with the process."""
+    """Serves until a signal; requests that are not answered yet end with the process."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise _Stopped
@@ -106,7 +106,7 @@ def _serve(endpoint: Endpoint, settings: Settings) -> int:
     where = _Address(endpoint.server_address[1], endpoint.path).url
 
     def serve() -> None:
-        # Told here, where a signal is handled already.
+        # Reported here, where signals are handled already.
         tell("serve", f"tokens of application {settings.client_id}, tenant {settings.tenant_id}, at {where}")
         endpoint.serve_forever()
 

@@ -1,9 +1,9 @@
-"""Ends a command when it is told to, whatever it waits for.
+"""Ends a command at a signal, whatever it waits for.
 
-A container's first process is not ended by a signal unless it handles it, so that a pod would take its whole grace
-period to end. Python runs handlers between two steps of the main thread, which may be long in coming: a name that DNS
-does not answer for is waited for in one step. So the work is done in another thread, and the main one only waits, for
-a socket: what Python writes there on each signal cannot be missed, as a lock's wait can.
+The kernel does not end a container's first process by a signal that it does not handle, so a pod would take its whole
+grace period to end. Python runs handlers between two steps of the main thread, and one step can be long: waiting for
+DNS is one. So the work is done in another thread, and the main thread only waits for a socket: Python writes to it at
+each signal, and that cannot be missed, as the end of a lock's wait can.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ _Result = TypeVar("_Result")
 
 
 def end(number: int, frame: FrameType | None = None) -> NoReturn:
-    """Ends the process as `number` ends one that does not handle it."""
+    """Ends the process as the signal `number` ends one that does not handle it."""
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
-    os._exit(128 + number)  # process 1, which the kernel does not let end by the signal: what a shell makes of it
+    os._exit(128 + number)  # process 1, which the kernel does not end by the signal: the exit code that a shell reports
 
 
 def interruptible(
@@ -34,7 +34,7 @@ def interruptible(
 ) -> _Result:
     """What `work` returns or raises, unless a signal of ENDING comes first: then `handler` ends the process, or raises.
 
-    A signal that is ignored, as nohup does, stays so. Off the main thread, whoever has that sees to signals.
+    A signal that is ignored, as by nohup, stays ignored. Outside the main thread, it only does the work.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
@@ -44,11 +44,11 @@ def interruptible(
     def run() -> None:
         try:
             result = work()
-        except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001  # raised again in the main thread
             outcome.append(_raiser(error))
         else:
             outcome.append(lambda: result)
-        with contextlib.suppress(OSError):  # nobody waits any more
+        with contextlib.suppress(OSError):  # the main thread has stopped waiting
             waking.send(b"\0")
 
     waking.setblocking(False)

@@ -1,4 +1,4 @@
-"""`m365-identity token`: the one way in which a token comes out of this program."""
+"""`m365-identity token`: the only command that prints a token."""
 
 import argparse
 import json
@@ -19,13 +19,13 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
     parser.description = (
-        "Exchanges the pod's token for an access token, and prints it on standard output. Whoever has it may do all\n"
-        "that the application may, until it expires: keep it out of logs and of the arguments of processes, as in\n\n"
+        "Exchanges the pod's token for an access token, and prints it on standard output. Its reader may do all that\n"
+        "the application may, until it expires: keep it out of logs and of the arguments of processes, as in\n\n"
         "  m365-identity token -o header | curl -H @- https://graph.microsoft.com/v1.0/organization\n\n"
         "-o json prints access_token, token_type (Bearer), scope, expires_on (seconds since the epoch) and expires\n"
         "(RFC 3339).\n\n"
-        "Exit codes: 0 a token was printed; 1 there is none, and standard error has the reason and the fix; 2 wrong\n"
-        "usage or settings."
+        "Exit codes: 0 a token was printed; 1 signing in failed, and standard error has the reason and the fix;\n"
+        "2 wrong usage or settings."
     )
     parser.add_argument(
         "--scope", metavar="SCOPE", help="what the token is for, a resource with /.default (Microsoft Graph's)"

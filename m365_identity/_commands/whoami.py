@@ -22,7 +22,7 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
     parser.description = (
-        "Signs in, and tells what the access token for Microsoft Graph says: tenant, application, roles, expiry.\n"
+        "Signs in, and shows what the access token for Microsoft Graph says: tenant, application, roles, expiry.\n"
         "Roles are the application permissions that an administrator has consented to.\n\n"
         "-o json prints tenant_id, client_id, application (its name), object_id (of the service principal), roles (a\n"
         "list), audience, issuer, expires_on (seconds since the epoch) and expires (RFC 3339); null stands for what\n"
@@ -35,19 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Tells who signs in. Raises M365IdentityError."""
+    """Shows who signs in. Raises M365IdentityError."""
     settings = settings_from(flags, environ)
     with WorkloadIdentityCredential(
         settings=settings, retry=Retry(bound=flags.patience), environ=environ
     ) as credential:
         token = credential.get_token(settings.scope)
-    described = _described(token, settings)
+    described = _describe(token, settings)
     put(json.dumps(described, indent=2) if flags.output == "json" else _text(described))
     return 0
 
 
-def _described(token: AccessToken, settings: Settings) -> dict[str, Any]:
-    """What the JSON output has. Tenant and application are those of the settings where the token cannot be read."""
+def _describe(token: AccessToken, settings: Settings) -> dict[str, Any]:
+    """What the JSON output has. Tenant and application are those of the settings if the token cannot be read."""
     known: dict[str, Any] = {"tenant_id": settings.tenant_id, "client_id": settings.client_id}
     try:
         claims = access_token.decode(token.token)
@@ -82,5 +82,5 @@ def _text(described: Mapping[str, Any]) -> str:
         "audience": described["audience"] or unknown,
         "expires": described["expires"],
     }
-    # A name and a role are what somebody in the tenant has called them: they make no line of their own.
+    # A name and a role can hold anything that an administrator has typed: they start no line of their own.
     return "\n".join(f"{name:<12} {one_line(value)}" for name, value in lines.items())

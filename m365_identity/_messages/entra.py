@@ -32,8 +32,8 @@ NO_MATCH: Final = Kind(
     "WIH301",
     Severity.ERROR,
     "application {client} has no federated identity credential for this token's issuer, subject, audience",
-    ("issuer, subject or audience differ, be it in one character", _PROPAGATION, _OTHER_APP),
-    fix="compare with `{list}`; if there is none: {create}",
+    ("issuer, subject or audience differ, perhaps in one character", _PROPAGATION, _OTHER_APP),
+    fix="compare with `{list}`; if it is not there: {create}",
 )
 NO_ISSUER: Final = Kind(
     "WIH302",
@@ -79,13 +79,13 @@ SUBJECT_CASE: Final = Kind(
     Severity.ERROR,
     'a federated identity credential has the subject "{subject}" but for upper and lower case',
     ("namespace or ServiceAccount are written with other letters in the credential; waiting heals nothing",),
-    fix="delete that credential (`{list}` names it) and make it anew: {create}",
+    fix="delete that credential (`{list}` names it) and create it again: {create}",
 )
 NO_CREDENTIAL: Final = Kind(
     "WIH307",
     Severity.ERROR,
     "application {client} has no federated identity credential at all",
-    ("it was not made yet", _OTHER_APP, _PROPAGATION),
+    ("it was not created yet", _OTHER_APP, _PROPAGATION),
     fix="{create}",
 )
 
@@ -93,10 +93,10 @@ NO_CREDENTIAL: Final = Kind(
 NO_APPLICATION: Final = Kind(
     "WIH308",
     Severity.ERROR,
-    "there is no application {client} in tenant {tenant}",
+    "tenant {tenant} has no application {client}",
     (_SETTINGS, "it has no service principal in this tenant", _CLOUD),
     fix=(
-        "az ad sp show --id {client} in that tenant; if there is none: az ad sp create --id {client}; if the id is "
+        "az ad sp show --id {client} in that tenant; if it is not found: az ad sp create --id {client}; if the id is "
         "wrong, correct the annotation azure.workload.identity/client-id and restart the pod"
     ),
 )
@@ -126,7 +126,7 @@ ISSUER_NOT_ALLOWED: Final = Kind(
 NO_TENANT: Final = Kind(
     "WIH312",
     Severity.ERROR,
-    "there is no tenant {tenant} at {login}",
+    "{login} does not know tenant {tenant}",
     ("the tenant id is wrong", "the tenant is in another cloud than {cloud}"),
     fix=(
         "az account show --query tenantId gives the id; set azure.workload.identity/tenant-id, or "
@@ -173,7 +173,7 @@ REGIONAL: Final = Kind(
 NOT_A_JWT: Final = Kind(
     "WIH318",
     Severity.ERROR,
-    "the token is no JWT that Entra can read, or lacks a claim",
+    "Entra cannot read the token, or a claim is missing in it",
     ("{file} holds something else than the ServiceAccount's token",),
     fix="mount the projected token at {file}; `m365-identity doctor` shows what is in it",
 )
@@ -293,7 +293,7 @@ BLOCKED: Final = Kind(
 NO_CONSENT: Final = Kind(
     "WIH332",
     Severity.ERROR,
-    "nobody has consented to what application {client} asks for",
+    "no administrator has consented to what application {client} asks for",
     ("the application permissions were added and not granted",),
     fix="az ad app permission admin-consent --id {client}",
 )
@@ -302,8 +302,8 @@ NO_CONSENT: Final = Kind(
 THROTTLED: Final = Kind(
     "WIH333",
     Severity.ERROR,
-    "Entra was asked too often",
-    ("credentials are made anew for every call, so that none keeps its token", "many pods started at once"),
+    "Entra got too many requests",
+    ("a new credential is made for every call, so that none keeps its token", "many pods started at once"),
     fix="make one credential and keep it: it asks once an hour",
 )
 PASSING: Final = Kind(

@@ -18,7 +18,7 @@ MISTAKE: Final = Kind(
     fix="report it, with this line and the output of `m365-identity --version`",
 )
 NO_SETTINGS: Final = Kind("WIH503", Severity.SKIPPED, "the settings are not complete")
-NO_TOKEN: Final = Kind("WIH504", Severity.SKIPPED, "there is no token")
+NO_TOKEN: Final = Kind("WIH504", Severity.SKIPPED, "it needs a token")
 
 # The tenant and the clock.
 TENANT: Final = Kind("WIH510", Severity.OK, "tenant {tenant} is known at {login}")

@@ -1,4 +1,4 @@
-"""WIH3xx: why there was no token, if no known code of Entra says it."""
+"""WIH3xx: why Entra gave no token, if its answer has no known code."""
 
 from typing import Final
 
@@ -7,8 +7,8 @@ from m365_identity._messages.message import Kind, Severity
 REFUSED_BEFORE_ENTRA: Final = Kind(
     "WIH350",
     Severity.ERROR,
-    "somebody before Entra refused the request, HTTP {status}",
-    ("a proxy or firewall does not let {login} pass", "HTTPS_PROXY names the wrong proxy, or lacks a password"),
+    "a proxy or firewall before Entra refused the request, HTTP {status}",
+    ("a proxy or firewall does not let {login} pass", "HTTPS_PROXY names the wrong proxy, or has no password"),
     fix="let {login} pass, or correct HTTPS_PROXY",
 )
 REFUSED: Final = Kind(
@@ -23,12 +23,12 @@ NOT_ENTRA: Final = Kind(
     Severity.ERROR,
     "what answered at {login} is not Entra, or was changed on the way",
     ("a proxy, firewall or captive portal answers in its place", "AZURE_AUTHORITY_HOST names another server"),
-    fix="let {login} pass unchanged; unset AZURE_AUTHORITY_HOST if nobody meant it",
+    fix="let {login} pass unchanged; unset AZURE_AUTHORITY_HOST if it is not intended",
 )
 UNREACHABLE: Final = Kind(
     "WIH353",
     Severity.ERROR,
-    "there is no way from here to the login host",
+    "the login host cannot be reached from here",
     (
         "a NetworkPolicy or firewall does not let the pod out to port 443",
         "the cluster has no DNS for the name",
@@ -40,7 +40,7 @@ PROXY_REFUSED: Final = Kind(
     "WIH354",
     Severity.ERROR,
     "the proxy makes no connection to the login host, HTTP {status}",
-    ("the proxy cannot reach {login} itself", "HTTPS_PROXY names the wrong proxy, or something that is none"),
+    ("the proxy cannot reach {login} itself", "HTTPS_PROXY names the wrong proxy, or something else than a proxy"),
     fix="see that the proxy reaches {login}, or correct HTTPS_PROXY and NO_PROXY",
 )
 UNTRUSTED: Final = Kind(

@@ -1,7 +1,7 @@
 """What an access token says about itself, for people: `whoami` and `doctor`.
 
-Clients are to treat access tokens as opaque, and Entra may change or encrypt them: where nothing can be read, that is
-no error of the token. The signature is not verified, so nothing may be decided on what is read here.
+Clients must treat access tokens as opaque, and Entra may change or encrypt them: a token that cannot be read is not
+wrong. The signature is not verified, so nothing may be decided on what is read here.
 """
 
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ class AccessTokenClaims:
 
 
 def decode(token: str) -> AccessTokenClaims:
-    """The claims of an access token. Raises ValueError, with no part of the token, where it cannot be read."""
+    """The claims of an access token. Raises ValueError, with no part of the token, if it cannot be read."""
     try:
         claims = jwt_claims.claims(token)
     except ValueError as error:
-        raise ValueError(f"the access token cannot be read, which is no fault of it: {error}") from None
+        raise ValueError(f"the access token cannot be read, which is not an error of its own: {error}") from None
     return AccessTokenClaims(
         tenant_id=jwt_claims.text(claims.get("tid")),
         client_id=jwt_claims.text(claims.get("appid")) or jwt_claims.text(claims.get("azp")),

@@ -1,4 +1,4 @@
-"""What a ServiceAccount token says about itself, for diagnostics: Entra verifies it, nobody here does."""
+"""What a ServiceAccount token says about itself, for diagnostics: Entra verifies it, this library does not."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -30,13 +30,13 @@ class Assertion:
 
     @property
     def account(self) -> tuple[str, str] | None:
-        """Namespace and name of the ServiceAccount, None if the subject is none."""
+        """Namespace and name of the ServiceAccount, None if the subject is not one."""
         namespace, colon, name = self.subject.removeprefix(_ACCOUNT).partition(":")
         return (namespace, name) if self.subject.startswith(_ACCOUNT) and colon else None
 
 
 def decode(token: str) -> Assertion:
-    """What `token` says about itself, not verified. Raises ValueError, with no part of the token, if it is none."""
+    """What `token` says about itself, not verified. Raises ValueError, with no part of it, if it is not a JWT."""
     claims = jwt_claims.claims(token)
     return Assertion(
         issuer=jwt_claims.text(claims.get("iss")),

@@ -79,5 +79,5 @@ def _unreadable(path: Path, error: OSError) -> TokenFileError:
 def _error(path: Path, kind: Kind, **values: object) -> TokenFileError:
     found = message(kind, path=path, **values)
     reason = message(Kind(kind.code, kind.severity, kind.text.partition("{path} ")[2]), **values).text
-    advice = Advice(code=found.code, meaning="there is no token to exchange", causes=found.causes, fix=found.fix)
+    advice = Advice(code=found.code, meaning="without it nothing can be exchanged", causes=found.causes, fix=found.fix)
     return TokenFileError(path, reason, advice)

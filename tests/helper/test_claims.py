@@ -62,7 +62,7 @@ def test_an_access_token_of_the_second_version_names_its_application_elsewhere()
 
 def test_an_opaque_access_token_is_no_fault() -> None:
     """Entra may encrypt them; the message says so, and has nothing of it."""
-    with pytest.raises(ValueError, match="no fault of it") as caught:
+    with pytest.raises(ValueError, match="which is not an error of its own") as caught:
         access_token.decode("opaque-access-token")
     assert "opaque-access" not in str(caught.value)
 

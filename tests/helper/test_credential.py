@@ -125,7 +125,7 @@ def test_another_tenant_that_is_none_is_the_one_that_is_told(pod: Pod, kind: Fla
         get(SCOPE, options={"tenant_id": other})
     advice = caught.value.advice
     assert advice is not None
-    assert advice.meaning == f"there is no tenant {other} at {pod.settings.authority}"
+    assert advice.meaning == f"{pod.settings.authority} does not know tenant {other}"
     own = pod.application.tenant_id
     assert advice.causes[0] == f"this call asked for tenant {other}, and the settings have {own}"
     assert pod.fails(kind).advice != advice

@@ -122,7 +122,7 @@ def test_a_proxy_that_refuses_gets_one_request(
     assert error.advice is not None
     assert f"HTTP {status}" in error.advice.meaning
     assert "HTTPS_PROXY names the wrong proxy" in error.advice.causes[1]
-    assert ("lacks a password" in error.advice.causes[1]) is (status in (403, 407))
+    assert ("has no password" in error.advice.causes[1]) is (status in (403, 407))
     assert "correct HTTPS_PROXY" in error.advice.fix
 
 

@@ -303,4 +303,4 @@ def test_the_page_has_every_check() -> None:
     example[0] = f"ok {example[0]}"
     assert [match[2].rstrip() for line in example if (match := LINE.fullmatch(line))] == [c.title for c in CHECKS]
     document = json.loads(page.partition("```json\n")[2].partition("```")[0])
-    assert set(document["checks"][0]) == {"id", "title", "status", "detail", "causes", "fix"}
+    assert set(document["checks"][0]) == {"id", "title", "status", "code", "detail", "causes", "fix"}
