@@ -142,7 +142,7 @@ EXPIRATION = names.TOKEN_EXPIRATION
         (
             {},
             {"env": [{"name": names.TOKEN_FILE_VARIABLE, "value": ""}]},
-            f"{names.TOKEN_FILE_VARIABLE} is empty, so there is no token: ",
+            f"{names.TOKEN_FILE_VARIABLE} is empty, so no token is used: ",
         ),
         ({}, {"env": [{"name": names.TOKEN_FILE_VARIABLE, "value": "/x"}]}, "so no token was added: "),
         (

@@ -79,7 +79,7 @@ async def _look(kube: Kube, from_url: str | None, folder: Path | None) -> tuple[
 
 
 async def _read(kube: Kube, path: str, read: Callable[[bytes], _Document]) -> _Document | Finding:
-    """The cluster's own document at `path`, or why there is none."""
+    """The cluster's own document at `path`, or why it cannot be read."""
     reply = await kube.request("GET", path, seconds=_SECONDS, accept=_ACCEPTED)
     if reply.status != 200:
         return issuers.unreadable(path, reply.status, reply.reason())

@@ -1,8 +1,8 @@
 """What happens to a pod, and why.
 
     case                                                        outcome    reason
-    a variable, mount or volume is lacking                      injected   injected
-    nothing is lacking                                          unchanged  already-injected
+    a variable, mount or volume is missing                      injected   injected
+    nothing is missing                                          unchanged  already-injected
     label azure.workload.identity/use: "false"                  unchanged  opted-out
     outside the scope, or a system namespace                    unchanged  not-selected
     not labelled itself, and no client id set                   unchanged  not-annotated
@@ -12,7 +12,7 @@
     an annotation that makes no sense                           denied     invalid-annotation
 
 A labelled pod whose ServiceAccount has no client id is injected without it, and warned: that is Azure's rule.
-The outcome `error` (lookup-failed, not-ready, bad-request, internal) is never decided here, but by who failed before.
+The outcome `error` (lookup-failed, not-ready, bad-request, internal) is never decided here, but where the failure is.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -55,9 +55,9 @@ class Decision:
 def decide_early(
     request: Request, policy: Policy, namespace_labels: Mapping[str, str] | None = None
 ) -> Decision | None:
-    """The decision when it does not depend on the ServiceAccount, which then need not be looked up; else None.
+    """The decision if it does not depend on the ServiceAccount, which then need not be looked up; else None.
 
-    namespace_labels: of the pod's namespace, or None when they are not known (kube-apiserver has then applied them).
+    namespace_labels: of the pod's namespace, or None if they are not known (kube-apiserver has then applied them).
     """
     reason = skip_reason(request, policy, namespace_labels)
     spec, skip = request.pod["spec"], containers_to_skip(request)
@@ -67,15 +67,15 @@ def decide_early(
 
 
 def decide(request: Request, account: Account | None, policy: Policy) -> Decision:
-    """What happens to a pod that `decide_early` left open; `account` is None when there is none of that name.
+    """What happens to a pod that `decide_early` left open; `account` is None if it does not exist.
 
-    Raises UnsoundPatch when the patch would be wrong, which is our bug.
+    Raises UnsoundPatch if the patch would be wrong, which is a bug of the webhook.
     """
     if account is None:
         return _unchanged("account-not-found", [_account_not_found(request)])
     reading = read_identity(request, account, policy)
     if not reading.annotated and not labelled(request):
-        # The pod asked for nothing, so only what hints at a mistake is worth its user's attention.
+        # The pod asked for nothing, so its user hears only of likely mistakes.
         return _unchanged("not-annotated", [each for each in reading.warnings if each.kind in NEAR_MISSES])
     if reading.identity is None:
         return Decision(

@@ -1,10 +1,10 @@
-"""The containers that a pod may ask for beside its own; both run `m365-identity` (docs/helper-containers.md).
+"""The containers that a pod may ask for in addition to its own; both run `m365-identity` (docs/helper-containers.md).
 
     m365-preflight         an init container that signs in, so that the pod's own start only once that works
     m365-token-endpoint    a native sidecar that speaks the managed-identity protocol of App Service on loopback
 
 They come before the user's own init containers, which may need them too: first the one that may fail, with its reason.
-One that is there already, by name, is ours from an earlier run.
+A container that has the name of one is that one, from an earlier call.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from typing import Any, Final
 from webhook.core.identity import Identity
 from webhook.core.names import PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER
 
-# What a "restricted" namespace asks for. The user id is our image's; whatever the pod says of it, root would not start.
+# What a "restricted" namespace asks for. The user id is that of our image, whatever the pod sets for its own.
 _SECURITY: Final = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
@@ -41,7 +41,7 @@ _RESOURCES: Final = {"limits": {"memory": "128Mi"}, "requests": {"cpu": "10m", "
 
 
 def missing_helpers(spec: Mapping[str, Any], identity: Identity) -> list[dict[str, Any]]:
-    """The containers that the pod `spec` lacks of `identity.helpers`, but for their variables and their mount."""
+    """The containers of `identity.helpers` that the pod `spec` does not have, without variables and mount."""
     if not identity.helpers:
         return []
     present = {container.get("name") for container in spec.get("initContainers") or ()}

@@ -1,7 +1,7 @@
-"""The JSON Patch that gives a pod its identity: operations that only add, checked before anybody sees them.
+"""The JSON Patch that gives a pod its identity: operations that only add, checked before they are sent.
 
 Nothing of the user's is replaced, reordered or dropped, whether this version knows it or not: the pod is never
-decoded into types, and no operation but `add` is ever built.
+decoded into types, and every operation is an `add`.
 """
 
 from collections import Counter
@@ -28,11 +28,11 @@ class Operation(TypedDict):
 
 
 class UnsoundPatch(Exception):
-    """Our patch would have made a pod that kube-apiserver refuses: our bug, answered as an internal error."""
+    """The patch would make a pod that kube-apiserver refuses: a bug of the webhook, answered as an internal error."""
 
 
 class Mutation(NamedTuple):
-    """What is added to a pod. containers: the names of those that get something."""
+    """What is added to a pod. containers: the names of those to which something is added."""
 
     operations: tuple[Operation, ...]
     containers: tuple[str, ...]
@@ -40,7 +40,7 @@ class Mutation(NamedTuple):
 
 
 class Target(NamedTuple):
-    """A container that is to have the identity, and its path in the pod."""
+    """A container that is to have the identity. path: of it in the pod."""
 
     path: str
     container: Mapping[str, Any]
@@ -57,7 +57,7 @@ def containers_to_inject(spec: Mapping[str, Any], skip: Collection[str]) -> list
 
 
 def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) -> Mutation:
-    """What `pod` lacks of `identity`, in all containers but those named in `skip`. Raises UnsoundPatch."""
+    """What `pod` is missing of `identity`, in all containers but those named in `skip`. Raises UnsoundPatch."""
     spec = pod["spec"]
     targets = containers_to_inject(spec, skip)
     helpers = missing_helpers(spec, identity)
@@ -66,19 +66,19 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
     changed: list[str] = []
     warnings = list(placement.warnings)
     for (path, container), access in zip(targets, placement.accesses[len(helpers) :], strict=True):
-        lacking = missing(identity, container, access.file)
+        lists = missing(identity, container, access.file)
         before = len(operations)
-        if lacking.variables:
+        if lists.variables:
             build = _variables if is_usual(access.file) else _variables.__wrapped__
-            operations += build(path + "/env", lacking.variables, alone=container.get("env") is None)
+            operations += build(path + "/env", lists.variables, alone=container.get("env") is None)
         if access.mount:
             mounts = container.get("volumeMounts")
             operations.append(_appended(path + "/volumeMounts", mounts, mount_entry(access.mount)))
         name = str(container.get("name"))
         if len(operations) > before:
             changed.append(name)
-        if lacking.different:
-            variables = ", ".join(lacking.different)
+        if lists.different:
+            variables = ", ".join(lists.different)
             warnings.append(message(VARIABLES_KEPT, container_place(name), variables=variables))
     if placement.volume:
         operations.append(_appended("/spec/volumes", spec.get("volumes"), volume_entry(placement.volume, identity)))
@@ -96,7 +96,7 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
 
 
 def apply(document: Mapping[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:
-    """`document` with `operations` applied, as RFC 6902 has it; the parts they do not touch are shared, not copied.
+    """`document` with `operations` applied, as RFC 6902 says; the parts that they do not touch are shared, not copied.
 
     Only what this module builds is understood: `add`, to a member or to a list on which no later path depends, without
     escapes in the path.
@@ -118,7 +118,7 @@ def apply(document: Mapping[str, Any], operations: Sequence[Operation]) -> dict[
 
 
 def _copied(path: str, copies: dict[str, Any]) -> Any:
-    """The list or object at `path`, ours to change: it and all above it are copied, once, and kept in `copies`."""
+    """The list or object at `path` to be changed: it and all above it are copied, once, and kept in `copies`."""
     parent, _, step = path.rpartition("/")
     above = copies.get(parent)
     if above is None:
@@ -137,7 +137,7 @@ def _variables(path: str, variables: tuple[EnvVar, ...], *, alone: bool) -> tupl
 
 
 def _prepended(path: str, entries: list[dict[str, Any]], *, alone: bool) -> tuple[Operation, ...]:
-    """At the front of the list at `path`; `alone` when there is none yet."""
+    """At the front of the list at `path`; `alone` if the list does not exist yet."""
     if alone:
         return ({"op": "add", "path": path, "value": entries},) if entries else ()
     return tuple({"op": "add", "path": f"{path}/{index}", "value": entry} for index, entry in enumerate(entries))
@@ -150,9 +150,9 @@ def _appended(path: str, existing: list[Any] | None, entry: dict[str, Any]) -> O
 
 
 def _check(pod: Mapping[str, Any], operations: Sequence[Operation]) -> None:
-    """A patch that applies but makes an invalid pod is refused whatever the failurePolicy: so it must never be sent.
+    """A patch that makes an invalid pod is refused whatever the failurePolicy, so it must never be sent.
 
-    What the user's own pod repeats is the user's; only what got repeated by our additions counts.
+    Duplicates that the pod already had are ignored; only duplicates caused by our additions are errors.
     """
     before, after = pod["spec"], apply(pod, operations)["spec"]
     _check_unique("volume", "name", before.get("volumes"), after.get("volumes"))
@@ -174,7 +174,7 @@ def _check_unique(what: str, key: str, before: list[Any] | None, after: list[Any
     values = [entry.get(key) for entry in after or ()]
     if len(set(values)) == len(values):
         return
-    # What was added is at one end and the old in its order, so the counts alone tell.
+    # The additions are at one end and the rest keeps its order, so the counts are enough.
     old, new = Counter(entry.get(key) for entry in before or ()), Counter(values)
     for value, count in new.items():
         if count > 1 and count > old[value]:

@@ -1,7 +1,7 @@
-"""Which pods are ours to change: the selectors of the webhook configuration, said once more in code.
+"""Which pods the webhook changes: the selectors of the webhook configuration once more, in code.
 
-kube-apiserver applies them before it calls; here they serve the offline command, a configuration whose selectors
-someone widened, and callers who are not kube-apiserver.
+kube-apiserver applies them before it calls. The code is for the offline command, for a configuration whose selectors
+somebody widened, and for callers other than kube-apiserver.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ def labelled(request: Request) -> bool:
 
 
 def skip_reason(request: Request, policy: Policy, namespace_labels: Mapping[str, str] | None = None) -> str:
-    """Why the pod is none of ours, as the reason of a decision, or "" when it is ours.
+    """Why the pod is left alone, as the reason of a decision, or "" if it is not.
 
-    namespace_labels: of the pod's namespace, or None where they are not known; kube-apiserver has then applied them.
+    namespace_labels: of the pod's namespace, or None if they are not known; kube-apiserver has then applied them.
     """
     metadata = request.pod.get("metadata") or {}
     if MIRROR_ANNOTATION in (metadata.get("annotations") or {}):

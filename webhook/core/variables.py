@@ -1,4 +1,4 @@
-"""The environment variables of an identity, and which of them a container lacks."""
+"""The environment variables of an identity, and which of them a container is missing."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -16,14 +16,14 @@ from webhook.core.names import (
 
 
 class EnvVar(NamedTuple):
-    """One variable: with a plain value, or with what `field` of the pod says once there is one."""
+    """One variable: with a plain value, or with the value of a field of the pod, such as `metadata.uid`."""
 
     name: str
     value: str = ""
     field: str = ""
 
     def entry(self) -> dict[str, Any]:
-        """As it stands in a container."""
+        """The variable as an entry of a container's `env`."""
         if self.field:
             reference = {"apiVersion": "v1", "fieldPath": self.field}
             return {"name": self.name, "valueFrom": {"fieldRef": reference}}
@@ -49,33 +49,33 @@ _ENDPOINT: Final = (
 
 
 class Missing(NamedTuple):
-    """What a container lacks, in the order of injection, and the names of what it sets to something else."""
+    """The variables that a container is missing, in the order of injection, and the names of those that differ."""
 
     variables: tuple[EnvVar, ...]
     different: tuple[str, ...]
 
 
 def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -> Missing:
-    """The variables that `container` lacks; `token_file` is the path of its token, "" when that is not known.
+    """The variables that `container` is missing. token_file: the path of its token, "" if that is not known.
 
-    One that the container sets itself, by value or valueFrom, is the user's and stays. The two of the managed-identity
-    protocol are one: whoever sets either means an endpoint of their own.
+    A variable that the container sets itself, by value or valueFrom, is not included. The two of the managed-identity
+    protocol are one: a container that sets either has an endpoint of its own.
     """
     environment = (_environment if is_usual(token_file) else _environment.__wrapped__)(identity, token_file)
     own = {entry.get("name"): entry for entry in container.get("env") or ()}
     if own.keys().isdisjoint(_NAMES):
         return Missing(environment, ())
     own_endpoint = not own.keys().isdisjoint(each.name for each in _ENDPOINT)
-    lacking = []
+    variables = []
     different = []
     for variable in environment:
         entry = own.get(variable.name)
         if entry is None:
             if not own_endpoint or variable not in _ENDPOINT:
-                lacking.append(variable)
+                variables.append(variable)
         elif not variable.field and "valueFrom" not in entry and entry.get("value", "") != variable.value:
             different.append(variable.name)
-    return Missing(tuple(lacking), tuple(different))
+    return Missing(tuple(variables), tuple(different))
 
 
 def is_usual(token_file: str) -> bool:
@@ -84,10 +84,10 @@ def is_usual(token_file: str) -> bool:
 
 
 def helper_variables(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
-    """The variables of a container of ours, which has none of its own.
+    """The variables of a helper container.
 
-    Those of its pod, since it stands in for the pod's other containers, and the cloud by name, whichever families these
-    are to have: two clouds share a login host, and AZURE_AUTHORITY_HOST does not tell which Graph is meant.
+    Those of its pod, since it stands in for the pod's other containers. Also the cloud by name, whichever families the
+    pod has: two clouds share a login host, so AZURE_AUTHORITY_HOST does not say which Graph is meant.
     """
     known = missing(identity, {}, token_file).variables
     cloud = EnvVar(_CLOUD, identity.cloud.name)
@@ -98,7 +98,7 @@ def helper_variables(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
 # more of 38, and one with forty containers 150 us more of 520.
 @lru_cache(maxsize=256)
 def _environment(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
-    """All that is known of the identity. A variable without a value would hide the user's own from envFrom."""
+    """All variables that have a value: one without would hide the user's own from envFrom."""
     values = {TOKEN_FILE_VARIABLE: token_file}
     if "m365" in identity.families:
         values |= {

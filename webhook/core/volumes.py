@@ -4,7 +4,7 @@ Which file a container reads, first match:
 
     1  it sets AZURE_FEDERATED_TOKEN_FILE            that file; no mount is added, unless it names our own file
                                                      and nothing is mounted there: then the token goes there
-    2  it mounts a projected token of our audience   that file, whoever wrote the volume
+    2  it mounts a projected token of our audience   that file, even if somebody else wrote the volume
     3  the pod has a volume with just such a token   that volume, at our path (a webhook's own: where it put it)
     4  otherwise                                     our own volume, at our path
 
@@ -50,7 +50,7 @@ class Mount(NamedTuple):
 class Access(NamedTuple):
     """How one container reads its token.
 
-    file: the path, "" when only the cluster can resolve it. mount: what is to be added for that, or None.
+    file: the path, "" if only the cluster can resolve it. mount: what is to be added for that, or None.
     """
 
     file: str
@@ -117,7 +117,7 @@ def _home(
 
 
 def volume_entry(name: str, identity: Identity) -> dict[str, Any]:
-    """The volume to add. It writes out what kube-apiserver would default, so that a second look sees the same."""
+    """The volume to add. It has kube-apiserver's defaults written out, so that a second call sees the same."""
     token = {
         "audience": identity.audience,
         "expirationSeconds": identity.token_expiration,
@@ -132,12 +132,12 @@ def mount_entry(mount: Mount) -> dict[str, Any]:
 
 
 def _sources(volume: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The sources of a projected volume; none for any other."""
+    """The sources of a projected volume; an empty list for any other volume."""
     return (volume.get("projected") or {}).get("sources") or []
 
 
 def _token_file(volume: Mapping[str, Any], audience: str) -> str:
-    """The path, inside the volume, of its first token of that audience; "" when it has none."""
+    """The path, inside the volume, of its first token of that audience; "" if it does not have one."""
     for source in _sources(volume):
         token = source.get("serviceAccountToken")
         if isinstance(token, dict) and token.get("audience") == audience and isinstance(token.get("path"), str):
@@ -146,14 +146,14 @@ def _token_file(volume: Mapping[str, Any], audience: str) -> str:
 
 
 def _audiences(volume: Mapping[str, Any] | None) -> frozenset[Any]:
-    """Those of all tokens in the volume."""
+    """The audiences of all tokens in the volume."""
     tokens = (source.get("serviceAccountToken") for source in _sources(volume or {}))
     audiences = (token.get("audience") for token in tokens if isinstance(token, dict))
     return frozenset(audience for audience in audiences if isinstance(audience, str))
 
 
 def _holds_nothing_else(volume: Mapping[str, Any], audience: str) -> bool:
-    """Whether the volume may be shown to a container that was not given it: there is no secret of another's in it."""
+    """Whether another container may mount the volume: it holds nothing but tokens of this audience, and no secrets."""
     tokens = [source.get("serviceAccountToken") for source in _sources(volume)]
     return all(isinstance(token, dict) and token.get("audience") == audience for token in tokens)
 
@@ -161,9 +161,9 @@ def _holds_nothing_else(volume: Mapping[str, Any], audience: str) -> bool:
 class _Seen(NamedTuple):
     """What matters of a container.
 
-    file: the value of AZURE_FEDERATED_TOKEN_FILE: None when not set, "" when not plain; the last entry counts. ours:
-    whether that is our own file. mounts: each with its path. taken: more paths where nothing can be mounted: those of
-    devices, and those of mounts that Windows spells, as Linux does.
+    file: the value of AZURE_FEDERATED_TOKEN_FILE: None if it is not set, "" if it is not plain text; the last entry
+    counts. entries: all of them. ours: whether it names our own file. mounts: each with its path. taken: more paths at
+    which nothing can be mounted: those of devices, and those of mounts with a Windows path, in Linux spelling.
     """
 
     name: Any
@@ -201,7 +201,7 @@ def _seen(container: Mapping[str, Any]) -> _Seen:
 
 
 def _devices(entries: Any) -> list[str]:
-    """Where a container has its devices; whatever has another shape is none, as its form is checked by nobody else."""
+    """The paths of a container's devices. Entries of any other shape are ignored, since nothing has validated them."""
     if not isinstance(entries, list):
         return []
     paths = [entry.get("devicePath") for entry in entries if isinstance(entry, dict)]
@@ -239,7 +239,7 @@ def _warning(kind: Kind, container: _Seen, **values: str) -> Message:
 
 
 def _mounted_file(container: _Seen, files: Mapping[str, str]) -> Access | None:
-    """Rule 2. A mount with subPath is passed over: the kubelet never renews the token there."""
+    """Rule 2. A mount with subPath does not count: the kubelet never renews the token there."""
     if files:
         for path, mount in container.mounts:
             file = files.get(str(mount.get("name")))
@@ -249,10 +249,10 @@ def _mounted_file(container: _Seen, files: Mapping[str, str]) -> Access | None:
 
 
 def _mount_directory(spec: Mapping[str, Any], volume: str) -> str:
-    """Where a shared token is mounted: our path, but for a volume that a webhook wrote, which stays where that put it.
+    """Where a shared token is mounted: at our path, or, if a webhook wrote the volume, where it is mounted already.
 
-    Azure's, when it is called again, moves every mount of its own volume to its own path, and a variable of ours that
-    named another would point at nothing. A person's own place may hide files in another container's image.
+    Azure's webhook moves every mount of its own volume to its own path when it is called again. Our variable with
+    another path would then name a missing file. A path that a person chose may hide files in another container's image.
     """
     if not volume.startswith((_AZURES_VOLUME, OTHER_VOLUME)):
         return MOUNT_PATH
@@ -285,7 +285,7 @@ def _new_access(container: _Seen, home: _Home, warnings: list[Message]) -> Acces
 def _free_directory(container: _Seen) -> str:
     """Our other path, or one like it that is free."""
     paths = {path for path, _ in container.mounts} | set(container.taken)
-    # A mount inside one of ours would need a directory in a volume that is read-only.
+    # A mount inside one of our mounts would need a directory in a volume that is read-only.
     paths |= {"/".join(path.split("/", _DEPTH)[:_DEPTH]) for path in paths}
     return _free(OTHER_MOUNT_PATH, paths)
 
@@ -304,13 +304,17 @@ def _within(path: str, directory: str) -> bool:
 
 
 def _path(mount: Mapping[str, Any]) -> str:
-    """Where a mount is, spelled so that two spellings of one directory compare equal; "" when it does not say."""
+    """The path of a mount, so that two spellings of one directory compare equal; "" if the mount has no path."""
     path = mount.get("mountPath")
     return _plain(path) if isinstance(path, str) and path else ""
 
 
 def _of_linux(path: str) -> str:
-    """How Linux spells the place that Windows calls `path`: the kubelet puts what has no drive on C. For comparison."""
+    """A Windows path in Linux spelling, for comparison.
+
+    Windows pods get their identity, too, and the kubelet puts a path without a drive on C: `C:/var/run` is `/var/run`.
+    A foreign mount there must keep its place.
+    """
     if path[:1] in ("/", ""):
         return path
     spelled = path.replace("\\", "/").lower().removeprefix("c:")
@@ -318,7 +322,7 @@ def _of_linux(path: str) -> str:
 
 
 def _plain(path: str) -> str:
-    """The absolute path that the kubelet makes of `path`; Windows' own stay as they are."""
+    """The absolute path that the kubelet makes of `path`; a Windows path stays as it is."""
     if path[0] == "/" and path[-1] != "/" and "//" not in path and "/." not in path:
         return path  # as nearly every path is written
     if ":" in path or "\\" in path:

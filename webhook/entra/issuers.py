@@ -163,7 +163,7 @@ def documents(issuer: str, discovery: Mapping[str, Any], found: Sequence[Mapping
 
 
 def host(url: str) -> str:
-    """The host in a URL, in lower case; "" when there is none."""
+    """The host in a URL, in lower case; "" if it does not have one."""
     try:
         return (urlsplit(url).hostname or "").lower()
     except ValueError:

@@ -9,13 +9,16 @@ from typing import Final
 
 import aiohttp
 
-_SECONDS: Final = 10.0
+_SECONDS: Final = 10.0  # of a fetch; Entra's own limit is not documented
 _LARGEST: Final = 1024 * 1024  # bytes; the documents have a few thousand
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """What came back. body: of a success. problem: why there is none, as the end of a sentence. final: its address."""
+    """The answer. body: of a success. problem: what failed, as the end of a sentence, or "".
+
+    final: the address to which the first one led, "" if it did not lead anywhere else.
+    """
 
     body: bytes = b""
     problem: str = ""
@@ -65,7 +68,7 @@ def _reason(error: Exception) -> str:
         reason = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause)
         return f"its certificate is not trusted ({reason})"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "there is no such host"
+        return "the host does not exist"
     if isinstance(error, aiohttp.TooManyRedirects):
         return "it leads in circles"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error

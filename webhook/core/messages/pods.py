@@ -29,7 +29,7 @@ VARIABLES_KEPT: Final = Kind(
 TOKEN_FILE_EMPTY: Final = Kind(
     "WI211",
     Severity.WARNING,
-    "{variable} is empty, so there is no token: {object}",
+    "{variable} is empty, so no token is used: {object}",
     fix="remove the variable from the pod",
     help="The container sets the variable itself, to nothing. The webhook does not replace it.",
 )
