@@ -53,7 +53,7 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
     operations = create_operations(lifecycle, metrics, checks)
 
     @operations.before_request
-    def tell() -> None:
+    def measure() -> None:
         if request.path == "/metrics":
             _measure(certificates, metrics)
 
@@ -79,28 +79,28 @@ def _certificates(settings: ServeSettings, kube: Kube) -> CertificateSource:
             dial=Dialler({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), settings.listen.port),
         )
     if settings.tls_cert:
-        return FilesSource(certificate=settings.tls_cert, key=settings.tls_key, names=_asked_for(settings))
+        return FilesSource(certificate=settings.tls_cert, key=settings.tls_key, names=_expected_names(settings))
     development = DevelopmentSource(names=settings.rotation.extra_names)
-    _log.warning("serving a certificate of its own, for development", extra={"authority": development.authority_pem})
+    _log.warning("serving a certificate that was made for development", extra={"authority": development.authority_pem})
     return development
 
 
-def _asked_for(settings: ServeSettings) -> tuple[str, ...]:
-    """The name that kube-apiserver asks for, in a pod; elsewhere it calls a URL, and people call what they like."""
+def _expected_names(settings: ServeSettings) -> tuple[str, ...]:
+    """In a pod the name that kube-apiserver asks for. Elsewhere it calls a URL, whose name is not known here."""
     in_pod = settings.kubeconfig is None and settings.accounts is None
     return (settings.rotation.certs(settings.policy.own_namespace).name,) if in_pod else ()
 
 
 @asynccontextmanager
 async def _certificate_task(certificates: CertificateSource) -> AsyncIterator[None]:
-    """Keeps the certificate current."""
+    """Keep the certificate current during the block."""
     await certificates.start()
     async with running("certificates", certificates.run):
         yield
 
 
 def _measure(certificates: CertificateSource, metrics: Metrics) -> None:
-    """What metrics tell of certificates, as it is at this moment."""
+    """Set the metrics of certificates to what they are now."""
     description = certificates.describe()
     if description.not_after:
         metrics.serving_not_after(description.not_after.timestamp())
@@ -115,8 +115,10 @@ def _measure(certificates: CertificateSource, metrics: Metrics) -> None:
 
 def _certificate(certificates: CertificateSource) -> tuple[bool, str]:
     description = certificates.describe()
-    dialled = f"; a fresh connection to itself: {description.dialled}" if description.dialled else ""
+    dialled = f"; a new connection to itself: {description.dialled}" if description.dialled else ""
     if not description.healthy:
-        said = [str(problem) for problem in description.problems] or [description.waits or "none is served"]
-        return False, "; ".join(said) + dialled
+        problems = [str(problem) for problem in description.problems] or [
+            description.waits or "no certificate is served"
+        ]
+        return False, "; ".join(problems) + dialled
     return True, f"good until {description.not_after:%Y-%m-%d %H:%M} UTC ({description.mode}){dialled}"

@@ -1,7 +1,7 @@
-"""Log lines: each a JSON object on a line of stderr, ours, gunicorn's, asyncio's and every library's alike.
+"""Log lines: JSON objects on stderr, one a line, for our code, gunicorn, asyncio and every library.
 
 Every line has `time` (UTC), `level` and `message`; a line of the standard library's logging also `logger`, its `extra`,
-and `exception` with the traceback. Nothing here is ever given a body, a token or a key.
+and `exception` with the traceback. Callers never pass a body, a token or a key.
 """
 
 import json
@@ -21,15 +21,15 @@ LEVELS: Final[Mapping[str, int]] = {
     "error": logging.ERROR,
 }
 
-# What these libraries print at debug level holds bodies and headers of calls to the API server: Secrets and tokens too.
-_NEVER_CHATTY: Final = ("kubernetes", "aiohttp", "urllib3", "httpx")
+# At debug level these libraries log bodies and headers of calls to the API server, with Secrets and tokens.
+_NEVER_DEBUG: Final = ("kubernetes", "aiohttp", "urllib3", "httpx")
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class Log:
-    """Writes one line a call; for the request path, where the standard library's logging costs as much as a review.
+    """Writes one line for each call. For the request path: the standard library's logging takes as long as a review.
 
-    level: one of LEVELS; what is below it is dropped. write: takes a whole line, newline included.
+    level: one of LEVELS; lower levels are dropped. write: takes a whole line, newline included.
     """
 
     def __init__(self, *, level: str = "info", write: Callable[[bytes], object] | None = None) -> None:
@@ -43,16 +43,16 @@ class Log:
 
 
 def configure(*, level: str = "info", write: Callable[[bytes], object] | None = None) -> Log:
-    """Send all that this process logs, Python's warnings too, to stderr as JSON; returns the Log to use beside it.
+    """Send all that this process logs, Python's warnings too, to stderr as JSON. Returns the Log for the request path.
 
-    Called once at the start of a command, before anything is logged.
+    To be called once, at the start of a command, before anything is logged.
     """
     root = logging.getLogger()
     for handler in root.handlers[:]:
         root.removeHandler(handler)
     root.addHandler(_JsonHandler(write or _to_stderr))
     root.setLevel(LEVELS[level])
-    for name in _NEVER_CHATTY:
+    for name in _NEVER_DEBUG:
         logging.getLogger(name).setLevel(max(LEVELS[level], logging.INFO))
     logging.captureWarnings(True)
     return Log(level=level, write=write)
@@ -66,7 +66,7 @@ class _JsonHandler(logging.Handler):
         self._write = write
 
     def emit(self, record: logging.LogRecord) -> None:
-        """One line for `record`; a record that cannot be written is reported as logging does, never raised."""
+        """One line for `record`. If it cannot be written, logging reports that; nothing is raised."""
         try:
             values: dict[str, Any] = {
                 "time": datetime.fromtimestamp(record.created, UTC),
@@ -78,14 +78,14 @@ class _JsonHandler(logging.Handler):
             if record.exc_info and record.exc_info[0]:
                 values["exception"] = "".join(traceback.format_exception(*record.exc_info))
             self._write(_encoded(values))
-        except Exception:  # noqa: BLE001 - logging's own rule: what goes wrong here must not stop the caller
+        except Exception:  # noqa: BLE001 - as logging itself: an error here must not stop the caller
             self.handleError(record)
 
 
 def _encoded(values: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(values, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
-    except TypeError:  # a lone surrogate, an integer of 65 bits, a key that is no string
+    except TypeError:  # a lone surrogate, an integer of 65 bits, a key that is not a string
         return json.dumps({str(key): value for key, value in values.items()}, default=str).encode() + b"\n"
 
 
@@ -94,5 +94,5 @@ def _to_stderr(line: bytes) -> None:
     try:
         while line:
             line = line[os.write(2, line) :]
-    except OSError:  # whoever read our log has gone; pods are still to be reviewed
+    except OSError:  # the reader of the log has gone; pods are reviewed all the same
         pass

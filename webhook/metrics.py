@@ -1,17 +1,17 @@
-"""What Prometheus sees of the webhook. No label has a value that a caller chooses, so the number of series is bounded.
+"""The metrics of the webhook, for Prometheus. No caller chooses the value of a label, so there is a bounded number.
 
     m365wi_reviews_total{outcome,reason}            reviews answered, by decision (webhook.core.decision)
     m365wi_review_seconds                           from the head of a request to its answer
-    m365wi_account_lookups_total{source,result}     ServiceAccounts asked for (webhook.accounts.cache)
+    m365wi_account_lookups_total{source,result}     ServiceAccounts looked up (webhook.accounts.cache)
     m365wi_serving_certificate_not_after_seconds    Unix time at which the certificate that is served expires
     m365wi_ca_not_after_seconds                     Unix time at which the authority that signed it expires
-    m365wi_trust_published                          1 while kube-apiserver is told to trust our authority, else 0
-    m365wi_self_dial_ok                             1 if the last fresh connection to ourselves succeeded, else 0
+    m365wi_trust_published                          1 if caBundle holds our authority, else 0
+    m365wi_self_dial_ok                             1 if the last new connection to ourselves succeeded, else 0
     m365wi_certificate_events_total{event}          conflicts, repairs, failures of certificates (certs.managed.perform)
     m365wi_connections_refused_total{cause}         connections ended for the client's fault (CAUSES)
     m365wi_build_info{version}                      1
 
-The four gauges about certificates appear when they are first set: one that "expires in 1970" would wake people.
+The four gauges about certificates appear when they are first set. Before that they would be 0, an expiry in 1970.
 """
 
 from collections.abc import Mapping
@@ -34,10 +34,10 @@ OUTCOMES: Final = {
     "denied": ("invalid-annotation",),
     "error": ("lookup-failed", "not-ready", "bad-request", "internal"),
 }
-"""Every outcome with its reasons; each starts at 0, so that the first error is a rise and not a new series."""
+"""Every outcome with its reasons. Each starts at 0, so that the first error is a rise and not a new series."""
 
 CAUSES: Final = ("handshake", "handshake-timeout", "timeout", "size", "malformed", "connections", "memory")
-"""TLS failed or took too long; a request took too long, was too big or was no HTTP; too many connections or bodies."""
+"""TLS failed or took too long; a request took too long, was too big or not HTTP; too many connections or bodies."""
 
 _BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -46,17 +46,14 @@ class Metrics:
     """The metrics of one process, in a registry of their own."""
 
     def __init__(self, *, version: str) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, for nobody
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second, unused series for each counter
         self.registry: Final = CollectorRegistry()
         reviews = Counter(
             "m365wi_reviews", "Admission reviews answered.", ("outcome", "reason"), registry=self.registry
         )
-        # Children are looked up once: labels() takes a lock and builds a tuple of strings at each call.
-        self._reviews = {
-            (outcome, reason): reviews.labels(outcome, reason)
-            for outcome, reasons in OUTCOMES.items()
-            for reason in reasons
-        }
+        # Children are looked up once: labels() takes 1 µs, a lock and a tuple of strings, and a review needs two.
+        pairs = [(outcome, reason) for outcome, reasons in OUTCOMES.items() for reason in reasons]
+        self._reviews = {pair: reviews.labels(*pair) for pair in pairs}
         self._any_review = reviews
         self._seconds = Histogram(
             "m365wi_review_seconds", "Time taken by a review.", buckets=_BUCKETS, registry=self.registry
@@ -83,7 +80,7 @@ class Metrics:
         )
         self._authority = Gauge("m365wi_ca_not_after_seconds", "Expiry of the authority, Unix time.", registry=None)
         self._trust = Gauge("m365wi_trust_published", "Whether caBundle holds our authority.", registry=None)
-        self._dial = Gauge("m365wi_self_dial_ok", "Whether a fresh connection to ourselves succeeded.", registry=None)
+        self._dial = Gauge("m365wi_self_dial_ok", "Whether a new connection to ourselves succeeded.", registry=None)
         self._shown: set[Gauge] = set()
         Gauge("m365wi_build_info", "The version.", ("version",), registry=self.registry).labels(version).set(1)
 
@@ -96,7 +93,7 @@ class Metrics:
         self._seconds.observe(seconds)
 
     def lookup(self, source: str, result: str) -> None:
-        """A ServiceAccount was asked for, from `source`, with `result`."""
+        """A ServiceAccount was looked up in `source`, with `result`."""
         child = self._looked_up.get((source, result))
         if child is None:
             child = self._looked_up[source, result] = self._lookups.labels(source, result)
@@ -115,11 +112,11 @@ class Metrics:
         self._set(self._authority, when)
 
     def trust_published(self, *, published: bool) -> None:
-        """Whether kube-apiserver is told to trust the authority that signed the certificate served."""
+        """Whether caBundle holds the authority that signed the certificate served."""
         self._set(self._trust, int(published))
 
     def self_dial(self, *, ok: bool) -> None:
-        """Whether the last fresh connection to ourselves succeeded, with caBundle as all that it trusted."""
+        """Whether the last new connection to ourselves succeeded, trusting only caBundle."""
         self._set(self._dial, int(ok))
 
     def certificate_events(self, counts: Mapping[str, int]) -> None:
@@ -129,7 +126,7 @@ class Metrics:
         self._events_seen = dict(counts)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """All metrics and their content type, in the format that the Accept header `accept` asks for."""
+        """All metrics, in the format that the Accept header `accept` asks for, and the content type of that."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 

@@ -20,8 +20,8 @@ BAD_REQUEST: Final = Decision("error", "bad-request")
 class Answer(NamedTuple):
     """What to send back, and what to log of it.
 
-    status: of HTTP; 200 goes with an AdmissionReview, anything else with a line of text. retry_after: seconds, or None.
-    uid, namespace, pod, account: of the request, "" when it could not be read. seconds_lookup: spent on the
+    status: of HTTP; 200 goes with an AdmissionReview, any other with a line of text. retry_after: seconds, or None.
+    uid, namespace, pod, account: of the request, "" if it could not be read. seconds_lookup: spent on the
     ServiceAccount.
     """
 
@@ -45,23 +45,23 @@ class Reviewer:
         self._policy = policy
 
     async def review(self, body: bytes | bytearray, *, timeout: float) -> Answer:
-        """The answer to `body`, within about `timeout` seconds. Raises nothing: whatever goes wrong is an answer too.
+        """The answer to `body`, within about `timeout` seconds. Raises nothing: an error is an answer too.
 
-            the user's mistake                     200, denied: kube-apiserver refuses, whatever the failurePolicy
-            no AdmissionReview about a new pod     400 \\
-            the ServiceAccount cannot be read      503  } failurePolicy decides; after 503 kube-apiserver asks again
-            our own mistake                        500 /
+            the user's mistake                       200, denied: kube-apiserver refuses, whatever the failurePolicy
+            not an AdmissionReview about a new pod   400 \\
+            the ServiceAccount cannot be read        503  } failurePolicy decides; after 503 kube-apiserver calls again
+            our own mistake                          500 /
         """
         try:
             request = parse(body)
         except BadReview as error:
             return Answer(400, f"{error}\n".encode("ascii", "backslashreplace"), BAD_REQUEST)
         except Exception:
-            # The body may hold anything, so the traceback's values must not be logged: only where it happened.
+            # The body may hold anything, so the log says where it happened, without values.
             _log.exception("a review could not be read")
             return Answer(500, b"internal error: see the webhook's log\n", INTERNAL)
         try:
-            return await self._decided(request, timeout)
+            return await self._decide(request, timeout)
         except LookupFailed as error:
             _log.warning("%s", error)
             return _answer(
@@ -71,7 +71,7 @@ class Reviewer:
             _log.exception("review %s failed", ascii(request.uid))
             return _answer(request, 500, b"internal error: see the webhook's log\n", INTERNAL)
 
-    async def _decided(self, request: Request, timeout: float) -> Answer:
+    async def _decide(self, request: Request, timeout: float) -> Answer:
         decision = decide_early(request, self._policy)
         seconds_lookup = 0.0
         if decision is None:

@@ -1,4 +1,4 @@
-"""Prototype 3: a bare ASGI callable under gunicorn's asgi worker, with gunicorn_h1c and uvloop."""
+"""Prototype 3: a bare ASGI callable under gunicorn's asgi worker, with uvloop, and gunicorn_h1c if it is installed."""
 
 from typing import Any
 

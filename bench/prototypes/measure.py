@@ -33,7 +33,7 @@ SERVERS = {
     "Flask, gthread, 8 threads": ("flask_threads", ["-k", "gthread", "--threads", "8"]),
     "Flask, gthread, 2 threads": ("flask_threads", ["-k", "gthread", "--threads", "2"]),
     "WSGI, gthread, 8 threads": ("wsgi_threads", ["-k", "gthread", "--threads", "8"]),
-    "ASGI, h1c, uvloop": ("asgi_loop", ["-k", "asgi", "--http-parser", "fast", "--asgi-loop", "uvloop"]),
+    "ASGI, uvloop": ("asgi_loop", ["-k", "asgi", "--asgi-loop", "uvloop"]),
 }
 
 

@@ -86,9 +86,9 @@ async def test_a_gauge_follows_at_once(tmp_path: Path, monkeypatch: pytest.Monke
     ("healthy", "dialled", "waits", "line", "value"),
     [
         (True, None, None, "[+] certificate: good until 2030-01-01 00:00 UTC (self-managed)", None),
-        (True, "ok", None, "(self-managed); a fresh connection to itself: ok", 1),
-        (True, "no connection: refused", None, "(self-managed); a fresh connection to itself: no connection", 0),
-        (False, "the certificate was refused", None, "none is served; a fresh connection to itself: the cert", 0),
+        (True, "ok", None, "(self-managed); a new connection to itself: ok", 1),
+        (True, "no connection: refused", None, "(self-managed); a new connection to itself: no connection", 0),
+        (False, "the certificate was refused", None, "no certificate is served; a new connection to itself: ", 0),
         (False, None, "made just now", "[-] certificate: made just now", None),
     ],
 )

@@ -54,7 +54,7 @@ def test_five_replicas_publish_one_authority(
 
 def dialled(replica: Replica) -> bool:
     """Whether it met itself with what was published, and says so."""
-    return "a fresh connection to itself: ok" in replica.readyz()[1]
+    return "a new connection to itself: ok" in replica.readyz()[1]
 
 
 def writes(cluster: ControlPlane, resource: str, namespace: str, name: str) -> list[str]:

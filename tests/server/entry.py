@@ -70,7 +70,7 @@ class FakeReviewer:
         try:
             asked = orjson.loads(body)
         except orjson.JSONDecodeError:
-            return Answer(400, b"the body is no JSON\n", DECISIONS[400])
+            return Answer(400, b"the body is not JSON\n", DECISIONS[400])
         if "raise" in asked:
             raise RuntimeError(asked["raise"])
         if "swap" in asked:
@@ -101,14 +101,14 @@ class FakeReviewer:
 
 
 @asynccontextmanager
-async def told(options: dict[str, Any], log: Log) -> AsyncIterator[None]:
-    """A service that says when it starts and ends, and fails at either if it is to."""
+async def logged(options: dict[str, Any], log: Log) -> AsyncIterator[None]:
+    """Background work that logs its start and its end, and fails or takes time if the options say so."""
     if options.get("start_fails"):
         raise RuntimeError("no start today")
     await asyncio.sleep(options.get("start_takes", 0))
-    log.line("info", "service started")
+    log.line("info", "background started")
     yield
-    log.line("info", "service ended")
+    log.line("info", "background ended")
 
 
 def main() -> None:
@@ -119,7 +119,7 @@ def main() -> None:
 
     def make_parts() -> WorkerParts:
         if options.get("factory_fails"):
-            raise RuntimeError("no service today")
+            raise RuntimeError("no parts today")
         lifecycle, metrics = Lifecycle(), Metrics(version="0.0.0-test")
         contexts = Contexts(Path(options["folder"]))
         if options.get("old_tls"):
@@ -145,7 +145,7 @@ def main() -> None:
         return WorkerParts(
             reviews=reviews,
             operations=operations,
-            background=[told(options, log), running("background", background, pause=0.01)],
+            background=[logged(options, log), running("background", background, pause=0.01)],
             context=lambda: contexts.listening,
             lifecycle=lifecycle,
             metrics=metrics,

@@ -38,8 +38,7 @@ class Wire:
 def begin(wire: Wire, head: bytes = b"GET / HTTP/1.1\r\n\r\n") -> Exchange:
     parser = RequestParser()
     parser.feed(head)
-    assert parser.head is not None
-    exchange = Exchange(wire, parser.head, {"scheme": "https"})
+    exchange = Exchange(wire, parser, {"scheme": "https"})
     if parser.whole:
         exchange.finish()
     return exchange

@@ -84,7 +84,7 @@ def test_the_pause_serves_old_and_new_connections_alike(serve: Serve) -> None:
         with server.operations() as second:
             assert second.get("/livez").status == 200
     assert server.wait() == 0
-    assert server.wait_for("service ended")
+    assert server.wait_for("background ended")
 
 
 def test_idle_connections_do_not_hold_up_the_end(serve: Serve) -> None:
@@ -135,7 +135,7 @@ def test_an_interrupt_ends_it_at_once(serve: Serve, quick: signal.Signals) -> No
         start = time.monotonic()
         assert server.end(kill=quick) == 0
         assert time.monotonic() - start < 5
-    server.wait_for("service ended")
+    server.wait_for("background ended")
 
 
 def test_an_interrupt_cuts_the_pause_short(serve: Serve) -> None:
@@ -163,7 +163,7 @@ def test_a_worker_without_a_parent_ends(serve: Serve) -> None:
     """A parent that was killed leaves nobody behind who holds the port."""
     server = serve(drain={"pause": 0.1}).ready()
     os.kill(server.process.pid, signal.SIGKILL)
-    server.wait_for("service ended")
+    server.wait_for("background ended")
     server.wait()
 
 
@@ -172,7 +172,7 @@ def test_a_worker_without_a_parent_ends(serve: Serve) -> None:
     [
         ({"start_fails": True}, "RuntimeError: no start today"),
         ({"old_tls": True}, "the TLS context allows versions before 1.2"),
-        ({"factory_fails": True}, "no service today"),
+        ({"factory_fails": True}, "no parts today"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -63,7 +63,7 @@ def test_a_bad_review_is_400(server: Server) -> None:
     """What the reviewer says about the body is passed on as a line of text, and the connection goes on."""
     with server.client() as client:
         response = client.ask(b"{")
-        assert (response.status, response.body) == (400, b"the body is no JSON\n")
+        assert (response.status, response.body) == (400, b"the body is not JSON\n")
         assert response.headers["content-type"].startswith("text/plain")
         assert client.ask().status == 200
 

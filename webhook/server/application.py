@@ -110,12 +110,8 @@ class Application:
             return 405, "bad-request", b"method not allowed: reviews are posted\n", _ALLOW
         if not self._lifecycle.serving:
             return 503, "not-ready", b"not ready\n", _AGAIN
-        content_type, length = b"", b""
-        for name, value in scope["headers"]:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"content-length":
-                length = value
+        headers = dict(scope["headers"])
+        content_type, length = headers.get(b"content-type", b""), headers.get(b"content-length", b"")
         if content_type != b"application/json" and not _is_json(content_type):
             return 415, "bad-request", b"unsupported media type: expected application/json\n", ()
         # The parser bounds the number, but not the zeros before it, and Python reads at most 4300 digits.

@@ -24,7 +24,8 @@ A connection is in one of the states of `webhook.server.open_connections`:
     busy       idle        answered, and nothing has arrived meanwhile
                receiving   answered, and the next request has arrived, at least in part
                closing     answered for the last time
-    idle       receiving   the first byte of a request has arrived
+    idle       busy        a request has arrived, complete
+               receiving   a request has arrived in part
                closing     too long without a request
     (any)      None        the connection has ended
 """
@@ -72,7 +73,7 @@ class Connection(asyncio.Protocol):
         self._shared = shared
         self._states = shared.connections
         self._output = FlowControl(shared.loop, shared.limits.request, self._never_read)
-        self._parser = RequestParser()
+        self._parser: RequestParser | None = None  # of the request that is arriving
         self._exchange: Exchange | None = None
         self._task: asyncio.Task[None] | None = None  # held here: the event loop does not hold it
         self._ahead = bytearray()
@@ -106,6 +107,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection has ended."""
         self.move(None)
+        self._forget_parser()
         self._output.resume()
         if self._exchange is not None:
             self._exchange.abandon()
@@ -135,27 +137,33 @@ class Connection(asyncio.Protocol):
             self._ahead.clear()
 
     def _parse(self, data: bytes) -> None:
-        if self.state is self._states.idle:
-            self.move(self._states.receiving)
-        parser = self._parser
+        parser = self._parser = self._parser or RequestParser()
         try:
             pieces, rest = parser.feed(data)
         except Refused as error:
             self._refuse(error.status, str(error), "malformed")
             return
         exchange = self._exchange
-        if exchange is None:
-            if parser.head is None:
-                return
-            exchange = self._exchange = Exchange(self, parser.head, self._addresses)
+        if exchange is None and parser.head_complete:
+            exchange = self._exchange = Exchange(self, parser, self._addresses)
             self._task = self._shared.loop.create_task(self._serve(exchange))
-        for piece in pieces:
-            exchange.feed(piece)
-        if parser.whole:
-            exchange.finish()
-            self.move(self._states.busy)
-            if rest:
-                self._keep(rest)
+        if exchange is not None:
+            for piece in pieces:
+                exchange.feed(piece)
+            if parser.whole:
+                self._forget_parser()
+                exchange.finish()
+                self.move(self._states.busy)
+                if rest:
+                    self._keep(rest)
+                return
+        if self.state is self._states.idle:
+            self.move(self._states.receiving)
+
+    def _forget_parser(self) -> None:
+        if self._parser is not None:
+            self._parser.close()
+            self._parser = None
 
     async def _serve(self, exchange: Exchange) -> None:
         try:
@@ -194,7 +202,6 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         self._exchange = None
-        self._parser.reset()
         if self._ahead:
             data, self._ahead = bytes(self._ahead), bytearray()
             self.move(self._states.receiving)
@@ -206,7 +213,8 @@ class Connection(asyncio.Protocol):
 
     def too_slow(self) -> None:
         """A request, or its first byte, has not arrived in time."""
-        if not self._parser.started or (self._exchange is not None and self._exchange.begun):
+        silent = self._parser is None
+        if silent or (self._exchange is not None and self._exchange.begun):
             self._shared.metrics.refused("timeout")
             self.close()
         else:

@@ -22,7 +22,7 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from webhook.server.asgi import CLOSE, Message, Scope
-from webhook.server.request_parser import Head
+from webhook.server.request_parser import RequestParser
 
 _MAX_WAITING: Final = 256 * 1024  # bytes of a body that the application has not taken; one read of uvloop's
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
@@ -85,28 +85,28 @@ class Exchange:
         "scope",
     )
 
-    def __init__(self, transport: ExchangeTransport, head: Head, addresses: dict[str, Any]) -> None:
-        """addresses: the members of the scope that belong to the connection."""
-        path, _, query = head.target.partition(b"?")
+    def __init__(self, transport: ExchangeTransport, request: RequestParser, addresses: dict[str, Any]) -> None:
+        """request: with a complete head. addresses: the members of the scope that belong to the connection."""
+        path, _, query = request.target.partition(b"?")
         self.scope: Scope = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": head.version,
-            "method": head.method,
+            "http_version": request.version,
+            "method": request.method,
             # As it was sent: none of our paths has an escape, so a path with one is not ours.
             "path": path.decode("latin-1"),
             "raw_path": path,
             "query_string": query,
             "root_path": "",
-            "headers": head.headers,
+            "headers": request.headers,
             **addresses,
         }
         self._transport = transport
         self._request = _ARRIVING
         self._answer = _EXPECTED
-        self._closes = not head.keep_alive
-        self._bodiless = head.method == "HEAD"
-        self._expects = head.expects_continue
+        self._closes = not request.keep_alive
+        self._bodiless = request.method == "HEAD"
+        self._expects = request.expects_continue
         self._pieces: deque[bytes] = deque()
         self._waiting = 0
         self._held = False

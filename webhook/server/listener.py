@@ -1,4 +1,4 @@
-"""Accepts connections, counts them and sees them through their TLS handshake, up to `webhook.server.connection`."""
+"""Accepts connections, counts them and does their TLS handshake; then `webhook.server.connection` takes over."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
 from webhook.server.open_connections import OpenConnections
 
-_ACCEPTED_AT_ONCE: Final = 64
+_ACCEPTED_AT_ONCE: Final = 64  # about 2 ms of work; then the event loop serves others
 _RECEIVE_BUFFER: Final = 32 * 1024
-_BREATHER_SECONDS: Final = 0.1
+_PAUSE_SECONDS: Final = 0.1  # for some of 512 connections to end
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _log = logging.getLogger("webhook")
 
 
 class Listener:
-    """Accepts the connections of one socket and sees them through their handshake.
+    """Accepts the connections of one socket and does their handshake.
 
-    It accepts by itself and not through loop.create_server(), because only so it can count, limit and end connections
-    that are still in the handshake, and learn why a handshake failed.
+    It does not use loop.create_server(), which hides connections in the handshake: they could not be counted, limited
+    or ended, and the reason of a failed handshake would be unknown.
     """
 
     def __init__(
@@ -54,20 +54,20 @@ class Listener:
         )
         self._socket = sock
         self._context = context
-        self._breather: asyncio.TimerHandle | None = None
+        self._pause: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Accept from now on."""
-        self._breather = None
-        # What connections are accepted with. Left alone, the kernel keeps up to 6 MB for each, and uvloop reads up to
-        # 256 KiB at once into memory that the connection then has: 500 that sent 200 KiB held 150 MB, now 75 MB.
+        """Begin to accept."""
+        self._pause = None
+        # Accepted connections inherit it. The default keeps up to 6 MB for each, and uvloop reads up to 256 KiB
+        # at once into memory that the connection keeps: 500 that sent 200 KiB held 150 MB, now 75 MB.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         self._shared.loop.add_reader(self._socket.fileno(), self._accept)
 
     def stop(self) -> None:
-        """Accept no more, and close the socket. Open connections stay open."""
-        if self._breather is not None:
-            self._breather.cancel()
+        """Stop to accept, and close the socket. Open connections stay open."""
+        if self._pause is not None:
+            self._pause.cancel()
         self._shared.loop.remove_reader(self._socket.fileno())
         self._socket.close()
 
@@ -82,10 +82,10 @@ class Listener:
             except OSError as error:
                 if error.errno not in _EXHAUSTED:
                     raise
-                # The socket stays readable, so without a pause this would spin; whoever waits is accepted then.
-                _log.warning("no connection can be accepted just now: %s", error.strerror)
+                # The socket stays readable, so without a pause this would run in a circle.
+                _log.warning("connections cannot be accepted at the moment: %s", error.strerror)
                 self._shared.loop.remove_reader(self._socket.fileno())
-                self._breather = self._shared.loop.call_later(_BREATHER_SECONDS, self.start)
+                self._pause = self._shared.loop.call_later(_PAUSE_SECONDS, self.start)
                 return
             if not self.connections.make_room():
                 self._shared.metrics.refused("connections")
@@ -95,7 +95,7 @@ class Listener:
             connection = Connection(self._shared)
             connection.move(self.connections.opening)
             connection.opening = self._shared.loop.create_task(self._open(sock, connection))
-            # Not in _open(), because a task that is ended before its first step never takes any.
+            # Not in _open(), because a task that is cancelled before its first step never runs.
             connection.opening.add_done_callback(partial(self._opened, sock, connection))
 
     async def _open(self, sock: socket.socket, connection: Connection) -> None:

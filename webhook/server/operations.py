@@ -1,13 +1,13 @@
 """The operations application, for people and probes: plain HTTP on a port of its own, in the process that reviews.
 
-    /livez     200 while the process and its event loop are alive: the loop itself has to answer
-    /readyz    200 when every check passes, else 503; a line a check: `[+] name: detail` or `[-] name: detail`
+    /livez     200 while the process and its event loop are alive: the loop itself must answer
+    /readyz    200 if every check passes, else 503; one line for each check: `[+] name: detail` or `[-] name: detail`
     /metrics   for Prometheus, in the format that it asks for
-    /          these three
+    /          a list of these three
 
-A Flask application, called on the event loop and not in a thread: everything here takes well under a millisecond, a
-thread would compete with reviews for the interpreter, and a pool of threads is something that a client who reads slowly
-can fill up. What a page asks of a person's CPU time for longer than that has to go to a thread.
+A Flask application, called on the event loop and not in a thread: every page takes well under a millisecond, a thread
+would compete with reviews for the interpreter, and clients that read slowly can fill a pool of threads. A page that
+takes longer would need a thread.
 """
 
 import logging
@@ -20,13 +20,13 @@ from webhook.metrics import Metrics
 from webhook.server.lifecycle import Lifecycle
 
 Check = Callable[[], tuple[bool, str]]
-"""Whether something is as it should be, and a detail of one line. Called on the event loop: it must not wait."""
+"""Returns whether something is as it should be, and a detail of one line. Called on the event loop: must not wait."""
 
 _log = logging.getLogger("webhook")
 
 
 def create_operations(lifecycle: Lifecycle, metrics: Metrics, checks: Mapping[str, Check] | None = None) -> Flask:
-    """The application. `checks` are asked by /readyz in their order, after one on the server itself."""
+    """The application. /readyz runs `checks` in their order, after a check of the server itself."""
     application = Flask("webhook.server.operations", static_folder=None)
     every_check = {"server": lambda: _server(lifecycle), **(checks or {})}
 
@@ -40,7 +40,7 @@ def create_operations(lifecycle: Lifecycle, metrics: Metrics, checks: Mapping[st
 
     @application.get("/readyz")
     def readyz() -> Response:
-        results = {name: _asked(name, check) for name, check in every_check.items()}
+        results = {name: _run(name, check) for name, check in every_check.items()}
         lines = [f"[{'+' if passed else '-'}] {name}: {detail}\n" for name, (passed, detail) in results.items()]
         return _text("".join(lines), 200 if all(passed for passed, _ in results.values()) else 503)
 
@@ -67,10 +67,10 @@ def _server(lifecycle: Lifecycle) -> tuple[bool, str]:
     return (True, "serving") if lifecycle.started else (False, "starting")
 
 
-def _asked(name: str, check: Check) -> tuple[bool, str]:
+def _run(name: str, check: Check) -> tuple[bool, str]:
     try:
         passed, detail = check()
-    except Exception as error:  # noqa: BLE001 - a check that breaks is a check that fails
+    except Exception as error:  # noqa: BLE001 - a check that raises has failed
         _log.exception("the check %s failed", name)
         return False, type(error).__name__
     return passed, " ".join(detail.split())

@@ -1,7 +1,7 @@
-"""Requests out of the bytes of a connection: httptools, which is Node's parser llhttp, within limits.
+"""One request out of the bytes of a connection: httptools, which is Node's parser llhttp, within limits.
 
 httptools has no limits and parses on into the next request. Therefore it is given a head up to the empty line that ends
-it, a body with a length up to its end, and a chunked body up to each empty line, one of which ends it.
+it, and a chunked body up to each empty line, one of which ends it. A body with a length does not go through it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ _MAX_FIELD: Final = 8190  # name and value together; the default of Apache and g
 _MAX_FRAMING: Final = 8190  # in a chunked body, without any content: chunk extensions and trailers
 
 _EMPTY_LINE: Final = b"\r\n\r\n"
-_MEANING: Final = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"))
 
 
 class Refused(ValueError):
@@ -28,96 +27,56 @@ class Refused(ValueError):
         self.status = status
 
 
-class Head:
-    """The head of a request.
+class RequestParser:
+    """Parses one request.
 
-    headers: names in lower case. keep_alive: the client keeps the connection. expects_continue: it sends the body after
-    a 100. length: of the body, in bytes, unless it is chunked. Raises Refused.
+    head_complete: these are known: method, target, version, headers with names in lower case, keep_alive (the client
+    keeps the connection), expects_continue (it sends the body after a 100). whole: the body is complete, too.
     """
 
     __slots__ = (
-        "_has_host",
-        "chunked",
+        "_chunked",
+        "_fields",
+        "_framing",
+        "_head_bytes",
+        "_left",
+        "_parser",
+        "_pieces",
+        "_tail",
+        "_upgrade",
         "expects_continue",
+        "head_complete",
         "headers",
         "keep_alive",
-        "length",
         "method",
         "target",
         "version",
+        "whole",
     )
 
-    def __init__(self, method: str, target: bytes, version: str, headers: list[tuple[bytes, bytes]]) -> None:
-        self.method = method
-        self.target = target
-        self.version = version
-        self.headers = headers
-        self.keep_alive = version == "1.1"
-        self.expects_continue = False
-        self.length = 0
-        self.chunked = False
-        self._has_host = False
-        for name, value in headers:
-            if name in _MEANING:
-                self._read(name, value)
-
-    def _read(self, name: bytes, value: bytes) -> None:
-        if name == b"content-length":  # httptools has checked that these are digits, and that there is only one
-            self.length = int(value.lstrip(b"0") or b"0")
-        elif name == b"transfer-encoding":  # httptools has checked that it ends with chunked, and is not with a length
-            self.chunked = True
-        elif name == b"connection":
-            options = {option.strip() for option in value.lower().split(b",")}
-            self.keep_alive = b"close" not in options and (self.keep_alive or b"keep-alive" in options)
-        elif name == b"host":
-            if self._has_host:
-                raise Refused(400, "a request has one Host")
-            self._has_host = True
-        else:
-            self.expects_continue = self.version == "1.1" and value.strip().lower() == b"100-continue"
-
-
-class RequestParser:
-    """Parses one request after the other.
-
-    started: a byte of the request is here. head: None until it is complete. whole: head and body are complete.
-    """
-
-    __slots__ = ("_events", "_framing", "_head_bytes", "_left", "_parser", "_tail", "_upgrade", "head", "whole")
+    on_message_begin = on_chunk_header = on_chunk_complete = None
 
     def __init__(self) -> None:
-        self._events = _Events()
-        self._parser = HttpRequestParser(self._events)
-        self.reset()
-
-    def reset(self) -> None:
-        """What is fed from now on is the next request."""
-        self.head: Head | None = None
-        self.whole = False
+        self.method = self.version = ""
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._fields: list[tuple[bytes, bytes]] = []  # headers until the head is complete, then trailers
+        self.keep_alive = self.expects_continue = self.head_complete = self.whole = False
+        self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._head_bytes = 0
-        self._upgrade = False
+        self._upgrade = self._chunked = False
         self._left = 0  # bytes of a body with a length
+        self._pieces: list[bytes] = []  # of a chunked body
         self._framing = 0  # bytes since the last content of a chunked body
         self._tail = b""  # parsed already, and perhaps the first bytes of an empty line
-        self._events.reset()
-
-    @property
-    def started(self) -> bool:
-        """Whether a byte of the request is here."""
-        return self._head_bytes > 0
 
     def feed(self, data: bytes) -> tuple[list[bytes], bytes]:
         """Parse `data`. Returns pieces of the body, and what comes after the request. Raises Refused."""
-        text = self._tail + data if self._tail else data
-        position, searched = len(self._tail), 0
+        if self.head_complete and not self._chunked:
+            return self._cut(data, 0)
+        text, position, searched = self._tail + data, len(self._tail), 0
         self._tail = b""
-        head = self.head
         while position < len(text) and not self.whole:
-            if head is not None and not head.chunked:
-                stop = position + self._left
-                self._parse_body(text[position:stop])
-                position = stop
-                break
             end = text.find(_EMPTY_LINE, searched)
             if end < 0:
                 self._tail = text[max(searched, len(text) - 3) :]
@@ -125,66 +84,81 @@ class RequestParser:
             else:
                 stop = searched = end + 4
             piece, position = text[position:stop], stop
-            if head is None:
-                head = self._parse_head(piece)
-            else:
+            if self.head_complete:
                 self._parse_chunks(piece)
-        pieces, self._events.pieces = self._events.pieces, []
+            elif self._parse_head(piece) and not self._chunked:
+                return self._cut(text, position)
+        pieces, self._pieces = self._pieces, []
         return pieces, text[position:]
 
-    def _parse_head(self, piece: bytes) -> Head | None:
-        events = self._events
+    def close(self) -> None:
+        """Parse no more. It and httptools' parser refer to each other until then."""
+        self._parser = None
+
+    def _cut(self, text: bytes, position: int) -> tuple[list[bytes], bytes]:
+        """The next piece of a body with a length, and what comes after the request."""
+        end = position + self._left
+        piece = text[position:end]
+        self._left -= len(piece)
+        self.whole = self._left == 0
+        return [piece] if piece else [], text[end:]
+
+    def _parse_head(self, piece: bytes) -> bool:
+        """Returns whether the head is complete."""
         self._head_bytes += len(piece)
         if self._head_bytes > MAX_HEAD:
             raise Refused(431, f"the head of a request may have {MAX_HEAD} bytes")
-        self._execute(piece)
-        if len(events.target) > _MAX_LINE:
-            raise Refused(414, f"the first line of a request may have {_MAX_LINE} bytes")
-        if len(events.headers) > _MAX_FIELDS:
+        self._parse(piece)
+        complete = self.head_complete
+        if len(self.headers if complete else self._fields) > _MAX_FIELDS:
             raise Refused(431, f"a request may have {_MAX_FIELDS} header fields")
-        if not events.head_complete:
-            return None
         if self._head_bytes > _MAX_LINE:
             self._check_lines()
-        headers, events.headers = events.headers, []  # what comes now are trailers, which are not headers
-        version = self._parser.get_http_version()
-        head = Head(self._parser.get_method().decode("ascii"), events.target, version, headers)
-        if version not in ("1.1", "1.0"):
-            raise Refused(400, "the version of HTTP is not 1.0 or 1.1")
-        if not head.target.startswith(b"/"):
-            _check_target(head)
-        if head.chunked and (self._upgrade or version == "1.0"):
-            raise Refused(400, "Transfer-Encoding is not possible here")
-        self.head = head
-        self._left = head.length
-        self.whole = not head.chunked and head.length == 0
-        return head
+        if complete:
+            self._read_head()
+        return complete
 
     def _check_lines(self) -> None:
-        line = b"%s %s HTTP/1.1" % (self._parser.get_method(), self._events.target)
-        if len(line) > _MAX_LINE:
+        if len(self.target) + len("POST  HTTP/1.1") > _MAX_LINE:
             raise Refused(414, f"the first line of a request may have {_MAX_LINE} bytes")
-        if any(len(name) + len(value) > _MAX_FIELD for name, value in self._events.headers):
+        if any(len(name) + len(value) > _MAX_FIELD for name, value in self.headers or self._fields):
             raise Refused(431, f"a header field may have {_MAX_FIELD} bytes")
 
-    def _parse_body(self, piece: bytes) -> None:
-        self._left -= len(piece)
-        self.whole = self._left == 0
-        if self._upgrade:  # httptools takes no body after a request for another protocol
-            self._events.pieces.append(piece)
-        else:
-            self._execute(piece)
+    def _read_head(self) -> None:
+        fields = dict(self.headers)
+        length = fields.get(b"content-length")
+        if length is not None:  # digits, and only one: httptools refuses others, and any in addition to chunks
+            self._left = int(length.lstrip(b"0") or b"0")
+        elif b"transfer-encoding" in fields:  # ends with chunked: httptools refuses others
+            self._chunked = True
+            if self._upgrade or self.version == "1.0":
+                raise Refused(400, "Transfer-Encoding is not possible here")
+        if self.version not in ("1.1", "1.0"):
+            raise Refused(400, "the version of HTTP is not 1.0 or 1.1")
+        if not self.target.startswith(b"/"):
+            self._check_target()
+        if len(fields) < len(self.headers) and sum(name == b"host" for name, _ in self.headers) > 1:
+            raise Refused(400, "a request has only one Host")
+        if b"expect" in fields:
+            self.expects_continue = self.version == "1.1" and fields[b"expect"].strip().lower() == b"100-continue"
+
+    def _check_target(self) -> None:
+        """Raises Refused unless the target has one of the forms of RFC 9112, 3.2, that its method may have."""
+        if self.target == b"*" and self.method == "OPTIONS":
+            return
+        if self.target == b"*" or (self.method != "CONNECT" and b"://" not in self.target):
+            raise Refused(400, "the target of the request is not a path")
 
     def _parse_chunks(self, piece: bytes) -> None:
-        events = self._events
-        before = len(events.pieces)
-        self._execute(piece)
-        self._framing = self._framing + len(piece) if len(events.pieces) == before else 0
-        if self._framing > _MAX_FRAMING or len(events.headers) > _MAX_FIELDS:
+        before = len(self._pieces)
+        self._parse(piece)
+        self._framing = self._framing + len(piece) if len(self._pieces) == before else 0
+        if self._framing > _MAX_FRAMING or len(self._fields) > _MAX_FIELDS:
             raise Refused(431, f"a chunked body may have {_MAX_FRAMING} bytes without content")
-        self.whole = events.complete
 
-    def _execute(self, piece: bytes) -> None:
+    def _parse(self, piece: bytes) -> None:
+        if self._parser is None:
+            raise RuntimeError("closed")
         try:
             self._parser.feed_data(piece)
         except HttpParserUpgrade:
@@ -192,32 +166,7 @@ class RequestParser:
         except HttpParserError as error:
             raise Refused(400, str(error)) from None
 
-
-def _check_target(head: Head) -> None:
-    """Raises Refused for a target without a first slash that is not of a form of RFC 9112, 3.2, for this method."""
-    if head.target == b"*" and head.method == "OPTIONS":
-        return
-    if head.target == b"*" or (head.method != "CONNECT" and b"://" not in head.target):
-        raise Refused(400, "the target of the request is not a path")
-
-
-class _Events:
-    """What httptools calls, by these names."""
-
-    __slots__ = ("complete", "head_complete", "headers", "pieces", "target")
-
-    on_message_begin = on_chunk_header = on_chunk_complete = None
-
-    def __init__(self) -> None:
-        self.pieces: list[bytes] = []
-        self.reset()
-
-    def reset(self) -> None:
-        """What is reported from now on belongs to the next request."""
-        self.target = b""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.head_complete = False
-        self.complete = False
+    # Called by httptools
 
     def on_url(self, piece: bytes) -> None:
         """A piece of the target."""
@@ -225,16 +174,22 @@ class _Events:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or a trailer."""
-        self.headers.append((name.lower(), value))
+        self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is complete."""
+        parser = self._parser
+        if parser is not None:
+            self.method = parser.get_method().decode("ascii")
+            self.version = parser.get_http_version()
+            self.keep_alive = parser.should_keep_alive()
+        self.headers, self._fields = self._fields, []
         self.head_complete = True
 
     def on_body(self, piece: bytes) -> None:
-        """A piece of a body."""
-        self.pieces.append(piece)
+        """A piece of a chunked body."""
+        self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
-        """The request is complete."""
-        self.complete = True
+        """A request without a body, or with a chunked one, is complete."""
+        self.whole = self._chunked

@@ -19,7 +19,7 @@ def on_event_loop(application: WSGIApplication) -> ASGIApplication:
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            raise ValueError(f"no {scope['type']} here")
+            raise ValueError(f"{scope['type']} is not served here")
         body = bytearray()
         more = True
         while more:
