@@ -16,7 +16,7 @@ BEFORE = 3
 
 @contextlib.contextmanager
 def swallowing(count: int, *, port: int = 0) -> Iterator[tuple[Sequence[str], int]]:
-    """Addresses on one port at which nobody accepts, and where the kernel has no room for one more that waits."""
+    """Addresses on one port at which no server accepts, and where the kernel has no room for a further connection."""
     with contextlib.ExitStack() as stack:
         addresses = [f"127.0.9.{number}" for number in range(1, count + 1)]
         for address in addresses:
@@ -33,7 +33,7 @@ def swallowing(count: int, *, port: int = 0) -> Iterator[tuple[Sequence[str], in
 
 @contextlib.contextmanager
 def named(host: str, addresses: Sequence[str]) -> Iterator[None]:
-    """`host` has these addresses, in this order, whoever asks."""
+    """`host` has these addresses, in this order, for every caller."""
     real: Callable[..., Any] = socket.getaddrinfo
 
     def lookup(name: str, port: int, *arguments: Any, **options: Any) -> Any:

@@ -52,7 +52,7 @@ async def _wait_for_closed_connections() -> None:
 
 
 class Time:
-    """Seconds that pass by sleeping only, here and in the emulator. `pauses` are the sleeps; `before_sleep` is told."""
+    """Seconds that pass by sleeping only, here and in the emulator. pauses: the sleeps. before_sleep: called first."""
 
     def __init__(self, entra: Entra) -> None:
         self._entra = entra

@@ -67,7 +67,7 @@ def assertion(**claims: object) -> Assertion:
 
 
 def situation(token: Assertion | None, *, cloud: str = "public", now: float = 2000.0) -> Situation:
-    """Who is told."""
+    """Who tries to sign in, with what, and when."""
     settings = Settings(
         tenant_id=SETTINGS.tenant_id,
         client_id=CLIENT,
@@ -90,7 +90,7 @@ def test_every_code_that_such_a_client_meets_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(BY_CODE))
-def test_every_row_is_told_by_the_exception(pod: Pod, entra: Entra, kind: Flavour, code: int) -> None:
+def test_the_exception_has_the_advice_of_its_code(pod: Pod, entra: Entra, kind: Flavour, code: int) -> None:
     """Code, OAuth's word, status, correlation id, meaning, causes and fix, with nothing left unfilled."""
     pod.federate()
     entra.next("login", code=code, times=None)
@@ -142,7 +142,7 @@ def test_the_fix_makes_the_credential_that_lets_this_token_in(pod: Pod, entra: E
         assert get("https://graph.microsoft.com/.default").token
 
 
-def test_a_wrong_audience_is_mended_on_either_side(pod: Pod, entra: Entra) -> None:
+def test_a_wrong_audience_can_be_fixed_on_either_side(pod: Pod, entra: Entra) -> None:
     """A second credential with the same issuer and subject is refused, so the one that is there is updated."""
     pod.federate()
     pod.write(audience="api://other")
@@ -166,7 +166,7 @@ def test_what_can_be_seen_in_the_token_comes_first() -> None:
 
 
 @pytest.mark.parametrize("issuer", ["https://aks.example/x/", "https://aks.example/x"])
-def test_the_slash_at_the_issuers_end_is_told_once(issuer: str) -> None:
+def test_the_slash_at_the_issuers_end_is_one_cause(issuer: str) -> None:
     """As it is in this token; it is both the likeliest guess and what can be seen."""
     (told,) = [
         cause for cause in advise(refused(700211), situation(assertion(issuer=issuer))).causes if "slash" in cause
@@ -176,8 +176,8 @@ def test_the_slash_at_the_issuers_end_is_told_once(issuer: str) -> None:
 
 
 @pytest.mark.parametrize("issuer", ["https://kubernetes.default.svc.cluster.local", "http://issuer.example", "kind"])
-def test_an_issuer_that_entra_can_never_reach_is_told(issuer: str) -> None:
-    """The usual one of a cluster that nobody has set up for federation."""
+def test_an_issuer_that_entra_can_never_reach_is_a_cause(issuer: str) -> None:
+    """The usual one of a cluster that is not set up for federation."""
     causes = advise(refused(90061), situation(assertion(issuer=issuer))).causes
     assert "can never reach" in causes[0]
     assert issuer in causes[0]
@@ -188,7 +188,7 @@ def test_a_right_token_is_not_blamed() -> None:
     assert advise(refused(70021), situation(assertion())).causes[0].startswith("issuer, subject or audience differ")
 
 
-def test_a_token_out_of_its_time_is_told_with_both_times() -> None:
+def test_an_expired_token_is_reported_with_both_times() -> None:
     """Its own, and the clock's here."""
     meaning = advise(refused(700024), situation(assertion())).meaning
     assert "from 1970-01-01 00:16:40Z until 1970-01-01 01:16:40Z" in meaning
@@ -204,7 +204,7 @@ def test_advice_needs_no_claim(code: int, token: Assertion | None) -> None:
     assert "{" not in advice.meaning
 
 
-def test_a_code_that_nobody_knows_is_told_with_entras_own_words() -> None:
+def test_an_unknown_code_is_reported_with_entras_own_words() -> None:
     """Its status does not hide it either."""
     advice = advise(refused(7777777), situation(assertion()))
     assert advice.meaning == "Entra refused: said"
@@ -212,7 +212,7 @@ def test_a_code_that_nobody_knows_is_told_with_entras_own_words() -> None:
 
 @pytest.mark.parametrize("kind", list(FailureKind))
 def test_every_kind_of_failure_has_its_advice(kind: FailureKind) -> None:
-    """Where there is no code."""
+    """If there is no code."""
     advice = advise(Failure(kind=kind, description="said"), situation(None))
     known = {"failure": "said", "login": "https://login.microsoftonline.com/", "status": "0"}
     row = BY_KIND[kind]
@@ -274,7 +274,7 @@ def test_an_update_leaves_the_name_alone() -> None:
 @pytest.mark.parametrize("issuer", ["https://aks.example/x/", "https://aks.example/x"])
 @pytest.mark.parametrize("code", [50013, 90061])
 def test_the_documents_of_an_issuer_have_one_slash(code: int, issuer: str) -> None:
-    """A slash at its end, as AKS has it, is no further part of the address."""
+    """A slash at its end, as on AKS, does not become a second slash."""
     fix = advise(refused(code), situation(assertion(issuer=issuer))).fix
     assert " https://aks.example/x/.well-known/openid-configuration " in fix
 
@@ -297,7 +297,7 @@ def test_a_hostile_token_writes_no_line_and_no_escape_sequence(code: int) -> Non
     assert all(text.isprintable() for text in (advice.meaning, *advice.causes, advice.fix))
 
 
-def test_what_the_emulator_cannot_sign_is_told_as_well(pod: Pod, entra: Entra) -> None:
+def test_codes_with_a_real_cause_are_reported_as_well(pod: Pod, entra: Entra) -> None:
     """Each of these comes of a true cause, not of a code on demand."""
     pod.federate()
     tokens: dict[int, dict[str, Any]] = {
@@ -313,8 +313,8 @@ def test_what_the_emulator_cannot_sign_is_told_as_well(pod: Pod, entra: Entra) -
         assert error.code == code
 
 
-def test_a_key_that_is_not_rsa_is_told_with_its_own_fix(pod: Pod, kind: Flavour) -> None:
-    """A cluster that signs with ES256 is no case of keys that were rotated or not published."""
+def test_a_key_that_is_not_rsa_has_its_own_fix(pod: Pod, kind: Flavour) -> None:
+    """A cluster that signs with ES256 does not have a problem with rotated or unpublished keys."""
     pod.federate()
     claims = jwt.decode(pod.token_file.read_text(), options={"verify_signature": False})
     pod.token_file.write_text(jwt.encode(claims, ec.generate_private_key(ec.SECP256R1()), algorithm="ES256"))

@@ -34,8 +34,8 @@ def test_an_assertion_tells_who_it_is_for() -> None:
 
 
 @pytest.mark.parametrize("subject", ["", "shop:terraform", "system:serviceaccount:shop", "repo:contoso/x:ref"])
-def test_another_subject_is_no_service_account(subject: str) -> None:
-    """Then there is no name to show."""
+def test_another_subject_is_not_a_service_account(subject: str) -> None:
+    """Then no name can be shown."""
     assert assertion.decode(tokens.jwt(sub=subject)).account is None
 
 
@@ -60,7 +60,7 @@ def test_an_access_token_of_the_second_version_names_its_application_elsewhere()
     assert access_token.decode(tokens.jwt(azp="c")).client_id == "c"
 
 
-def test_an_opaque_access_token_is_no_fault() -> None:
+def test_an_opaque_access_token_is_not_an_error() -> None:
     """Entra may encrypt them; the message says so, and has nothing of it."""
     with pytest.raises(ValueError, match="which is not an error of its own") as caught:
         access_token.decode("opaque-access-token")
@@ -78,7 +78,7 @@ def test_no_claim_of_whatever_type_breaks_the_reading(claims: dict[str, object])
 
 @hypothesis.settings(deadline=None)
 @given(st.text() | st.from_regex(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*", fullmatch=True))
-def test_what_is_no_token_is_told_without_it(text: str) -> None:
+def test_text_that_is_not_a_token_stays_out_of_the_error(text: str) -> None:
     """By a ValueError with nothing behind it that holds the text."""
     with pytest.raises(ValueError) as caught:
         jwt_claims.claims(text)

@@ -29,7 +29,7 @@ def test_the_clouds_are_those_of_the_webhook() -> None:
         ("rx", "https://login.microsoftonline.microsoft.scloud/", "https://graph.microsoft.scloud"),
     ],
 )
-def test_where_a_cloud_signs_in_and_what_for(name: str, authority: str, graph: str) -> None:
+def test_a_cloud_has_its_login_host_and_its_graph(name: str, authority: str, graph: str) -> None:
     """All seven, as Microsoft's tables of national clouds have them: the scope is that of the Graph that is called.
 
     Terraform's provider asks for the L4 scope in the DoD cloud, https://graph.microsoft.us/.default, and then calls L5.
@@ -85,6 +85,6 @@ def test_a_login_host_tells_the_cloud(authority: str, name: str) -> None:
         "//",
     ],
 )
-def test_another_host_is_no_cloud(authority: str) -> None:
-    """Nor is one that begins like a known one, nor what is no address at all."""
+def test_another_host_has_no_cloud(authority: str) -> None:
+    """Also one that begins like a known one, and text that is not an address."""
     assert cloud_of(authority) is None

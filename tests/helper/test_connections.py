@@ -76,7 +76,7 @@ def test_the_race_leaves_nothing_open(listener: socket.socket) -> None:
 
 
 def test_addresses_that_refuse_are_passed_over_at_once(listener: socket.socket) -> None:
-    """What is told is the last refusal."""
+    """The error is the last refusal."""
     port = listener.getsockname()[1]
     with listener, named(HOST, [*("127.0.9.1",) * 100, "127.0.0.1"]):
         # A hundred head starts would be longer than this.

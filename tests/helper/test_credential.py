@@ -115,8 +115,8 @@ def test_another_tenant_must_be_allowed(pod: Pod, entra: Entra, kind: Flavour) -
     assert [asked.tenant for asked in entra.exchanges] == [pod.application.tenant_id, other]
 
 
-def test_another_tenant_that_is_none_is_the_one_that_is_told(pod: Pod, kind: Flavour) -> None:
-    """And that the call asked for it, which no annotation can mend."""
+def test_an_unknown_tenant_of_the_call_is_the_one_in_the_error(pod: Pod, kind: Flavour) -> None:
+    """And says that the call asked for it, which no annotation can fix."""
     other = "22222222-2222-4333-8444-555555555555"
     with (
         pod.credential(kind, additionally_allowed_tenants=["*"]) as get,
@@ -195,7 +195,7 @@ def test_threads_that_ask_together_make_one_exchange(pod: Pod, entra: Entra) -> 
         assert held.reached.wait(10)
         others = [threads.submit(get, SCOPE) for _ in range(19)]
         other_scope = threads.submit(get, OTHER)
-        assert other_scope.result(10).token  # nobody waits for another scope
+        assert other_scope.result(10).token  # no caller waits for another scope
         assert not first.done()
         held.release()
         assert {future.result(10).token for future in others} == {first.result(10).token}
@@ -260,7 +260,7 @@ def test_those_who_wait_share_the_failure(pod: Pod, entra: Entra) -> None:
 
 
 def test_a_failure_is_not_kept_for_later_calls(pod: Pod, entra: Entra, kind: Flavour) -> None:
-    """Once it is mended, the next call succeeds."""
+    """Once it is fixed, the next call succeeds."""
     with pod.credential(kind) as get:
         with pytest.raises(ExchangeError):
             get(SCOPE)
@@ -325,7 +325,7 @@ def test_an_asynchronous_renewal_holds_up_one_task_only(
 
 
 def test_a_task_that_is_cancelled_lets_the_next_one_ask(pod: Pod, entra: Entra) -> None:
-    """Whoever waits for it takes over."""
+    """A caller that waits for it takes over."""
     pod.federate()
 
     async def ask() -> None:
@@ -369,7 +369,7 @@ def test_nothing_set_lets_a_chain_go_on(pod: Pod) -> None:
 
 
 def test_what_is_set_up_wrongly_ends_a_chain(pod: Pod, entra: Entra) -> None:
-    """A broken identity is told, and not replaced by another one behind the user's back."""
+    """A broken identity is reported, and not replaced by another one behind the user's back."""
     entra.next("login", code=700016, times=None)
     wrong = WorkloadIdentityCredential(environ=pod.environ, retry=Retry(bound=0))
     with ChainedTokenCredential(wrong, WorkloadIdentityCredential(environ=pod.environ)) as chain:
@@ -378,7 +378,7 @@ def test_what_is_set_up_wrongly_ends_a_chain(pod: Pod, entra: Entra) -> None:
     assert len(entra.exchanges) == 1
 
 
-def test_settings_that_make_no_sense_are_told_at_once(pod: Pod, kind: Flavour) -> None:
+def test_wrong_settings_fail_in_the_constructor(pod: Pod, kind: Flavour) -> None:
     """Where the credential is made, and not where it is used."""
     with pytest.raises(SettingsError, match="M365_CLOUD"):
         with pod.credential(kind, environ={"M365_CLOUD": "x"}):

@@ -51,7 +51,7 @@ def throttled(pod: Pod) -> M365IdentityError:
 
 
 def unreachable(pod: Pod) -> M365IdentityError:
-    """Nobody listens there."""
+    """No server listens there."""
     return pod.fails("sync", environ=pod.environ | {"AZURE_AUTHORITY_HOST": "https://127.0.0.1:1/"})
 
 

@@ -26,7 +26,7 @@ def answer(status: int, document: object, **headers: str) -> Failure | None:
 
 
 @pytest.mark.parametrize("lifetime", [{"expires_in": 3599}, {"expires_in": "3599"}, {"expires_on": 1_800_003_599}])
-def test_a_token_is_no_failure(lifetime: dict[str, object]) -> None:
+def test_an_answer_with_a_token_is_not_a_failure(lifetime: dict[str, object]) -> None:
     """Whether its lifetime is a number or text."""
     assert answer(200, {"access_token": "opaque", **lifetime}) is None
 
@@ -142,7 +142,7 @@ def test_no_retry_after_breaks_the_reading(text: str) -> None:
 @hypothesis.settings(deadline=None)
 @given(st.binary() | st.from_type(dict).map(lambda value: repr(value).encode()), st.integers(100, 599))
 def test_no_answer_breaks_the_reading(body: bytes, status: int) -> None:
-    """Whatever it is, it is no token."""
+    """Whatever it is, it is not a token."""
     assert from_answer(status=status, headers=JSON, body=body, now=NOW) is not None
 
 
@@ -247,8 +247,8 @@ def request_error(cause: Exception) -> ServiceRequestError:
         (IncompleteReadError("x"), FailureKind.NO_ANSWER, "it cut the connection before it had answered"),
     ],
 )
-def test_an_exception_is_told_by_what_it_came_from(error: Exception, kind: FailureKind, text: str) -> None:
-    """In words of ours, since those of the libraries differ and may hold anything."""
+def test_an_exception_is_explained_by_its_cause(error: Exception, kind: FailureKind, text: str) -> None:
+    """In words of this library, since those of the libraries differ and may hold anything."""
     assert from_exception(error) == Failure(kind=kind, description=text)
 
 

@@ -43,8 +43,8 @@ def test_graph_answers(pod: Pod) -> None:
     assert call(pod)["value"][0]["displayName"] == "Contoso"
 
 
-def test_a_missing_role_is_told_with_the_fix(pod: Pod) -> None:
-    """403: the token is good, and lacks a permission; waiting does not help."""
+def test_a_missing_role_is_reported_with_the_fix(pod: Pod) -> None:
+    """403: the token is good, and does not have a permission; waiting does not help."""
     pod.federate()
     pod.application.roles = ()
     error = fails(pod, bound=30)
@@ -80,7 +80,7 @@ def test_what_does_not_pass_fails_at_once(pod: Pod, entra: Entra, fault: dict[st
 
 @pytest.mark.parametrize("fault", [{"status": 429, "retry_after": 3}, {"status": 503}, {"cut": "answer"}])
 def test_what_passes_heals(pod: Pod, entra: Entra, fault: dict[str, Any]) -> None:
-    """Throttling, 5xx, the network; whoever wants to is told."""
+    """Throttling, 5xx, the network; on_retry is called for each."""
     pod.federate()
     entra.next("graph", times=2, **fault)
     told: list[M365IdentityError] = []
@@ -89,7 +89,7 @@ def test_what_passes_heals(pod: Pod, entra: Entra, fault: dict[str, Any]) -> Non
     assert [error.may_heal for error in told] == [True, True]
 
 
-def test_what_lasts_is_told_after_the_bound(pod: Pod, entra: Entra) -> None:
+def test_a_failure_that_lasts_is_raised_after_the_bound(pod: Pod, entra: Entra) -> None:
     """With Graph's own words."""
     pod.federate()
     entra.next("graph", status=503, times=None)
@@ -100,7 +100,7 @@ def test_what_lasts_is_told_after_the_bound(pod: Pod, entra: Entra) -> None:
     assert pod.time.now == 30
 
 
-def test_graph_that_cannot_be_reached_is_told_with_what_it_does_to_terraform(pod: Pod) -> None:
+def test_the_error_for_an_unreachable_graph_warns_of_terraforms_state(pod: Pod) -> None:
     """Login works and Graph does not: the provider can take that for resources that are gone."""
     pod.federate()
     pod.environ["M365_GRAPH_HOST"] = "https://127.0.0.1:1"
@@ -111,14 +111,14 @@ def test_graph_that_cannot_be_reached_is_told_with_what_it_does_to_terraform(pod
 
 
 @pytest.mark.parametrize("fault", [{"hang": True}, {"cut": "body"}, {"cut": "reset"}])
-def test_graph_that_does_not_answer_is_told(pod: Pod, entra: Entra, fault: dict[str, Any]) -> None:
+def test_a_graph_that_does_not_answer_is_an_error(pod: Pod, entra: Entra, fault: dict[str, Any]) -> None:
     """A NetworkPolicy that drops packets looks like it."""
     pod.federate()
     entra.next("graph", times=None, **fault)
     assert isinstance(fails(pod), NoAnswerError)
 
 
-def test_an_unknown_authority_is_told(pod: Pod) -> None:
+def test_an_unknown_authority_is_an_error(pod: Pod) -> None:
     """The login host may be let through where Graph is decrypted."""
     pod.federate()
     with WorkloadIdentityCredential(environ=pod.environ) as credential:

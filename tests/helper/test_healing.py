@@ -47,7 +47,7 @@ def test_thirty_seconds_are_the_default() -> None:
     assert Retry().bound == 30
 
 
-def test_whoever_wants_to_is_told_of_each_attempt(pod: Pod, entra: Entra, kind: Flavour) -> None:
+def test_on_retry_is_called_for_each_attempt(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """With the failure and the pause, before it is made: a command shows it."""
     pod.federate(delay=2)
     told: list[tuple[M365IdentityError, float]] = []
@@ -122,7 +122,7 @@ def test_retry_after_is_kept(pod: Pod, entra: Entra, kind: Flavour) -> None:
     assert pod.time.pauses == [17]
 
 
-def test_a_retry_after_beyond_the_bound_is_told_at_once(pod: Pod, entra: Entra, kind: Flavour) -> None:
+def test_a_retry_after_beyond_the_bound_fails_at_once(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """A minute, as Entra usually says: nothing is asked again, and the caller knows how long."""
     entra.next("login", status=429, retry_after=60, times=None)
     error = pod.fails(kind, bound=30)
@@ -144,7 +144,7 @@ def test_a_token_out_of_its_time_is_read_again_once(pod: Pod, entra: Entra, kind
 
 
 def test_a_token_that_stays_out_of_its_time_fails_at_the_second_attempt(pod: Pod, entra: Entra, kind: Flavour) -> None:
-    """A file that nobody renews, as with subPath."""
+    """A file that is not renewed, as with subPath."""
     pod.federate()
     pod.write(lifetime=-3600.0)
     error = pod.fails(kind, bound=30)
@@ -189,7 +189,7 @@ def test_the_retries_of_an_azure_sdk_client_do_not_multiply_ours(pod: Pod, entra
     assert isinstance(caught.value, ServiceRequestError | ServiceResponseError | ExchangeError)
 
 
-def test_a_server_that_cannot_be_reached_is_told(pod: Pod, kind: Flavour) -> None:
+def test_a_server_that_cannot_be_reached_is_an_error(pod: Pod, kind: Flavour) -> None:
     """As the exception that SDK users catch for it, with the fix."""
     error = pod.fails(kind, authority="https://127.0.0.1:1/")
     assert isinstance(error, ServiceRequestError)
@@ -197,7 +197,7 @@ def test_a_server_that_cannot_be_reached_is_told(pod: Pod, kind: Flavour) -> Non
     assert "curl -v https://127.0.0.1:1/" in str(error)
 
 
-def test_a_pause_of_asyncio_holds_up_nobody_else(pod: Pod) -> None:
+def test_a_pause_of_asyncio_holds_up_no_other_task(pod: Pod) -> None:
     """The default clock sleeps with asyncio: another task runs meanwhile."""
     pod.federate()
     pod.entra.next("login", status=503)

@@ -65,7 +65,7 @@ def test_an_untrusted_server_gets_no_token_and_is_not_tried_again(pod: Pod, entr
         (b"-----BEGIN CERTIFICATE-----\nhello\n-----END CERTIFICATE-----\n", "which holds no certificate"),
     ],
 )
-def test_a_file_that_is_no_bundle_is_told(
+def test_a_file_that_is_not_a_bundle_is_an_error(
     pod: Pod, kind: Flavour, tmp_path: Path, content: bytes | None, problem: str
 ) -> None:
     """With the variable, instead of an error of a library, or of trusting somebody else."""
@@ -77,8 +77,8 @@ def test_a_file_that_is_no_bundle_is_told(
     assert str(error) == f'SSL_CERT_FILE is "{path}", {problem}: expected a file of PEM certificates [WIH160]'
 
 
-def test_where_nothing_is_set_the_usual_authorities_count() -> None:
-    """Each library's own; an empty variable is none."""
+def test_without_a_variable_the_usual_authorities_count() -> None:
+    """Each library's own; an empty variable counts as not set."""
     assert authorities({}) is True
     assert authorities({"SSL_CERT_FILE": ""}) is True
 
@@ -109,7 +109,7 @@ def test_a_host_in_no_proxy_is_called_directly(pod: Pod, kind: Flavour, monkeypa
 def test_a_proxy_that_refuses_gets_one_request(
     pod: Pod, kind: Flavour, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    """No waiting gives it a password or another policy. It is told from Entra, by its own status and advice."""
+    """No waiting gives it a password or another policy. Its own status and advice tell it from Entra."""
     environ = {name: value for name, value in pod.environ.items() if name != "AZURE_AUTHORITY_HOST"}
     with proxying() as proxy:
         proxy.refuse_with = status
@@ -144,7 +144,7 @@ def test_a_proxy_with_troubles_of_its_own_is_asked_again(
     assert "the proxy cannot reach" in error.advice.causes[0]
 
 
-def test_a_proxy_that_is_not_there_is_told(pod: Pod, kind: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_proxy_is_an_error(pod: Pod, kind: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its address holds a password at times, and is not repeated."""
     monkeypatch.setenv("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:1")
     error = pod.fails(kind)
@@ -153,7 +153,7 @@ def test_a_proxy_that_is_not_there_is_told(pod: Pod, kind: Flavour, monkeypatch:
     assert "hunter2" not in str(error)
 
 
-def test_a_name_that_does_not_resolve_is_told(pod: Pod, kind: Flavour) -> None:
+def test_a_name_that_does_not_resolve_is_an_error(pod: Pod, kind: Flavour) -> None:
     """.invalid never does."""
     error = pod.fails(kind, authority="https://login.invalid/")
     assert isinstance(error, UnreachableError)
@@ -169,7 +169,7 @@ def test_a_certificate_for_another_name_is_not_trusted(pod: Pod, entra: Entra, k
     assert "certificate is not trusted" in str(error) or "refused the connection" in str(error)
 
 
-def test_a_portal_that_answers_in_entras_place_is_told(pod: Pod, entra: Entra, kind: Flavour) -> None:
+def test_a_portal_that_answers_in_entras_place_is_an_error(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """A page in HTML with 200, as of a captive portal."""
     entra.next("login", body=b"<html>Please log in</html>", content_type="text/html", status=200)
     error = pod.fails(kind)
@@ -179,7 +179,7 @@ def test_a_portal_that_answers_in_entras_place_is_told(pod: Pod, entra: Entra, k
     assert "Please log in" not in str(error)
 
 
-def test_a_folder_is_no_bundle(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_bundle(tmp_path: Path) -> None:
     """requests would take one and aiohttp would not: neither does here."""
     with pytest.raises(SettingsError, match="REQUESTS_CA_BUNDLE"):
         authorities({"REQUESTS_CA_BUNDLE": str(tmp_path)})

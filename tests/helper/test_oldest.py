@@ -20,7 +20,7 @@ import pytest
 from m365_identity import __version__
 from testbed.entra import Entra
 from tests.helper.support import Pod
-from tests.helper.test_advice import test_a_key_that_is_not_rsa_is_told_with_its_own_fix
+from tests.helper.test_advice import test_a_key_that_is_not_rsa_has_its_own_fix
 from tests.helper.test_credential import (
     test_a_call_without_scope_is_the_callers_mistake,
     test_a_claims_challenge_takes_no_kept_token_and_replaces_it,
@@ -29,15 +29,15 @@ from tests.helper.test_credential import (
     test_another_tenant_must_be_allowed,
     test_what_is_sent_is_what_entra_takes,
 )
-from tests.helper.test_healing import test_a_server_that_cannot_be_reached_is_told
+from tests.helper.test_healing import test_a_server_that_cannot_be_reached_is_an_error
 from tests.helper.test_network import (
     test_a_bundle_of_many_is_taken,
     test_a_certificate_for_another_name_is_not_trusted,
     test_a_host_in_no_proxy_is_called_directly,
-    test_a_name_that_does_not_resolve_is_told,
-    test_a_portal_that_answers_in_entras_place_is_told,
+    test_a_missing_proxy_is_an_error,
+    test_a_name_that_does_not_resolve_is_an_error,
+    test_a_portal_that_answers_in_entras_place_is_an_error,
     test_a_proxy_is_used,
-    test_a_proxy_that_is_not_there_is_told,
     test_a_proxy_that_refuses_gets_one_request,
     test_an_untrusted_server_gets_no_token_and_is_not_tried_again,
     test_each_variable_gives_the_authority_to_both,
@@ -50,13 +50,13 @@ __all__ = [
     "test_a_claims_challenge_takes_no_kept_token_and_replaces_it",
     "test_a_failure_is_not_kept_for_later_calls",
     "test_a_host_in_no_proxy_is_called_directly",
-    "test_a_key_that_is_not_rsa_is_told_with_its_own_fix",
-    "test_a_name_that_does_not_resolve_is_told",
-    "test_a_portal_that_answers_in_entras_place_is_told",
+    "test_a_key_that_is_not_rsa_has_its_own_fix",
+    "test_a_missing_proxy_is_an_error",
+    "test_a_name_that_does_not_resolve_is_an_error",
+    "test_a_portal_that_answers_in_entras_place_is_an_error",
     "test_a_proxy_is_used",
-    "test_a_proxy_that_is_not_there_is_told",
     "test_a_proxy_that_refuses_gets_one_request",
-    "test_a_server_that_cannot_be_reached_is_told",
+    "test_a_server_that_cannot_be_reached_is_an_error",
     "test_a_token_is_kept",
     "test_an_untrusted_server_gets_no_token_and_is_not_tried_again",
     "test_another_tenant_must_be_allowed",

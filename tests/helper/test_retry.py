@@ -17,7 +17,7 @@ def refused(code: int | None = None, *, status: int = 400, retry_after: float | 
 
 
 def failure(kind: FailureKind, status: int = 0) -> Failure:
-    """One that is no answer of Entra's."""
+    """A failure without an answer of Entra."""
     return Failure(kind=kind, description="", http_status=status)
 
 
@@ -61,7 +61,7 @@ def test_all_else_fails_at_once(final: Failure) -> None:
     assert heals(final) is Healing.NONE
 
 
-def test_throttling_is_told_by_status_or_code() -> None:
+def test_throttling_is_known_by_status_or_code() -> None:
     """A 400 with the code of a loop is throttling too."""
     assert is_throttled(refused(status=429))
     assert is_throttled(refused(50196))

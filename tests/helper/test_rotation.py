@@ -1,4 +1,4 @@
-"""The kubelet renews the token by swapping a symlink, whoever reads it at that moment."""
+"""The kubelet renews the token by swapping a symlink, also while the file is read."""
 
 import itertools
 import shutil
@@ -113,6 +113,6 @@ def test_the_next_exchange_uses_the_new_token(pod: Pod, entra: Entra, volume: Vo
     assert [asked.claims["jti"] for asked in entra.exchanges] == ["1", "2", "3"]
 
 
-def test_what_is_read_is_what_is_told(pod: Pod) -> None:
+def test_the_claims_shown_are_those_of_the_token_sent(pod: Pod) -> None:
     """The claims of a message are those of the token that was sent."""
     assert decode(read(pod.token_file)).subject == SUBJECT

@@ -72,7 +72,7 @@ def told(error: BaseException) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: "-".join(map(str, fault)) or "none")
-def test_no_token_is_told(pod: Pod, entra: Entra, kind: Flavour, log: io.StringIO, fault: dict[str, Any]) -> None:
+def test_no_text_holds_a_token(pod: Pod, entra: Entra, kind: Flavour, log: io.StringIO, fault: dict[str, Any]) -> None:
     """Whatever happens, also where the server sends back what it was sent."""
     pod.federate()
     assertion = pod.write()
@@ -104,8 +104,8 @@ def test_no_token_is_told(pod: Pod, entra: Entra, kind: Flavour, log: io.StringI
     ["{0}\n{0}", "{0}.{0}", "{0} {0}", "{0}\0", "{0}é", "x" * 65536 + "{0}", "Bearer {0}"],
     ids=["two", "five-parts", "blank", "nul", "binary", "large", "word"],
 )
-def test_a_file_that_is_no_token_and_has_one_in_it_is_not_told(pod: Pod, kind: Flavour, content: str) -> None:
-    """What is in the frames that the exception comes through is told as well, by what sends their variables."""
+def test_a_token_inside_a_bad_file_stays_out_of_the_error(pod: Pod, kind: Flavour, content: str) -> None:
+    """Services that collect errors also send the variables of the frames that the exception comes through."""
     assertion = pod.write()
     pod.token_file.write_text(content.format(assertion), encoding="utf-8")
     error = pod.fails(kind)
@@ -115,7 +115,7 @@ def test_a_file_that_is_no_token_and_has_one_in_it_is_not_told(pod: Pod, kind: F
         assert secret not in said
 
 
-def test_a_number_without_end_is_no_end_of_the_sign_in(pod: Pod, kind: Flavour) -> None:
+def test_an_infinite_number_in_a_claim_does_not_stop_the_sign_in(pod: Pod, kind: Flavour) -> None:
     """It is one in the token; Entra judges that, and here its end is not known."""
     pod.federate()
     pod.write(exp=10**400)
@@ -124,7 +124,7 @@ def test_a_number_without_end_is_no_end_of_the_sign_in(pod: Pod, kind: Flavour) 
     assert error.code == 50027
 
 
-def test_bodies_are_not_logged_for_whoever_asks_for_it(pod: Pod, log: io.StringIO) -> None:
+def test_bodies_are_not_logged_even_on_request(pod: Pod, log: io.StringIO) -> None:
     """azure-core's `logging_enable` logs bodies, and here they are tokens: it is not passed on."""
     pod.federate()
     assertion = pod.write()

@@ -1,4 +1,4 @@
-"""Settings: what wins, what is refused, and that everything is told at once."""
+"""Settings: what wins, what is refused, and that everything is reported at once."""
 
 import itertools
 from pathlib import Path
@@ -18,7 +18,7 @@ ENVIRON = {"M365_TENANT_ID": TENANT, "M365_CLIENT_ID": CLIENT, "AZURE_FEDERATED_
 
 
 def problems(**environ: str) -> tuple[str, ...]:
-    """What is told of this environment."""
+    """The findings for this environment."""
     with pytest.raises(SettingsError) as caught:
         settings(environ=ENVIRON | environ)
     return caught.value.problems
@@ -64,7 +64,7 @@ def test_an_argument_comes_first_then_m365_then_azure(
         assert found.sources[name] == places[winner]
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     """Three that are missing and two that are wrong, each with the name of its variable."""
     with pytest.raises(SettingsError) as caught:
         settings(environ={"M365_CLOUD": "azure", "AZURE_AUTHORITY_HOST": "http://login.example"})
@@ -81,7 +81,7 @@ def test_every_problem_is_told_at_once() -> None:
         assert name in text
 
 
-def test_what_is_only_missing_is_told_apart() -> None:
+def test_settings_that_are_only_missing_are_marked() -> None:
     """A chain of credentials goes on then; it is a ValueError as well, for those who expect azure-identity's."""
     with pytest.raises(ValueError) as caught:
         settings(environ={})
@@ -137,7 +137,7 @@ def test_a_cloud_decides_where_to_sign_in_and_what_to_call(cloud: object) -> Non
         assert graph_root(each) == graph_root(each.name) == each.graph
 
 
-def test_the_login_host_tells_the_cloud_where_none_is_set() -> None:
+def test_the_login_host_decides_the_cloud_if_none_is_set() -> None:
     """As when only the AZURE_ variables were injected."""
     found = settings(environ=ENVIRON | {"AZURE_AUTHORITY_HOST": "https://login.microsoftonline.us/"})
     assert (found.cloud.name, found.sources["cloud"]) == ("gcchigh", "AZURE_AUTHORITY_HOST")
@@ -158,7 +158,7 @@ def test_another_name_of_the_same_cloud_and_a_host_of_ones_own_count(host: str) 
     assert (found.authority, found.sources["authority"]) == (host.rstrip("/") + "/", "AZURE_AUTHORITY_HOST")
 
 
-def test_graph_may_be_elsewhere_and_stays_what_is_asked_for() -> None:
+def test_graph_elsewhere_does_not_change_the_scope() -> None:
     """M365_GRAPH_HOST moves the calls and not the scope; a cloud that is named leaves it aside."""
     environ = {"M365_GRAPH_HOST": "https://localhost:8444/", "M365_CLOUD": "gcchigh"}
     assert graph_root(environ=environ) == "https://localhost:8444"

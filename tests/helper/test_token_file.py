@@ -1,4 +1,4 @@
-"""The token file: every way in which it can be of no use is one clear error, and none of its content is told."""
+"""The token file: every way in which it can be unusable is one clear error, which holds nothing of its content."""
 
 import os
 import re
@@ -31,8 +31,8 @@ def reason(path: Path) -> str:
 
 
 @pytest.mark.parametrize("around", ["{}", "{}\n", "{}\r\n", "  {}\n\n", "\n{}"])
-def test_white_space_around_the_token_is_no_part_of_it(path: Path, around: str) -> None:
-    """Whoever writes the file by hand ends it with a newline, which Entra would refuse."""
+def test_white_space_around_the_token_is_not_part_of_it(path: Path, around: str) -> None:
+    """A user who writes the file by hand ends it with a newline, which Entra would refuse."""
     token = jwt(sub="x")
     path.write_text(around.format(token))
     assert read(path) == token
@@ -57,7 +57,7 @@ def test_white_space_around_the_token_is_no_part_of_it(path: Path, around: str) 
         (f"{jwt(sub='a')}\n{jwt(sub='b')}".encode(), "is not a JWT: it has 5 parts"),
     ],
 )
-def test_what_is_no_token_is_told(path: Path, content: bytes, expected: str) -> None:
+def test_a_file_without_a_token_is_an_error(path: Path, content: bytes, expected: str) -> None:
     """In words that hold nothing of what is in the file."""
     path.write_bytes(content)
     told = reason(path)
@@ -66,7 +66,7 @@ def test_what_is_no_token_is_told(path: Path, content: bytes, expected: str) -> 
         assert part.decode() not in told
 
 
-def test_a_missing_file_is_told_with_the_usual_causes(path: Path) -> None:
+def test_a_missing_file_is_an_error_with_the_usual_causes(path: Path) -> None:
     """The pod was not injected, or this container was left out."""
     assert reason(path) == "does not exist"
     assert reason(path / "below") == "does not exist"
@@ -74,19 +74,19 @@ def test_a_missing_file_is_told_with_the_usual_causes(path: Path) -> None:
         read(path)
 
 
-def test_a_folder_is_told(path: Path) -> None:
+def test_a_folder_is_an_error(path: Path) -> None:
     """A variable that names the mount and not the file."""
     path.mkdir()
     assert reason(path) == "is a folder"
 
 
-def test_a_pipe_is_told_and_not_waited_for(path: Path) -> None:
+def test_a_pipe_is_an_error_without_waiting_for_it(path: Path) -> None:
     """Opening one would wait for a writer."""
     os.mkfifo(path)
     assert reason(path) == "is not a regular file"
 
 
-def test_a_file_of_another_user_is_told_with_the_fix(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_another_user_is_an_error_with_the_fix(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Permission is denied as the kernel does it; root, who runs these tests at times, is denied nothing."""
 
     def denied(self: Path, mode: str) -> None:
@@ -99,7 +99,7 @@ def test_a_file_of_another_user_is_told_with_the_fix(path: Path, monkeypatch: py
         read(path)
 
 
-def test_an_error_of_the_disk_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_error_of_the_disk_is_raised(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By what the system says."""
 
     def broken(self: Path, mode: str) -> None:

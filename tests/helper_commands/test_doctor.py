@@ -35,7 +35,7 @@ def on_terminal(environ: Mapping[str, str]) -> str:
         while True:
             try:
                 chunk = os.read(ours, 65536)
-            except OSError:  # nobody has the other end any more
+            except OSError:  # the other end is closed
                 break
             if not chunk:
                 break
@@ -45,7 +45,7 @@ def on_terminal(environ: Mapping[str, str]) -> str:
     return said.decode()
 
 
-def test_where_all_is_well_every_line_says_so(commands: Commands, tmp_path: Path) -> None:
+def test_every_line_of_a_good_pod_is_ok(commands: Commands, tmp_path: Path) -> None:
     """One line a check, in the order of the walk, each ok; exit code 0; nothing on standard error."""
     with well(tmp_path) as pod:
         commands.environ = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **pod.environ}
@@ -92,7 +92,7 @@ def test_the_document(tmp_path: Path) -> None:
 
 
 def test_only_warnings_are_exit_code_0(commands: Commands) -> None:
-    """What might be meant does not fail; it is told as the first to look at."""
+    """What can be intended does not fail; it is the first to look at."""
     commands.pod.federate()
     done = commands.run("doctor")
     assert done.code == 0, done.out
@@ -143,7 +143,7 @@ def test_signs_and_colours_on_a_terminal(commands: Commands) -> None:
     assert "\x1b[32mok  \x1b[0m application " in said
 
 
-def test_what_comes_from_elsewhere_cannot_write_to_the_terminal(pod: Pod, commands: Commands) -> None:
+def test_foreign_text_cannot_control_the_terminal(pod: Pod, commands: Commands) -> None:
     """Control characters and line breaks of a token or a variable are blanks."""
     write(pod, iss="https://issuer.example/\x1b[2J\nFAIL x", sub="system:serviceaccount:shop:\x07")
     commands.environ["AZURE_FEDERATED_TOKEN_FILE"] += "\x1b[0m\n"
@@ -152,8 +152,8 @@ def test_what_comes_from_elsewhere_cannot_write_to_the_terminal(pod: Pod, comman
         assert "\nFAIL x" not in said
 
 
-def test_where_nothing_is_set_the_rest_is_looked_at_all_the_same(pod: Pod) -> None:
-    """No injection: what is missing is told with the way to it, and both servers are tried."""
+def test_without_settings_the_other_links_are_still_checked(pod: Pod) -> None:
+    """Without injection: what is missing is reported with its fix, and both servers are tried."""
     keep = ("AZURE_AUTHORITY_HOST", "M365_GRAPH_HOST", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
     report = doctor({name: pod.environ[name] for name in keep})
     assert report.code == 1
@@ -169,8 +169,8 @@ def test_where_nothing_is_set_the_rest_is_looked_at_all_the_same(pod: Pod) -> No
         assert report.status(check) == "skip", check
 
 
-def test_a_fix_for_several_is_told_once(commands: Commands) -> None:
-    """Below the last of them the next one follows, and at the end it is told again."""
+def test_a_fix_for_several_is_shown_once(commands: Commands) -> None:
+    """Below the last of them the next one follows, and at the end it is reported again."""
     for name in [*commands.environ]:
         if name.endswith(("_TENANT_ID", "_CLIENT_ID", "_TOKEN_FILE")):
             del commands.environ[name]
@@ -198,7 +198,7 @@ def test_a_file_that_nothing_names(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_client_id_that_is_none_leaves_the_file_to_be_looked_at(pod: Pod) -> None:
-    """One variable is wrong: what does not need it is told."""
+    """One variable is wrong: what does not need it is reported."""
     report = doctor(pod.environ | {"M365_CLIENT_ID": "contoso-app"})
     assert report.failed() == {"application"}
     assert 'M365_CLIENT_ID is "contoso-app", expected the application\'s GUID' in report.detail("application")
@@ -207,7 +207,7 @@ def test_a_client_id_that_is_none_leaves_the_file_to_be_looked_at(pod: Pod) -> N
 
 
 def test_a_cloud_that_is_none_leaves_the_file_to_be_looked_at(pod: Pod) -> None:
-    """Without it, nobody knows where to sign in."""
+    """Without it, the login host is not known."""
     report = doctor(pod.environ | {"M365_CLOUD": "mars"})
     assert report.failed() == {"cloud"}
     assert "one of public, gcc" in report.detail("cloud")
@@ -215,8 +215,8 @@ def test_a_cloud_that_is_none_leaves_the_file_to_be_looked_at(pod: Pod) -> None:
     assert report.detail("login-proxy") == 'needs "cloud"'
 
 
-def test_a_login_host_that_is_no_address_leaves_the_rest_to_be_looked_at(pod: Pod) -> None:
-    """It is told once, by its own link."""
+def test_with_a_bad_login_host_the_other_links_are_still_checked(pod: Pod) -> None:
+    """It is reported once, by its own link."""
     report = doctor(pod.environ | {"AZURE_AUTHORITY_HOST": "https://[login"})
     assert report.failed() == {"cloud"}
     assert 'AZURE_AUTHORITY_HOST is "https://[login", expected the login host' in report.detail("cloud")
@@ -224,7 +224,7 @@ def test_a_login_host_that_is_no_address_leaves_the_rest_to_be_looked_at(pod: Po
 
 
 def test_a_mistake_of_its_own_in_one_link_hides_no_other(pod: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is told as one, with its place and not with its text, which may hold anything; what needs the link waits."""
+    """It is reported with its place and without its text, which may hold anything; links that need it are skipped."""
     pod.federate()
     token = pod.token_file.read_text()
 
@@ -242,7 +242,7 @@ def test_a_mistake_of_its_own_in_one_link_hides_no_other(pod: Pod, monkeypatch: 
     assert {report.status(check) for check in ("exchange", "graph")} == {"ok"}
 
 
-def test_where_values_come_from(pod: Pod) -> None:
+def test_each_value_has_its_origin(pod: Pod) -> None:
     """A flag, either family of variables, or the cloud."""
     pod.environ.pop("M365_TENANT_ID")
     report = doctor(pod.environ, "--client-id", pod.application.client_id, "--token-file", str(pod.token_file))

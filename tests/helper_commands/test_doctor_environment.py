@@ -62,7 +62,7 @@ def test_what_the_webhook_injects_is_well() -> None:
     ],
 )
 def test_contradictions(changes: dict[str, str], says: str) -> None:
-    """Both values are shown; it may be meant, so it is no failure."""
+    """Both values are shown; it can be intended, so it is not a failure."""
     (finding,) = contradicting(**changes)
     assert finding.status is LinkStatus.WARN
     assert says in finding.detail
@@ -136,7 +136,7 @@ def test_our_own_managed_identity_endpoint_is_well() -> None:
     assert "m365-identity serve" in finding.detail
 
 
-def test_all_of_them_are_told() -> None:
+def test_all_of_them_are_reported() -> None:
     """Not only the first."""
     environ = INJECTED | {"AZURE_CLIENT_SECRET": "x", "MSAL_FORCE_REGION": "y", "IDENTITY_ENDPOINT": "http://10.0.0.1"}
     assert len(list(others(Found(environ=environ)))) == 3
@@ -181,7 +181,7 @@ def test_what_the_provider_stumbles_over(changes: dict[str, str], says: str) -> 
     ],
 )
 def test_what_the_provider_takes(changes: dict[str, str]) -> None:
-    """The second name of the cloud, the other method, a proxy that it heeds."""
+    """The second name of the cloud, the other method, a proxy that it follows."""
     assert one(provider, Found(environ=INJECTED | changes)).status is LinkStatus.OK
 
 
@@ -226,7 +226,7 @@ def test_a_proxys_user_and_password() -> None:
 
 
 @pytest.mark.parametrize("text", ["ftp://p", "http://", "http://p:port", "http://[::", ":3128"])
-def test_what_is_no_proxy(text: str) -> None:
+def test_a_bad_proxy_variable(text: str) -> None:
     """The variable is named, and its value is not."""
     known = found({"HTTPS_PROXY": text})
     known.sites["login"] = Site("https://x/")

@@ -1,4 +1,4 @@
-"""`doctor` and Entra: every code of the advice table, the tenant, what is no answer, and the clock."""
+"""`doctor` and Entra: every code of the advice table, the tenant, answers that are not Entra's, and the clock."""
 
 import math
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def test_no_code_of_the_table_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("code", PROVOKED)
-def test_each_code_is_told_with_its_meaning_causes_and_fix(
+def test_each_code_has_its_meaning_causes_and_fix(
     emulator: Entra, code: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """The line has the code and what it means; the values of this token are filled in; what follows is skipped."""

@@ -149,7 +149,7 @@ def test_a_real_mount_of_a_single_file(commands: Commands, tmp_path: Path) -> No
         (b"a.b.c", "is not a JWT"),
     ],
 )
-def test_what_is_no_token(pod: Pod, content: bytes, says: str) -> None:
+def test_a_file_without_a_token(pod: Pod, content: bytes, says: str) -> None:
     """Told by the file's own line; what needs the token is skipped, and both servers are tried."""
     pod.token_file.write_bytes(content)
     report = doctor(pod.environ)
@@ -195,7 +195,7 @@ def test_mode_owner_and_size_are_shown(pod: Pod) -> None:
 
 @pytest.mark.parametrize("part", ["file", "folder"])
 def test_a_file_that_this_user_may_not_read(commands: Commands, tmp_path: Path, part: str) -> None:
-    """Who may, who asks, and the fsGroup that lets them; the folder on the way is told where it is the reason."""
+    """Who may, who asks, and the fsGroup that lets them; the folder on the way is shown if it is the reason."""
     folder = tmp_path / "volume"
     folder.mkdir()
     path = folder / "token"

@@ -38,7 +38,7 @@ def test_a_token_with_roles(trusted: Pod) -> None:
 
 
 def test_no_roles_and_graph_says_no(trusted: Pod) -> None:
-    """Nobody has consented: a good token for nothing. The guide's "Permission denied"."""
+    """No administrator has consented: a good token for nothing. The guide's "Permission denied"."""
     trusted.application.roles = ()
     report = doctor(trusted.environ)
     assert report.code == 1
@@ -52,7 +52,7 @@ def test_no_roles_and_graph_says_no(trusted: Pod) -> None:
 
 
 def test_other_roles_than_this_call_needs(trusted: Pod) -> None:
-    """An application of few permissions is no broken one."""
+    """An application with few permissions is not broken."""
     trusted.application.roles = ("User.Read.All",)
     report = doctor(trusted.environ)
     assert (report.code, report.status("roles"), report.status("graph")) == (0, "ok", "warn")
@@ -80,7 +80,7 @@ def test_graph_does_not_take_the_token(trusted: Pod) -> None:
     ],
 )
 def test_a_graph_that_does_not_answer_as_graph(trusted: Pod, fault: dict[str, Any], says: str) -> None:
-    """A firewall's page, throttling, a cut: each is told, with the danger for Terraform's state where there is one."""
+    """A firewall's page, throttling, a cut: each is reported, with the danger for Terraform's state if there is one."""
     trusted.entra.next("graph", times=None, **fault)
     report = doctor(trusted.environ, *(("--timeout", "4") if "hang" in fault else ()))
     assert report.failed() == {"graph"}
@@ -90,7 +90,7 @@ def test_a_graph_that_does_not_answer_as_graph(trusted: Pod, fault: dict[str, An
 
 
 def test_graph_cannot_be_reached_while_the_login_host_can(trusted: Pod) -> None:
-    """The exchange works, and Terraform's provider may lose its state: that is told with the link that is broken."""
+    """The exchange works, and Terraform's provider may lose its state: the broken link says so."""
     trusted.entra.graph_server.stop()
     report = doctor(trusted.environ)
     assert report.failed() == {"graph-tcp"}
@@ -110,7 +110,7 @@ def test_a_firewall_that_cuts_the_handshake_with_graph(trusted: Pod) -> None:
     )
 
 
-def test_where_the_login_host_is_away_too_nothing_is_said_of_state(trusted: Pod) -> None:
+def test_without_the_login_host_there_is_no_warning_about_state(trusted: Pod) -> None:
     """Then the provider does not come as far as Graph."""
     trusted.entra.graph_server.stop()
     trusted.entra.login_server.stop()
@@ -148,7 +148,7 @@ def told(**claims: Any) -> LinkFinding:
     ],
 )
 def test_what_an_access_token_says(claims: dict[str, Any], status: LinkStatus, says: str) -> None:
-    """For whom and how long it is."""
+    """Its audience, its application and its end."""
     finding = told(**claims)
     assert finding.status is status, finding
     assert says in finding.detail

@@ -56,7 +56,7 @@ def test_a_proxy_is_shown_and_used(trusted: Pod, proxy: Proxy) -> None:
 
 
 def test_no_proxy_keeps_a_host_from_it(trusted: Pod, proxy: Proxy) -> None:
-    """And is named, since it may be why there is no way."""
+    """And is named, since it can be the reason."""
     trusted.environ["NO_PROXY"] = "10.0.0.0/8,localhost"
     report = doctor(trusted.environ)
     assert report.code == 0
@@ -106,7 +106,7 @@ def test_a_proxy_that_is_down(trusted: Pod) -> None:
     assert any("the proxy is down" in cause for cause in report.worst("login-tcp")["causes"])
 
 
-def test_a_proxy_gets_user_and_password_and_what_is_no_proxy_is_told(trusted: Pod) -> None:
+def test_a_proxy_gets_user_and_password_and_a_bad_one_is_reported(trusted: Pod) -> None:
     """Here a mail server answers, and then one that hangs up."""
     asked: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -153,7 +153,7 @@ def test_a_name_is_shown_with_its_addresses(trusted: Pod) -> None:
     )
 
 
-def test_a_name_that_nobody_knows(trusted: Pod) -> None:
+def test_an_unknown_name(trusted: Pod) -> None:
     """DNS fails on its own line."""
     trusted.environ["AZURE_AUTHORITY_HOST"] = "https://login.invalid"
     report = doctor(trusted.environ)
@@ -247,7 +247,7 @@ def test_interception_that_is_trusted(tmp_path: Path) -> None:
     ],
 )
 def test_a_certificate_that_does_not_fit(tmp_path: Path, names: list[str], days: int, says: str, cause: str) -> None:
-    """Of another name, or past its end: the reason is told, with what it usually comes from."""
+    """Of another name, or past its end: the reason is reported, with what it usually comes from."""
     now = dt.datetime.now(dt.UTC)
     signer = authority(organization="Contoso", common_name="Contoso CA")
     lifetime = dt.timedelta(days=1) if days > 0 else -dt.timedelta(minutes=30)

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
     ],
 )
 def test_issuers(url: str | None, status: LinkStatus, says: str) -> None:
-    """What Entra can never fetch fails; what it may not reach is warned about; the slash is told either way."""
+    """What Entra can never fetch fails; what it may not reach is warned about; the slash is reported either way."""
     finding = one(issuer, found(iss=url))
     assert finding.status is status
     assert says in finding.detail
@@ -94,7 +94,7 @@ def in_cloud(cloud: str, **claims: Any) -> Found:
     ],
 )
 def test_audiences(cloud: str, aud: object, status: LinkStatus, says: str) -> None:
-    """Each cloud has its own; another works only where the credential has it too, so it is no failure."""
+    """Each cloud has its own; another works only if the credential has it too, so it is not a failure."""
     finding = one(audience, in_cloud(cloud, aud=aud))
     assert finding.status is status
     assert says in finding.detail

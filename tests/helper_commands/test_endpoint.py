@@ -286,7 +286,7 @@ def throttled(retry_after: float | None) -> ThrottledError:
         (TokenFileError(Path("/token"), "is empty", ADVICE), 400, None),
     ],
 )
-def test_how_a_failed_sign_in_is_told(
+def test_the_answer_for_a_failed_sign_in(
     served: Served, error: M365IdentityError, status: int, retry_after: str | None
 ) -> None:
     """400 for what stays, which no client repeats; 503 and 429 for what may heal. With the fix, here and in the log.
@@ -309,7 +309,7 @@ def test_how_a_failed_sign_in_is_told(
     assert "\n" not in line
 
 
-def test_what_nobody_thought_of_is_500_and_says_nothing(served: Served) -> None:
+def test_an_unexpected_error_is_500_without_its_text(served: Served) -> None:
     """An exception's text may hold anything."""
 
     def fail() -> None:

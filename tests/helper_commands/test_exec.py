@@ -142,7 +142,7 @@ def test_a_command_that_cannot_be_run_is_126(commands: Commands, tmp_path: Path)
 
 @pytest.mark.parametrize(("content", "code"), [("no program at all", 126), ("#!/no/such/interpreter\n", 127)])
 def test_what_the_kernel_does_not_run(commands: Commands, tmp_path: Path, content: str, code: int) -> None:
-    """A file that is no program and a script whose interpreter is missing: found out after signing in."""
+    """A file that is not a program and a script whose interpreter is missing: found out after signing in."""
     commands.pod.federate()
     script = tmp_path / "script"
     script.touch(mode=0o755)

@@ -120,7 +120,7 @@ def test_a_token_without_roles_is_warned_of(commands: Commands) -> None:
         ({"status": 200, "body": b"<html>log in</html>", "content_type": "text/html"}, "not a JSON object"),
     ],
 )
-def test_what_is_no_answer_of_graphs_fails(commands: Commands, fault: dict[str, object], said: str) -> None:
+def test_an_answer_that_is_not_graphs_fails(commands: Commands, fault: dict[str, object], said: str) -> None:
     """A token that Graph does not take; a proxy that blocks; a captive portal."""
     commands.pod.federate()
     commands.pod.entra.next("graph", times=None, **fault)  # type: ignore[arg-type]

@@ -198,7 +198,7 @@ def test_msal_gets_a_token(commands: Commands, workload: Serving) -> None:
 
 @pytest.mark.cluster
 def test_azidentity_of_go_gets_a_token(commands: Commands, workload: Serving) -> None:
-    """And tells what is wrong where there is none. Needs Go, which is found or installed as for the control plane."""
+    """And its error says what is wrong if it gets none. Needs Go, found or installed as for the control plane."""
     program = str(binary(CLIENT))
     commands.pod.federate()
     arguments = [program, SCOPE, commands.pod.application.client_id]
@@ -274,7 +274,7 @@ def test_check_asks_whether_it_is_healthy(commands: Commands, serving: Serving) 
     assert f"nothing healthy at {serving.url}: Connection refused" in done.err
 
 
-def test_a_port_that_is_taken_is_told(commands: Commands, serving: Serving) -> None:
+def test_a_port_in_use_is_reported(commands: Commands, serving: Serving) -> None:
     """Exit code 1, and where."""
     done = commands.run("serve", "--endpoint", serving.url)
     assert (done.code, done.err) == (
@@ -283,7 +283,7 @@ def test_a_port_that_is_taken_is_told(commands: Commands, serving: Serving) -> N
     )
 
 
-def test_all_that_is_wrong_is_told_at_once(commands: Commands) -> None:
+def test_everything_wrong_is_reported_at_once(commands: Commands) -> None:
     """The endpoint, the secret, whose value is not shown, and who signs in."""
     commands.environ |= {"IDENTITY_HEADER": "sécret-value", "M365_CLOUD": "mars"}
     done = commands.run("serve")

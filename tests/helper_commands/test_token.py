@@ -42,7 +42,7 @@ def test_a_token_for_another_resource(commands: Commands) -> None:
 
 
 @pytest.mark.parametrize("command", ["token", "whoami", "preflight", "exec"])
-def test_a_refusal_is_told_with_meaning_and_fix(commands: Commands, command: str) -> None:
+def test_a_refusal_is_reported_with_meaning_and_fix(commands: Commands, command: str) -> None:
     """Exit code 1; the code, the fix with the values of this token, and no part of the token; nothing on stdout."""
     commands.pod.application.federate(issuer=commands.pod.entra.issuer.url, subject="system:serviceaccount:shop:other")
     program = ("--", "echo", "ran") if command == "exec" else ()
@@ -57,7 +57,7 @@ def test_a_refusal_is_told_with_meaning_and_fix(commands: Commands, command: str
 
 @pytest.mark.parametrize("command", ["token", "whoami", "preflight", "exec"])
 def test_a_missing_token_file_fails_at_once(commands: Commands, command: str) -> None:
-    """Nothing that waiting would mend."""
+    """Nothing that waiting would fix."""
     commands.pod.token_file.unlink()
     done = commands.run(command, *(("--", "true") if command == "exec" else ()))
     assert (done.code, done.out) == (1, "")
@@ -104,7 +104,7 @@ def test_whoami_writes_nothing_but_its_lines(commands: Commands) -> None:
     assert json.loads(commands.run("whoami", "-o", "json").out)["application"] == commands.pod.application.name
 
 
-def test_whoami_where_the_encoding_lacks_a_letter(commands: Commands) -> None:
+def test_whoami_if_the_encoding_does_not_have_a_letter(commands: Commands) -> None:
     """A container without a locale, or with PYTHONIOENCODING: the letter is written as an escape."""
     commands.pod.federate()
     commands.pod.application.name = "Möbel"
@@ -116,7 +116,7 @@ def test_whoami_where_the_encoding_lacks_a_letter(commands: Commands) -> None:
 
 @pytest.mark.parametrize("command", ["token", "preflight"])
 def test_a_refusal_cannot_write_to_the_terminal(commands: Commands, command: str) -> None:
-    """What the token says is told with the failure, by standard error."""
+    """Standard error has what the token says and the failure."""
     claims: dict[str, Any] = {
         "iss": "https://issuer.example/\x1b[2J\nFAIL x",
         "subject": "system:serviceaccount:shop:\x07",
@@ -132,7 +132,7 @@ def test_a_refusal_cannot_write_to_the_terminal(commands: Commands, command: str
 
 
 def test_whoami_without_roles(commands: Commands) -> None:
-    """An application that nobody has consented for signs in all the same: that is told, and is an empty list."""
+    """An application without any consent signs in all the same: the roles are an empty list."""
     commands.pod.federate()
     commands.pod.application.roles = ()
     assert "none: Microsoft Graph will refuse" in commands.run("whoami").out

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 NAMES = ("token", "whoami", "preflight", "exec", "serve")
 
 
-def test_every_wrong_setting_is_told_at_once_by_the_name_it_was_given(commands: Commands) -> None:
+def test_every_wrong_setting_is_reported_at_once_with_the_name_it_was_given(commands: Commands) -> None:
     """Flags by their flag, variables by their name, what is missing too; exit code 2."""
     del commands.environ["M365_TENANT_ID"], commands.environ["AZURE_TENANT_ID"]
     commands.environ |= {"M365_CLOUD": "mars", "REQUESTS_CA_BUNDLE": "/nowhere/ca.pem"}
@@ -74,7 +74,7 @@ def test_help_tells_flags_and_exit_codes(name: str, capsys: pytest.CaptureFixtur
 
 
 def test_the_page_has_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody has to start a command to learn what it takes."""
+    """The flags can be read without running a command."""
     page = (Path(__file__).parents[2] / "docs" / "helper-commands.md").read_text()
     for name in (*NAMES, "doctor"):
         with pytest.raises(SystemExit):
@@ -94,7 +94,7 @@ def test_help_and_version_need_no_settings(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_only_the_module_of_the_command_is_imported(commands: Commands) -> None:
-    """What one command needs is not waited for by another, and azure-identity not by one that signs nobody in."""
+    """A command imports only what it needs: azure-identity only if it signs in."""
     script = (
         "import sys; from m365_identity.__main__ import main; code = main(['serve', '--check']);"
         "print(code, *sorted(name for name in sys.modules if name.startswith(('m365_identity._c', 'azure.identity'))))"
@@ -109,7 +109,7 @@ def test_only_the_module_of_the_command_is_imported(commands: Commands) -> None:
 
 @pytest.mark.parametrize("command", ["token", "whoami", "preflight", "doctor", "doctor -o json"])
 def test_a_full_or_closed_standard_output_is_an_error(commands: Commands, command: str) -> None:
-    """A token that nobody got is no success; a reader that went away gets no complaint."""
+    """A token that was not written is not a success; a reader that closed the pipe gets no complaint."""
     commands.pod.federate()
     arguments = [*COMMAND, *command.split()]
     name = command.split()[0]

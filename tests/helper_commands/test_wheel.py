@@ -49,7 +49,7 @@ def test_it_holds_the_helper_and_nothing_else(wheel: Path) -> None:
 
 
 def test_it_has_its_licence(wheel: Path) -> None:
-    """Whoever installs it has it."""
+    """It is installed with the package."""
     assert any(name.endswith("licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
 
 
@@ -72,7 +72,7 @@ def test_it_says_what_it_needs(wheel: Path) -> None:
 
 
 def test_it_is_as_small_as_the_page_says(wheel: Path) -> None:
-    """What a pod fetches for it, besides azure-identity."""
+    """What a pod downloads for it, in addition to azure-identity."""
     size = wheel.stat().st_size
     assert size < MOST_BYTES
     said = re.search(r"The wheel has (\d+) KB", PAGE.read_text())
