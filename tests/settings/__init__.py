@@ -1,0 +1,1 @@
+"""Tests of webhook.settings, without a process."""
