@@ -1,4 +1,4 @@
-"""What a person is told if the self-managed mode needs help: the row of `certs.messages` for each failure."""
+"""The row of `certs.messages` for each failure of the self-managed mode: what people read, and the fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people are told of the rounds: one line when a problem begins or changes its kind, one when it is over.
+"""What people read about the rounds: one line when a problem begins or changes its kind, one when it is over.
 
 A short outage of the API server is not reported. Neither is a 403 from an API server that has just started and has not
 loaded its RBAC rules yet.

@@ -65,7 +65,7 @@ async def test_a_swapped_mount_is_taken_within_an_interval(mount: Mount, source:
 
 
 async def test_files_are_read_at_each_interval(mount: Mount) -> None:
-    """Ten seconds unless told otherwise."""
+    """Ten seconds by default."""
     clock = BoundedClock(World())
     source = FilesSource(certificate=mount.certificate, key=mount.key, clock=clock)
     await source.start()
@@ -110,10 +110,10 @@ STRANGER = make_leaf(AUTHORITY, names=["other.m365.svc"], now=START, lifetime=DA
     ],
     ids=["half certificate", "half key", "no key", "no certificate", "mismatch", "expired", "name", "huge"],
 )
-async def test_a_bad_pair_changes_nothing_and_is_told_once(
+async def test_a_bad_pair_changes_nothing_and_is_reported_once(
     mount: Mount, source: FilesSource, caplog: pytest.LogCaptureFixture, certificate: bytes, key: bytes, words: str
 ) -> None:
-    """The old one serves on, one line says so however long it lasts, and a good pair is taken once it is there."""
+    """The old one is still served, one line says so however long it lasts, and a good pair is served at once."""
     mount.put_pair(PAIR)
     await source.start()
     mount.put(certificate, key)
@@ -132,7 +132,7 @@ async def test_a_bad_pair_changes_nothing_and_is_told_once(
 
 
 async def test_absent_files_are_waited_for(mount: Mount, source: FilesSource, caplog: pytest.LogCaptureFixture) -> None:
-    """cert-manager may be slower than we are: not ready, one line, and then all is well."""
+    """cert-manager may be slower: the replica is not ready, logs one line, and is ready when the files are there."""
     await source.start()
     source.reload()
     assert not source.healthy()
@@ -146,7 +146,7 @@ async def test_absent_files_are_waited_for(mount: Mount, source: FilesSource, ca
 async def test_a_pair_read_while_it_is_swapped_is_read_again(
     mount: Mount, source: FilesSource, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kubelet may swap between the reading of the certificate and that of the key: no line is worth that."""
+    """The kubelet may swap the mount between the reading of the certificate and of the key: nothing is logged."""
     mount.put_pair(PAIR)
     await source.start()
     opened = Path.open
@@ -163,10 +163,10 @@ async def test_a_pair_read_while_it_is_swapped_is_read_again(
     assert errors(caplog) == []
 
 
-async def test_a_pair_that_expires_where_it_lies_is_told(
+async def test_a_pair_that_expires_in_its_file_is_reported(
     mount: Mount, source: FilesSource, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing changed but the time: not healthy any more, one line, and whom to ask."""
+    """Nothing changed but the time: not healthy any more, and one line says where to look."""
     mount.put_pair(PAIR)
     await source.start()
     clock.world.time += 15 * DAY
@@ -195,7 +195,7 @@ async def test_a_pair_for_tomorrow_is_taken_tomorrow(mount: Mount, source: Files
 async def test_a_bug_while_reading_does_not_end_the_task(
     mount: Mount, source: FilesSource, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told without the text of the error, which may quote what was read."""
+    """It is reported without the text of the error, which may quote what was read."""
     mount.put_pair(PAIR)
     await source.start()
 

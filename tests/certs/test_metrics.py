@@ -71,7 +71,7 @@ async def gauge(service: WorkerParts) -> float | None:
 
 
 async def test_a_gauge_follows_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No task and no clock between the certificate that is served and what is told of it."""
+    """No task and no clock is between the certificate that is served and what the gauge says."""
     source = FilesSource(certificate=tmp_path / "pair.pem")
     served = service(source, monkeypatch)
     assert await gauge(served) is None

@@ -46,7 +46,7 @@ KEY, CERTIFICATE = private_pem(LEAF.key), bundle_pem([LEAF.certificate])
     ],
 )
 def test_what_is_good_in_a_bundle_is_kept_and_the_rest_is_told(pem: bytes, good: int, problems: list[str]) -> None:
-    """Each certificate once, in order; each thing that is none as a sentence; comments are nothing to speak of."""
+    """Each certificate once, in order; each other part as a sentence; comments are allowed."""
     bundle = parse_bundle(pem)
     assert len(bundle.certificates) == good
     assert list(bundle.problems) == problems
@@ -73,7 +73,7 @@ def test_what_a_bundle_costs_grows_with_its_length_and_no_faster() -> None:
 
 
 def test_a_bundle_of_too_many_is_cut() -> None:
-    """What follows the 64th is passed over, and that is told."""
+    """What follows the 64th is ignored, and that is reported."""
     many = [make_authority(now=START, lifetime=DAY).certificate for _ in range(70)]
     bundle = parse_bundle(bundle_pem(many))
     assert list(bundle.certificates) == many[:64]

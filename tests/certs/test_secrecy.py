@@ -94,7 +94,7 @@ def test_no_exception_quotes_what_was_read() -> None:
 
 
 async def test_a_life_full_of_trouble_logs_no_key(caplog: pytest.LogCaptureFixture) -> None:
-    """At DEBUG, through rotation, loss, rubbish and refusals; nor does the description show one."""
+    """At DEBUG, through rotation, loss, damage and refusals; the description shows no key either."""
     caplog.set_level(logging.DEBUG)
     world = World()
     replica, other = Replica(world), Replica(world)

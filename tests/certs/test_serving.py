@@ -94,7 +94,7 @@ def subject(authority: Authority) -> str:
 @LOOPS
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_a_swap_is_met_by_new_connections_and_unnoticed_by_open_ones(loop: Any, version: ssl.TLSVersion) -> None:
-    """The old connection answers before and after, the new one meets the new leaf; nobody is cut off."""
+    """The old connection answers before and after, the new one gets the new leaf; no connection is cut."""
 
     async def test() -> None:
         serving = Serving()
@@ -321,7 +321,7 @@ def test_names_are_matched_as_clients_match_them() -> None:
 
 
 def test_a_key_is_in_a_file_for_as_long_as_openssl_reads_it_and_never_on_a_disk() -> None:
-    """A memory file has no name and is nobody else's; the fallback is in shared memory, mode 0600, and removed."""
+    """A memory file has no name and no other owner; the fallback is in shared memory, mode 0600, and removed."""
     with _memory_file(b"key") as path:
         assert Path(path).read_bytes() == b"key"
         assert Path(path).stat().st_mode & 0o777 == 0o600

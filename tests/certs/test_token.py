@@ -42,7 +42,7 @@ class Pod:
 def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
     made = Pod(tmp_path)
     made.token.write_text("first")
-    (tmp_path / "ca.crt").write_text("nobody reads this here")
+    (tmp_path / "ca.crt").write_text("not read in this test")
     inside = "webhook.cluster.kube.config.incluster_config"
     monkeypatch.setattr(f"{inside}.SERVICE_TOKEN_FILENAME", str(made.token))
     monkeypatch.setattr(f"{inside}.SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
@@ -78,7 +78,7 @@ async def test_a_token_is_read_again_after_a_minute_that_has_passed(pod: Pod, mo
 
 @pytest.mark.parametrize("damage", ["empty", "gone"])
 async def test_a_token_that_cannot_be_read_is_an_api_server_that_is_away(pod: Pod, damage: str) -> None:
-    """For a moment, most likely: it is no bug of ours, and the next request reads it again."""
+    """Most likely for a moment: it is not a bug, and the next request reads it again."""
     async with Kube() as client:
         pod.passed += 61
         if damage == "empty":

@@ -151,9 +151,9 @@ def test_what_a_person_must_fix_is_one_line_with_its_fix(control_plane: Cluster,
     """Without permission to read them, the Secret and the configuration are named, with what to give."""
     control_plane.api.post(
         f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts",
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody"}},
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "no-rights"}},
     ).expect(201, 409)
-    done = certs(control_plane, kubeconfig=control_plane.kubeconfig_for_account(NAMESPACE, "nobody"))
+    done = certs(control_plane, kubeconfig=control_plane.kubeconfig_for_account(NAMESPACE, "no-rights"))
     assert done.returncode == 1
     lines = [line for line in done.stdout.splitlines() if line.startswith("! ")]
     assert len(lines) == 2

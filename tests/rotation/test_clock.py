@@ -84,7 +84,7 @@ def ask_for_leaves(installed: Fleet) -> None:
 
 
 def await_logged(installed: Fleet, *texts: str, level: str) -> None:
-    """Returns when each replica has said it, at the end of its round."""
+    """Returns when each replica has logged it, at the end of its round."""
     wait_until(
         lambda: installed.count_logged(*texts, level=level) == REPLICAS, " ".join(texts), seconds=NOTICED_SECONDS
     )

@@ -59,10 +59,10 @@ def test_a_swapped_pair_is_served_and_no_create_fails(control_plane: Cluster, ba
     with KeptOpen(bare, bundle) as kept, Creating(installation) as creating, Repeated(kept.once, pause=0.2) as asking:
         wait_until(lambda: creating.done > 0, "pods created", seconds=10)
         mount.put(certificate(second), private_pem(first.key))
-        told = "the private key belongs to another certificate"
+        reason = "the private key belongs to another certificate"
         wait_until(
-            lambda: any(told in message for message in replica.messages("error")),
-            "the pair that does not match told",
+            lambda: any(reason in message for message in replica.messages("error")),
+            "the pair that does not match reported",
             seconds=RE_READ_SECONDS + 10,
             alive=[replica.process],
         )

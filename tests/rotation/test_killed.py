@@ -34,7 +34,7 @@ CUT_OFF = ("EOF", "connection reset by peer", "connection refused", "broken pipe
 class Assassin:
     """Kills a replica in the middle of each kind of step, once before the API server hears of it and once after.
 
-    The last one that is ready is spared, but for the first start, where nobody is.
+    The last replica that is ready is spared, except at the first start, when none is ready yet.
     """
 
     def __init__(self, fleet: Fleet, folder: Path, stack: ExitStack) -> None:

@@ -101,7 +101,7 @@ def test_a_lost_authority_is_replaced_and_no_create_fails(
     """A new CA is made and published in addition to the lost one, whose leaves stay trusted while they are served."""
     installation = healthy.installation
     lost = certificates(installation.secret()["ca.crt"])[0]
-    told = healthy.count_logged("the authority's key is lost")
+    logged_before = healthy.count_logged("the authority's key is lost")
     with Watch(control_plane.api, CONFIGURATIONS, installation.name) as configuration:
         verifying = Verifying(healthy, configuration)
         with Creating(installation) as creating, Repeated(verifying.once, pause=0.05) as fresh:
@@ -118,7 +118,7 @@ def test_a_lost_authority_is_replaced_and_no_create_fails(
     assert verifying.handshakes > 0
     held = [certificates(bundle) for change in configuration.history for bundle in bundles(change.document).values()]
     assert all(lost in bundle for bundle in held)
-    assert healthy.count_logged("the authority's key is lost") > told
+    assert healthy.count_logged("the authority's key is lost") > logged_before
 
 
 def issued_by(fleet: Fleet, subject: object) -> bool:
@@ -154,8 +154,8 @@ def test_a_ca_bundle_is_restored(
     for entry in document["webhooks"]:
         changed = meddle(before[entry["name"]])
         entry["clientConfig"]["caBundle"] = None if changed is None else base64.b64encode(changed).decode()
-    said = "could not be kept" if meddle in (rubbish, with_rubbish_beside) else "someone took out what we trust"
-    told = healthy.count_logged("caBundle of ", said)
+    expected = "could not be kept" if meddle in (rubbish, with_rubbish_beside) else "someone took out what we trust"
+    logged_before = healthy.count_logged("caBundle of ", expected)
     written = bundles(api.put(installation.configuration_path, document).expect().json)
     wait_until(lambda: installation.bundles() != written, "caBundle written", seconds=HEALED_SECONDS)
     healthy.await_healed()
@@ -165,11 +165,11 @@ def test_a_ca_bundle_is_restored(
         assert ours <= set(held)
         assert all(each in held for each in certificates_or_none(written[name]))
         assert b"AAAA" not in after[name].splitlines()
-    assert healthy.count_logged("caBundle of ", said) > told
+    assert healthy.count_logged("caBundle of ", expected) > logged_before
 
 
 def certificates_or_none(pem: bytes) -> list[Any]:
-    """The certificates of a bundle, unless something in it is none."""
+    """The certificates of a bundle; empty if anything in it is not a certificate."""
     try:
         return list(certificates(pem))
     except ValueError:
@@ -197,8 +197,8 @@ def test_webhooks_are_found_by_name_and_others_left_alone(control_plane: Cluster
     after = api.get(installation.configuration_path).expect().json
     assert [entry["name"] for entry in after["webhooks"]] == [FOREIGN_ENTRY, *reversed(OURS)]
     assert after["webhooks"][0] == put["webhooks"][0]
-    mended, sent = [[rest(entry) for entry in one["webhooks"]] for one in (after, put)]
-    assert mended == sent
+    restored, sent = [[rest(entry) for entry in one["webhooks"]] for one in (after, put)]
+    assert restored == sent
     after["webhooks"] = after["webhooks"][1:]
     api.put(installation.configuration_path, after).expect()
 
@@ -215,19 +215,19 @@ def test_a_deleted_configuration_is_reported_and_filled_in_when_it_is_back(
     """Nothing is sent to a webhook without one: /readyz says so with the next step, until somebody creates it again."""
     api, installation = control_plane.api, healthy.installation
     api.delete(installation.configuration_path).expect()
-    told = f"MutatingWebhookConfiguration {installation.name} is absent"
+    absent = f"MutatingWebhookConfiguration {installation.name} is absent"
 
-    def is_told() -> bool:
+    def is_reported() -> bool:
         answers = [replica.readyz() for replica in healthy.alive]
-        return all(status == 503 and told in text and "helm upgrade" in text for status, text in answers)
+        return all(status == 503 and absent in text and "helm upgrade" in text for status, text in answers)
 
-    wait_until(is_told, "the absent configuration told by /readyz", seconds=HEALED_SECONDS)
+    wait_until(is_reported, "the absent configuration reported by /readyz", seconds=HEALED_SECONDS)
     assert healthy.trusted() is False  # nothing is published
     installation.register()
     healthy.await_healed()
     for replica in healthy.alive:
-        assert sum(told in message for message in replica.messages("error")) == 1
-        assert any(message.startswith("over: ") and told in message for message in replica.messages("info"))
+        assert sum(absent in message for message in replica.messages("error")) == 1
+        assert any(message.startswith("over: ") and absent in message for message in replica.messages("info"))
 
 
 LOSSES: dict[Callable[[Api, Fleet], None], tuple[str, ...]] = {

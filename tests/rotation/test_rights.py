@@ -18,12 +18,12 @@ ROUNDS = 4
 
 
 @dataclass(frozen=True)
-class Lack:
+class Missing:
     """What an installation is missing: its rights, what is reported, and the fix."""
 
     begin: Callable[[Installation], None]
-    said: tuple[str, ...]
-    mend: Callable[[Installation], None]
+    words: tuple[str, ...]
+    fix: Callable[[Installation], None]
 
 
 def all_but_secret(installation: Installation) -> None:
@@ -60,51 +60,53 @@ def not_registered(installation: Installation) -> None:
     installation.grant_configuration()
 
 
-LACKS = {
-    "Secret forbidden": Lack(
+MISSING = {
+    "Secret forbidden": Missing(
         all_but_secret, ("cannot be read: RBAC forbids `get`", "RoleBinding"), Installation.grant_secret
     ),
-    "creating forbidden": Lack(
+    "creating forbidden": Missing(
         no_create, ("cannot be written: RBAC forbids it", "kubectl create secret"), Installation.create_empty_secret
     ),
-    "updating forbidden": Lack(no_update, ("cannot be written: RBAC forbids", "`update`"), Installation.grant_secret),
-    "configuration forbidden": Lack(
+    "updating forbidden": Missing(
+        no_update, ("cannot be written: RBAC forbids", "`update`"), Installation.grant_secret
+    ),
+    "configuration forbidden": Missing(
         all_but_configuration,
         ("cannot be read: RBAC forbids `get`", "ClusterRoleBinding"),
         Installation.grant_configuration,
     ),
-    "patching forbidden": Lack(
+    "patching forbidden": Missing(
         no_patch, ("cannot be set: RBAC forbids `patch`", "ClusterRoleBinding"), Installation.grant_configuration
     ),
-    "configuration absent": Lack(not_registered, ("is absent", "helm upgrade"), Installation.register),
+    "configuration absent": Missing(not_registered, ("is absent", "helm upgrade"), Installation.register),
 }
 
 
-@pytest.mark.parametrize("lack", LACKS.values(), ids=LACKS.keys())
-def test_what_is_missing_is_reported_once_and_heals(bare: Fleet, lack: Lack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", MISSING.values(), ids=MISSING.keys())
+def test_what_is_missing_is_reported_once_and_heals(bare: Fleet, missing: Missing, tmp_path: Path) -> None:
     """One error line over several rounds, /readyz says the same, and it is served as soon as the right is given."""
     installation = bare.installation
-    lack.begin(installation)
+    missing.begin(installation)
     asked: Counter[str] = Counter()
 
     def count(method: str, path: str, body: bytes) -> None:
         asked[f"{method} {path}"] += 1
 
-    def is_said() -> bool:
+    def is_reported() -> bool:
         status, text = replica.readyz()
-        return status == 503 and all(part in text for part in lack.said)
+        return status == 503 and all(part in text for part in missing.words)
 
     with relay(installation.kubeconfig, tmp_path, count) as kubeconfig:
         replica = bare.start(*seconds(interval=0.4, settle=1), kubeconfig=kubeconfig)
         alive = [replica.process]
-        wait_until(is_said, "what is lacking told by /readyz", seconds=30, alive=alive)
+        wait_until(is_reported, "what is missing reported by /readyz", seconds=30, alive=alive)
         rounds = f"GET {installation.secret_path}"
         enough = asked[rounds] + ROUNDS
         wait_until(lambda: asked[rounds] >= enough, "some rounds", seconds=30, alive=alive)
         errors = replica.messages("error")
         assert len(errors) == 1
-        assert all(part in errors[0] for part in lack.said)
-        lack.mend(installation)
+        assert all(part in errors[0] for part in missing.words)
+        missing.fix(installation)
         wait_until(lambda: bare.whole() and bare.admits(), "healed", seconds=HEALED_SECONDS, alive=alive)
     assert replica.messages("error") == errors
     assert any(message.startswith("over: ") for message in replica.messages("info"))

@@ -33,7 +33,7 @@ def entry(*certificates: object, rest: bytes = b"", name: str = "a") -> Publishe
 def test_a_bundle_becomes_right_in_one_step_and_stays(
     ours: set[object], there: list[object], ended: set[object]
 ) -> None:
-    """All of ours and every valid stranger, without those that ended or expired; and then nothing is left to do."""
+    """All our authorities and every other valid one, except those that ended or expired; then it is right."""
     arguments = {"ours": ours, "ended": {fingerprint(c) for c in ended}, "now": START, "skew": HOUR}  # type: ignore[arg-type]
     before = entry(*there)
     certificates = wanted_bundle(before, **arguments)  # type: ignore[arg-type]

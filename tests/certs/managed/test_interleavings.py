@@ -122,7 +122,7 @@ class Watch:
         self.world, self.replicas = world, replicas
         self.answers: dict[tuple[str, bytes], bool] = {}
         self.worked: dict[int, str] = {}
-        self.untold = timedelta(0) if world.tells_time else SETTINGS.skew  # nobody could know
+        self.unknown = timedelta(0) if world.tells_time else SETTINGS.skew  # no replica can know better
 
     def check(self, *, lagging: bool = True) -> None:
         """Every leaf that has not expired verifies against every bundle; a new one against those just replaced, too."""
@@ -131,7 +131,7 @@ class Watch:
             leaf = source.serving.certificate
             if leaf is None or leaf.not_valid_after_utc < self.world.time:
                 self.worked.pop(number, None)
-                late = leaf is not None and leaf.not_valid_after_utc + self.untold < self.world.time
+                late = leaf is not None and leaf.not_valid_after_utc + self.unknown < self.world.time
                 assert not (late and source.healthy()), f"replica {number} takes calls with a leaf that has expired"
                 assert leaf is None or not self._lives(stepped), f"replica {number} lives and let its leaf expire"
                 continue
@@ -159,7 +159,7 @@ class Watch:
     def _recent(self) -> list[WebhookEntry]:
         """What a kube-apiserver may still hold: every bundle that was current at some time in the last moments.
 
-        But for one without an authority that is valid: by that it calls nobody.
+        Except one without a valid authority: with it, kube-apiserver trusts no webhook.
         """
         bundles = self.world.bundles
         return [

@@ -183,6 +183,29 @@ async def test_the_wait_for_kube_apiservers_is_of_time_that_has_passed(world: Wo
     assert first not in (replica.authority, other.authority)
 
 
+@pytest.mark.parametrize("deleted", [True, False])
+async def test_the_wait_begins_anew_after_a_deletion_and_not_after_an_outage(world: World, deleted: bool) -> None:
+    """A kube-apiserver that saw the deletion learns it again; during an outage it keeps what it has."""
+    replica = Replica(world)
+    await replica.round()
+    first = replica.authority
+    await rotate_authority(replica.secrets, settings=replica.settings)
+    await live(world, replica, time=MINUTE)
+    before = world.configuration
+    assert before is not None
+    if deleted:
+        world.configuration = None
+    else:
+        replica.trust.fails["get"] = StoreUnavailable("connection refused")
+    await live(world, replica, time=30 * SECOND)
+    replica.trust.fails.clear()
+    world.write_entries(*before.entries)
+    await live(world, replica, time=90 * SECOND)
+    assert (replica.authority == first) is deleted
+    await live(world, replica, time=2 * MINUTE)
+    assert replica.authority != first
+
+
 @pytest.mark.parametrize(
     ("jump", "slept"),
     [(MINUTE, 0 * SECOND), (-MINUTE, 0 * SECOND), (0 * SECOND, MINUTE)],
