@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
+from yarl import URL
+
+from webhook.core.text import shown
 
 _SECONDS: Final = 10.0  # of a fetch; Entra's own limit is not documented
+_HTTPS: Final = "https://"
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS: Final = 5  # a name that moved, its trailing slash, a CDN: an honest address has no more
 _LARGEST: Final = 1024 * 1024  # bytes; the documents have a few thousand
 
 
@@ -26,25 +32,44 @@ class Fetched:
 
 
 async def fetch(url: str) -> Fetched:
-    """The document at `url`, over https alone, by way of the proxy in the environment. Raises nothing."""
-    if not url.startswith("https://"):
+    """The document at `url`, over https alone, through the proxy in the environment. Raises nothing.
+
+    A redirect is followed only to another https URL: a stranger's document must not have this machine ask something
+    inside its own network.
+    """
+    if not url.startswith(_HTTPS):
         return Fetched(problem="it is not an https URL")
     timeout = aiohttp.ClientTimeout(_SECONDS)
     # Made anew, so that SSL_CERT_FILE counts, as everywhere else.
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
     try:
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True) as session:
-            async with session.get(url, max_redirects=5) as response:
-                final = str(response.url) if response.history else ""
-                if final and not final.startswith("https://"):
-                    return Fetched(problem=f"it leads to {final}, which is not an https URL")
-                if response.status != 200:
-                    return Fetched(problem=f"HTTP {response.status}", final=final)
-                body = await response.content.read(_LARGEST + 1)
-                while len(body) <= _LARGEST and not response.content.at_eof():
-                    body += await response.content.read(_LARGEST + 1)
+            async with asyncio.timeout(_SECONDS):
+                return await _follow(session, url)
     except (TimeoutError, aiohttp.ClientError, ssl.SSLError, OSError, ValueError) as error:
         return Fetched(problem=_reason(error))
+
+
+async def _follow(session: aiohttp.ClientSession, url: str) -> Fetched:
+    final = ""
+    for _ in range(_MOST_REDIRECTS + 1):
+        async with session.get(final or url, allow_redirects=False) as response:
+            location = response.headers.get("Location", "")
+            if response.status in _REDIRECTS and location:
+                final = str(response.url.join(URL(location)))
+                if not final.startswith(_HTTPS):
+                    return Fetched(problem=f"it leads to {shown(final, 200)}, which is not an https URL")
+                continue
+            if response.status != 200:
+                return Fetched(problem=f"HTTP {response.status}", final=final)
+            return await _read(response, final)
+    return Fetched(problem="it leads in circles")
+
+
+async def _read(response: aiohttp.ClientResponse, final: str) -> Fetched:
+    body = b""
+    while len(body) <= _LARGEST and not response.content.at_eof():
+        body += await response.content.read(_LARGEST + 1)
     if len(body) > _LARGEST:
         return Fetched(problem=f"it is larger than {_LARGEST} bytes")
     return Fetched(body=body, final=final)
@@ -69,8 +94,6 @@ def _reason(error: Exception) -> str:
         return f"its certificate is not trusted ({reason})"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the host does not exist"
-    if isinstance(error, aiohttp.TooManyRedirects):
-        return "it leads in circles"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, OSError) and cause.errno and cause.errno > 0:
         return os.strerror(cause.errno).lower()
