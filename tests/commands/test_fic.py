@@ -14,7 +14,7 @@ from tests.entra.test_federated_credential import OTHER, made
 from webhook.entra.federated_credential import FORMATS, az
 
 
-def test_wrong_usage_is_told_all_at_once(tmp_path: Path) -> None:
+def test_all_wrong_usage_is_reported_at_once(tmp_path: Path) -> None:
     """Exit code 2, a line for each mistake."""
     done = run("fic", "-n", "Shop", "-o", "yaml", "--client-id", "contoso", "--cloud", "moon")
     assert done.code == 2
@@ -48,7 +48,9 @@ def test_a_live_clusters_credential_matches_its_tokens(control_plane: Cluster, n
     assert (body["issuer"], body["subject"], body["audiences"]) == (token["iss"], token["sub"], token["aud"])
 
 
-def test_an_issuer_that_entra_cannot_use_is_told_beside_the_credential(control_plane: Cluster, namespace: str) -> None:
+def test_an_issuer_that_entra_cannot_use_is_reported_with_the_credential(
+    control_plane: Cluster, namespace: str
+) -> None:
     """It is printed all the same, for an emulator or an issuer that is about to change; the exit code is 1."""
     make_account(control_plane, namespace)
     for output in FORMATS:
@@ -74,8 +76,8 @@ def test_a_shell_behind_it_does_not_create_a_credential_that_is_good_for_nothing
     assert called.exists()
 
 
-def test_warnings_about_the_annotations_are_told(control_plane: Cluster, namespace: str) -> None:
-    """A near miss beside a good client id."""
+def test_warnings_about_the_annotations_are_printed(control_plane: Cluster, namespace: str) -> None:
+    """A near miss next to a good client id."""
     make_account(control_plane, namespace, annotations={**annotated(), "azure.workload.identity/tenantid": "x"})
     assert (
         "unknown annotation tenantid, did you mean tenant-id? (rename it to azure.workload.identity/tenant-id) [WI106]"
@@ -83,7 +85,7 @@ def test_warnings_about_the_annotations_are_told(control_plane: Cluster, namespa
     )
 
 
-def test_a_service_account_that_is_not_there_is_told_with_the_command(control_plane: Cluster, namespace: str) -> None:
+def test_a_missing_service_account_is_reported_with_the_command(control_plane: Cluster, namespace: str) -> None:
     """Nothing on standard output, which may be a pipe into a shell."""
     done = fic(control_plane, namespace)
     assert (done.code, done.out) == (1, "")
@@ -91,7 +93,7 @@ def test_a_service_account_that_is_not_there_is_told_with_the_command(control_pl
 
 
 def test_without_a_client_id_nothing_is_printed(control_plane: Cluster, namespace: str) -> None:
-    """The command that annotates it is told instead."""
+    """The command that annotates it is printed instead."""
     make_account(control_plane, namespace, annotations={})
     done = fic(control_plane, namespace)
     assert (done.code, done.out) == (1, "")
@@ -99,8 +101,8 @@ def test_without_a_client_id_nothing_is_printed(control_plane: Cluster, namespac
     assert OTHER in fic(control_plane, namespace, "--client-id", OTHER).out
 
 
-def test_who_may_not_ask_is_told_what_is_lacking(control_plane: Cluster, namespace: str) -> None:
-    """A ServiceAccount of nobody's may read the discovery document, but no ServiceAccounts."""
+def test_missing_rights_are_reported_with_the_command(control_plane: Cluster, namespace: str) -> None:
+    """A plain ServiceAccount may read the discovery document, but no ServiceAccounts."""
     make_account(control_plane, namespace)
     done = fic(control_plane, namespace, kubeconfig=control_plane.kubeconfig_for_account(namespace, "terraform"))
     assert (done.code, done.out) == (1, "")

@@ -15,7 +15,7 @@ from tests.entra.support import DISCOVERY, HOME, KEYS, key
 from webhook.entra.published import Fetched
 
 
-def test_wrong_usage_is_told_all_at_once(tmp_path: Path) -> None:
+def test_all_wrong_usage_is_reported_at_once(tmp_path: Path) -> None:
     """Exit code 2, a line for each mistake."""
     done = run("issuer", "--from-url", "http://x")
     assert done.code == 2
@@ -25,7 +25,7 @@ def test_wrong_usage_is_told_all_at_once(tmp_path: Path) -> None:
     assert "expected a folder" in run("issuer", "--export", str(file)).err
 
 
-def test_a_cluster_that_is_away_is_told(tmp_path: Path) -> None:
+def test_a_cluster_that_is_away_is_reported(tmp_path: Path) -> None:
     """One sentence and the exit code 1."""
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(render(Access("https://127.0.0.1:1", None, token="a")))
@@ -40,8 +40,8 @@ def issuer(cluster: Cluster, *arguments: str, trust: Path | None = None) -> Ran:
     return run("issuer", *arguments, environ=environ)
 
 
-def test_an_export_that_names_an_unusable_issuer_is_told(control_plane: Cluster, tmp_path: Path) -> None:
-    """The documents have the issuer of that moment in them, so kube-apiserver has to be told first."""
+def test_an_export_that_names_an_unusable_issuer_is_reported(control_plane: Cluster, tmp_path: Path) -> None:
+    """The documents have the issuer of that moment in them, so kube-apiserver must be changed first."""
     done = issuer(control_plane, "--export", str(tmp_path))
     assert done.code == 1
     found = done.finding("export")
@@ -49,7 +49,7 @@ def test_an_export_that_names_an_unusable_issuer_is_told(control_plane: Cluster,
     assert "--service-account-issuer, and export again" in found
 
 
-def test_an_issuer_of_the_clusters_own_is_told_and_not_asked(control_plane: Cluster) -> None:
+def test_the_clusters_own_name_is_reported_and_not_fetched(control_plane: Cluster) -> None:
     """What kubeadm and kind give a cluster: Entra can never reach it, so nothing is fetched."""
     done = issuer(control_plane, "-o", "json")
     assert done.code == 1
@@ -127,7 +127,7 @@ class TestPublished:
             ({DISCOVERY: b" " * 2_000_000}, "discovery", "larger than"),
         ],
     )
-    def test_documents_that_are_not_there_are_told(
+    def test_missing_documents_are_reported(
         self,
         published_cluster: ControlPlane,
         exported: Path,
@@ -144,10 +144,10 @@ class TestPublished:
         assert problem in found
         assert "issuer --export DIR" in found
 
-    def test_keys_of_before_the_signing_key_changed_are_told(
+    def test_keys_from_before_a_change_are_reported(
         self, published_cluster: ControlPlane, exported: Path, tmp_path: Path
     ) -> None:
-        """The cluster signs with a key that nobody can find."""
+        """The cluster signs with a key that is not published."""
         stale = json.dumps({"keys": [key("old")]}).encode()
         with site(exported, tmp_path, {KEYS: stale}) as (url, trust):
             done = issuer(published_cluster, "--from-url", url, trust=trust)
@@ -155,7 +155,7 @@ class TestPublished:
         assert "Entra refuses every token" in done.finding("keys")
         assert "key old, which the cluster does not have" in done.finding("keys", "warn")
 
-    def test_a_redirection_is_followed_and_told(
+    def test_a_redirection_is_followed_and_reported(
         self, published_cluster: ControlPlane, exported: Path, tmp_path: Path
     ) -> None:
         """It may work; somebody should look at it."""
@@ -165,7 +165,7 @@ class TestPublished:
         assert done.code == 0
         assert "it is not documented that Entra follows" in done.finding("discovery", "warn")
 
-    def test_a_certificate_that_nobody_trusts_is_told(
+    def test_an_untrusted_certificate_is_reported(
         self, published_cluster: ControlPlane, exported: Path, tmp_path: Path
     ) -> None:
         """Entra does not trust it either."""
@@ -174,7 +174,7 @@ class TestPublished:
         assert done.code == 1
         assert "its certificate is not trusted" in done.finding("discovery")
 
-    def test_nobody_there_is_told(self, published_cluster: ControlPlane) -> None:
+    def test_a_closed_port_is_reported(self, published_cluster: ControlPlane) -> None:
         """With the cause."""
         done = issuer(published_cluster, "--from-url", "https://127.0.0.1:1")
         assert "refused" in done.finding("discovery").lower()

@@ -16,7 +16,7 @@ POLICY = Policy()
 
 
 def test_what_does_not_depend_on_the_account_is_decided_early() -> None:
-    """So that nobody is asked for it."""
+    """So the ServiceAccount is not looked up."""
     opted_out = pod(labels={names.USE_LABEL: "false"})
     assert decide_early(request(opted_out), POLICY) == Decision(
         "unchanged", "opted-out", audit={"outcome": "unchanged", "reason": "opted-out"}
@@ -41,15 +41,15 @@ def test_the_labels_of_the_namespace_are_passed_on() -> None:
 
 
 def test_selection_comes_before_skipping() -> None:
-    """A pod that is none of ours is called so, whatever its annotations."""
+    """A pod that is not selected is called so, whatever its annotations."""
     both = request(pod(labels={}, annotations={names.SKIP_CONTAINERS: "app"}))
     found = decide_early(both, POLICY)
     assert found is not None
     assert found.reason == "not-selected"
 
 
-def test_an_injection_is_told_to_the_audit_log() -> None:
-    """Who the pod will be, and which containers got something."""
+def test_the_audit_log_has_identity_and_containers_of_an_injection() -> None:
+    """Identity and containers."""
     found = decide(request(pod(container("a"), container("b"))), account(), POLICY)
     assert found.audit == {
         "outcome": "injected",
@@ -86,7 +86,7 @@ def test_problems_are_joined_in_one_line() -> None:
     assert "\n" not in message
 
 
-def test_an_account_that_is_not_there_is_told() -> None:
+def test_a_missing_account_is_warned_about() -> None:
     """The pod is let through as it is: the API server has the last word on it."""
     found = decide(request(pod()), None, POLICY)
     assert (found.outcome, found.reason) == ("unchanged", "account-not-found")
@@ -103,8 +103,8 @@ def test_an_unlabelled_pod_hears_only_of_likely_mistakes() -> None:
     assert [each.text for each in found.warnings] == ["unknown annotation client_id, did you mean client-id?"]
 
 
-def test_warnings_come_with_an_injected_pod_that_lacks_nothing() -> None:
-    """Each call is another user, who has not heard them yet."""
+def test_warnings_come_even_if_nothing_is_added() -> None:
+    """Each call may be another user."""
     first = decide(request(pod(annotations={names.SKIP_CONTAINERS: "typo"})), account(), POLICY)
     assert [str(each) for each in first.warnings] == ["skip-containers: this pod has no container typo [WI202]"]
 
@@ -162,7 +162,7 @@ def test_a_warning_says_what_and_where_before_it_is_cut(
     assert any(expected in text[:117] for text in sent_on), sent_on
 
 
-def test_a_name_that_is_no_container_is_told_before_it_is_cut() -> None:
+def test_a_name_that_does_not_exist_comes_before_the_cut() -> None:
     """The same of skip-containers, and of a ServiceAccount that is not there."""
     sent = request(pod(annotations={names.SKIP_CONTAINERS: "x" * 500}))._replace(namespace=LONG)
     (warning,) = decide(sent, account(), POLICY).warnings
@@ -180,7 +180,7 @@ def test_a_message_is_bounded() -> None:
 
 
 def test_warnings_are_bounded() -> None:
-    """They all go into the log, and a stranger may give cause for thousands; how many were left out is told."""
+    """They all go into the log, and a stranger may cause thousands; the last one counts the others."""
     skip = {names.SKIP_CONTAINERS: ";".join([f"x{number}" * 1000 for number in range(1000)])}
     warnings = decide(request(pod(annotations=skip)), account(), POLICY).warnings
     assert len(warnings) < 100

@@ -70,7 +70,7 @@ def test_the_first_that_is_set_wins(field: str, key: str, on_pod: str, on_accoun
 
 
 @pytest.mark.parametrize(("field", "key", "on_pod", "on_account", "default", "bad"), SETTINGS)
-def test_a_wrong_value_is_told_with_its_place(
+def test_a_wrong_value_is_reported_with_its_place(
     field: str, key: str, on_pod: str, on_account: str, default: str, bad: str
 ) -> None:
     """The message names the object, the annotation and the value."""
@@ -226,7 +226,7 @@ def test_an_expiration_between_an_hour_and_a_day_is_taken(seconds: str) -> None:
     ["3599", "86401", "0", "-3600", "+3600", "3600s", "1h", "invalid", "3600.0", "3e4", "0x1000", "٣٦٠٠", "9" * 5000],
 )
 def test_any_other_expiration_is_refused_in_azures_words(seconds: str) -> None:
-    """Who searches the web for the message finds the rule."""
+    """A web search for the message finds the rule."""
     (problem,) = reading({names.TOKEN_EXPIRATION: seconds}).problems
     value = ascii(seconds)[1:-1] if len(seconds) <= 80 else seconds[:77] + "..."
     assert problem.text.endswith(f"token expiration {value} not valid. Expected value to be between 3600 and 86400")
@@ -247,12 +247,12 @@ def test_any_other_expiration_is_refused_in_azures_words(seconds: str) -> None:
 def test_a_pod_is_annotated_once_any_client_id_is_set(
     on_pod: dict[str, str], on_account: dict[str, str], annotated: bool
 ) -> None:
-    """A wrong one counts: its user wants to hear of it."""
+    """A wrong client id counts: its user wants to hear of it."""
     assert reading(on_pod, on_account).annotated is annotated
 
 
 def test_all_problems_come_at_once() -> None:
-    """Nobody mends one mistake only to hear of the next."""
+    """The user can fix all mistakes in one go."""
     everything = reading(
         {
             names.CLIENT_ID: "a",
@@ -301,7 +301,7 @@ def test_a_near_miss_is_warned_about(key: str, meant: str, where: str) -> None:
 
 
 def test_a_near_miss_of_the_other_prefix_is_shown_whole() -> None:
-    """Otherwise nobody would see what is wrong with it."""
+    """Otherwise the user would not see what is wrong with it."""
     found = reading({}, {"azure.workload.identity/auth-method": "oidc"})
     expected = (
         "unknown annotation azure.workload.identity/auth-method, did you mean m365.workload.identity/auth-method?"
@@ -310,7 +310,7 @@ def test_a_near_miss_of_the_other_prefix_is_shown_whole() -> None:
 
 
 @pytest.mark.parametrize("key", ["m365.workload.identity/colour", "m365.workload.identity/event"])
-def test_what_resembles_nothing_is_no_near_miss(key: str) -> None:
+def test_a_key_that_resembles_nothing_is_not_warned_about(key: str) -> None:
     """Only the part after the prefix can be misspelt."""
     assert not [each for each in reading({key: "x"}).warnings if key in f"{each} {each.place}"]
 

@@ -27,7 +27,7 @@ def paths(found: Mutation) -> list[str]:
     return [operation["path"] for operation in found.operations]
 
 
-def test_lists_that_are_lacking_are_added_whole() -> None:
+def test_missing_lists_are_added_whole() -> None:
     """An operation on a member of a list that is not there would fail."""
     found = mutated(pod())
     assert paths(found) == ["/spec/containers/0/env", "/spec/containers/0/volumeMounts", "/spec/volumes"]
@@ -109,7 +109,7 @@ def test_a_skipped_containers_index_is_kept() -> None:
     assert "/spec/containers/1/env" in paths(mutated(pod(container("a"), container("b")), "a"))
 
 
-def test_where_all_are_skipped_there_is_no_volume() -> None:
+def test_if_all_containers_are_skipped_no_volume_is_added() -> None:
     """Azure's webhook adds it all the same."""
     assert mutated(pod(), "app") == Mutation((), (), ())
 
@@ -119,7 +119,7 @@ def test_ephemeral_containers_are_not_touched() -> None:
     assert not [path for path in paths(mutated(pod(ephemeralContainers=[container("debug")]))) if "ephemeral" in path]
 
 
-def test_a_container_that_lacks_nothing_is_not_named() -> None:
+def test_a_complete_container_is_not_named() -> None:
     """The audit log lists only those that got something."""
     whole = container("whole", env=USUAL_ENTRIES, volumeMounts=[MOUNT_ENTRY])
     token = {"path": "azure-identity-token", "audience": "api://AzureADTokenExchange"}

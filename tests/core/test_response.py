@@ -42,7 +42,7 @@ def test_no_change_is_neither_patch_nor_type() -> None:
 
 
 def test_a_denial_says_what_is_wrong() -> None:
-    """Code 422 and the message for the user; never a patch beside it."""
+    """Code 422 and the message for the user; never a patch with it."""
     problems = (warning("this is wrong"), warning("and this"))
     found = response(Decision("denied", "invalid-annotation", problems, operations=(ADD,)))
     text = "this is wrong [WI999]; and this [WI999]"
@@ -69,7 +69,7 @@ def test_three_warnings_are_sent_as_they_are() -> None:
 
 
 def test_of_more_warnings_the_last_counts_those_left_out() -> None:
-    """Nobody is left to believe that there were no more."""
+    """The user sees that there were more."""
     more = "3 more warnings (see the webhook's log, or run its command mutate) [WI291]"
     assert shortened([warning(text) for text in "abcde"]) == ["a [WI999]", "b [WI999]", more]
 

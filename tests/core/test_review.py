@@ -41,7 +41,7 @@ def test_a_bytearray_is_read_like_bytes() -> None:
 
 
 def test_only_what_is_needed_must_be_there() -> None:
-    """resource, userInfo, oldObject, options and dryRun may be lacking: nobody asks for them."""
+    """resource, userInfo, oldObject, options and dryRun may be missing: they are not read."""
     unneeded: dict[str, Any] = dict.fromkeys(("resource", "userInfo", "oldObject", "options", "dryRun"), ...)
     assert parse(body({"spec": {"containers": []}}, **unneeded)).pod == {"spec": {"containers": []}}
 
@@ -54,7 +54,7 @@ def test_unknown_fields_are_carried_along() -> None:
 
 
 @pytest.mark.parametrize(("sent", "expected"), [(True, True), (False, False), (None, False), ("true", False)])
-def test_a_dry_run_is_told(sent: Any, expected: bool) -> None:
+def test_a_dry_run_is_recognized(sent: Any, expected: bool) -> None:
     """Only `true` is one; the answer is the same, but the log says so."""
     assert parse(body(pod(), dryRun=sent)).dry_run is expected
 
@@ -99,14 +99,14 @@ def test_a_pod_without_service_account_has_the_default_one(name: Any, expected: 
     ],
     ids=range(13),
 )
-def test_what_is_no_json_is_refused(text: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused(text: bytes) -> None:
     """Truncated, with trailing data, not UTF-8, or nested without end."""
     assert refusal(text).startswith("the body is not JSON: ")
 
 
 @pytest.mark.parametrize("text", [b"null", b"1", b'"a"', b"[]", b"[{}]", b"true"])
-def test_what_is_no_object_is_refused(text: bytes) -> None:
-    """JSON alone is no AdmissionReview."""
+def test_json_other_than_an_object_is_refused(text: bytes) -> None:
+    """JSON alone is not an AdmissionReview."""
     assert refusal(text) == "the body is not an AdmissionReview: expected a JSON object"
 
 
@@ -217,7 +217,7 @@ def test_an_object_that_has_not_the_shape_of_a_pod_is_refused(metadata: Any, spe
     ids=range(5),
 )
 def test_a_pod_has_no_problem(sent: Any) -> None:
-    """What may be lacking may be null as well."""
+    """What may be missing may be null as well."""
     assert problem_of(sent) == ""
 
 
@@ -233,13 +233,13 @@ def test_a_pod_has_no_problem(sent: Any) -> None:
     ],
     ids=["container", "init container", "volume", "variable", "mount path", "projected is a list"],
 )
-def test_a_name_that_is_no_string_is_refused(spec: dict[str, Any]) -> None:
+def test_a_name_that_is_not_a_string_is_refused(spec: dict[str, Any]) -> None:
     """Whatever the core looks up later must have been checked before."""
     assert refusal(body({"spec": {"containers": [{"name": "app"}], **spec}})).startswith("request.object.spec.")
 
 
 def test_nothing_of_a_long_body_is_repeated() -> None:
-    """Values in messages are cut, so that nobody fills a log."""
+    """Values in messages are cut, so that a stranger cannot fill a log."""
     text = refusal(orjson.dumps({**review(pod()), "apiVersion": "x" * 100_000}))
     assert re.fullmatch(r"apiVersion is x{77}\.\.\., expected admission\.k8s\.io/v1", text)
 
@@ -260,7 +260,7 @@ def test_a_name_of_a_pod_is_a_string() -> None:
     refusal(body(pod()).replace(b'"name":"terraform"', b'"name":' + DEEP[5:-5]))
 
 
-def test_deep_nesting_where_nobody_looks_does_no_harm() -> None:
+def test_deep_nesting_in_unknown_fields_does_no_harm() -> None:
     """Unknown fields may be as deep as JSON may be."""
     request = parse(body(pod(container(), panda="DEEP")).replace(b'"DEEP"', DEEP))
     assert request.account_name == "terraform"
@@ -273,7 +273,7 @@ def test_of_duplicate_keys_the_last_counts() -> None:
 
 
 @pytest.mark.parametrize("digits", [19, 20, 40, 300])
-def test_a_large_number_where_nobody_looks_does_no_harm(digits: int) -> None:
+def test_a_large_number_in_unknown_fields_does_no_harm(digits: int) -> None:
     """It may be read inexactly, but a patch that only adds never repeats it."""
     text = body(pod(activeDeadlineSeconds=0)).replace(b'Seconds":0', b'Seconds":' + b"9" * digits)
     assert parse(text).namespace == "shop"

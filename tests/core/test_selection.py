@@ -69,7 +69,7 @@ def test_a_pod_asks_for_an_identity_by_its_label(labels: dict[str, str], expecte
     assert labelled(request(pod(labels=labels))) is expected
 
 
-def test_a_pod_without_metadata_is_no_trouble() -> None:
+def test_a_pod_may_have_no_metadata() -> None:
     """Null metadata, labels and annotations count as none."""
     for metadata in (None, {}, {"labels": None, "annotations": None}):
         assert skip_reason(request({"metadata": metadata, "spec": {}}), Policy(scope=CLUSTER)) == ""

@@ -19,7 +19,7 @@ def values(identity: Identity) -> dict[str, str]:
     return {variable.name: variable.value for variable in missing(identity, container(), FILE).variables}
 
 
-def test_a_bare_container_lacks_everything() -> None:
+def test_a_bare_container_is_missing_everything() -> None:
     """Eight variables, by their literal names and in this order."""
     assert values(identity()) == USUAL_ENV
     assert names(missing(identity(), container(), FILE)) == list(USUAL_ENV)
@@ -33,7 +33,7 @@ def test_a_variable_set_by_the_user_is_never_injected() -> None:
     assert found.different == ()
 
 
-def test_a_different_value_is_told_and_the_same_is_not() -> None:
+def test_a_different_value_is_reported_and_the_same_is_not() -> None:
     """Only plain values can be compared."""
     env = [{"name": "M365_CLIENT_ID", "value": CLIENT}, {"name": "M365_TENANT_ID", "value": "contoso.com"}]
     assert missing(identity(), container(env=env), FILE).different == ("M365_TENANT_ID",)

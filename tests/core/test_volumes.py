@@ -46,12 +46,12 @@ def test_the_entries_are_what_kubernetes_takes() -> None:
 
 
 def test_without_containers_there_is_nothing_to_place() -> None:
-    """And no volume is added for nobody."""
+    """And no volume is added."""
     assert placed() == Placement((), "", ())
 
 
 def test_a_plain_container_gets_our_volume_at_our_path() -> None:
-    """Rule 4."""
+    """Rule 4: the guide's volume at the guide's path."""
     assert placed(container(), container("log")) == Placement((OURS, OURS), VOLUME, ())
 
 
@@ -197,7 +197,7 @@ def test_another_drive_and_another_folder_are_another_place(path: str) -> None:
     assert found.accesses == (OURS,)
 
 
-def test_a_file_that_windows_spells_is_found_in_its_mount_and_is_ours_where_ours_would_be() -> None:
+def test_a_token_file_with_a_windows_path_is_recognized() -> None:
     """Nobody is warned of a file in no volume, and what the container says itself stays."""
     file = f"{WINDOWS}\\{TOKEN_FILE}"
     here = container(env=[file_variable(file)], volumeMounts=[mount("e", MOUNT_PATH)])
@@ -223,7 +223,7 @@ def test_a_device_on_the_other_path_too_stays() -> None:
 
 
 def test_a_token_named_inside_a_device_is_in_no_volume() -> None:
-    """A mount there would be refused, so the user is told."""
+    """A mount there would be refused, so the user is warned."""
     app = container(env=[file_variable(OUR_FILE)], volumeDevices=[{"name": "disk", "devicePath": MOUNT_PATH}])
     found = placed(app)
     assert (found.accesses, found.volume) == ((Access(OUR_FILE),), "")
@@ -233,12 +233,12 @@ def test_a_token_named_inside_a_device_is_in_no_volume() -> None:
 
 
 @pytest.mark.parametrize("devices", [5, {"a": 1}, [5], [{"devicePath": 5}], [{}], None])
-def test_devices_of_no_shape_are_passed_over(devices: Any) -> None:
-    """kube-apiserver has refused them; whoever else calls learns nothing from it."""
+def test_devices_of_another_shape_are_ignored(devices: Any) -> None:
+    """kube-apiserver refuses them; other callers must not cause an error."""
     assert placed(container(volumeDevices=devices)).accesses == (OURS,)
 
 
-def test_an_empty_sub_path_is_none() -> None:
+def test_an_empty_sub_path_does_not_count() -> None:
     """Some tools write it out."""
     app = container(volumeMounts=[mount("e", "/e", subPath="", subPathExpr=None)])
     assert placed(app, volumes=[token_volume("e", path="token")]).accesses == (Access("/e/token"),)
@@ -257,13 +257,13 @@ def test_an_empty_sub_path_is_none() -> None:
     ],
     ids=["other audience", "no audience", "null token", "no path", "null sources", "null", "another kind"],
 )
-def test_what_is_no_token_of_our_audience_is_not_used(volume: dict[str, Any]) -> None:
+def test_only_a_token_of_our_audience_is_used(volume: dict[str, Any]) -> None:
     """Entra would refuse it."""
     found = placed(container(volumeMounts=[mount("e", "/e")]), volumes=[volume])
     assert found == Placement((OURS,), VOLUME, ())
 
 
-def test_a_container_beside_one_with_a_token_shares_the_volume() -> None:
+def test_a_container_shares_the_token_volume_of_another() -> None:
     """Rule 3: one token volume is enough for a pod."""
     found = placed(container(volumeMounts=[mount("e", "/e")]), container("log"), volumes=[token_volume("e", path="t")])
     shared = Access(f"{MOUNT_PATH}/t", Mount("e", MOUNT_PATH))
@@ -363,7 +363,7 @@ def test_a_foreign_volume_of_both_our_names_stays() -> None:
     assert placed(container(), volumes=taken).volume == f"{OTHER_VOLUME}-3"
 
 
-def test_where_all_containers_have_a_token_no_volume_is_added() -> None:
+def test_if_all_containers_have_a_token_no_volume_is_added() -> None:
     """Even if somebody else has our name."""
     app = container(volumeMounts=[mount("e", "/e")])
     assert placed(app, volumes=[{"name": VOLUME, **EMPTY}, token_volume("e")]).volume == ""
@@ -378,7 +378,7 @@ def test_a_volume_of_a_container_that_is_skipped_is_still_present() -> None:
     assert found.accesses == (Access(f"{MOUNT_PATH}/t", Mount("e", MOUNT_PATH)),)
 
 
-def test_who_names_our_file_and_gets_it_there_is_not_warned() -> None:
+def test_a_container_that_names_our_file_and_gets_it_there_is_not_warned() -> None:
     """Neither where another container has the same volume elsewhere, nor where our volume's name is taken."""
     bound = container("log", env=[file_variable(OUR_FILE)])
     app = container(volumeMounts=[mount("e", "/entra")])
@@ -405,7 +405,7 @@ def test_a_warning_names_the_path_that_is_taken() -> None:
     assert warning.text == f"the token is in {MOUNT_PATH}, because /entra is taken: container log"
 
 
-def test_where_a_shared_tokens_place_is_taken_our_own_path_is_next() -> None:
+def test_if_a_shared_tokens_path_is_taken_our_own_path_is_next() -> None:
     """The path of the guide comes before any other."""
     app = container(volumeMounts=[mount(AZURES, "/entra")])
     log = container("log", volumeMounts=[mount("mine", "/entra")])

@@ -72,7 +72,7 @@ def test_the_name_is_one_that_entra_takes(namespace: str, name: str) -> None:
     assert re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{2,119}", found.name)
 
 
-def test_names_differ_where_an_application_would_get_two_of_them() -> None:
+def test_names_differ_if_an_application_would_get_two_of_them() -> None:
     """One application may serve one ServiceAccount of two clusters, or shop-a/b and shop/a-b."""
     annotations = {"azure.workload.identity/client-id": CLIENT}
     named = {
@@ -107,7 +107,7 @@ def test_two_applications_are_two_commands() -> None:
     assert terraform(found).count('resource "azuread_application_federated_identity_credential"') == 2
 
 
-def test_an_application_without_variables_needs_none() -> None:
+def test_an_application_without_variables_needs_no_credential() -> None:
     """With m365.workload.identity/env: m365 no container signs in to Azure."""
     annotations = {"m365.workload.identity/client-id": OTHER, "m365.workload.identity/env": "m365"}
     assert made({"azure.workload.identity/client-id": CLIENT, **annotations}).applications == (OTHER,)

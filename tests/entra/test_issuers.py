@@ -27,7 +27,7 @@ from webhook.findings import Status, worst
         ("https://issuer.example.com/" + "x" * 600, "Entra takes 600"),
     ],
 )
-def test_an_address_that_entra_cannot_reach_is_told_with_the_flag(issuer: str, problem: str) -> None:
+def test_an_address_that_entra_cannot_reach_is_reported_with_the_flag(issuer: str, problem: str) -> None:
     """Each has to do with kube-apiserver's --service-account-issuer."""
     found = issuers.check_address(issuer)
     assert found.status is Status.FAIL
@@ -36,14 +36,14 @@ def test_an_address_that_entra_cannot_reach_is_told_with_the_flag(issuer: str, p
 
 
 @pytest.mark.parametrize(("issuer", "said"), [(f"{HOME}/", "ends with a slash"), (HOME, "has no slash at its end")])
-def test_the_slash_at_the_end_is_told(issuer: str, said: str) -> None:
+def test_the_slash_at_the_end_is_reported(issuer: str, said: str) -> None:
     """The classic mistake: the credential has to have it, too."""
     found = issuers.check_address(issuer)
     assert found.status is Status.OK
     assert said in found.detail
 
 
-def test_a_name_with_private_addresses_only_is_told() -> None:
+def test_a_name_with_private_addresses_only_is_reported() -> None:
     """A name of the company's own network; one public address is enough."""
     assert issuers.check_host(HOME, ["10.1.2.3", "fd00::2"]) is not None
     assert issuers.check_host(HOME, ["10.1.2.3", "8.8.8.8"]) is None
@@ -69,7 +69,7 @@ def test_the_documents_are_looked_for_below_the_issuer_whatever_its_slash() -> N
         ("https://other.example.com", "names the issuer https://other.example.com"),
     ],
 )
-def test_another_issuer_in_public_is_told_with_the_difference(found: str, how: str) -> None:
+def test_another_issuer_in_public_is_reported_with_the_difference(found: str, how: str) -> None:
     """Entra compares it letter by letter."""
     finding = issuers.compare_issuer(HOME, {"issuer": found}, "https://x/y")
     assert finding.status is Status.FAIL
@@ -84,7 +84,7 @@ def test_another_issuer_in_public_is_told_with_the_difference(found: str, how: s
         ({"jwks_uri": "http://issuer.example.com/jwks"}, "is not an https URL"),
     ],
 )
-def test_keys_that_entra_cannot_fetch_are_told(document: dict[str, str], problem: str) -> None:
+def test_keys_that_entra_cannot_fetch_are_reported(document: dict[str, str], problem: str) -> None:
     """kube-apiserver's own document names its own address, unless it is told another."""
     finding = issuers.check_keys_address(document, "https://x/y")
     assert finding is not None
@@ -105,7 +105,7 @@ def test_keys_that_entra_cannot_fetch_are_told(document: dict[str, str], problem
         ([key("a"), key("b", alg=None)], Status.OK, "has 2 keys, RS256"),
     ],
 )
-def test_keys_that_entra_cannot_use_are_told(keys: list[dict[str, Any]], status: Status, problem: str) -> None:
+def test_keys_that_entra_cannot_use_are_reported(keys: list[dict[str, Any]], status: Status, problem: str) -> None:
     """Number, ids, algorithm, length; and what must never be published."""
     found = [*issuers.check_keys(keys, "It")]
     assert worst(found) is status
@@ -140,7 +140,7 @@ def test_published_keys_are_compared_with_the_clusters(
         (500, "HTTP 500: etcd", "/readyz"),
     ],
 )
-def test_a_cluster_that_does_not_tell_its_issuer_is_told_of(status: int, problem: str, fix: str) -> None:
+def test_an_unreadable_document_is_reported_with_its_own_fix(status: int, problem: str, fix: str) -> None:
     """Each state has its own fix."""
     finding = issuers.unreadable(issuers.DISCOVERY, status, "HTTP 500: etcd")
     assert problem in finding.detail
@@ -148,14 +148,14 @@ def test_a_cluster_that_does_not_tell_its_issuer_is_told_of(status: int, problem
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"issuer": ""}', b"[" * 100_000])
-def test_what_is_no_discovery_document_is_refused(body: bytes) -> None:
+def test_anything_but_a_discovery_document_is_refused(body: bytes) -> None:
     """A login page, a list, no issuer, rubbish."""
     with pytest.raises(issuers.NoDocument):
         issuers.read_discovery(body)
 
 
 @pytest.mark.parametrize("body", [b"", b'{"keys": {}}', b'{"keys": ["a"]}'])
-def test_what_is_no_key_set_is_refused(body: bytes) -> None:
-    """Nothing, and keys that are none."""
+def test_anything_but_a_key_set_is_refused(body: bytes) -> None:
+    """Nothing, an object and texts instead of keys."""
     with pytest.raises(issuers.NoDocument):
         issuers.read_keys(body)

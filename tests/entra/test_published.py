@@ -3,8 +3,8 @@
 from webhook.entra.published import addresses, fetch
 
 
-async def test_where_a_name_leads_is_looked_up() -> None:
-    """The machine's own name for itself, and a name that nobody has."""
+async def test_a_name_is_looked_up() -> None:
+    """The machine's own name for itself, and a name that does not exist."""
     assert set(await addresses("localhost")) <= {"127.0.0.1", "::1"}
     assert await addresses("localhost") != ()
     assert await addresses("no such host") == ()
