@@ -147,9 +147,8 @@ class Node(ControlPlane):
             pair = self.authority.client(user, groups)
             access = Access(self.server, self.authority.certificate, pair=pair)
             self._write(f"{name}.kubeconfig", kubeconfig.render(access))
-        self._write(
-            "resolv.conf", "nameserver 127.0.0.1\n"
-        )  # no server listens there: a name that is not an alias of the pod fails at once
+        # No server listens there: a name that is not an alias of the pod fails at once.
+        self._write("resolv.conf", "nameserver 127.0.0.1\n")
         self._write("kubelet.json", json.dumps(self._kubelet()))
         self._launch(
             "kubelet",

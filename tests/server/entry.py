@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,48 +112,49 @@ async def logged(options: dict[str, Any], log: Log) -> AsyncIterator[None]:
     log.line("info", "background ended")
 
 
+def make_parts(options: dict[str, Any], log: Log) -> WorkerParts:
+    """What the worker serves, with the faults that the options ask for."""
+    if options.get("factory_fails"):
+        raise RuntimeError("no parts today")
+    lifecycle, metrics = Lifecycle(), Metrics(version="0.0.0-test")
+    contexts = Contexts(Path(options["folder"]))
+    if options.get("old_tls"):
+        contexts.listening.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    failures = iter(range(options.get("background_failures", 0)))
+
+    async def background() -> None:
+        if next(failures, None) is not None:
+            raise RuntimeError("background failure")
+        log.line("info", "background runs")
+        await asyncio.Event().wait()
+
+    reviews = Application(
+        FakeReviewer(contexts, log).review,
+        metrics=metrics,
+        log=log,
+        lifecycle=lifecycle,
+        timeouts=Timeouts(**options.get("timeouts", {})),
+        budget=options.get("budget", 32 * 1024 * 1024),
+    )
+    checks = {"weather": lambda: (not options.get("rain"), "rain" if options.get("rain") else "sun")}
+    operations = on_event_loop(create_operations(lifecycle, metrics, checks))
+    return WorkerParts(
+        reviews=reviews,
+        operations=operations,
+        background=[logged(options, log), running("background", background, pause=0.01)],
+        context=lambda: contexts.listening,
+        lifecycle=lifecycle,
+        metrics=metrics,
+    )
+
+
 def main() -> None:
     options = json.loads(sys.argv[1])
     log = configure(level=options.get("level", "info"))
     if "files" in options:
         resource.setrlimit(resource.RLIMIT_NOFILE, (options["files"], options["files"]))
-
-    def make_parts() -> WorkerParts:
-        if options.get("factory_fails"):
-            raise RuntimeError("no parts today")
-        lifecycle, metrics = Lifecycle(), Metrics(version="0.0.0-test")
-        contexts = Contexts(Path(options["folder"]))
-        if options.get("old_tls"):
-            contexts.listening.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-        failures = iter(range(options.get("background_failures", 0)))
-
-        async def background() -> None:
-            if next(failures, None) is not None:
-                raise RuntimeError("background failure")
-            log.line("info", "background runs")
-            await asyncio.Event().wait()
-
-        reviews = Application(
-            FakeReviewer(contexts, log).review,
-            metrics=metrics,
-            log=log,
-            lifecycle=lifecycle,
-            timeouts=Timeouts(**options.get("timeouts", {})),
-            budget=options.get("budget", 32 * 1024 * 1024),
-        )
-        checks = {"weather": lambda: (not options.get("rain"), "rain" if options.get("rain") else "sun")}
-        operations = on_event_loop(create_operations(lifecycle, metrics, checks))
-        return WorkerParts(
-            reviews=reviews,
-            operations=operations,
-            background=[logged(options, log), running("background", background, pause=0.01)],
-            context=lambda: contexts.listening,
-            lifecycle=lifecycle,
-            metrics=metrics,
-        )
-
     run(
-        make_parts,
+        partial(make_parts, options, log),
         listen=options.get("listen", "127.0.0.1:0"),
         ops_listen="127.0.0.1:0",
         limits=Limits(**options.get("limits", {})),

@@ -17,9 +17,9 @@ _TIMEOUT: Final = re.compile(rb"(?:^|&)timeout=([0-9.hms]{2,40})(?:&|$)")
 class Timeouts:
     """How long a review may take, in seconds.
 
-    default: if kube-apiserver says nothing; half of its own default of 10 s. longest: whatever it says, because more
-    than its default helps nobody who waits for a pod. margin: kept back for the answer, a 503 included; at most a tenth
-    of the whole.
+    default: if kube-apiserver says nothing; half of its own default of 10 s. longest: even if it says more, because
+    a user who waits for a pod gains nothing by more than its default. margin: kept back for the answer, a 503 included;
+    at most a tenth of the whole.
     """
 
     default: float = 5.0

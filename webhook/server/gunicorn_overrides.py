@@ -119,7 +119,7 @@ class Worker(ASGIWorker):  # type: ignore[misc]
             heartbeat.cancel()
 
     async def _beat(self) -> None:
-        """Tell the parent once a second that the event loop turns, and end if there is no parent any more."""
+        """Tell the parent once a second that the event loop turns, and end if the parent has gone."""
         while True:
             self.notify()
             if self.ppid != os.getppid():

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from webhook.server.asgi import CLOSE, ASGIApplication, Headers, Receive, Scope, Send
 
-MAX_BODY: Final = 1024 * 1024  # no page of ours takes a body; Flask would read it all into memory
+MAX_BODY: Final = 1024 * 1024  # none of our pages takes a body; Flask would read it all into memory
 
 
 def on_event_loop(application: WSGIApplication) -> ASGIApplication:
