@@ -42,12 +42,14 @@ test-kind: $(SET_UP) ## run the same tests on kind; needs Docker
 	M365WI_TEST_CLUSTER=kind $(BIN)/python -m testbed.node
 	M365WI_TEST_CLUSTER=kind $(BIN)/python -m pytest -n 0 -m node tests/node
 
-check: $(SET_UP) ## check format, lint, types, layers, spelling, messages, version, manifests
+check: $(SET_UP) ## check format, lint, types, layers, spelling, wording, shape, messages, version, manifests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+	$(BIN)/python -m tools.wording
+	$(BIN)/python -m tools.shape
 	$(BIN)/python -m tools.codes
 	$(BIN)/python -m tools.messages --check
 	$(BIN)/python -m tools.version
