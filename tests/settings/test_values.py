@@ -24,7 +24,7 @@ def test_other_text_is_not_a_duration(text: str) -> None:
         values.duration(text)
 
 
-@pytest.mark.parametrize(("text", "expected"), [(":0", "0.0.0.0:0"), ("127.0.0.1:0", "127.0.0.1:0")])
+@pytest.mark.parametrize(("text", "expected"), [(":0", "0.0.0.0:0"), ("127.0.0.1:65535", "127.0.0.1:65535")])
 def test_an_address_is_one_of_this_machine(text: str, expected: str) -> None:
     """Without a host, it is all addresses."""
     assert str(values.address(text)) == expected
