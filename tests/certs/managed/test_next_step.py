@@ -71,6 +71,7 @@ JUST_SEEN = {fingerprint(CURRENT): 0.0, fingerprint(NEXT): (HOUR - MINUTE).total
 JUST_NOW = HOUR.total_seconds()
 ASKED = SecretState(current=CURRENT, renew_leaves=START - MINUTE)
 TOO_SHORT = make_authority(now=START, lifetime=3 * HOUR).certificate
+SHORTEST = make_authority(now=START, lifetime=SETTINGS.shortest_authority).certificate
 BOTH = (entry(CURRENT, NEXT),)
 
 
@@ -104,6 +105,7 @@ BOTH = (entry(CURRENT, NEXT),)
         ({"now": START + 40 * DAY, "leaf": leaf(renew_at=START + 50 * DAY, not_after=START + 55 * DAY)}, Stage),
         ({"now": START + 39 * DAY, "leaf": leaf(renew_at=START + 50 * DAY, not_after=START + 55 * DAY)}, NothingToDo),
         ({"secret": SecretState(current=TOO_SHORT), "bundles": (entry(TOO_SHORT),), "leaf": leaf(TOO_SHORT)}, Stage),
+        ({"secret": SecretState(current=SHORTEST), "bundles": (entry(SHORTEST),), "leaf": leaf(SHORTEST)}, NothingToDo),
         # staged
         ({"secret": SecretState(current=CURRENT, next=NEXT)}, Publish),
         ({"secret": SecretState(current=CURRENT, next=NEXT), "bundles": BOTH, "trusted_since": LONG_SEEN}, Promote),

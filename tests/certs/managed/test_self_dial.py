@@ -105,7 +105,17 @@ async def test_without_an_answer_nothing_is_known() -> None:
     assert not isinstance(hung.value, RefusedDial)
     assert not isinstance(gone.value, RefusedDial)
     assert "no TLS handshake within 0.05 s" in str(hung.value)
-    assert "no connection" in str(gone.value)
+    assert "no connection: Connect call failed" in str(gone.value)
+
+
+async def test_an_error_without_a_text_is_named_by_its_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def open_connection(*_: object, **__: object) -> None:
+        raise ConnectionAbortedError
+
+    monkeypatch.setattr(asyncio, "open_connection", open_connection)
+    with pytest.raises(DialError) as failed:
+        await Dialler("127.0.0.1", 1)(bundle=OURS.pem.encode(), name=NAME)
+    assert str(failed.value) == "no connection: ConnectionAbortedError"
 
 
 async def test_a_handshake_that_fails_for_another_reason_is_a_refusal_too() -> None:
