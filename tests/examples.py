@@ -1,4 +1,4 @@
-"""How many examples a property test tries, where it is not what the profile says (conftest.py)."""
+"""The number of examples of a property test that needs more or fewer than its profile says (conftest.py)."""
 
 from hypothesis import settings
 

@@ -1,4 +1,4 @@
-"""The webhook as a process that a real kube-apiserver calls, with no more rights than it is to have."""
+"""The webhook as a process that a real kube-apiserver calls, with only the rights that it needs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -54,7 +54,7 @@ def another_webhook(
 ) -> Iterator[Callable[..., Running]]:
     """Starts and registers a webhook with other settings, for the length of a test.
 
-    Not in a module that has `webhook` as well: that one is called until the module's last test ends.
+    A module that uses `webhook` must not use it: that one is called until the module's last test ends.
     """
     with ExitStack() as stack:
 

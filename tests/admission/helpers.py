@@ -1,4 +1,4 @@
-"""Stand-ins around the webhook: another webhook beside it, and an API server that misbehaves behind it."""
+"""Stand-ins around the webhook: another webhook, and an API server that misbehaves."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ Patch = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class OtherWebhook:
-    """A webhook of somebody else's: where it is, and whom to trust for it."""
+    """Another webhook: its URL, and the authority to trust."""
 
     url: str
     authority: str
@@ -75,10 +75,10 @@ _FAULTS: dict[str, Answer] = {
 
 @dataclass
 class Relay:
-    """Stands between the webhook and the API server, and does to requests what `behaviour` says.
+    """Stands between the webhook and the API server, and does with requests what `behaviour` says.
 
-    asked: set at each request, so that a test can wait for the first one that went wrong. paths: of all requests since
-    it misbehaves.
+    asked: set at each request, so that a test can wait for the first one that goes wrong. paths: of all requests since
+    it began to misbehave.
     """
 
     behaviour: str = "pass"
@@ -102,7 +102,7 @@ class Relay:
         self.healed.set()
 
     def decide(self, _method: str, path: str, _body: bytes) -> Cut | Answer | None:
-        """What becomes of a request: testbed.cluster.relay.Hook."""
+        """Decides about a request, as a testbed.cluster.relay.Hook."""
         behaviour = self.behaviour
         self.paths.append(path)
         self.asked.set()
@@ -124,7 +124,7 @@ def relay(through: Path, folder: Path) -> Iterator[tuple[Relay, Path]]:
 
 @contextmanager
 def serving(server: ThreadingHTTPServer) -> Iterator[None]:
-    """`server`, in a thread."""
+    """Serves `server` in a thread for the time of the block."""
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""Any pod of a cluster can open a connection to the webhook; none of them can keep kube-apiserver from it."""
+"""Any pod of a cluster can connect to the webhook, but no pod can keep kube-apiserver from it."""
 
 import contextlib
 import socket
@@ -35,6 +35,6 @@ def abused(webhook: Running) -> Iterator[Running]:
 def test_pods_are_admitted_while_strangers_hold_connections(
     control_plane: Cluster, abused: Running, namespace: str
 ) -> None:
-    """Fifty pods while 500 connections are stuck: none fails, each is injected."""
+    """While 500 connections are stuck, each of fifty pods is created and injected."""
     make_account(control_plane, namespace)
     assert all(is_injected(create(control_plane, namespace, a_pod(f"pod-{number}"))) for number in range(PODS))

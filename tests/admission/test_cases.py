@@ -16,7 +16,7 @@ USUAL = [case for case in CASES if case.policy == Policy() and not case.namespac
 
 
 def parts(pod: Mapping[str, Any]) -> dict[str, list[str]]:
-    """All that could be added to a pod, by name and in its order, but for what kube-apiserver adds to every pod."""
+    """All that could be added to a pod, by name and in order, except what kube-apiserver adds to every pod."""
     spec = pod["spec"]
     found = {"volumes": [volume["name"] for volume in spec.get("volumes") or ()]}
     for kind in ("initContainers", "containers"):
@@ -32,7 +32,7 @@ def parts(pod: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def check(cluster: Cluster, case: Case) -> None:
-    """Creates the case's ServiceAccount and its pod; what is stored and what is said must be as the case has it."""
+    """Creates the case's ServiceAccount and its pod; the stored pod and the messages must be those of the case."""
     api, path = cluster.api, f"/api/v1/namespaces/{case.namespace}"
     account = case.service_account()
     if account and api.get(f"{path}/serviceaccounts/{case.account_name}").status == 200:
@@ -47,11 +47,11 @@ def check(cluster: Cluster, case: Case) -> None:
         assert answer.status == 422, answer.message
         assert case.expect.message.fits(answer.message.split("denied the request: ", 1)[1])
     else:
-        # What a create answers with is what was stored; a moment later a controller may have deleted it again.
+        # The answer to a create is the stored pod; a moment later a controller may have deleted it.
         stored = answer.expect().json
         assert differences(case.expected_pod(), stored) == []
         assert parts(stored) == parts(case.expected_pod()), "what the case does not have"
-    expected = tuple(dict.fromkeys(case.expect.warnings))  # kube-apiserver says nothing twice
+    expected = tuple(dict.fromkeys(case.expect.warnings))  # kube-apiserver repeats no warning
     if len(expected) <= 3:
         assert len(ours) == len(expected), ours
         assert all(text.fits_sent(said) for text, said in zip(expected, ours, strict=True) if len(said) < 120)
@@ -61,5 +61,5 @@ def check(cluster: Cluster, case: Case) -> None:
 
 @pytest.mark.parametrize("case", USUAL, ids=[case.id for case in USUAL])
 def test_a_case_is_stored_as_expected(control_plane: Cluster, webhook: Running, namespace: str, case: Case) -> None:
-    """The case's own sentence says what."""
+    """The case's own sentence says what it tests."""
     check(control_plane, case.moved(namespace))

@@ -1,4 +1,4 @@
-"""Other webhooks beside ours, before it and after it."""
+"""Other webhooks, before ours and after it."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ OURS = "/var/run/secrets/azure/tokens"
 
 
 def azure(directory: str, file: str, volume: str) -> Any:
-    """A webhook that does what Azure's does, with the paths of one of its versions: adds what is not there by name."""
+    """A webhook that does what Azure's does, with the paths of one of its versions: adds what is missing, by name."""
 
     def patch(pod: dict[str, Any]) -> Patch:
         operations: Patch = []
@@ -80,7 +80,7 @@ def test_azures_webhook_and_ours_agree_on_a_pod(
 
 
 def sidecar_and_name(pod: dict[str, Any]) -> Patch:
-    """A service mesh of sorts: a container more, and a name where there was only a prefix."""
+    """Like a service mesh, adds a container, and a name if the pod has only a prefix."""
     if any(container["name"] == "mesh" for container in pod["spec"]["containers"]):
         return []
     operations: Patch = [
@@ -92,7 +92,7 @@ def sidecar_and_name(pod: dict[str, Any]) -> Patch:
 
 
 def test_a_sidecar_that_comes_later_is_injected_too(control_plane: Cluster, namespace: str) -> None:
-    """kube-apiserver calls again after another webhook changed the pod; the second call adds only what lacks."""
+    """kube-apiserver calls again after another webhook changed the pod; the second call adds only what is missing."""
     make_account(control_plane, namespace)
     pod = a_pod()
     pod["metadata"] = {"generateName": "web-", "labels": LABELLED}

@@ -1,4 +1,4 @@
-"""The demo through a real control plane is the demo without one."""
+"""The demo shows the same on a real control plane."""
 
 import subprocess
 from pathlib import Path
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.mark.since("1.37")  # the one that the demo starts for itself
 def test_the_demo_runs_on_a_cluster_too(owned_control_plane: ControlPlane) -> None:
-    """`make demo CLUSTER=1`: the pod's variables, and three users who are told what is wrong, by kubectl."""
+    """`make demo CLUSTER=1`: the pod's variables, and kubectl's messages to three users with wrong set-ups."""
     done = subprocess.run(
         ["make", "demo", "CLUSTER=1"], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
     )

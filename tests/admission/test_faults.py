@@ -1,4 +1,4 @@
-"""The webhook's own API server calls go wrong; kube-apiserver asks again, and the pod is admitted when it heals."""
+"""The webhook's own calls of the API server fail; kube-apiserver calls again, and the pod is admitted after it."""
 
 import json
 import time
@@ -20,7 +20,7 @@ FAULTS = ("close", "hang", "rubbish", "not-json", "error", "forbidden")
 
 @dataclass(frozen=True)
 class Broken:
-    """A webhook, and what stands between it and its API server."""
+    """A webhook, and the relay between it and its API server."""
 
     relay: Relay
     webhook: Running
@@ -42,7 +42,7 @@ def both(
 
 @pytest.fixture
 def broken(both: Broken) -> Relay:
-    """What stands between the webhook and its API server."""
+    """The webhook and the relay between it and its API server."""
     return both.relay
 
 
@@ -66,7 +66,7 @@ def test_a_pod_is_admitted_once_the_api_server_heals(
 
 
 def test_a_connection_that_breaks_costs_no_pod(control_plane: Cluster, both: Broken, namespace: str) -> None:
-    """The client asks once more where it had kept the connection, kube-apiserver where it had not."""
+    """The client repeats a request on a kept connection; on a new one, kube-apiserver calls again."""
     make_account(control_plane, namespace)
     both.relay.misbehave("close")
     with ThreadPoolExecutor(1) as pool:
@@ -93,7 +93,7 @@ def test_a_pod_is_refused_with_a_reason_while_the_api_server_is_broken(
 
 
 def test_a_known_account_needs_no_api_server(control_plane: Cluster, broken: Relay, namespace: str) -> None:
-    """A positive answer is kept, so that a short outage passes unnoticed."""
+    """A positive answer is kept, so that a short outage has no effect."""
     make_account(control_plane, namespace)
     path = f"/api/v1/namespaces/{namespace}/pods"
     assert is_injected(control_plane.api.post(path, a_pod("first")).expect().json)
@@ -102,7 +102,7 @@ def test_a_known_account_needs_no_api_server(control_plane: Cluster, broken: Rel
 
 
 def test_many_pods_of_one_account_ask_once(control_plane: Cluster, both: Broken, namespace: str) -> None:
-    """While a look-up takes its time, all who need the same ServiceAccount wait for that one."""
+    """All reviews that need the same ServiceAccount wait for one look-up."""
     make_account(control_plane, namespace)
     both.relay.misbehave("hold")
     with ThreadPoolExecutor(8) as pool:
@@ -120,11 +120,11 @@ def await_connections(port: int, number: int) -> None:
     deadline = time.monotonic() + 10
     while connections(port) < number:
         assert time.monotonic() < deadline, f"only {connections(port)} of {number} connections came"
-        time.sleep(0.01)  # the kernel tells of them to those who ask
+        time.sleep(0.01)  # the kernel lists them in /proc
 
 
 def connections(port: int) -> int:
-    """How many there are now."""
+    """The number of connections now."""
     established, local = "01", f"0100007F:{port:04X}"
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(1 for fields in lines if fields[1] == local and fields[3] == established)

@@ -1,4 +1,4 @@
-"""Nothing of a pod is lost on its way through kube-apiserver and the webhook."""
+"""A pod loses nothing on its way through kube-apiserver and the webhook."""
 
 import json
 from typing import Any
@@ -40,7 +40,7 @@ def test_a_pod_of_two_hundred_containers_is_injected(control_plane: Cluster, pat
 
 
 def test_an_object_applied_again_is_not_changed(control_plane: Cluster, path: str) -> None:
-    """What was read back and is sent again under another name comes out as it went in."""
+    """An injected pod that is sent again under another name is not changed."""
     first: dict[str, Any] = control_plane.api.post(path, a_pod("first")).expect().json
     again = {**first, "metadata": {"name": "second", "labels": first["metadata"]["labels"]}}
     del again["status"]

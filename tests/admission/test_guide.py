@@ -1,4 +1,4 @@
-"""Whoever follows the guide to the letter succeeds."""
+"""The provider's guide works to the letter."""
 
 import base64
 import json
@@ -36,7 +36,7 @@ spec:
 
 @pytest.fixture
 def webhook(another_webhook) -> Running:  # type: ignore[no-untyped-def]
-    """The guide names no tenant in Kubernetes, so the platform engineer has."""
+    """The guide has no tenant in Kubernetes, so the platform engineer sets it."""
     process: Running = another_webhook("--tenant-id", "contoso.onmicrosoft.com")
     return process
 

@@ -1,4 +1,4 @@
-"""Helper containers as a real kube-apiserver stores them; what they look like is in tests/cases/helpers.yaml."""
+"""Helper containers as a real kube-apiserver stores them. tests/cases/helpers.yaml has their contents."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ RESTRICTED: dict[str, Any] = {
 def test_helpers_meet_the_strictest_pod_security(
     control_plane: Cluster, namespace: str, another_webhook: Callable[..., Running]
 ) -> None:
-    """A pod that is allowed in a `restricted` namespace still is with both, and kube-apiserver adds no defaults."""
+    """A `restricted` namespace still allows the pod with both helpers, and kube-apiserver adds no defaults."""
     another_webhook("--helper-image", IMAGE)
     enforce = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
     control_plane.api.patch(f"/api/v1/namespaces/{namespace}", enforce).expect()
@@ -40,7 +40,7 @@ def test_helpers_meet_the_strictest_pod_security(
 def test_a_pod_that_may_not_have_helpers_is_told(
     control_plane: Cluster, namespace: str, another_webhook: Callable[..., Running]
 ) -> None:
-    """Where the platform engineer has named no image."""
+    """If the platform engineer has not set an image, the user gets a message."""
     another_webhook()
     make_account(control_plane, namespace)
     pod = a_pod()

@@ -25,7 +25,7 @@ def test_a_pod_right_behind_its_account_is_never_missed(
 def test_an_annotation_that_comes_after_a_first_pod_is_seen_by_the_next(
     control_plane: Cluster, webhook: Running, namespace: str
 ) -> None:
-    """That the ServiceAccount had no client id is never remembered."""
+    """The webhook does not remember that a ServiceAccount had no client id."""
     make_account(control_plane, namespace, annotations={})
     before = create(control_plane, namespace, a_pod("before"))
     assert "M365_CLIENT_ID" not in environment(before["spec"]["containers"][0])

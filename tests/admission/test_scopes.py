@@ -1,4 +1,4 @@
-"""Which pods are asked about, in each of the three scopes."""
+"""Which pods are reviewed, in each of the three scopes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,14 +15,14 @@ OPTED_OUT = {"azure.workload.identity/use": "false"}
 
 
 def injected(cluster: Cluster, namespace: str, labels: dict[str, str], *, account: str = "terraform") -> bool:
-    """Whether a pod with these labels is given its identity; if not, it must have nothing of one."""
+    """Whether a pod with these labels gets its identity. If not, it must have no part of one."""
     name = "-".join(["pod", *(value for value in labels.values())])
     pod = create(cluster, namespace, a_pod(name, account=account, labels=labels))
     assert is_injected(pod) != is_untouched(pod), pod
     return is_injected(pod)
 
 
-def test_by_default_only_labelled_pods_are_asked_about(
+def test_by_default_only_labelled_pods_are_reviewed(
     control_plane: Cluster, another_webhook: Start, namespace: str
 ) -> None:
     """Scope pod-label: the label opts in."""
@@ -33,7 +33,7 @@ def test_by_default_only_labelled_pods_are_asked_about(
     assert not injected(control_plane, namespace, OPTED_OUT)
 
 
-def test_a_labelled_namespace_asks_for_all_its_pods(control_plane: Cluster, another_webhook: Start) -> None:
+def test_all_pods_of_a_labelled_namespace_are_injected(control_plane: Cluster, another_webhook: Start) -> None:
     """Scope namespace-label: pods of the namespace, and labelled pods anywhere."""
     another_webhook("--scope", "namespace-label", scope="namespace-label")
     inside = control_plane.create_namespace(labels={"m365.workload.identity/inject": "true"})
@@ -67,7 +67,7 @@ def test_in_the_whole_cluster_the_annotation_is_enough(
 
 @pytest.mark.parametrize("namespace_name", ["kube-system", OWN_NAMESPACE])
 def test_system_namespaces_are_left_alone(control_plane: Cluster, another_webhook: Start, namespace_name: str) -> None:
-    """Even a labelled pod of an annotated ServiceAccount is none of ours there."""
+    """There, even a labelled pod of an annotated ServiceAccount is not injected."""
     another_webhook("--scope", "cluster", scope="cluster")
     make_account(control_plane, namespace_name)
     try:

@@ -1,4 +1,4 @@
-"""However a pod comes into being, it gets its identity."""
+"""A pod gets its identity, whatever creates it."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ SELECTED = {"selector": {"matchLabels": {"app": "web"}}, "template": TEMPLATE}
 def test_the_pods_of_controllers_are_injected(
     control_plane: Cluster, namespace: str, path: str, spec: dict[str, Any]
 ) -> None:
-    """A controller's pods are reviewed like anybody else's; they come with generateName and no name."""
+    """A controller's pods are reviewed like others; they have generateName and no name."""
     if not control_plane.has_controllers:
         pytest.skip("the cluster has no controller-manager")
     make_account(control_plane, namespace)
@@ -78,7 +78,7 @@ def test_a_pod_that_names_no_account_has_the_identity_of_default(control_plane: 
 
 
 def test_a_dry_run_shows_the_injected_pod(control_plane: Cluster, namespace: str) -> None:
-    """kubectl create --dry-run=server prints the pod as it would be, and makes none."""
+    """kubectl create --dry-run=server prints the pod as it would be, and creates none."""
     make_account(control_plane, namespace)
     done = control_plane.kubectl(
         "create", "--dry-run=server", "-n", namespace, "-o", "json", "-f", "-", input=json.dumps(a_pod())
@@ -103,7 +103,7 @@ def test_a_copy_made_for_debugging_is_accepted(control_plane: Cluster, namespace
     assert [volume["name"] for volume in copy["spec"]["volumes"]].count("azure-identity-token") == 1
 
 
-def test_a_denied_pod_tells_its_user_what_to_mend(control_plane: Cluster, namespace: str) -> None:
+def test_a_denied_pod_tells_its_user_what_to_fix(control_plane: Cluster, namespace: str) -> None:
     """kubectl prints the annotation, its value and what was expected; the API server answers 422."""
     make_account(control_plane, namespace, annotations={"azure.workload.identity/client-id": "contoso-app"})
     answer = control_plane.api.post(f"/api/v1/namespaces/{namespace}/pods", a_pod())

@@ -1,1 +1,1 @@
-"""That the benchmark measures; how fast anything is, no test asks."""
+"""Tests that the benchmark measures. Speed itself is not tested."""

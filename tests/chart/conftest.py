@@ -1,4 +1,4 @@
-"""Builds Helm and fetches others' kinds before the first test that needs them: a test's time limit is no compiler's."""
+"""Builds Helm and fetches foreign kinds before the first test: a test's time limit is too short for a compiler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.chart import kinds
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Does so when a test of this folder was chosen and the cache lacks one."""
+    """Does so if a test of this folder was chosen and the cache does not have them all."""
     chosen = any(Path(__file__).parent in item.path.parents for item in session.items)
     there = helm.place().exists() and kinds.place().exists()
     if session.config.option.collectonly or not chosen or there:
@@ -23,4 +23,4 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             helm.binary()
             kinds.definitions()
         except BuildError:
-            return  # the first test does so again and says what is wrong
+            return  # the first test tries again and reports the error

@@ -57,12 +57,12 @@ SECONDS: Final = 300
 
 
 def place() -> Path:
-    """The folder in which the cache keeps them, fetched or not."""
+    """The folder of the definitions in the cache, fetched or not."""
     return build.cache_root() / f"kinds-{hashlib.sha256(repr(SOURCES).encode()).hexdigest()[:12]}"
 
 
 def definitions(*, report: Report = to_stderr) -> Path:
-    """The folder with one file for each definition, fetched first when the cache lacks it. Raises BuildError."""
+    """The folder with one file for each definition; fetched first if it is not in the cache. Raises BuildError."""
     where = place()
     if where.exists():
         return where
@@ -74,7 +74,7 @@ def definitions(*, report: Report = to_stderr) -> Path:
 
 
 def fetch(where: Path, *, report: Report) -> None:
-    """Fills a neighbour of `where` and renames it there, so that half a folder never has the name."""
+    """Fills a folder next to `where` and renames it, so that an incomplete folder never has the name."""
     go = toolchain.find_go(at_least=(1, 21), cache=build.cache_root(), report=report)
     staging = where.with_name(f".{where.name}")
     shutil.rmtree(staging, ignore_errors=True)
@@ -88,7 +88,7 @@ def fetch(where: Path, *, report: Report) -> None:
 
 
 def downloaded(go: Path, source: Source) -> Path:
-    """The folder of a module in Go's own cache. Raises BuildError when it is not the one that is pinned."""
+    """The folder of a module in Go's own cache. Raises BuildError if it is not the pinned one."""
     command = [str(go), "mod", "download", "-json", f"{source.module}@{source.version}"]
     environment = toolchain.environment(go)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Finding one's way in what the chart renders."""
+"""Finds objects in what the chart renders."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Object = dict[str, Any]
 
 
 def installed(values: Mapping[str, Any] | None = None, **options: Any) -> list[Object]:
-    """What `helm install` creates: without the objects of `helm test`."""
+    """What `helm install` creates, without the objects of `helm test`."""
     return [each for each in template(values, **options) if HOOK not in each["metadata"].get("annotations", {})]
 
 
 def some(objects: Iterable[Object], kind: str) -> list[Object]:
-    """Those of a kind."""
+    """All objects of a kind."""
     return [each for each in objects if each["kind"] == kind]
 
 
 def one(objects: Iterable[Object], kind: str) -> Object:
-    """The only one of a kind."""
+    """The only object of a kind."""
     found = some(objects, kind)
     assert len(found) == 1, f"{len(found)} objects of kind {kind}"
     return found[0]

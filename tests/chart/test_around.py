@@ -116,7 +116,7 @@ def test_cert_manager_may_issue_from_an_authority_of_ones_own() -> None:
     assert (leaf["issuerRef"], leaf["secretName"], leaf["duration"]) == (mine, "pair", "24h")
 
 
-def test_a_bundle_is_written_only_where_nobody_else_would() -> None:
+def test_a_ca_bundle_is_rendered_only_if_the_values_have_one() -> None:
     """In the mode files, on request; annotations of others, such as OpenShift's, are kept."""
     bundle = {"mode": "files", "secretName": "pair", "caBundle": "cGVt"}
     inject = {"service.beta.openshift.io/inject-cabundle": "true"}

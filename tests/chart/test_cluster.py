@@ -95,7 +95,7 @@ FOREIGN: Final[dict[str, dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def foreign_kinds(control_plane: Cluster) -> Iterator[Cluster]:
-    """The cluster with the kinds of cert-manager and the Prometheus operator, and nobody who acts on them."""
+    """The cluster with the kinds of cert-manager and the Prometheus operator, without their controllers."""
     folder = str(kinds.definitions())
     control_plane.kubectl("apply", "--server-side", "-f", folder)
     try:
@@ -209,9 +209,9 @@ def test_what_check_says_puts_a_selector_back_that_somebody_changed(control_plan
 
 @pytest.mark.parametrize("how", ["--server-side=true", "--server-side=false"], ids=["as Helm 4", "as Helm 3"])
 def test_autoscaling_enabled_later_begins_with_one_replica(control_plane: Cluster, release: str, how: str) -> None:
-    """As docs/install.md warns: nobody says the number any more, and kube-apiserver's own is one."""
+    """As docs/install.md warns: without a number of replicas, kube-apiserver's default is one."""
     if not control_plane.has_controllers:
-        pytest.skip("nobody scales a Deployment here")
+        pytest.skip("no controller scales a Deployment here")
     where = (release, str(CHART), "--namespace", release, how)
     helm("install", *where, values={**only_in(release), "replicas": 3}, kubeconfig=control_plane.kubeconfig)
     autoscaling = {**only_in(release), "autoscaling": {"enabled": True}}

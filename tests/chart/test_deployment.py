@@ -92,7 +92,7 @@ def test_every_setting_of_the_values_arrives() -> None:
     assert found.rotation.leaf_lifetime.days == 7
 
 
-def test_without_helpers_nobody_is_given_one() -> None:
+def test_without_helper_images_no_pod_gets_a_helper() -> None:
     """The webhook then refuses a pod that asks."""
     assert settings({"helper": {"enabled": False}}).policy.helper_image == ""
 
@@ -194,7 +194,7 @@ def test_the_service_and_nothing_else_finds_the_replicas() -> None:
 
 
 def test_probes_ask_the_operations_port() -> None:
-    """Alive and ready are two questions; a slow start is no failure."""
+    """Liveness and readiness are two probes; a slow start is not a failure."""
     found = container(installed({"operationsPort": 9090}))
     assert {each["name"]: each["containerPort"] for each in found["ports"]}["operations"] == 9090
     paths = {name: found[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}

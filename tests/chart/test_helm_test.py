@@ -97,7 +97,7 @@ def test_its_pod_has_the_labels_that_the_selector_wants(
     assert selects(selector, labels)
 
 
-def test_a_selector_of_namespaces_is_told_when_nobody_is_asked(
+def test_an_unmet_namespace_selector_is_named_when_no_webhook_is_called(
     owned_control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
     """The chart does not know the labels of the namespace, so it cannot refuse it before."""
@@ -106,7 +106,7 @@ def test_a_selector_of_namespaces_is_told_when_nobody_is_asked(
     assert said in job.run().stdout
 
 
-def test_it_fails_when_nobody_is_asked(job: Job) -> None:
+def test_it_fails_when_no_webhook_is_called(job: Job) -> None:
     """And says so."""
     done = job.run()
     assert done.returncode == 1

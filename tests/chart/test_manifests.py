@@ -27,7 +27,7 @@ def test_the_plain_manifests_are_current() -> None:
 
 
 def test_a_change_of_the_chart_is_told_and_then_written(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With what differs and the command that mends it; `--check` itself changes nothing."""
+    """With the difference and the command that fixes it; `--check` itself changes nothing."""
     before = {name: (elsewhere / name).read_text() for name in PLAIN.values()}
     values = elsewhere / "chart" / "values.yaml"
     values.write_text(values.read_text().replace("replicas: 2", "replicas: 3"))

@@ -73,8 +73,8 @@ def test_the_webhook_knows_the_service_that_its_certificate_is_for(mode: str) ->
     assert f"--service={one(objects, 'Service')['metadata']['name']}" in container(objects)["args"]
 
 
-def test_the_bindings_bind_the_webhook_and_nobody_else() -> None:
-    """One subject each: the ServiceAccount that the Deployment runs as, which nobody's pod gets a token of unasked."""
+def test_the_bindings_bind_only_the_webhook() -> None:
+    """Each has one subject: the Deployment's ServiceAccount, whose token no other pod gets by default."""
     objects = installed()
     account = one(objects, "ServiceAccount")
     for binding in (one(objects, "ClusterRoleBinding"), one(objects, "RoleBinding")):
@@ -117,15 +117,15 @@ def rules(client: Api, namespace: str) -> set[tuple[str, ...]]:
 
 
 def test_on_a_cluster_it_may_do_just_that(control_plane: Cluster, namespace: str, bound: Api) -> None:
-    """Compared with a ServiceAccount that nobody gave anything, in its own namespace and in another."""
-    nobody = control_plane.client(control_plane.kubeconfig_for_account(namespace, "default"))
+    """Compared with a ServiceAccount without any grant, in its own namespace and in another."""
+    plain = control_plane.client(control_plane.kubeconfig_for_account(namespace, "default"))
     everywhere = {
         ("get", "serviceaccounts", "*"),
         ("get,patch", "mutatingwebhookconfigurations", namespace),
     }
     here = {("create,get,patch,update", "secrets", f"{namespace}-ca")}
-    assert rules(bound, namespace) - rules(nobody, namespace) == everywhere | here
-    assert rules(bound, "kube-system") - rules(nobody, "kube-system") == everywhere
+    assert rules(bound, namespace) - rules(plain, namespace) == everywhere | here
+    assert rules(bound, "kube-system") - rules(plain, "kube-system") == everywhere
 
 
 def test_on_a_cluster_that_is_enough(control_plane: Cluster, namespace: str, bound: Api) -> None:

@@ -45,7 +45,7 @@ def test_every_scope_is_looked_at() -> None:
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_scope_is_its_row_of_the_table(scope: str) -> None:
-    """Who is asked about, and what happens to whom when nobody answers; the webhook is told the same scope."""
+    """Which pods are reviewed, and what happens without an answer; the webhook gets the same scope."""
     found = [
         (entry["name"].partition(".")[0], entry["objectSelector"], entry["namespaceSelector"], entry["failurePolicy"])
         for entry in webhooks(scope=scope)
@@ -124,7 +124,7 @@ def test_selectors_of_ones_own_narrow_every_entry_and_widen_none(scope: str) -> 
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_check_reads_the_scope_that_the_chart_was_given(scope: str) -> None:
-    """Whatever the selectors are narrowed to; nobody's own annotations hide it."""
+    """With narrowed selectors, too; the user's own annotations do not hide it."""
     narrow = {"matchLabels": {"stage": "test"}}
     webhook = {"namespaceSelector": narrow, "objectSelector": narrow, "annotations": {SCOPE_ANNOTATION: "other"}}
     document = one(installed({"scope": scope, "webhook": webhook}), "MutatingWebhookConfiguration")
@@ -132,7 +132,7 @@ def test_check_reads_the_scope_that_the_chart_was_given(scope: str) -> None:
     assert (document["metadata"]["annotations"][SCOPE_ANNOTATION], found.scope) == (scope, scope)
 
 
-def test_nobody_takes_a_rule_of_ours_away() -> None:
+def test_values_cannot_remove_our_rules() -> None:
     """A selector that contradicts the label of the scope does not replace it."""
     other = {"matchLabels": {"m365.workload.identity/inject": "false", "azure.workload.identity/use": "false"}}
     labelled, unlabelled = webhooks(

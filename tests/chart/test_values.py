@@ -123,7 +123,7 @@ def test_a_mistake_is_refused_with_a_sentence(values: dict[str, Any], said: str)
     "repository", ["m365", "registry.example.com/a/m365", "localhost:5000/m365", "10.0.0.1:5000/a/b_c.d-e"]
 )
 def test_addresses_and_repositories_are_taken(address: str, repository: str) -> None:
-    """Of either family; with a port of the registry, which is no tag."""
+    """Addresses of either family; a registry's port is not a tag."""
     assert template({"listenAddress": address, "image": {"repository": repository}})
 
 

@@ -128,7 +128,7 @@ def previous(webhook: AnyNode) -> Iterator[AnyNode]:
 
 
 def resume(node: AnyNode) -> None:
-    """A roll-out that was paused goes on."""
+    """Continues a paused roll-out."""
     node.kubectl("-n", NAMESPACE, "patch", DEPLOYMENT, "--patch", '{"spec": {"paused": false}}')
 
 
@@ -173,8 +173,8 @@ def answers_alone(node: AnyNode, image: str) -> None:
 def test_a_killed_replica_refuses_connections_until_it_is_back_and_nothing_else(
     webhook: AnyNode, namespace: str
 ) -> None:
-    """kube-apiserver does not try again where nobody listens, so a create may fail, by failurePolicy; a Deployment's
-    pods are all there in the end, and no pod is ever admitted without its identity.
+    """kube-apiserver does not call again if a connection is refused, so a create may fail, by failurePolicy. A
+    Deployment's pods are all there in the end, and no pod is ever admitted without its identity.
     """
     make_account(webhook, namespace)
     with Creates(webhook, namespace, "terraform") as creates:
@@ -214,7 +214,7 @@ def test_without_a_replica_labelled_pods_are_refused_and_others_are_not(away: An
 
 
 def refused(node: AnyNode, namespace: str) -> str:
-    """What somebody is told who creates a labelled pod that nobody can look at."""
+    """The error for a labelled pod that no replica can review."""
     answer = node.api.post(f"/api/v1/namespaces/{namespace}/pods", a_pod("labelled", ["true"], account="terraform"))
     assert answer.status == 500
     assert 'failed calling webhook "labelled.m365.workload.identity"' in answer.message

@@ -18,8 +18,8 @@ def test_the_version_is_the_sources() -> None:
     assert re.findall(r"^ARG VERSION=(.+)$", text("Dockerfile"), re.MULTILINE) == [__version__]
 
 
-def test_nobodys_registry_or_index_is_named() -> None:
-    """Where packages come from is the builder's business; the one image that is named is Docker's own."""
+def test_no_registry_or_index_is_named() -> None:
+    """The builder chooses where packages come from; the only image that is named is Docker's own."""
     assert re.findall(r"^ARG BASE=(.+)$", text("Dockerfile"), re.MULTILINE) == ["python:3.13-slim"]
     assert re.findall(r"^FROM (\S+)", text("Dockerfile"), re.MULTILINE) == ["${BASE}", "build", "scratch"]
     assert "://" not in text("Dockerfile") + text("image/root.py")

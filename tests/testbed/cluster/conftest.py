@@ -1,4 +1,4 @@
-"""Loads the fixtures (fixtures.py), unless a conftest.py above has."""
+"""Loads the fixtures (fixtures.py), unless a conftest.py above has loaded them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ FIXTURES = "testbed.cluster.fixtures"
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
-    """The earliest moment: the options of the plugin are known then, too."""
+    """Loads the plugin as early as possible, so that its options are known."""
     if not pluginmanager.has_plugin(FIXTURES):
         pluginmanager.import_plugin(FIXTURES)

@@ -75,7 +75,7 @@ def test_kubectl_is_shared_by_the_minors(go: StandIn) -> None:
 
 
 def test_parallel_workers_build_once(go: StandIn) -> None:
-    """Whoever waits for the lock finds the binary made."""
+    """A process that waited for the lock finds the binary."""
     go.becomes(also="sleep 0.2")
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         paths = set(pool.map(lambda _: build.binary("etcd"), range(4)))

@@ -59,7 +59,7 @@ def test_a_role_given_later_is_in_the_next_token(entra: Entra, client: Client, a
     assert claims_of(entra, client.token(app))["roles"] == ["Directory.Read.All"]
 
 
-def test_lifetime_and_refresh_in_are_the_tests_to_set(entra: Entra, client: Client, app: Application) -> None:
+def test_a_test_may_set_lifetime_and_refresh_in(entra: Entra, client: Client, app: Application) -> None:
     """Long tokens come with refresh_in."""
     entra.behaviour.token_lifetime, entra.behaviour.refresh_in = 86400, 43200
     answer = client.exchange(app).json()
@@ -117,7 +117,7 @@ def test_a_client_that_can_do_cae_is_noticed(entra: Entra, client: Client, app: 
     ],
 )
 def test_other_clouds(cloud: str, audience: str, graph: str) -> None:
-    """Each cloud has its audience and its Graph, and takes nobody else's."""
+    """Each cloud has its audience and its Graph, and refuses those of other clouds."""
     with running(cloud=cloud) as entra, Client(entra) as client:
         app = client.application()
         assert app.credentials[0].audience == audience
@@ -131,7 +131,7 @@ def test_other_clouds(cloud: str, audience: str, graph: str) -> None:
 
 @pytest.mark.parametrize("cloud", ["gcchigh", "dod"])
 def test_the_us_governments_graph_has_two_names(cloud: str) -> None:
-    """The provider asks for the one resource when it means the other."""
+    """The provider asks for one of them and means the other."""
     with running(cloud=cloud) as entra, Client(entra) as client:
         app = client.application()
         for host in ("graph.microsoft.us", "dod-graph.microsoft.us"):
@@ -172,7 +172,7 @@ def test_many_at_once(entra: Entra, app: Application) -> None:
 
 
 def test_the_clients_request_id_comes_back(entra: Entra, client: Client, app: Application) -> None:
-    """As a header, and in the log; one that is no GUID is replaced."""
+    """As a header and in the log; an id that is not a GUID is replaced."""
     identifier = str(uuid.uuid4())
     assert client.exchange(app, headers={"client-request-id": identifier}).headers["client-request-id"] == identifier
     assert entra.exchanges[-1].correlation_id == identifier

@@ -1,4 +1,4 @@
-"""Where the token endpoint has the issuers' keys from, and what it says when it cannot have them."""
+"""From where the token endpoint gets the issuers' keys, and its errors if it does not get them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def token(entra: Entra, **claims: Any) -> str:
         ({"body": b'{"issuer": "https://other.example", "jwks_uri": "https://other.example/keys"}'}, 501661),
     ],
 )
-def test_a_discovery_document_that_cannot_be_had(
+def test_a_discovery_document_that_cannot_be_fetched(
     entra: Entra, client: Client, app: Application, fault: dict[str, Any], code: int
 ) -> None:
     """No answer or a wrong status is one code, a useless document the other; the next request tries again."""
@@ -61,7 +61,7 @@ def test_a_discovery_document_that_cannot_be_had(
         ({"body": b'{"keys": []}'}, 700027),
     ],
 )
-def test_a_key_set_that_cannot_be_had(
+def test_a_key_set_that_cannot_be_fetched(
     entra: Entra, client: Client, app: Application, fault: dict[str, Any], code: int
 ) -> None:
     """The second of the two documents."""
@@ -70,7 +70,7 @@ def test_a_key_set_that_cannot_be_had(
 
 
 def test_an_issuer_that_is_not_there(entra: Entra, client: Client, app: Application) -> None:
-    """Nobody listens at the issuer's address."""
+    """No server listens at the issuer's address."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         url = f"https://localhost:{unused.getsockname()[1]}"
     app.federate(issuer=url, subject=SUBJECT)
@@ -86,7 +86,7 @@ def test_an_issuer_that_hangs() -> None:
         assert held.hits == 1
 
 
-def test_a_key_that_cannot_be_used_is_no_key(entra: Entra, client: Client, app: Application) -> None:
+def test_a_key_that_cannot_be_used_is_ignored(entra: Entra, client: Client, app: Application) -> None:
     """One entry of the set is nonsense: it verifies nothing."""
     entra.trust_jwks(entra.issuer.url, {"keys": [{"kid": "key-1", "kty": "RSA"}]})
     assert code_of(client, app, token(entra)) == 700027
@@ -122,7 +122,7 @@ def test_a_retired_key_is_known_until_the_set_is_old(entra: Entra, client: Clien
 
 
 def test_keys_can_be_forgotten(entra: Entra, client: Client, app: Application) -> None:
-    """A test that means no delay takes it away."""
+    """A test that needs no delay can remove it."""
     assert client.exchange(app).ok
     entra.issuer.rotate(keep_old=False)
     entra.keys.forget()
@@ -159,7 +159,7 @@ def test_documents_from_another_address(entra: Entra, client: Client, app: Appli
         assert [asked.path for asked in apiserver.requests] == ["/.well-known/openid-configuration", "/openid/v1/jwks"]
         assert {asked.is_bearer for asked in apiserver.requests} == {True}
         entra.fetch_from(issuer, address)
-        assert code_of(client, app, cluster.token(subject=SUBJECT)) == 50166  # its authority is not trusted any more
+        assert code_of(client, app, cluster.token(subject=SUBJECT)) == 50166  # its authority is no longer trusted
 
 
 def test_a_signing_key_is_made_once() -> None:

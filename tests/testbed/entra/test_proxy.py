@@ -52,7 +52,7 @@ def test_names_lead_to_the_emulator(entra: Entra, app: Application) -> None:
 
 
 def test_nothing_else_is_open(entra: Entra) -> None:
-    """A closed proxy lets nobody out."""
+    """A closed proxy lets no client out."""
     with proxying(routes=entra.routes) as proxy, through(entra, proxy) as client:
         with pytest.raises(requests.exceptions.ProxyError):
             client.get("https://example.com/")
@@ -78,8 +78,8 @@ def test_a_target_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize("head", [b"GET / HTTP/1.1\r\n\r\n", b"CONNECT nowhere HTTP/1.1\r\n\r\n"])
-def test_only_connect(head: bytes) -> None:
-    """Nothing but tunnels."""
+def test_the_proxy_knows_only_connect(head: bytes) -> None:
+    """It opens tunnels and does nothing else."""
     with proxying() as proxy:
         assert connect(proxy, head).startswith(b"HTTP/1.1 405")
 

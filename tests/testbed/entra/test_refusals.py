@@ -1,4 +1,4 @@
-"""Every way in which the token endpoint says no, with status, `error` and code."""
+"""Every refusal of the token endpoint, with status, `error` and code."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_slash_more_is_another_issuer(entra: Entra, client: Client) -> None:
 
 
 def test_no_credential_at_all(entra: Entra, client: Client) -> None:
-    """An application that nobody federated says so."""
+    """The refusal says that the application has no credential."""
     assert seen(client.exchange(entra.application())) == (401, "invalid_client", 70025)
 
 
@@ -237,7 +237,7 @@ def test_a_token_that_names_no_key_is_tried_with_all(entra: Entra, client: Clien
 
 @pytest.mark.parametrize("algorithm", ["none", "HS256"])
 def test_algorithms_other_than_rsa(entra: Entra, client: Client, app: Application, algorithm: str) -> None:
-    """Unsigned, or signed with what everybody knows."""
+    """Unsigned, or signed with a key that is public."""
     claims = jwt.decode(entra.issuer.token(subject=SUBJECT), options={"verify_signature": False})
     key = None if algorithm == "none" else "k" * 64
     assertion = jwt.encode(claims, key, algorithm=algorithm)  # type: ignore[arg-type]
@@ -274,7 +274,7 @@ def test_not_a_post(entra: Entra, client: Client, app: Application) -> None:
         (b"&".join([b"a=b"] * 101), "application/x-www-form-urlencoded", 9002313),
     ],
 )
-def test_bodies_that_are_no_form(
+def test_bodies_that_are_not_a_form(
     entra: Entra, client: Client, app: Application, body: bytes, content_type: str, code: int
 ) -> None:
     """Malformed, of another type, or of too many fields."""
@@ -320,7 +320,7 @@ def test_every_code_on_demand(entra: Entra, client: Client, app: Application) ->
     assert client.exchange(app).ok
 
 
-def test_a_code_that_nobody_knows(entra: Entra, client: Client, app: Application) -> None:
-    """Clients meet new ones too."""
+def test_an_unknown_code_can_be_asked_for(entra: Entra, client: Client, app: Application) -> None:
+    """Clients meet new codes, too."""
     entra.next("login", code=7999999, status=401)
     assert seen(client.exchange(app)) == (401, "invalid_request", 7999999)
