@@ -120,8 +120,8 @@ def check_pod(admitted: Mapping[str, Any]) -> None:
         "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/",
         "CURRENCY": "EUR",
     }
-    if lacking := {name for name, value in wanted.items() if variables.get(name) != value}:
-        raise WrongAnswer(f"without {', '.join(sorted(lacking))}")
+    if missing := {name for name, value in wanted.items() if variables.get(name) != value}:
+        raise WrongAnswer(f"without {', '.join(sorted(missing))}")
     mounts = [mount["name"] for mount in container["volumeMounts"] if file.startswith(mount["mountPath"] + "/")]
     if not any(_token(volume).get("audience") == AUDIENCE for volume in _named(admitted["spec"]["volumes"], mounts)):
         raise WrongAnswer("without a token at AZURE_FEDERATED_TOKEN_FILE")

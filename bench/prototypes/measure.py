@@ -1,7 +1,7 @@
 """Which server? The three prototypes, one after the other in one run: `python bench/prototypes/measure.py`.
 
 Each serves alone on core 0; wrk, on core 1, posts a 2 KB review to it over TLS on kept connections. Absolute numbers
-are this machine's, so the ratios to the first prototype are printed beside them. Needs `wrk` and `taskset`
+are this machine's, so the ratios to the first prototype are printed next to them. Needs `wrk` and `taskset`
 (Debian: wrk, util-linux) and two cores.
 """
 

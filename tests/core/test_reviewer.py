@@ -51,7 +51,7 @@ async def test_a_pod_is_injected() -> None:
 
 
 async def test_an_answer_tells_what_to_log() -> None:
-    """Everything a log line needs, and nothing of the body beside it."""
+    """Everything that a log line needs, and nothing else of the body."""
     answer = await reviewed(body(pod(), dryRun=True))
     assert (answer.uid, answer.namespace, answer.pod, answer.account) == (UID, "shop", "terraform", "terraform")
     assert answer.dry_run
@@ -153,7 +153,7 @@ async def test_an_unsound_patch_is_never_sent(
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"\xff", body(pod(), operation="DELETE"), body(None), b"[" * 5000])
 async def test_what_is_no_review_is_refused(text: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    """400, one line of text, no traceback, and nobody is asked for anything."""
+    """400, one line of text, no traceback, and no look-up."""
     accounts = Accounts(account())
     answer = await reviewed(text, accounts)
     assert answer.status == 400
@@ -233,7 +233,7 @@ async def test_a_strangers_large_pod_does_not_stop_everybody(what: str) -> None:
 
 
 async def test_a_strangers_many_containers_do_not_fill_the_memory() -> None:
-    """Nobody runs ten thousand containers in a pod; who sends them is refused, or answered briefly."""
+    """No real pod has ten thousand containers; such a review is refused, or answered briefly."""
     answer = await reviewed(body(pod(*[{}] * 10_000)))
     assert answer.status in (200, 400)
     assert len(answer.body) < 3_000_000

@@ -62,7 +62,7 @@ class Client:
         return self.response()
 
     def response(self) -> Response:
-        """The next response. Raises ConnectionError when there is none."""
+        """The next response. Raises ConnectionError if the connection ends first."""
         head = self._until(b"\r\n\r\n").decode("latin-1")
         first, *lines = head.rstrip().split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in lines)

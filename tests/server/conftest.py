@@ -1,4 +1,4 @@
-"""A real server process, its certificates and its log; and what connections share when there is no process."""
+"""A real server process, its certificates and its log; and what connections share, for tests without a process."""
 
 from __future__ import annotations
 

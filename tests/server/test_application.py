@@ -43,7 +43,7 @@ class Exchange:
         self.sent: list[Any] = []
 
     async def ask(self, *messages: tuple[bytes, bool], **scope: Any) -> int:
-        """Send a body in pieces, each with whether there is more; the status of the answer, 0 when there is none."""
+        """Send a body in pieces, each with whether there is more; the status of the answer, 0 without one."""
         pieces = [{"type": "http.request", "body": body, "more_body": more} for body, more in messages]
         self.sent = []
 
@@ -124,8 +124,8 @@ async def test_denials_and_errors_are_logged_as_what_they_are() -> None:
     ]
 
 
-async def test_a_request_to_nowhere_is_no_review() -> None:
-    """Whoever scans paths fills neither the log nor the metrics."""
+async def test_a_request_to_another_path_is_not_a_review() -> None:
+    """A scan of paths fills neither the log nor the metrics."""
     exchange = Exchange()
     assert await exchange.ask((b"{}", False), path="/admin") == 404
     assert exchange.written == []

@@ -12,7 +12,7 @@ LENGTH = (b"content-length", b"2")
 
 
 class Wire:
-    """A connection that keeps what it is told."""
+    """A connection that records what it is asked to do."""
 
     def __init__(self) -> None:
         self.sent = b""
@@ -127,7 +127,7 @@ async def test_an_answer_out_of_turn_is_the_applications_fault() -> None:
         await exchange.send({"type": "http.response.start", "status": 200, "headers": [LENGTH]})
 
 
-async def test_nobody_reads_more_than_the_application_takes() -> None:
+async def test_no_more_is_read_than_the_application_takes() -> None:
     """A client that sends faster waits, and may go on once there is room."""
     wire = Wire()
     exchange = begin(wire, b"POST / HTTP/1.1\r\ncontent-length: 9000000\r\n\r\n")
@@ -139,7 +139,7 @@ async def test_nobody_reads_more_than_the_application_takes() -> None:
 
 
 async def test_a_body_ends_with_its_last_piece() -> None:
-    """And whoever asks for more waits until the client has gone."""
+    """After it, receive() waits until the client has gone."""
     exchange = begin(Wire(), b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\n")
     waiting = asyncio.create_task(exchange.receive())
     await asyncio.sleep(0)
@@ -164,14 +164,14 @@ async def test_nothing_is_sent_to_a_client_that_has_gone() -> None:
     assert (wire.sent, wire.closes) == (b"", [])
 
 
-@pytest.mark.parametrize(("version", "told"), [(b"1.1", True), (b"1.0", False)])
-async def test_continue_is_said_when_the_body_is_asked_for(version: bytes, told: bool) -> None:
+@pytest.mark.parametrize(("version", "sent"), [(b"1.1", True), (b"1.0", False)])
+async def test_100_continue_is_sent_when_the_application_wants_the_body(version: bytes, sent: bool) -> None:
     """Once, and never to HTTP/1.0."""
     wire = Wire()
     exchange = begin(wire, b"POST / HTTP/%s\r\nexpect: 100-Continue\r\ncontent-length: 2\r\n\r\n" % version)
     assert wire.sent == b""
     waiting = asyncio.create_task(exchange.receive())
     await asyncio.sleep(0)
-    assert wire.sent == (b"HTTP/1.1 100 Continue\r\n\r\n" if told else b"")
+    assert wire.sent == (b"HTTP/1.1 100 Continue\r\n\r\n" if sent else b"")
     exchange.feed(b"ab")
     await waiting

@@ -1,4 +1,4 @@
-"""Clients that nobody invited: they cost their own connection and nobody else's time."""
+"""Hostile and broken clients: they lose their own connection and do not delay others."""
 
 import contextlib
 import fcntl
@@ -132,7 +132,7 @@ def test_connections_outlive_gos_own_idle_time() -> None:
     assert Limits().keep_alive > 90
 
 
-def test_reviews_go_on_beside_400_half_handshakes_and_100_stalled_bodies(serve: Serve) -> None:
+def test_reviews_go_on_with_400_half_handshakes_and_100_stalled_bodies(serve: Serve) -> None:
     """None of them fails or has to wait for those who stall, and all that stall are gone in the end."""
     server = serve(limits={"handshake": 3, "request": 3, "connections": 1000}).ready()
     with many(server, 400, HALF_A_HELLO), many(server, 100, HEAD, tls=True), server.client() as client:
@@ -146,7 +146,7 @@ def test_reviews_go_on_beside_400_half_handshakes_and_100_stalled_bodies(serve: 
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["in the handshake", "after it"])
-def test_whoever_stalls_makes_room_for_whoever_works(serve: Serve, tls: bool) -> None:
+def test_connections_that_stall_make_room_for_those_that_work(serve: Serve, tls: bool) -> None:
     """At the limit of connections a new one still comes in, and one that is in use stays."""
     server = serve(limits={"connections": 20}).ready()
     with server.client() as known:
@@ -161,7 +161,7 @@ def test_whoever_stalls_makes_room_for_whoever_works(serve: Serve, tls: bool) ->
 
 
 def test_idle_connections_make_room_oldest_first(serve: Serve) -> None:
-    """When everybody is idle, whoever has been so for the longest time goes."""
+    """If all are idle, the one that has been idle longest is closed."""
     server = serve(limits={"connections": 4}).ready()
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(server.client()) for _ in range(4)]
@@ -175,7 +175,7 @@ def test_idle_connections_make_room_oldest_first(serve: Serve) -> None:
 
 
 def test_when_all_are_at_work_a_new_connection_is_refused(serve: Serve) -> None:
-    """Nobody's review is given up for a newcomer, who is told at once."""
+    """No review is given up for a new connection, which is closed at once."""
     server = serve(limits={"connections": 2}).ready()
     with server.client() as one, server.client() as two:
         for uid, client in (("one", one), ("two", two)):
@@ -211,7 +211,7 @@ def taken(client: Client) -> bool:
 
 
 def test_a_body_of_tiny_chunks_cannot_hold_up_reviews(server: Server) -> None:
-    """A megabyte of chunks of one byte (gunicorn_h1c 0.6.10 alone needs seconds for it) delays nobody noticeably."""
+    """A megabyte of chunks of one byte does not delay others noticeably."""
     attack = post(b"", content_length="", transfer_encoding="chunked") + b"1\r\nx\r\n" * 170_000
     with server.client() as attacker, server.client() as client:
         assert client.ask().status == 200
@@ -234,7 +234,7 @@ def sent(client: Client, data: bytes) -> None:
         client.send(data)
 
 
-def test_an_answer_that_nobody_reads_ends_the_connection(serve: Serve) -> None:
+def test_an_answer_that_is_not_read_ends_the_connection(serve: Serve) -> None:
     """What its client leaves unread is not kept for it."""
     server = serve(limits={"request": 0.6}).ready()  # of its own: the count must not be another connection's
     with server.client() as client:

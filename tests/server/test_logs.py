@@ -1,4 +1,4 @@
-"""Every line is one JSON object, whoever wrote it and whatever is in it."""
+"""Every line is one JSON object, from every library and with any value."""
 
 import json
 import logging
@@ -121,10 +121,10 @@ def test_a_write_that_takes_a_part_is_continued(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_reader_that_has_gone_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A closed stderr is no reason to refuse pods."""
+    """Pods are reviewed although stderr is closed."""
 
     def write(descriptor: int, data: bytes) -> int:
         raise BrokenPipeError
 
     monkeypatch.setattr(os, "write", write)
-    Log().line("error", "nobody reads this")
+    Log().line("error", "not read")

@@ -59,7 +59,7 @@ def test_a_review_is_counted_and_timed() -> None:
 
 
 def test_lookups_and_refusals_are_counted() -> None:
-    """A cause that nobody has heard of is a mistake in our code."""
+    """An unknown cause is a mistake in our code."""
     metrics = Metrics(version="1")
     metrics.lookup("live", "found")
     metrics.refused("handshake")
@@ -70,8 +70,8 @@ def test_lookups_and_refusals_are_counted() -> None:
         metrics.refused("bad luck")
 
 
-def test_certificate_events_are_told_as_totals() -> None:
-    """Whoever counts them says how many there have been; the metric never falls behind or counts one twice."""
+def test_certificate_events_are_passed_as_totals() -> None:
+    """The caller passes totals; the metric never falls behind or counts one twice."""
     metrics = Metrics(version="1")
     for counts in ({"conflict": 1}, {"conflict": 1, "repair": 2}, {"conflict": 4, "repair": 2}):
         metrics.certificate_events(counts)

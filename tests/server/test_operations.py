@@ -138,7 +138,7 @@ def test_the_ports_do_not_serve_each_others_pages(server: Server) -> None:
 
 @pytest.mark.slow
 def test_a_failing_check_shows_in_the_real_server(serve: Serve) -> None:
-    """Reviews are served all the same: readiness tells kube-proxy, it refuses nobody."""
+    """Reviews are served all the same: readiness is for kube-proxy, it does not refuse calls."""
     server = serve(rain=True).ready()
     with server.operations() as client:
         response = client.get("/readyz")

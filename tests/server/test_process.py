@@ -18,7 +18,7 @@ Serve = Callable[..., Server]
 
 
 class Caller(threading.Thread):
-    """Posts reviews one after the other, as kube-apiserver does: on one connection until it is told to close it."""
+    """Posts reviews one after the other, as kube-apiserver does: on one connection until the server ends it."""
 
     def __init__(self, server: Server) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def test_sigterm_under_load_loses_no_review(serve: Serve) -> None:
     for caller in callers:
         caller.join()
     assert [caller.lost for caller in callers] == [[]] * 8
-    assert sum(caller.answered for caller in callers) > sum(before) + 8, "the pause served nobody"
+    assert sum(caller.answered for caller in callers) > sum(before) + 8, "the pause served no reviews"
 
 
 def test_the_pause_serves_old_and_new_connections_alike(serve: Serve) -> None:
@@ -139,7 +139,7 @@ def test_an_interrupt_ends_it_at_once(serve: Serve, quick: signal.Signals) -> No
 
 
 def test_an_interrupt_cuts_the_pause_short(serve: Serve) -> None:
-    """Whoever presses Ctrl-C after a SIGTERM means it."""
+    """Ctrl-C after a SIGTERM ends the process at once."""
     server = serve(drain={"pause": 60, "finish": 60}).ready()
     server.process.send_signal(signal.SIGTERM)
     server.wait_for("draining")
@@ -160,7 +160,7 @@ def test_a_killed_worker_is_replaced(serve: Serve) -> None:
 
 
 def test_a_worker_without_a_parent_ends(serve: Serve) -> None:
-    """A parent that was killed leaves nobody behind who holds the port."""
+    """A parent that was killed leaves no process that holds the port."""
     server = serve(drain={"pause": 0.1}).ready()
     os.kill(server.process.pid, signal.SIGKILL)
     server.wait_for("background ended")
@@ -206,7 +206,7 @@ def test_sigterm_while_the_services_start_ends_the_process(serve: Serve) -> None
 
 
 def test_a_background_task_that_fails_is_started_again(serve: Serve) -> None:
-    """Nobody awaits it, so nobody else would notice."""
+    """Nothing awaits it, so its failure would not be seen."""
     server = serve(background_failures=2).ready()
     server.wait_for("background runs")
     failures = [line for line in server.lines if line["message"].startswith("background failed")]

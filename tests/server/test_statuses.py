@@ -94,8 +94,8 @@ def test_a_body_announced_as_too_big_is_413_before_it_is_read(server: Server, si
 
 
 @pytest.mark.parametrize("zeros", [7, 5000], ids=["a few", "more than Python reads"])
-def test_zeros_before_a_length_count_for_nothing(server: Server, zeros: int) -> None:
-    """Whoever writes them gets what the number says: a review, counted and logged, or 413."""
+def test_zeros_before_a_length_change_nothing(server: Server, zeros: int) -> None:
+    """Only the number counts: the answer is a review, counted and logged, or 413."""
     uid = f"{zeros}-zeros"
     body = b'{"uid":"%s"}' % uid.encode()
     response = server.ask(body, content_length="0" * zeros + str(len(body)))
@@ -187,7 +187,7 @@ def test_a_client_that_expects_100_gets_it_only_for_a_body_that_is_wanted(server
     ],
     ids=lambda value: "" if isinstance(value, int) else None,
 )
-def test_what_is_no_http_is_refused(server: Server, request_bytes: bytes, status: int) -> None:
+def test_what_is_not_http_is_refused(server: Server, request_bytes: bytes, status: int) -> None:
     """Too long a line, too many fields, two framings, no framing at all: an answer, and the end of the connection."""
     before = server.refused("malformed")
     with server.client() as client:
@@ -210,7 +210,7 @@ def test_a_head_that_never_ends_is_cut_off(server: Server) -> None:
             assert client.response().status == 431
 
 
-def test_a_client_that_leaves_in_mid_body_harms_nobody(server: Server) -> None:
+def test_a_client_that_leaves_within_its_body_has_no_effect(server: Server) -> None:
     """Neither a traceback nor a line for a review that never was."""
     assert server.ask({"uid": "before"}).status == 200
     client = server.client()
@@ -223,7 +223,7 @@ def test_a_client_that_leaves_in_mid_body_harms_nobody(server: Server) -> None:
     assert said[said.index("before") :][:2] == ["before", "after"]
 
 
-def test_a_client_that_leaves_before_the_answer_harms_nobody(server: Server) -> None:
+def test_a_client_that_leaves_before_the_answer_has_no_effect(server: Server) -> None:
     """The review goes on to its end, and the server to the next."""
     client = server.client()
     client.send(post({"uid": "left", "sleep": 0.1}))
