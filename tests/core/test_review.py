@@ -293,3 +293,11 @@ def test_a_pod_has_at_most_a_thousand_containers_of_a_kind(kind: str) -> None:
     assert (
         refusal(body({"spec": {"containers": [], kind: many}})) == f"request.object.spec.{kind}: expected at most 1000"
     )
+
+
+@pytest.mark.parametrize(("length", "problem"), [(4096, ""), (4097, ": expected at most 4096 characters")])
+def test_the_path_of_a_token_is_bounded(length: int, problem: str) -> None:
+    """The longest path of Linux is accepted; the path is repeated for each container."""
+    sent = pod(volumes=[token_volume("e", path="x" * length)])
+    field = "spec.volumes[0].projected.sources[0].serviceAccountToken.path"
+    assert problem_of(sent) == (field + problem if problem else "")
