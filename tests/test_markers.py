@@ -23,6 +23,11 @@ QUICK = {
     "tests/test_markers.py": "the functions that start a process are not called",
 }
 
+# Code that is not followed, because a test reaches it without running it.
+ON_REQUEST = {
+    "tests.helper.elsewhere": "only test_oldest.py, which is marked, gives a pod another interpreter",
+}
+
 
 def _names(code: types.CodeType) -> set[str]:
     """The names that `code` and the functions in it look up."""
@@ -55,6 +60,8 @@ def _starts_processes(root: Any, clean: set[Any]) -> bool:
             continue
         thing = inspect.unwrap(getattr(thing, "__func__", thing))
         if not isinstance(thing, (property, type, types.FunctionType)) or thing in visited or thing in clean:
+            continue
+        if getattr(thing, "__module__", None) in ON_REQUEST:
             continue
         if isinstance(thing, property) or thing.__module__.partition(".")[0] in OURS:
             visited.add(thing)
