@@ -57,13 +57,17 @@ class Source:
 
 
 class Setup:
-    """Cached accounts, with everything around them."""
+    """Cached accounts, with everything around them. What is absent may be asked for again at once, unless told."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, absent_seconds: float = 0.0, **options: Any) -> None:
         self.source, self.clock = Source(), Clock()
         self.counted: list[tuple[str, str]] = []
         self.accounts = CachedAccounts(
-            self.source, clock=self.clock, counter=lambda *each: self.counted.append(each), **options
+            self.source,
+            clock=self.clock,
+            counter=lambda *each: self.counted.append(each),
+            absent_seconds=absent_seconds,
+            **options,
         )
 
     def get(self, name: str = "terraform", namespace: str = "shop", seconds: float = WAIT) -> Awaitable[Account | None]:

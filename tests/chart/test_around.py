@@ -195,6 +195,7 @@ def test_every_alert_is_about_metrics_that_exist() -> None:
     metrics = Metrics(version="0")
     metrics.review("error", "internal", 0.1)
     metrics.lookup("live", "failed")
+    metrics.lookup("live", "limited")
     metrics.refused("timeout")
     metrics.serving_not_after(1.0)
     metrics.authority_not_after(1.0)

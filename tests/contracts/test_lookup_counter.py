@@ -54,7 +54,7 @@ async def test_each_look_up_is_counted_once(kind: Callable[[], tuple[LookupCount
     counted = {
         (source, result): read(source, result)
         for source in ("cache", "shared", "live")
-        for result in ("found", "unannotated", "absent", "failed")
+        for result in ("found", "unannotated", "absent", "failed", "limited")
     }
     assert {key: count for key, count in counted.items() if count} == {
         ("live", "found"): 1,

@@ -5,37 +5,55 @@ ServiceAccount is absent, or has no client id, or has wrong annotations. kube-ap
 so a stale "no" would leave a pod without its identity for ever, while a stale "yes" only delays a changed annotation.
 
 All callers that wait for one ServiceAccount share one question. A caller does not accept a negative answer to a
-question that was asked before its own pod came.
+question that was asked before its own pod came. So a name costs one question at a time, and one that does not exist
+costs one each ABSENT_SECONDS: who comes meanwhile waits for the next. webhook.accounts.turns limits all names together.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from webhook.accounts.source import AccountSource, LookupFailed
+from webhook.accounts.turns import Line, LineTooLong, Turns
 from webhook.core.identity import Account, read_account_alone
 
 # A Deployment creates its pods within seconds, so one look-up serves them all; a changed annotation waits no longer.
 KEPT_SECONDS: Final = 30.0
+# Between two questions about a ServiceAccount that does not exist. kube-apiserver creates no pod of one, so a pod waits
+# only if its ServiceAccount was created in this moment; and then a quarter of a second is within every deadline.
+ABSENT_SECONDS: Final = 0.25
 # ServiceAccounts, so that a cluster with very many of them cannot fill the memory. Each takes about 1 kB.
 _MOST_KEPT: Final = 10_000
+# ServiceAccounts and namespaces that have been seen. Each takes about 60 bytes.
+_MOST_SEEN: Final = 20_000
 
 
 class LookupCounter(Protocol):
     """Counts look-ups: one for each caller, even if callers share an answer."""
 
     def __call__(self, source: str, result: str) -> None:
-        """`source` is `cache`, `shared` or `live`; `result` is `found`, `unannotated`, `absent` or `failed`."""
+        """`source` is `cache`, `shared` or `live`; `result` is `found`, `unannotated`, `absent`, `failed` or `limited`.
+
+        `limited`: too many others ask, so it was not asked at all.
+        """
+
+
+class TooManyLookups(LookupFailed):
+    """The ServiceAccount was not looked up, because too many others wait."""
 
 
 @dataclass
 class _Question:
-    """A request to the source that is under way. number: its place in the order of callers and questions."""
+    """A request to the source.
 
-    number: int
-    task: asyncio.Task[Account | None]
+    number: its place in the order of callers and questions; 0 until it is asked. callers: how many wait for it.
+    """
+
+    task: asyncio.Task[Account | None] = field(init=False)
+    number: int = 0
+    callers: int = 0
 
 
 class CachedAccounts:
@@ -48,15 +66,22 @@ class CachedAccounts:
         counter: LookupCounter = lambda source, result: None,
         clock: Callable[[], float] = time.monotonic,
         kept_seconds: float = KEPT_SECONDS,
+        absent_seconds: float = ABSENT_SECONDS,
         request_seconds: float = 5.0,
     ) -> None:
         self._source = source
         self._counter = counter
         self._clock = clock
         self._kept_seconds = kept_seconds
+        self._absent_seconds = absent_seconds
         self._request_seconds = request_seconds
         self._kept: dict[tuple[str, str], tuple[float, Account]] = {}
         self._questions: dict[tuple[str, str], _Question] = {}
+        self._turns = Turns()
+        # When each absent ServiceAccount may be asked for again, by the clock of the loop. RATE bounds their number.
+        self._absent: dict[tuple[str, str], float] = {}
+        # Hashes of namespaces, and of namespaces with names: what they are for bears a mistake, and they are small.
+        self._seen: dict[int, None] = {}
         self._arrivals = 0
 
     async def get(self, namespace: str, name: str, *, seconds: float) -> Account | None:
@@ -77,19 +102,15 @@ class CachedAccounts:
         while True:
             question = self._questions.get(key)
             source = "live" if question is None else "shared"
-            if question is None:
-                self._arrivals += 1
-                task = asyncio.get_running_loop().create_task(self._live(key))
-                task.add_done_callback(_retrieve)
-                question = _Question(self._arrivals, task)
-                self._questions[key] = question
+            question = question or self._new_question(key)
             try:
-                async with asyncio.timeout_at(deadline):
-                    # Shielded: if one caller gives up, the others still want the answer.
-                    account = await asyncio.shield(question.task)
+                account = await self._answer(key, question, deadline)
             except TimeoutError:
-                self._counter(source, "failed")
+                self._counter(source, "failed" if question.number else "limited")
                 raise LookupFailed(f"{_no_answer(key)} within {seconds:.1f} s") from None
+            except TooManyLookups:
+                self._counter(source, "limited")
+                raise
             except Exception:
                 self._counter(source, "failed")
                 raise
@@ -97,19 +118,73 @@ class CachedAccounts:
                 self._counter(source, _result(account))
                 return account
 
-    async def _live(self, key: tuple[str, str]) -> Account | None:
+    def _new_question(self, key: tuple[str, str]) -> _Question:
+        question = self._questions[key] = _Question()
+        question.task = asyncio.get_running_loop().create_task(self._live(key, question))
+        question.task.add_done_callback(_retrieve)
+        return question
+
+    async def _answer(self, key: tuple[str, str], question: _Question, deadline: float) -> Account | None:
+        question.callers += 1
         try:
-            async with asyncio.timeout(self._request_seconds):
-                account = await self._source.get(*key, seconds=self._request_seconds)
+            async with asyncio.timeout_at(deadline):
+                # Shielded: if one caller gives up, the others still want the answer.
+                return await asyncio.shield(question.task)
+        finally:
+            question.callers -= 1
+            if not question.callers and not question.number and not question.task.done():
+                # No caller waits for it any more, and it has not been asked. Once asked, its answer is worth keeping.
+                self._forget(key, question)
+                question.task.cancel()
+
+    async def _live(self, key: tuple[str, str], question: _Question) -> Account | None:
+        try:
+            await self._wait_if_absent(key)
+            async with self._turns.turn(self._line(key)) as turn:
+                self._arrivals += 1
+                question.number = self._arrivals
+                async with asyncio.timeout(self._request_seconds):
+                    account = await self._source.get(*key, seconds=self._request_seconds)
+                turn.kept = _is_positive(account)
         except TimeoutError:
             raise LookupFailed(_no_answer(key)) from None
+        except LineTooLong:
+            raise TooManyLookups(f"{_no_answer(key)}: too many look-ups wait") from None
         finally:
+            self._forget(key, question)
+        self._remember(key, account)
+        return account
+
+    def _forget(self, key: tuple[str, str], question: _Question) -> None:
+        if self._questions.get(key) is question:
             del self._questions[key]
-        if account and _is_positive(account):
+
+    async def _wait_if_absent(self, key: tuple[str, str]) -> None:
+        seconds = self._absent.get(key, 0.0) - asyncio.get_running_loop().time()
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+
+    def _line(self, key: tuple[str, str]) -> Line:
+        namespace, _ = key
+        return Line(namespace, seen=hash(key) in self._seen, strange=hash(namespace) not in self._seen)
+
+    def _remember(self, key: tuple[str, str], account: Account | None) -> None:
+        self._absent.pop(key, None)
+        if account is None:
+            now = asyncio.get_running_loop().time()
+            while self._absent and self._absent[first := next(iter(self._absent))] <= now:
+                del self._absent[first]
+            self._absent[key] = now + self._absent_seconds
+            return
+        for each in (hash(key), hash(key[0])):
+            self._seen.pop(each, None)
+            self._seen[each] = None
+        while len(self._seen) > _MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
+        if _is_positive(account):
             while len(self._kept) >= _MOST_KEPT:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = (self._clock() + self._kept_seconds, account)
-        return account
 
 
 def _retrieve(task: asyncio.Task[Account | None]) -> None:
