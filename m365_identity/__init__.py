@@ -9,26 +9,30 @@
 underscore are private. azure-identity is imported with the first token: its import takes longer than everything else.
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
-from m365_identity.clouds import CLOUDS, Cloud
-from m365_identity.credential import WorkloadIdentityCredential
-from m365_identity.errors import (
-    ExchangeError,
-    GraphError,
-    M365IdentityError,
-    NetworkError,
-    NoAnswerError,
-    SettingsError,
-    ThrottledError,
-    TokenFileError,
-    UnreachableError,
+TYPE_CHECKING = (
+    False  # without importing typing: the command handles signals first, and this module is imported before it
 )
-from m365_identity.retry import Retry
-from m365_identity.settings import Settings, graph_root, graph_scope
-
 if TYPE_CHECKING:
+    from typing import Any
+
     from m365_identity._unavailable import NotConfiguredError
+    from m365_identity.clouds import CLOUDS, Cloud
+    from m365_identity.credential import WorkloadIdentityCredential
+    from m365_identity.errors import (
+        ExchangeError,
+        GraphError,
+        M365IdentityError,
+        NetworkError,
+        NoAnswerError,
+        SettingsError,
+        ThrottledError,
+        TokenFileError,
+        UnreachableError,
+    )
+    from m365_identity.retry import Retry
+    from m365_identity.settings import Settings, graph_root, graph_scope
 
 __all__ = [
     "CLOUDS",
@@ -53,9 +57,32 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
-    if name == "NotConfiguredError":
-        from m365_identity._unavailable import NotConfiguredError
+# Each name of __all__ is imported when it is first used.
+_MODULES = {
+    "CLOUDS": "clouds",
+    "Cloud": "clouds",
+    "NotConfiguredError": "_unavailable",
+    "Retry": "retry",
+    "Settings": "settings",
+    "WorkloadIdentityCredential": "credential",
+    "graph_root": "settings",
+    "graph_scope": "settings",
+}
+# Modules that `import m365_identity` makes known.
+_KNOWN = ("clouds", "credential", "errors", "retry", "settings")
 
-        return NotConfiguredError
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__ and name not in _KNOWN:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    if name in _KNOWN:
+        return importlib.import_module(f"{__name__}.{name}")
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_KNOWN})

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from m365_identity._commands.ending import hand_over
 from m365_identity._commands.options import add_patience, add_settings, settings_from
 from m365_identity._commands.output import tell
 from m365_identity._commands.preflight import PATIENCE
@@ -62,8 +63,10 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         tell("exec", ready.warning)
     for number in _IGNORED_BY_PYTHON:
         signal.signal(number, signal.SIG_DFL)
+    environment = _environment(environ)
+    hand_over()
     try:
-        os.execve(found, flags.program, _environment(environ))  # noqa: S606  # no shell, since the command is a list
+        os.execve(found, flags.program, environment)  # noqa: S606  # no shell, since the command is a list
     except OSError as error:
         tell("exec", f"{command}: {error.strerror}")
         return _NOT_FOUND if isinstance(error, FileNotFoundError) else _CANNOT_RUN

@@ -7,26 +7,18 @@ each signal, and that cannot be missed, as the end of a lock's wait can.
 """
 
 import contextlib
-import os
 import signal
 import socket
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Final, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
-__all__ = ["ENDING", "end", "interruptible"]
+from m365_identity._commands.ending import ENDING, end
 
-ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+__all__ = ["interruptible"]
 
 _Result = TypeVar("_Result")
-
-
-def end(number: int, frame: FrameType | None = None) -> NoReturn:
-    """Ends the process as the signal `number` ends one that does not handle it."""
-    signal.signal(number, signal.SIG_DFL)
-    signal.raise_signal(number)
-    os._exit(128 + number)  # process 1, which the kernel does not end by the signal: the exit code that a shell reports
 
 
 def interruptible(
@@ -42,6 +34,7 @@ def interruptible(
     waiting, waking = socket.socketpair()
 
     def run() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # the main thread gets them, also while this thread ends
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001  # raised again in the main thread
