@@ -97,10 +97,15 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         """The connection is open, after the handshake."""
         self.transport = transport
+        server, client = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        if not server or not client:  # the client has reset the connection: the kernel knows no addresses any more
+            self.move(self._states.closing)
+            self.abort()
+            return
         self._addresses = {
             "scheme": "https" if transport.get_extra_info("ssl_object") else "http",
-            "server": tuple(transport.get_extra_info("sockname")[:2]),
-            "client": tuple(transport.get_extra_info("peername")[:2]),
+            "server": tuple(server[:2]),
+            "client": tuple(client[:2]),
         }
         self.move(self._states.receiving)
 
