@@ -10,12 +10,15 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from testbed.chart.helm import NAME
 from testbed.cluster.api import Response
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.pods import CLIENT_ID, LABELLED, TENANT_ID, a_pod, environment, make_account
 from testbed.cluster.processes import wait_until
-from tests.chart.objects import Object, installed
+from tests.chart.objects import Object, installed, some
 from tests.commands.live import Change, another_webhook, check, registered
+from webhook.core.messages import message
+from webhook.core.messages.calls import POLICY_REFUSES
 
 pytestmark = pytest.mark.slow
 
@@ -130,6 +133,13 @@ PODS: Final[Mapping[str, tuple[dict[str, Any], bool]]] = {
 }
 
 
+def test_what_the_policy_says_is_a_row_of_the_table() -> None:
+    """With its code, by which `check` knows it."""
+    policies = some(installed({"validatingAdmissionPolicy": {"enabled": True}}), "ValidatingAdmissionPolicy")
+    (policy,) = (each for each in policies if each["metadata"]["name"] == NAME)
+    assert policy["spec"]["validations"][0]["message"] == str(message(POLICY_REFUSES, name=NAME))
+
+
 @pytest.mark.parametrize(
     ("actions", "refused"), [(["Deny"], True), (["Warn", "Audit"], False)], ids=["Deny", "Warn and Audit"]
 )
@@ -150,7 +160,7 @@ def test_labelled_pods_without_a_token_are_stopped(
             assert ("was given no token" in said(each)) is not allowed, name
         answer = tried(control_plane, namespace, pod())
         assert answer.status == (403 if refused else 201)
-        assert "Create the pod again" in said(pod())
+        assert "create the pod again" in said(pod())
 
 
 def test_check_knows_the_policys_words_and_goes_on_to_the_cause(control_plane: Cluster, namespace: str) -> None:

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from webhook.core.messages.calls import POLICY_REFUSES
+
 
 class RefusalKind(enum.Enum):
     """What went wrong."""
@@ -64,8 +66,8 @@ _CALLS: Final = (
 )
 _CALL: Final = re.compile(r'failed calling webhook "([^"]*)"')
 _DENIAL: Final = re.compile(r'admission webhook "([^"]*)" denied the request: ?(.*)', re.DOTALL)
-# The message of manifests/chart/templates/validatingadmissionpolicy.yaml, whatever the policy is called.
-_NOT_INJECTED: Final = re.compile(r"^.*ValidatingAdmissionPolicy '.*was given no token: the webhook", re.DOTALL)
+# The policy of manifests/chart/templates/validatingadmissionpolicy.yaml, whatever it is called: by the message's code.
+_NOT_INJECTED: Final = re.compile(rf"ValidatingAdmissionPolicy '.*\[{POLICY_REFUSES.code}\]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def classify(status: int, message: str) -> Refusal:
     denied = _DENIAL.search(message)
     if denied:
         return Refusal(RefusalKind.DENIED, denied[1], denied[2])
-    if _NOT_INJECTED.match(message):
+    if _NOT_INJECTED.search(message):
         return Refusal(RefusalKind.NOT_INJECTED, "", message)
     if status == 403 and "cannot create resource" in message:
         return Refusal(RefusalKind.FORBIDDEN, "", message)

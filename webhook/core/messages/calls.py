@@ -67,6 +67,14 @@ TOKEN_FILE_WITHOUT_VOLUME: Final = Kind(
     fix="remove {variable} from the container, and the webhook adds variable and volume; or mount a volume there",
     help="The webhook does not change a container that sets the variable. The policy checks that there is a volume.",
 )
+POLICY_REFUSES: Final = Kind(
+    "WI639",
+    Severity.ERROR,
+    'the pod is labelled azure.workload.identity/use: "true" and was given no token: the webhook {name} was not asked '
+    "or did not answer, or AZURE_FEDERATED_TOKEN_FILE was set by hand and names a file outside its volumes",
+    fix="create the pod again; if that does not help, ask your platform engineer to run `python -m webhook check`",
+    help="kube-apiserver says this itself, by the chart's ValidatingAdmissionPolicy; `check` knows it by its code.",
+)
 
 NO_SERVICE: Final = Kind(
     "WI641",
