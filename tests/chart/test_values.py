@@ -30,6 +30,8 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
     "no such scope": ({"scope": "all"}, "at '/scope': value must be one of 'pod-label', 'namespace-label', 'cluster'"),
     "no such cloud": ({"cloud": "Public"}, "at '/cloud'"),
     "a tenant with a space": ({"tenantId": "contoso corp"}, "at '/tenantId'"),
+    "a tenant that is a folder": ({"tenantId": ".."}, "at '/tenantId'"),
+    "a tenant that is all tenants": ({"tenantId": "organizations"}, "at '/tenantId'"),
     "an audience with a space": ({"audience": "api://a b"}, "at '/audience'"),
     "no such failurePolicy": ({"webhook": {"failurePolicy": "fail"}}, "must be one of 'Fail', 'Ignore'"),
     "a timeout that Kubernetes refuses": ({"webhook": {"timeoutSeconds": 31}}, "at '/webhook/timeoutSeconds'"),

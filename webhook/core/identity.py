@@ -39,7 +39,9 @@ AUTH_METHODS: Final = ("workload_identity", "oidc")
 FAMILIES: Final = ("m365", "azure")
 
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_TENANT: Final = re.compile(r"[0-9a-zA-Z.-]{1,255}")
+# A domain has a dot: `common` and `organizations` stand for all tenants, and Entra signs no workload in to all of them.
+_LABEL: Final = "[0-9a-zA-Z]([0-9a-zA-Z-]{0,61}[0-9a-zA-Z])?"
+_DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+")
 _AUDIENCE: Final = re.compile(r"[!-~]{1,600}")
 _HELPERS: Final = {
     names.PREFLIGHT: names.PREFLIGHT_CONTAINER,
@@ -110,8 +112,8 @@ def is_guid(text: str) -> bool:
 
 
 def is_tenant(text: str) -> bool:
-    """Whether `text` can be a tenant: a GUID or a domain, by the rule of the Azure SDKs."""
-    return _TENANT.fullmatch(text) is not None
+    """Whether `text` can be a tenant: a GUID or the name of a domain. It becomes a part of the login URL's path."""
+    return is_guid(text) or _DOMAIN.fullmatch(text) is not None
 
 
 def is_audience(text: str) -> bool:

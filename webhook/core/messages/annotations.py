@@ -76,7 +76,8 @@ TENANT_ID_INVALID: Final = Kind(
     Severity.ERROR,
     "{object}: annotation {annotation} is {value}, expected the tenant's GUID or domain",
     fix="az account show --query tenantId",
-    help="A tenant is a GUID or a domain: letters, digits, hyphens and dots, as the Azure SDKs check it.",
+    help="A tenant is a GUID or a domain such as contoso.com. Entra does not let a workload sign in to common, "
+    "organizations or consumers.",
 )
 AUDIENCE_INVALID: Final = Kind(
     "WI122",
