@@ -71,6 +71,7 @@ format: $(SET_UP) ## format the source and fix what ruff can fix
 lock: $(SET_UP) ## resolve the dependencies anew and write the lock files
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --resolution lowest-direct --all-extras --no-strip-extras --generate-hashes --no-header pyproject.toml -o tests/helper/oldest.txt
 
 clean: ## remove what the targets made here, but not the cache of test binaries
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -1,9 +1,6 @@
 """The oldest versions of the dependencies that pyproject.toml allows: the same tests, with credentials made there.
 
-oldest.txt has these versions, with hashes. After a change of the bounds in pyproject.toml, make it again:
-
-    uv pip compile -q --universal --python-version 3.11 --resolution lowest-direct --all-extras --no-strip-extras \
-        --generate-hashes --no-header pyproject.toml -o tests/helper/oldest.txt
+oldest.txt has these versions, with hashes. After a change of the bounds in pyproject.toml, `make lock` makes it again.
 
 The emulator needs newer ones. So it stays in this process, and the credentials are made in another (`elsewhere`).
 """
