@@ -2,5 +2,5 @@
 
 `program` runs them, and imports a command's module only if it is run. Several commands use `options` (flags), `output`,
 `ending` and `signals` (how a signal ends a command) and `readiness` (waiting until everything works). `serve` uses
-`managed_identity` (the protocol) and `endpoint` (the server).
+`managed_identity` (the protocol), `endpoint` (the server) and `request_head` (its parser).
 """

@@ -1,7 +1,7 @@
 """The HTTP server of `serve`: on 127.0.0.1 only, one request a connection, a thread for each.
 
 A request must arrive within 10 s and have at most 16 KiB, else its connection is closed. 64 requests are served at a
-time; further ones wait.
+time; further ones wait. A head that is not well-formed is answered with 400 (`request_head`).
 """
 
 import io
@@ -18,6 +18,7 @@ from typing import Any, Final
 from azure.core.credentials import AccessToken
 
 from m365_identity._commands.managed_identity import RefusedError, granted, refusal, wanted
+from m365_identity._commands.request_head import MalformedError, parse
 from m365_identity._failures import plain
 from m365_identity._text import one_line
 from m365_identity.errors import M365IdentityError
@@ -29,6 +30,7 @@ HEALTH: Final = "/healthz"
 
 _MOST_BYTES: Final = 16 * 1024  # of a request; clients send a few hundred
 _SECONDS: Final = 10.0  # for a request, over loopback
+_EMPTY: Final = (b"\r\n", b"\n")  # a line that ends the head; only the first is well-formed
 _MOST_CONNECTIONS: Final = 64  # each has a thread; more clients than a pod has
 
 
@@ -84,6 +86,7 @@ class Endpoint(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: Endpoint
+    raw_requestline: bytes
     protocol_version = "HTTP/1.1"
     server_version = "m365-identity"
     sys_version = ""
@@ -91,6 +94,21 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.rfile = io.BufferedReader(_Input(self.connection))
+
+    def parse_request(self) -> bool:
+        """Reads the head to its end. Answers 400 if it is malformed, before anything else is said about the request."""
+        self.command, self.requestline, self.request_version = "", "", self.protocol_version
+        lines = [self.raw_requestline]
+        while lines[-1] not in _EMPTY:
+            lines.append(self.rfile.readline())
+        try:
+            if lines.pop() != _EMPTY[0]:
+                raise MalformedError("the line that ends the head is not CR LF")
+            self.command, self.path, self.headers = parse(lines)
+        except MalformedError as error:
+            self._refuse(RefusedError(HTTPStatus.BAD_REQUEST, str(error)))
+            return False
+        return True
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")

@@ -7,6 +7,7 @@
 
 What is refused, in this order, as `{"statusCode": …, "message": "…"}`:
 
+    400  the request's head is malformed, so what it says is not known (`request_head`)
     403  the request was forwarded, so somebody else may be behind it
     401  X-IDENTITY-HEADER is not there, or not the right one
     400  api-version, resource or the identity asked for is missing, there twice, or not what can be had
