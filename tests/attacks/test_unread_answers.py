@@ -48,10 +48,71 @@ def test_the_kernel_keeps_little_for_clients_that_do_not_read(serve: Callable[..
     """No more than 64 KiB for each; the kernel's own limit is 4 MB."""
     server = serve().ready()
     count = 100
-    with unread(server, count, 4096 * KIB):
+    with unread(server, count, 200 * KIB):
         server.wait_until(lambda: queued(server.port) > count * 8 * KIB)
         worst, until = 0, time.monotonic() + 1
         while time.monotonic() < until:
             worst = max(worst, queued(server.port))
         assert worst <= count * 64 * KIB
+        assert server.ask().status == 200
+
+
+def resident(server: Server) -> int:
+    """Bytes of memory that the worker holds."""
+    return int(Path(f"/proc/{server.worker}/statm").read_text().split()[1]) * 4096
+
+
+def test_a_client_that_reads_a_little_now_and_then_is_cut_off(serve: Callable[..., Server]) -> None:
+    """The limit is one for the whole answer: reading does not start it again."""
+    server = serve(limits={"request": 1}).ready()
+    with SlowReader(server) as client:
+        client.send(post({"answer": 4096 * KIB}))
+        start, read = time.monotonic(), 0
+        with contextlib.suppress(OSError):
+            while piece := client.socket.recv(16 * KIB):
+                read += len(piece)
+                if read > 200 * KIB:
+                    time.sleep(0.1)
+                assert time.monotonic() - start < 5
+    assert server.refused("timeout") == 1
+    assert read < 2048 * KIB
+
+
+def test_a_client_that_reads_steadily_gets_the_whole_answer(serve: Callable[..., Server]) -> None:
+    """A large answer may take longer than the limit, if it is read at 1 MiB/s."""
+    server = serve(limits={"request": 0.5}).ready()
+    with SlowReader(server) as client:
+        client.send(post({"answer": 4096 * KIB}))
+        read = 0
+        while read < 4096 * KIB:
+            read += len(client.socket.recv(64 * KIB))
+            time.sleep(0.004)
+    assert server.refused("timeout") == 0
+
+
+def test_answers_in_memory_are_bounded(serve: Callable[..., Server]) -> None:
+    """What is more than 24 MiB together is refused before it is written, and a usual client notices nothing."""
+    server = serve().ready()
+    assert server.ask().status == 200
+    before = resident(server)
+    with unread(server, 40, 4096 * KIB):
+        server.wait_until(lambda: server.refused("memory") == 34)
+        assert resident(server) - before < 100 * KIB * KIB
+        for _ in range(20):
+            assert server.ask().status == 200
+    server.wait_until(lambda: server.ask({"answer": 4096 * KIB}).status == 200)
+
+
+def test_small_answers_that_are_not_read_do_not_pile_up(serve: Callable[..., Server]) -> None:
+    """The next request waits until its client has read: ten thousand answers of 8 KiB are not kept."""
+    server = serve().ready()
+    before = resident(server)
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            client = stack.enter_context(SlowReader(server))
+            client.socket.settimeout(0.5)
+            with contextlib.suppress(OSError):
+                for _ in range(1000):
+                    client.send(post({"answer": 8 * KIB}))
+        assert resident(server) - before < 20 * KIB * KIB
         assert server.ask().status == 200

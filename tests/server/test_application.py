@@ -29,7 +29,7 @@ class Review:
 class Exchange:
     """An application, and what it sends for one request."""
 
-    def __init__(self, *, lifecycle: Lifecycle | None = None, budget: int = 1024 * 1024) -> None:
+    def __init__(self, *, lifecycle: Lifecycle | None = None, budget: int = 2 * 1024 * 1024) -> None:
         self.review = Review()
         self.metrics = Metrics(version="1")
         self.written: list[bytes] = []
@@ -94,7 +94,7 @@ async def test_a_body_in_too_many_pieces_is_413() -> None:
     assert exchange.value("m365wi_connections_refused_total", cause="size") == 1
 
 
-@pytest.mark.parametrize("rest", [[], [(b"x" * 900_000, True)]], ids=["gone", "too big"])
+@pytest.mark.parametrize("rest", [[], [(b"x" * 1_300_000, True)]], ids=["gone", "too big"])
 async def test_what_a_body_held_is_given_back(rest: list[tuple[bytes, bool]]) -> None:
     """Whether its client leaves or it is refused."""
     exchange = Exchange()

@@ -1,10 +1,11 @@
 """Bodies in memory: in pieces, too big, and too many at once."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from webhook.server.bodies import MAX_BODY, Bodies, NoRoom, TooBig
+from webhook.server.bodies import ANSWERS, BUDGET, MAX_BODY, RESERVED, Bodies, NoRoom, TooBig, cost
 
 KIB = 1024
 
@@ -21,22 +22,37 @@ def receiver(*pieces: bytes, ends: bool = True) -> Any:
     return receive
 
 
-async def test_only_what_exceeds_64_kib_is_held() -> None:
-    """A usual pod's review never waits for room."""
-    bodies = Bodies(budget=0)
-    assert await bodies.read(receiver(b"x" * 64 * KIB)) == (b"x" * 64 * KIB, 0)
-    assert await bodies.read(receiver(b"a", b"", b"bc")) == (b"abc", 0)
+async def test_small_bodies_have_room_that_big_ones_cannot_take() -> None:
+    """A usual pod's review does not wait for room that big bodies hold."""
+    bodies = Bodies(budget=2 * 1000 * KIB)
+    _, held = await bodies.read(receiver(b"x" * 1000 * KIB))
     with pytest.raises(NoRoom):
         await bodies.read(receiver(b"x" * 65 * KIB))
+    assert await bodies.read(receiver(b"x" * 64 * KIB)) == (b"x" * 64 * KIB, 128 * KIB)
+    assert await bodies.read(receiver(b"a", b"", b"bc")) == (b"abc", 96)
+    bodies.release(held)
+    assert await bodies.read(receiver(b"x" * 65 * KIB)) == (b"x" * 65 * KIB, 130 * KIB)
+
+
+async def test_small_bodies_have_an_end_too() -> None:
+    """While they wait for ServiceAccounts, all of them together hold what is reserved and no more."""
+    bodies = Bodies(budget=0)
+    body = b"[" + b"{}," * 20_000 + b"{}]"
+    count = RESERVED // cost(body)
+    for _ in range(count):
+        await bodies.read(receiver(body))
+    with pytest.raises(NoRoom):
+        await bodies.read(receiver(body))
+    assert 1 <= count < 10
 
 
 async def test_what_a_body_held_is_given_back() -> None:
     """When it is answered, when it is refused, and when its client goes."""
-    bodies = Bodies(budget=MAX_BODY)
+    bodies = Bodies(budget=2 * MAX_BODY)
     body = b"x" * 1000 * KIB
     for _ in range(10):
         found, held = await bodies.read(receiver(body))
-        assert (len(found or b""), held) == (1000 * KIB, 936 * KIB)
+        assert (len(found or b""), held) == (1000 * KIB, 2000 * KIB)
         bodies.release(held)
         assert await bodies.read(receiver(body, ends=False)) == (None, 0)
         with pytest.raises(TooBig):
@@ -44,3 +60,46 @@ async def test_what_a_body_held_is_given_back() -> None:
     await bodies.read(receiver(b"x" * MAX_BODY))
     with pytest.raises(NoRoom):
         await bodies.read(receiver(body))
+
+
+@pytest.mark.parametrize("values", [b"[],", b"{},", b'{"":0},', b'["a"],', b'"\xc3\xa9",', b"[[0]],"])
+async def test_a_body_of_costly_values_is_refused_before_it_is_parsed(values: bytes) -> None:
+    """Empty lists take 24 times their text."""
+    body = b"[" + values * (6 * 1024 * KIB // len(values)) + b"0]"
+    with pytest.raises(TooBig):
+        await Bodies().read(receiver(body))
+
+
+def test_the_largest_pod_that_the_cluster_takes_fits() -> None:
+    """3 MiB of variables without a value, which is more than etcd stores."""
+    variables = b",".join(b'{"name":"E%06d"}' % number for number in range(3 * 1024 * KIB // 19))
+    assert cost(b'{"request":{"object":{"spec":{"containers":[{"env":[' + variables + b"]}]}}}}") <= BUDGET
+
+
+async def test_the_oldest_body_that_is_not_complete_makes_room() -> None:
+    """For a whole body, however many others arrive; when the rest of it comes, it is refused."""
+    bodies = Bodies(budget=4000 * KIB)
+    slow: list[asyncio.Queue[dict[str, Any]]] = [asyncio.Queue() for _ in range(3)]
+    readers = [asyncio.create_task(bodies.read(queue.get)) for queue in slow]
+    for queue in slow:
+        queue.put_nowait({"type": "http.request", "body": b"x" * 1000 * KIB, "more_body": True})
+    await asyncio.sleep(0)
+    _, held = await bodies.read(receiver(b"y" * 900 * KIB))
+    assert held == 1800 * KIB
+    bodies.release(held)
+    for queue in slow:
+        queue.put_nowait({"type": "http.request", "body": b"x", "more_body": False})
+    results = await asyncio.gather(*readers, return_exceptions=True)
+    assert isinstance(results[0], NoRoom)
+    assert [len(result[0] or b"") for result in results[1:] if isinstance(result, tuple)] == [1000 * KIB + 1]
+
+
+def test_answers_share_a_part_of_the_budget() -> None:
+    """Small ones are not counted; what is given back can be held again."""
+    bodies = Bodies()
+    assert bodies.hold_answer(64 * KIB) == 0
+    held = bodies.hold_answer(ANSWERS)
+    with pytest.raises(NoRoom):
+        bodies.hold_answer(65 * KIB)
+    bodies.release_answer(held)
+    assert bodies.hold_answer(65 * KIB) == 65 * KIB

@@ -16,6 +16,9 @@ class StuckTransport:
     def get_extra_info(self, name: str) -> Any:
         return ("127.0.0.1", 1) if name != "ssl_object" else None
 
+    def set_write_buffer_limits(self, high: int) -> None:
+        pass
+
     def can_write_eof(self) -> bool:
         return False
 

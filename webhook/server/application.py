@@ -8,7 +8,8 @@ It answers, in the order in which it finds out:
     not started yet, or already stopped          503      Retry-After: 1, Connection: close
     a content type other than application/json   415      Connection: close
     more than 7 MiB, announced or sent           413      Connection: close
-    too many big bodies in memory at once        503      Retry-After: 1, Connection: close
+    a body that takes too much memory, parsed    413      Connection: close
+    too many big bodies or answers at once       503      Retry-After: 1, Connection: close
     too slow: more than 10 s for head and body   408      Connection: close, from `webhook.server.connection`
     not HTTP                                     4xx      Connection: close, from `webhook.server.connection`
     not an AdmissionReview about a new pod       400
@@ -28,7 +29,7 @@ from typing import Any, Final, Protocol
 
 from webhook.logs import Log
 from webhook.metrics import Metrics
-from webhook.reviewer import Answer
+from webhook.reviewer import INTERNAL, Answer
 from webhook.server.asgi import CLOSE, Headers, Receive, Scope, Send
 from webhook.server.bodies import BUDGET, MAX_BODY, Bodies, NoRoom, TooBig
 from webhook.server.deadlines import Timeouts
@@ -52,8 +53,8 @@ class Review(Protocol):
 class Application:
     """The ASGI application.
 
-    review: answers a body. budget: bytes that bodies of more than 64 KiB may hold in memory together until they are
-    answered.
+    review: answers a body. budget: bytes that bodies of more than 64 KiB and answers may hold in memory together
+    (`webhook.server.bodies`).
     """
 
     def __init__(
@@ -98,11 +99,14 @@ class Application:
             self._metrics.refused("memory")
             await self._refuse_review(send, start, 503, "not-ready", b"too many big requests at once\n", _AGAIN)
             return
+        if body is None:  # the client has gone, or was too slow and has its 408
+            return
         try:
-            if body is not None:  # otherwise the client has gone, or was too slow and has its 408
-                await self._answer(send, body, start, seconds)
+            answer = await self._judge(body, start, seconds)
         finally:
+            del body  # before what it held is given back
             self._bodies.release(held)
+        await self._answer(send, answer, start)
 
     def _refusal(self, scope: Scope) -> tuple[int, str, bytes, Headers] | None:
         """Status, reason, text and headers for a request whose body is not needed. None for any other."""
@@ -120,15 +124,21 @@ class Application:
             return 413, "bad-request", _TOO_BIG, ()
         return None
 
-    async def _answer(self, send: Send, body: bytes | bytearray, start: float, seconds: float) -> None:
+    async def _judge(self, body: bytes | bytearray, start: float, seconds: float) -> Answer:
         try:
-            answer = await self._review(body, timeout=max(seconds - (time.perf_counter() - start), 0.001))
+            return await self._review(body, timeout=max(seconds - (time.perf_counter() - start), 0.001))
         except Exception:  # noqa: BLE001 - a caller never gets a traceback
             _log.exception("a review could not be answered")
-            self._record("error", "internal", 500, start)
-            await _send(send, 500, b"internal error: see the webhook's log\n", ())
-            return
+            return Answer(500, b"internal error: see the webhook's log\n", INTERNAL)
+
+    async def _answer(self, send: Send, answer: Answer, start: float) -> None:
         status, content = answer.status, answer.body
+        try:
+            held = self._bodies.hold_answer(len(content))
+        except NoRoom:
+            self._metrics.refused("memory")
+            await self._refuse_review(send, start, 503, "not-ready", b"too many big answers at once\n", _AGAIN)
+            return
         headers = [_JSON if status == 200 else _TEXT, (b"content-length", b"%d" % len(content))]
         if answer.retry_after is not None:
             headers.append((b"retry-after", b"%d" % answer.retry_after))
@@ -148,11 +158,17 @@ class Application:
             lookup_ms=round(answer.seconds_lookup * 1000, 3),
         )
         await send({"type": "http.response.start", "status": status, "headers": headers})
+        if not held:
+            await send({"type": "http.response.body", "body": content})
+            return
         # In pieces, because a transport keeps all that it is given at once, even if its client does not read.
-        last = max(len(content) - 1, 0) // _PIECE * _PIECE
-        for position in range(0, last, _PIECE):
-            await send({"type": "http.response.body", "body": content[position : position + _PIECE], "more_body": True})
-        await send({"type": "http.response.body", "body": content[last:] if last else content})
+        try:
+            for position in range(0, len(content), _PIECE):
+                piece = content[position : position + _PIECE]
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        finally:
+            self._bodies.release_answer(held)
+        await send({"type": "http.response.body", "body": b""})
 
     async def _refuse_review(
         self, send: Send, start: float, status: int, reason: str, text: bytes, headers: Headers = ()
@@ -173,7 +189,7 @@ _JSON: Final = (b"content-type", b"application/json")
 _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _ALLOW: Final = ((b"allow", b"POST"),)
 _AGAIN: Final = ((b"retry-after", b"1"),)
-_TOO_BIG: Final = b"the body is larger than 7 MiB\n"
+_TOO_BIG: Final = b"the body is larger than 7 MiB, or has too many values\n"
 
 
 def _is_json(content_type: bytes) -> bool:

@@ -1,29 +1,67 @@
-"""Reads the bodies of requests, and bounds what all of them hold in memory together."""
+"""Reads the bodies of requests, and bounds what they and their answers hold in memory together.
+
+A body is charged with its bytes while it arrives, and with what it may take up once it is parsed from then until it is
+decided (`cost`). A whole body that needs room takes it from those that still arrive: the oldest of them is given up.
+"""
 
 from typing import Final
 
 from webhook.server.asgi import Receive
 
-MAX_BODY: Final = 7 * 1024 * 1024  # kube-apiserver takes 3 MiB from its clients, and JSON wraps it
-BUDGET: Final = 32 * 1024 * 1024  # four bodies of MAX_BODY; parsed, each takes several times its size
+MIB: Final = 1024 * 1024
+MAX_BODY: Final = 7 * MIB  # kube-apiserver takes 3 MiB from its clients, and JSON wraps it
+BUDGET: Final = 76 * MIB
+"""For one body at least: 1.5 MiB of protobuf, the most that etcd takes, may be 3.5 MiB of JSON that cost 72 MiB."""
+RESERVED: Final = 12 * MIB  # in addition for small bodies: 200 usual pods, as many as kube-apiserver has under way
+ANSWERS: Final = 24 * MIB  # of the budget, so that answers that are not read leave room for bodies
 
 _MAX_PIECES: Final = 20_000  # of a body; an honest one of 7 MiB comes in 5 000, a packet each
-_FREE: Final = 64 * 1024  # of each body outside the budget, so that usual pods never wait for it
+_SMALL: Final = 64 * 1024  # bytes of a body that may use what is reserved; usual pods have 2 to 8 KiB
+_TINY: Final = 8192  # bytes of a body that is not looked at: its worst is charged, which is 32 times its bytes
+_SMALL_ANSWER: Final = 64 * 1024  # bytes of an answer that are not charged: the kernel takes as many
+_COSTS: Final = ((b"{", 160), (b"[", 96), (b",", 64), (b":", 64))
+"""Bytes for each of these characters: a dictionary of one to five members takes 200, a list of one to four 88, a key or
+a string 50, each more where it is listed. Measured, the sum is 0.9 to 2 times what orjson and Python take for text made
+to be costly, and 1.5 times for a pod with many variables."""
 
 
 class TooBig(Exception):
-    """A body of more than MAX_BODY bytes, or in more pieces than an honest client sends."""
+    """A body of more than MAX_BODY bytes, in more pieces than an honest client sends, or of too many values."""
 
 
 class NoRoom(Exception):
-    """A body that does not fit into what all bodies together may hold."""
+    """A body or an answer that does not fit into what all of them together may hold."""
+
+
+def cost(body: bytes | bytearray) -> int:
+    """Bytes that `body` takes up in memory, itself and parsed, at most about."""
+    size = len(body)
+    if size <= _TINY:
+        return size * 32
+    # One character beyond 8 bits makes each of its string take 4 bytes.
+    plain = body.isascii() and (b"\\" not in body or b"\\u" not in body)  # the first search is 20 times as fast
+    text = size if plain else 4 * size
+    return size + text + sum(body.count(character) * each for character, each in _COSTS)
+
+
+class _Arriving:
+    """A body of which a part has arrived. given_up: its room was needed."""
+
+    __slots__ = ("data", "given_up")
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.given_up = False
 
 
 class Bodies:
-    """Reads bodies. budget: bytes that all of them may hold together, without the first 64 KiB of each."""
+    """Reads bodies. budget: bytes that bodies of more than 64 KiB and answers may hold together."""
 
     def __init__(self, budget: int = BUDGET) -> None:
-        self._left = budget
+        self._budget = budget
+        self._held = 0  # by all
+        self._answers = 0  # of that by answers
+        self._arriving: dict[_Arriving, None] = {}  # the oldest first
 
     async def read(self, receive: Receive) -> tuple[bytes | bytearray | None, int]:
         """The body, or None if the client has gone, and what it holds of the budget. Raises TooBig and NoRoom.
@@ -31,29 +69,77 @@ class Bodies:
         What it holds is given back by `release`; a body that was not read holds nothing.
         """
         message = await receive()
-        if message["type"] == "http.request" and not message["more_body"] and len(message["body"]) <= _FREE:
-            return message["body"], 0
-        body, pieces, held, whole = bytearray(), 0, 0, False
+        if message["type"] == "http.request" and not message["more_body"]:
+            return message["body"], self._charge(message["body"])
+        arriving = _Arriving()
+        self._arriving[arriving] = None
         try:
+            pieces = 0
             while message["type"] == "http.request":
-                body += message["body"]
                 pieces += 1
-                if len(body) > MAX_BODY or pieces > _MAX_PIECES:
+                self._add(arriving, message["body"])
+                if pieces > _MAX_PIECES:
                     raise TooBig
-                more = max(len(body) - _FREE, 0) - held
-                if more > self._left:
-                    raise NoRoom
-                self._left -= more
-                held += more
                 if not message["more_body"]:
-                    whole = True
-                    return body, held
+                    body = arriving.data
+                    self._forget(arriving)
+                    return body, self._charge(body)
                 message = await receive()
             return None, 0
         finally:
-            if not whole:
-                self._left += held
+            self._forget(arriving)
+
+    def hold_answer(self, size: int) -> int:
+        """What an answer of `size` bytes holds until it is released by `release_answer`. Raises NoRoom."""
+        if size <= _SMALL_ANSWER:
+            return 0
+        if self._answers + size > min(ANSWERS, self._budget):
+            raise NoRoom
+        self._take(size, self._budget)
+        self._answers += size
+        return size
+
+    def release_answer(self, held: int) -> None:
+        """Give back what an answer held."""
+        self._held -= held
+        self._answers -= held
 
     def release(self, held: int) -> None:
         """Give back what a body held."""
-        self._left += held
+        self._held -= held
+
+    def _charge(self, body: bytes | bytearray) -> int:
+        needed, limit = cost(body), self._limit(len(body))
+        if needed > limit:
+            raise TooBig
+        self._take(needed, limit)
+        return needed
+
+    def _limit(self, size: int) -> int:
+        """What all may hold, for a body of `size` bytes."""
+        return self._budget + RESERVED if size <= _SMALL else self._budget
+
+    def _add(self, arriving: _Arriving, piece: bytes) -> None:
+        if arriving.given_up:
+            raise NoRoom
+        if len(arriving.data) + len(piece) > MAX_BODY:
+            raise TooBig
+        self._take(len(piece), self._limit(len(arriving.data) + len(piece)), arriving)
+        arriving.data += piece
+
+    def _take(self, size: int, limit: int, arriving: _Arriving | None = None) -> None:
+        """Hold `size` bytes more. Bodies that arrive make room, the oldest first. Raises NoRoom."""
+        while self._held + size > limit:
+            oldest = next(iter(self._arriving), arriving)
+            if oldest is arriving or oldest is None:
+                raise NoRoom
+            self._forget(oldest)
+            oldest.given_up = True
+        self._held += size
+
+    def _forget(self, arriving: _Arriving) -> None:
+        """Give back what the body has held while it arrived."""
+        if arriving in self._arriving:
+            del self._arriving[arriving]
+            self._held -= len(arriving.data)
+            arriving.data = bytearray()

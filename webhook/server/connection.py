@@ -5,7 +5,7 @@ Any pod of a cluster can open a connection, so each is held to limits:
     TLS handshake                           `Limits.handshake` seconds, then the connection is dropped
     head and body of a request, together    `Limits.request` seconds from its first byte, then 408
     a connection that sends nothing         `Limits.request` seconds
-    an answer that the client does not read `Limits.request` seconds
+    an answer that the client does not read `Limits.request` seconds, all its pauses together, and 1 s for each MiB
     between two requests                    `Limits.keep_alive` seconds
     a head, its lines and fields            `webhook.server.request_parser`, then 414 or 431
     requests sent before an answer is read  `_MAX_AHEAD` bytes, then that answer is the last
@@ -46,6 +46,7 @@ from webhook.server.limits import Limits
 from webhook.server.open_connections import OpenConnections, Waiting
 from webhook.server.request_parser import Refused, RequestParser
 
+_MAX_UNREAD: Final = 16 * 1024  # bytes that a transport holds before it says that its client does not read
 _MAX_AHEAD: Final = 64 * 1024  # 20 requests as kube-apiserver sends them, which does not send any ahead
 
 _log = logging.getLogger("webhook")
@@ -78,6 +79,7 @@ class Connection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None  # held here: the event loop does not hold it
         self._ahead = bytearray()
         self._last = False
+        self._complete = False  # the answer is complete, and its client has not read enough of it
         self._addresses: dict[str, Any] = {}
 
     def move(self, state: Waiting | None) -> None:
@@ -107,6 +109,7 @@ class Connection(asyncio.Protocol):
             "server": tuple(server[:2]),
             "client": tuple(client[:2]),
         }
+        transport.set_write_buffer_limits(_MAX_UNREAD)
         self.move(self._states.receiving)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -131,6 +134,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client has read most of what was written."""
         self._output.resume()
+        if self._complete and self._exchange is not None:
+            self._next()
 
     def _keep(self, data: bytes) -> None:
         """Keep `data` until the answer under way is complete."""
@@ -205,8 +210,16 @@ class Connection(asyncio.Protocol):
             return
         if close or self._last:
             self.close()
-            return
+        elif self._output.paused:  # the next answer waits, or a client that does not read would pile answers up
+            self._complete = True
+        else:
+            self._next()
+
+    def _next(self) -> None:
+        """Go on to the next request."""
         self._exchange = None
+        self._complete = False
+        self._output.answered()
         if self._ahead:
             data, self._ahead = bytes(self._ahead), bytearray()
             self.move(self._states.receiving)
