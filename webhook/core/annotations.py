@@ -15,6 +15,7 @@ class Value(NamedTuple):
     text: str
     owner: str
     key: str
+    on_pod: bool
 
     @property
     def place(self) -> Place:
@@ -33,7 +34,7 @@ class Annotations:
     def value(self, key: str) -> Value | None:
         """The annotation `key`; None if it is not set or nothing but white space."""
         text = self.values.get(key, "").strip()
-        return Value(text, self.owner, key) if text else None
+        return Value(text, self.owner, key, on_pod=self.kind == "Pod") if text else None
 
     def place(self, key: str) -> Place:
         """Where the annotation `key` stands, or is missing."""

@@ -28,6 +28,7 @@ from weakref import WeakKeyDictionary
 from webhook.core import names
 from webhook.core.annotations import Annotations, Value, pod_annotations, raw_annotations
 from webhook.core.clouds import CLOUDS, Cloud
+from webhook.core.likely_secrets import is_likely_secret, quoted_unless_secret
 from webhook.core.messages import Kind, Message, message
 from webhook.core.messages import annotations as kinds
 from webhook.core.near_misses import near_misses
@@ -203,7 +204,8 @@ class _Reader:
         """Each must be a GUID."""
         for value in _distinct(values):
             if not is_guid(value.text):
-                self._problem(kinds.CLIENT_ID_INVALID, value, name=shlex.quote(shown(value.text)))
+                name = "NAME" if _is_hidden(value) else shlex.quote(shown(value.text))
+                self._problem(kinds.CLIENT_ID_INVALID, value, name=name)
 
     def check_tenants(self, *values: Value | None) -> None:
         """Each must be a GUID or a domain."""
@@ -229,7 +231,8 @@ class _Reader:
             if names.MINIMUM_EXPIRATION <= seconds <= names.MAXIMUM_EXPIRATION:
                 return seconds
         limits = {"minimum": names.MINIMUM_EXPIRATION, "maximum": names.MAXIMUM_EXPIRATION}
-        self.problems.append(message(kinds.EXPIRATION_INVALID, value.place, value=shown(value.text), **limits))
+        text = _quoted(value) if _is_hidden(value) else shown(value.text)
+        self.problems.append(message(kinds.EXPIRATION_INVALID, value.place, value=text, **limits))
         return names.DEFAULT_EXPIRATION
 
     def one_of(self, key: str, allowed: Collection[str], default: str) -> str:
@@ -270,7 +273,16 @@ class _Reader:
         return tuple(found)
 
     def _problem(self, kind: Kind, value: Value, **more: str) -> None:
-        self.problems.append(message(kind, value.place, value=quoted(value.text), **more))
+        self.problems.append(message(kind, value.place, value=_quoted(value), **more))
+
+
+def _is_hidden(value: Value) -> bool:
+    """Whether no message may show it. Who sends a pod knows what is on it; a ServiceAccount may be another's."""
+    return not value.on_pod and is_likely_secret(value.text)
+
+
+def _quoted(value: Value) -> str:
+    return quoted(value.text) if value.on_pod else quoted_unless_secret(value.text)
 
 
 def _distinct(values: tuple[Value | None, ...]) -> Iterator[Value]:
