@@ -30,6 +30,9 @@ __all__ = ["Serving", "check", "handshake"]
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - for files of mode 0600 that live for a millisecond
 _ROUND_TRIPS = 8  # a handshake in memory needs 3
+# Of TLS 1.2, what encrypts and authenticates in one step, with a fresh key for each connection: no CBC. TLS 1.3 has no
+# other suites. Go, and so kube-apiserver, offers all of these for ECDSA and RSA certificates.
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 
 class Serving:
@@ -42,8 +45,6 @@ class Serving:
         self._pair: Pair | None = None
         self._listening = _context(placeholder)
         self._listening.sni_callback = self._hand_over
-        # A resumed session skips the certificate and so hides a rotation from its client; kube-apiserver keeps none.
-        self._listening.num_tickets = 0
 
     def __repr__(self) -> str:
         return f"Serving(fingerprint={self.fingerprint!r}, not_after={self.not_after!r})"
@@ -138,7 +139,12 @@ def _context(pair: Pair) -> ssl.SSLContext:
     """A new server context with `pair`. Raises `RefusedPair` if OpenSSL refuses it, as one whose key is too short."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.set_ciphers(_CIPHERS)
+    # A ticket's key lives as long as the context, and can decrypt every connection that had such a ticket. In its place
+    # OpenSSL keeps sessions of TLS 1.2 in memory, 20,480 at most of 1.2 KiB each, which Python cannot turn off.
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
+    # A resumed session skips the certificate and so hides a rotation from its client; kube-apiserver keeps none.
+    context.num_tickets = 0
     pem = pair.private_pem()
     try:
         try:
