@@ -199,6 +199,27 @@ BUNDLE_REPAIRED: Final = ProblemKind(
     "caBundle of {webhook}: could not be kept: {problems}",
     "see who wrote it; it was taken out",
 )
+AUTHORITY_REFUSED: Final = ProblemKind(
+    "WIC124",
+    _WARNING,
+    "Secret {secret}: refused: {refused}",
+    "see who wrote it; it was taken out. Do not restore an older Secret: a replica makes a new authority",
+    "An authority that was retired is not trusted again: its key may be in other hands.",
+)
+TRUST_REFUSED: Final = ProblemKind(
+    "WIC125",
+    _WARNING,
+    "caBundle of {webhook}: took out {subject}: no leaf certificate of it can still be served",
+    "see who put it there",
+    "It is an authority that was retired, or one that was never in the Secret and has had its time (WIC126).",
+)
+TRUST_STRANGER: Final = ProblemKind(
+    "WIC126",
+    _WARNING,
+    "caBundle has {subject}, which is not in Secret {secret}; it is taken out after {end}",
+    "if the Secret was lost, nothing: that is the authority before. Otherwise see who put it there, and take it out",
+    "The authority of a lost Secret cannot be told from another one. It stays until its last leaf certificate ends.",
+)
 
 NO_LEAF_SIGNED: Final = ProblemKind(
     "WIC201",

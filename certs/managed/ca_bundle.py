@@ -1,9 +1,9 @@
 """What kube-apiserver trusts: the caBundle of each of our webhooks in one MutatingWebhookConfiguration.
 
 What a bundle should be is worked out here; nothing is sent. A webhook is ours by its name or because it calls our
-Service, never by its place in the list. Another authority in a bundle stays while it is valid: another replica with a
-newer view may have put it there, or a person. What is not a certificate goes, and so does one that has expired. A
-bundle that has the right certificates in another order is left alone.
+Service, never by its place in the list. Another authority in a bundle stays until the Secret says that
+its last leaf has ended: it may be that of a Secret that was lost (`certs.managed.refusal`). What is not a certificate
+goes, and so does one that has expired. A bundle that has the right certificates in another order is left alone.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ published" true:
 - A leaf lives at most as long as is recorded with its authority, counted from *before* the Secret was read. So a
   replica that is suspended between reading and signing signs nothing that lives longer than is recorded.
 - That an authority no longer signs is known when its successor is read in its place. Only then is the end of its last
-  leaf worked out and recorded, later by what clocks may differ. Until then it stays in every caBundle.
+  leaf recorded, later by what clocks may differ. Until then it stays in every caBundle. A stranger in one gets an end.
 - Every change to a caBundle is made against the version that was read, and adds to what is there.
 - All times are the API server's, because it judges leaves (`certs.clock.ApiClock`). A replica whose wall clock differs
   from it by more than `skew` signs its own leaves and changes nothing else.
@@ -35,6 +35,7 @@ from cryptography import x509
 
 from certs.authority import is_authority, renewal_time
 from certs.managed.ca_bundle import PublishedBundle, trusted_by_all, wanted_bundle
+from certs.managed.refusal import strangers
 from certs.managed.secret import SecretState
 from certs.managed.settings import RotationSettings
 from certs.names import BACKDATED
@@ -126,6 +127,7 @@ class RecordLeafEnd(Step):
     """Record when the last leaf of these authorities expires; None for one that signs after all."""
 
     ends: Mapping[str, datetime | None]
+    strangers: tuple[x509.Certificate, ...] = ()  # those of `ends` that are in a caBundle and not in the Secret
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Sign(Step):
 
 @dataclass(frozen=True)
 class Retire(Step):
-    """Take these authorities out of the Secret, and what cannot be read in it."""
+    """Take these authorities out of the Secret, and what cannot be read in it or is refused."""
 
     ended: frozenset[str]
 
@@ -249,11 +251,8 @@ def _publish(observed: Observation, settings: RotationSettings) -> Publish | Non
 
 
 def _record_leaf_end(observed: Observation, settings: RotationSettings) -> RecordLeafEnd | None:
-    """The end of the leaves of each authority that no longer signs; it was read as such before `now`: see the module.
-
-    Three clocks may be wrong: of the replica that signed, of the one that records the end, of the one that finds it
-    past.
-    """
+    """The end of the leaves of each authority that was read, before `now`, as one that no longer signs."""
+    # Three clocks may be wrong: of the replica that signed, the one that records the end, the one that finds it past.
     if observed.secret is None:
         return None
     ends: dict[str, datetime | None] = {
@@ -265,7 +264,11 @@ def _record_leaf_end(observed: Observation, settings: RotationSettings) -> Recor
         if observed.secret.leaves_end(authority) is None:
             lifetime = observed.secret.longest_leaf(authority, setting=settings.leaf_lifetime)
             ends[fingerprint(authority)] = observed.now + lifetime + 3 * settings.skew
-    return RecordLeafEnd(ends) if ends else None
+    end = observed.now + settings.leaf_lifetime + 3 * settings.skew
+    served = observed.leaf.authority if observed.leaf else None
+    foreign = strangers(observed.secret, observed.bundles or (), served=served, end=end)
+    ends |= dict.fromkeys(foreign, end)
+    return RecordLeafEnd(ends, tuple(foreign.values())) if ends else None
 
 
 def _sign(observed: Observation, settings: RotationSettings) -> Sign | None:
@@ -303,7 +306,7 @@ def _retire(observed: Observation) -> Retire | None:
     state, now = observed.secret, observed.now
     ended = {fingerprint(c) for c in state.previous} & _ended_authorities(state, now)
     ended |= {fingerprint(c) for c in state.previous if not _if_unexpired(c, now)}
-    unreadable = state.problems and state.current is not None
+    unreadable = (state.problems or state.refused) and state.current is not None
     return Retire(frozenset(ended)) if ended or unreadable else None
 
 

@@ -39,11 +39,14 @@ COUNTS = {
     "authorities_promoted": "the next authority took over",
     "authorities_retired": "an authority whose leaves have all expired was taken out of the Secret",
     "authorities_lost": "the key of an authority was lost with the Secret",
+    "authorities_refused": "an authority that is retired, or unknown, was found in the Secret and taken out",
     "secret_repaired": "what could not be read in the Secret was replaced",
     "trust_published": "a caBundle was set",
     "trust_restored": "someone had taken our authority out of a caBundle, and it was put back",
     "trust_lost": "something in a caBundle was not a certificate and was dropped",
     "trust_expired": "a certificate in a caBundle that is not ours had expired and was taken out",
+    "trust_stranger": "a certificate in a caBundle that is not in the Secret got the time at which it is taken out",
+    "trust_refused": "a certificate in a caBundle that was retired, or a stranger whose time is over, was taken out",
     "dials_failed": "a fresh connection to ourselves failed",
     "bugs": "a round ended in an error of our own",
 }
@@ -121,16 +124,19 @@ class Performer:
                 self._report_dropped(published, step, snapshot)
 
     def _report_dropped(self, published: PublishedBundle, step: Publish, snapshot: Snapshot) -> None:
-        """What was in the bundle and is not a certificate, and what is not ours and has expired."""
+        """What was in the bundle and is not a certificate, and what is not ours and has expired or is refused."""
         if published.bundle.problems:
             self._counts["trust_lost"] += len(published.bundle.problems)
             _warn(messages.BUNDLE_REPAIRED, webhook=published.name, problems="; ".join(published.bundle.problems))
         observed = snapshot.observation
         ours = {*(observed.secret.authorities() if observed.secret else ()), *observed.remembered}
         for stranger in set(published.bundle.certificates) - set(step.bundles[published.name]) - ours:
-            if stranger.not_valid_after_utc < observed.now:
+            name, end = stranger.subject.rfc4514_string(), stranger.not_valid_after_utc
+            if end >= observed.now:
+                self._counts["trust_refused"] += 1
+                _warn(messages.TRUST_REFUSED, webhook=published.name, subject=name)
+            else:
                 self._counts["trust_expired"] += 1
-                name, end = stranger.subject.rfc4514_string(), stranger.not_valid_after_utc
                 _log.info("caBundle of %s: took out %s, not ours, which expired on %s", published.name, name, end)
 
     async def _create(self, step: Create, snapshot: Snapshot) -> None:
@@ -167,7 +173,7 @@ class Performer:
         if isinstance(step, Promote):
             return secret_changes.promote(stored, state, now=now)
         if isinstance(step, RecordLeafEnd):
-            return secret_changes.record_leaf_ends(stored, state, step.ends, now=now)
+            return secret_changes.record_leaf_ends(stored, state, step.ends, strangers=step.strangers, now=now)
         if isinstance(step, Retire):
             return secret_changes.retire(stored, state, step.ended, leaf_lifetime=lifetime, now=now)
         raise TypeError(type(step).__name__)
@@ -188,6 +194,10 @@ class Performer:
             _log.info("Secret %s: the next authority signs from now on", name)
         elif isinstance(step, RecordLeafEnd):
             _log.info("Secret %s: recorded when the last leaf certificates of earlier authorities end", name)
+            for stranger in step.strangers:
+                self._counts["trust_stranger"] += 1
+                subject, end = stranger.subject.rfc4514_string(), str(step.ends[fingerprint(stranger)])
+                _warn(messages.TRUST_STRANGER, secret=name, subject=subject, end=end)
         elif isinstance(step, Retire) and step.ended:
             self._counts["authorities_retired"] += len(step.ended)
             _log.info("Secret %s: took out %d authorities whose leaf certificates have ended", name, len(step.ended))
@@ -196,6 +206,9 @@ class Performer:
         if state.problems:
             self._counts["secret_repaired"] += 1
             _warn(messages.SECRET_REPAIRED, secret=self._settings.secret, problems="; ".join(state.problems))
+        if state.refused:
+            self._counts["authorities_refused"] += len(state.refused)
+            _warn(messages.AUTHORITY_REFUSED, secret=self._settings.secret, refused="; ".join(state.refused))
 
     async def _answer(self, call: Awaitable[_T]) -> _T:
         return await answer_within(self._settings.call_limit, call, clock=self._clock)

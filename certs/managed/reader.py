@@ -5,9 +5,9 @@ The order matters: a caBundle is changed against a configuration that is not new
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from cryptography import x509
@@ -18,9 +18,11 @@ from certs.managed import secret
 from certs.managed.advice import Area
 from certs.managed.ca_bundle import PublishedBundle, TrustStore, WebhookConfiguration, our_bundles, trusted_since
 from certs.managed.next_step import Leaf, Observation
+from certs.managed.refusal import learn_retired, refuse
 from certs.managed.report import Report
-from certs.managed.secret import SecretState, SecretStore, StoredSecret
+from certs.managed.secret import AuthorityRecord, SecretState, SecretStore, StoredSecret
 from certs.managed.settings import RotationSettings
+from certs.pem import fingerprint
 
 __all__ = ["Reader", "Snapshot", "answer_within"]
 
@@ -66,6 +68,7 @@ class Reader:
         self._clock, self._report, self._jitter = clock, report, jitter
         self._parsed: tuple[str, SecretState] | None = None
         self._remembered: tuple[x509.Certificate, ...] = ()
+        self._retired: Mapping[str, AuthorityRecord] = {}
         self._trusted_since: dict[str, float] = {}
         self._vanished: frozenset[str] = frozenset()
 
@@ -80,6 +83,8 @@ class Reader:
             settings = self._settings
             bundles = our_bundles(configuration, names=settings.webhooks, service=settings.service)
             self._follow(bundles, ticks=ticks)
+        if state is not None:
+            state = self._recognise(state, bundles, leaf, now=now)
         observation = Observation(
             requested_at=now - timedelta(seconds=ticks - requested_at),
             now=now,
@@ -140,6 +145,17 @@ class Reader:
             state = secret.read(stored, name=settings.name, shortest_leaf=settings.shortest_leaf)
             self._parsed = stored.version, state
         return self._parsed[1]
+
+    def _recognise(
+        self, state: SecretState, bundles: tuple[PublishedBundle, ...] | None, leaf: Leaf | None, *, now: datetime
+    ) -> SecretState:
+        """Without what is refused; and remember what is retired, for the day on which an older Secret is put back."""
+        self._retired = learn_retired(self._retired, state, now=now)
+        recognised = None
+        if bundles:
+            ours = {fingerprint(c) for c in (*self._remembered, *((leaf.authority,) if leaf else ()))}
+            recognised = ours.union(*(each.fingerprints for each in bundles))
+        return refuse(state, retired=self._retired, recognised=recognised, now=now)
 
     def _follow(self, bundles: tuple[PublishedBundle, ...], *, ticks: float) -> None:
         """Keep since when each certificate is in every bundle, and which were and are not now."""

@@ -9,7 +9,8 @@
                                                             "expires": when the authority does}},
                  "renew_leaves": when a person asked for new leaf certificates; those signed before are replaced}
                 Times are RFC 3339 in UTC. An authority that was taken out of ca.crt stays listed until it expires, so
-                that no replica with an older view puts it back into a caBundle.
+                that no replica with an older view puts it back into a caBundle, and so does a certificate that was
+                found in a caBundle and not here: it is taken out when `leaves_end` has passed.
 
 Other keys are left alone, and so are labels and annotations. The chart creates the Secret without any of these keys:
 that counts as empty. Private keys are tried while the Secret is read, and not kept: `SecretState` has none; `signer`
@@ -43,6 +44,7 @@ __all__ = [
     "SecretStore",
     "StoredSecret",
     "authority_life",
+    "latest",
     "read",
     "render_state",
     "signer",
@@ -50,6 +52,7 @@ __all__ = [
 
 CA_CERTIFICATE, CA_KEY, NEXT_CERTIFICATE, NEXT_KEY, STATE = "ca.crt", "ca.key", "next.crt", "next.key", "state.json"
 OWN_KEYS = frozenset({CA_CERTIFICATE, CA_KEY, NEXT_CERTIFICATE, NEXT_KEY, STATE})
+_MOST_RECORDS = 256  # of retired authorities: 40 kB of a Secret's 1 MiB; a rotation a week leaves 104 in 730 days
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +112,8 @@ class SecretState:
     renew_leaves: datetime | None = None
     problems: tuple[str, ...] = ()
     """What cannot be used, one sentence each. A Secret that is absent or empty has no problems."""
+    refused: tuple[str, ...] = ()
+    """What could be used and must not be, one sentence each: `certs.managed.refusal`."""
 
     def authorities(self) -> tuple[x509.Certificate, ...]:
         """All of them, the one that signs first."""
@@ -179,6 +184,14 @@ def signer(stored: StoredSecret, authority: x509.Certificate) -> Authority:
 def authority_life(authority: x509.Certificate) -> timedelta:
     """How long it lives, from the moment at which it was made."""
     return authority.not_valid_after_utc - authority.not_valid_before_utc - BACKDATED
+
+
+def latest(records: Mapping[str, AuthorityRecord]) -> dict[str, AuthorityRecord]:
+    """The records of retired authorities that are kept: at most 256, those whose leaves ended last."""
+    if len(records) <= _MOST_RECORDS:
+        return dict(records)
+    by_end = sorted(records.items(), key=lambda item: item[1].leaves_end or item[1].expires, reverse=True)
+    return dict(by_end[:_MOST_RECORDS])
 
 
 def render_state(records: Mapping[str, AuthorityRecord], renew_leaves: datetime | None) -> bytes:

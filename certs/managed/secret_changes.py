@@ -20,6 +20,7 @@ from certs.managed.secret import (
     SecretState,
     StoredSecret,
     authority_life,
+    latest,
     render_state,
 )
 from certs.pem import bundle_pem, fingerprint
@@ -43,7 +44,7 @@ def create(
         state,
         authorities=(authority.certificate, *others.values()),
         key=authority.private_pem(),
-        records={**state.records, **_record(authority, leaf_lifetime)},
+        records={**_bare_records(others.values()), **state.records, **_record(authority, leaf_lifetime)},
         now=now,
     )
 
@@ -77,11 +78,19 @@ def promote(stored: StoredSecret, state: SecretState, *, now: datetime) -> dict[
 
 
 def record_leaf_ends(
-    stored: StoredSecret, state: SecretState, ends: Mapping[str, datetime | None], *, now: datetime
+    stored: StoredSecret,
+    state: SecretState,
+    ends: Mapping[str, datetime | None],
+    *,
+    now: datetime,
+    strangers: Iterable[x509.Certificate] = (),
 ) -> dict[str, bytes]:
-    """The same Secret with the time at which the last leaf of each authority in `ends`, by fingerprint, expires."""
+    """The same Secret with the time at which the last leaf of each authority in `ends`, by fingerprint, expires.
+
+    strangers: those in `ends` that are not in the Secret. They get a record, and nothing else.
+    """
     records = dict(state.records)
-    for certificate in state.authorities():
+    for certificate in (*state.authorities(), *strangers):
         if (known := fingerprint(certificate)) in ends:
             record = records.get(known) or AuthorityRecord(expires=certificate.not_valid_after_utc)
             records[known] = replace(record, leaves_end=ends[known])
@@ -147,16 +156,20 @@ def _render(
         data |= {NEXT_CERTIFICATE: bundle_pem([following.certificate]), NEXT_KEY: following.private_pem()}
     held = {fingerprint(c) for c in (*certificates, *(c for c in (state.next,) if c))}
     held |= {fingerprint(following.certificate)} if following else set()
-    data[STATE] = render_state(
-        {known: record for known, record in records.items() if known in held or _outlives(record, now)},
-        state.renew_leaves,
-    )
+    kept = {known: record for known, record in records.items() if known in held}
+    kept |= latest({known: r for known, r in records.items() if known not in held and _outlives(r, now)})
+    data[STATE] = render_state(kept, state.renew_leaves)
     return data
 
 
 def _outlives(record: AuthorityRecord, now: datetime) -> bool:
     """Whether a record stays when its certificate goes: it keeps a retired authority from coming back."""
     return record.leaves_end is not None and record.expires > now
+
+
+def _bare_records(certificates: Iterable[x509.Certificate]) -> dict[str, AuthorityRecord]:
+    """So that no replica takes an authority that may have signed for an unknown one."""
+    return {fingerprint(c): AuthorityRecord(expires=c.not_valid_after_utc) for c in certificates}
 
 
 def _record(authority: Authority, leaf_lifetime: timedelta) -> dict[str, AuthorityRecord]:
