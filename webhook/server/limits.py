@@ -20,7 +20,11 @@ class Limits:
     keep_alive: float = 120.0
     shutdown: float = 2.0
     connections: int = 512
+    oldest_leaves: bool = False
+    """Whether the connection that is longest in its state makes room, even if an answer to it is under way."""
 
 
 OPERATIONS_CONNECTIONS: Final = 64
-"""Connections to the operations port: probes and a few scrapers need fewer than ten."""
+"""Connections to the operations port: probes and a few scrapers need fewer than ten.
+
+The kubelet's probe is a new connection that asks at once, so the newest connections are kept there."""

@@ -69,6 +69,7 @@ class OpenConnections:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
         self._limit = limits.connections
+        self._oldest_leaves = limits.oldest_leaves
         self.opening = Waiting(loop)
         """In the TLS handshake, which has its own time limit."""
         self.receiving = Waiting(loop, limits.request, lambda connection: connection.too_slow())
@@ -86,6 +87,8 @@ class OpenConnections:
         if sum(len(state.since) for state in self.states) < self._limit:
             return True
         waiting = self.opening.since | self.receiving.since
+        if self._oldest_leaves:
+            waiting |= self.busy.since | self.idle.since | self.closing.since
         if waiting:
             min(waiting, key=waiting.__getitem__).end()
             return True

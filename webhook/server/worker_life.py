@@ -142,7 +142,7 @@ class WorkerLife:
 
         limits = self._limits
         if context is None:
-            limits = replace(limits, connections=OPERATIONS_CONNECTIONS)
+            limits = replace(limits, connections=OPERATIONS_CONNECTIONS, oldest_leaves=True)
         return Listener(
             self._sockets[number],
             loop=self._loop,

@@ -1,5 +1,7 @@
 """A WSGI application (Flask) as an ASGI application."""
 
+import asyncio
+from collections.abc import Container
 from io import BytesIO, StringIO
 from typing import Any, Final
 from wsgiref.types import WSGIApplication
@@ -11,11 +13,14 @@ from webhook.server.asgi import CLOSE, ASGIApplication, Headers, Receive, Scope,
 MAX_BODY: Final = 1024 * 1024  # none of our pages takes a body; Flask would read it all into memory
 
 
-def on_event_loop(application: WSGIApplication) -> ASGIApplication:
+def on_event_loop(application: WSGIApplication, first: Container[str] = ("/livez", "/readyz")) -> ASGIApplication:
     """`application`, called on the event loop and not in a thread, as soon as a request is complete.
 
-    What it does must therefore be quick. A request with more than MAX_BODY bytes is answered with 413.
+    What it does must therefore be quick. A request with more than MAX_BODY bytes is answered with 413. Pages other
+    than those of `first` are made one at a time, with a turn of the event loop after each, so that neither reviews nor
+    probes wait for more than one of them.
     """
+    one_at_a_time = asyncio.Lock()
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -31,7 +36,13 @@ def on_event_loop(application: WSGIApplication) -> ASGIApplication:
             if len(body) > MAX_BODY:
                 await _respond(send, Response("request entity too large\n", 413), (CLOSE,))
                 return
-        await _respond(send, Response.from_app(application, _environ(scope, bytes(body)), buffered=True))
+        environ = _environ(scope, bytes(body))
+        if scope["path"] in first:
+            await _respond(send, Response.from_app(application, environ, buffered=True))
+            return
+        async with one_at_a_time:
+            await _respond(send, Response.from_app(application, environ, buffered=True))
+            await asyncio.sleep(0)
 
     return call
 
