@@ -31,7 +31,7 @@ OUTCOMES: Final = {
         "all-skipped",
         "account-not-found",
     ),
-    "denied": ("invalid-annotation",),
+    "denied": ("invalid-annotation", "too-large"),
     "error": ("lookup-failed", "not-ready", "bad-request", "internal"),
 }
 """Every outcome with its reasons. Each starts at 0, so that the first error is a rise and not a new series."""

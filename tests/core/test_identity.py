@@ -8,7 +8,7 @@ import pytest
 from tests.core.cases import CLIENT, TENANT
 from tests.core.support import account, pod, request
 from webhook.core import names
-from webhook.core.identity import Identity, Reading, containers_to_skip, is_audience, is_guid, is_tenant, read_identity
+from webhook.core.identity import Identity, Reading, is_audience, is_guid, is_tenant, read_identity
 from webhook.core.messages import Place
 from webhook.core.messages.annotations import UNKNOWN_ANNOTATION
 from webhook.core.policy import Policy
@@ -227,7 +227,7 @@ def test_an_audience_is_printable_and_short(text: str, expected: bool) -> None:
 def test_names_to_skip_are_separated_by_semicolons_or_commas(text: str | None, expected: tuple[str, ...]) -> None:
     """Azure's cases, and AWS's commas."""
     annotations = None if text is None else {names.SKIP_CONTAINERS: text}
-    assert containers_to_skip(request(pod(annotations=annotations))) == expected
+    assert tuple(request(pod(annotations=annotations)).skipped) == expected
 
 
 @pytest.mark.parametrize("seconds", ["3600", "4800", "86400", "03600", " 3601 "])

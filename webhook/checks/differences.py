@@ -13,7 +13,7 @@ from webhook.checks.new_pod import NewPod, environment, token
 from webhook.checks.registration import Registration
 from webhook.checks.timestamps import timestamp
 from webhook.core import names
-from webhook.core.identity import Account, Identity, containers_to_skip, read_identity
+from webhook.core.identity import Account, Identity, read_identity
 from webhook.core.messages import Kind, Severity, workloads
 from webhook.core.mutation import CONTAINER_LISTS, containers_to_inject
 from webhook.core.policy import Policy
@@ -95,7 +95,7 @@ def annotated_at(document: Mapping[str, Any]) -> datetime | None:
 def difference(request: Request, expected: Expectation) -> Difference | None:
     """Why a pod must be created again, the most certain reason; None if it has what a new pod would have."""
     identity = read_identity(request, expected.account, expected.policy).identity
-    receivers = [each.container for each in containers_to_inject(request.pod["spec"], containers_to_skip(request))]
+    receivers = [each.container for each in containers_to_inject(request.pod["spec"], request.skipped)]
     if identity is None or not receivers:
         return None  # reported with the ServiceAccount and the workload
     # A container without the variable was added later, by another webhook.

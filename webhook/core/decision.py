@@ -10,21 +10,23 @@
     every container is named in skip-containers                 unchanged  all-skipped
     the ServiceAccount does not exist                           unchanged  account-not-found
     an annotation that makes no sense                           denied     invalid-annotation
+    what is missing is more than an object can have             denied     too-large
 
 A labelled pod whose ServiceAccount has no client id is injected without it, and warned: that is Azure's rule.
 The outcome `error` (lookup-failed, not-ready, bad-request, internal) is never decided here, but where the failure is.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from webhook.core.identity import Account, Identity, containers_to_skip, read_identity
+from webhook.core.annotations import pod_annotations
+from webhook.core.identity import Account, Identity, read_identity
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages.annotations import NEAR_MISSES
-from webhook.core.messages.pods import ACCOUNT_NOT_FOUND, MORE_WARNINGS, UNKNOWN_CONTAINER
-from webhook.core.mutation import CONTAINER_LISTS, Operation, containers_to_inject, mutate
-from webhook.core.names import PREFLIGHT_CONTAINER, SKIP_CONTAINERS, TOKEN_ENDPOINT_CONTAINER
+from webhook.core.messages.pods import ACCOUNT_NOT_FOUND, MORE_WARNINGS, TOO_LARGE, UNKNOWN_CONTAINER
+from webhook.core.mutation import CONTAINER_LISTS, Operation, TooMuchAdded, containers_to_inject, mutate
+from webhook.core.names import MAXIMUM_ADDED, PREFLIGHT_CONTAINER, SKIP_CONTAINERS, TOKEN_ENDPOINT_CONTAINER
 from webhook.core.policy import Policy
 from webhook.core.review import Request
 from webhook.core.selection import labelled, skip_reason
@@ -60,7 +62,7 @@ def decide_early(
     namespace_labels: of the pod's namespace, or None if they are not known (kube-apiserver has then applied them).
     """
     reason = skip_reason(request, policy, namespace_labels)
-    spec, skip = request.pod["spec"], containers_to_skip(request)
+    spec, skip = request.pod["spec"], request.skipped
     if not reason and (skip or not spec["containers"]) and not containers_to_inject(spec, skip):
         reason = "all-skipped"
     return _unchanged(reason) if reason else None
@@ -85,23 +87,30 @@ def decide(request: Request, account: Account | None, policy: Policy) -> Decisio
             warnings=_bounded(reading.warnings),
             audit={"outcome": "denied", "reason": "invalid-annotation"},
         )
-    skip = containers_to_skip(request)
-    mutation = mutate(request.pod, reading.identity, skip)
-    warnings = [*reading.warnings, *_unknown_names(request, skip), *mutation.warnings]
+    try:
+        mutation = mutate(request.pod, reading.identity, request.skipped)
+    except TooMuchAdded as error:
+        return _too_large(request, error, reading.warnings)
+    unknown = _unknown_names(request)
+    # A stranger's annotation names thousands: only those that are kept become messages, the others are counted.
+    warnings = [*reading.warnings, *_unknown_warnings(unknown[:_MOST_WARNINGS]), *mutation.warnings]
+    more_warnings = len(unknown[_MOST_WARNINGS:])
     if not mutation.operations:
-        return _unchanged("already-injected", warnings, reading.identity)
+        return _unchanged("already-injected", warnings, reading.identity, more_warnings)
     return Decision(
         "injected",
         "injected",
-        warnings=_bounded(warnings),
+        warnings=_bounded(warnings, more_warnings),
         operations=mutation.operations,
         audit=_audit("injected", "injected", reading.identity, mutation.containers),
     )
 
 
-def _unchanged(reason: str, warnings: Sequence[Message] = (), identity: Identity | None = None) -> Decision:
+def _unchanged(
+    reason: str, warnings: Sequence[Message] = (), identity: Identity | None = None, more_warnings: int = 0
+) -> Decision:
     audit = _audit("unchanged", reason, identity, ())
-    return Decision("unchanged", reason, warnings=_bounded(warnings), audit=audit)
+    return Decision("unchanged", reason, warnings=_bounded(warnings, more_warnings), audit=audit)
 
 
 def _audit(outcome: str, reason: str, identity: Identity | None, containers: tuple[str, ...]) -> dict[str, str]:
@@ -118,19 +127,32 @@ def _account_not_found(request: Request) -> Message:
     return message(ACCOUNT_NOT_FOUND, Place(str(account)), command=account.command)
 
 
-def _unknown_names(request: Request, skip: tuple[str, ...]) -> Iterator[Message]:
-    if not skip:
-        return
+def _too_large(request: Request, error: TooMuchAdded, warnings: Sequence[Message]) -> Decision:
+    place = Place(pod_annotations(request).owner)
+    problem = message(TOO_LARGE, place, size=error.size, count=error.containers, limit=MAXIMUM_ADDED)
+    audit = {"outcome": "denied", "reason": "too-large"}
+    return Decision("denied", "too-large", problems=(problem,), warnings=_bounded(warnings), audit=audit)
+
+
+def _unknown_names(request: Request) -> list[str]:
+    """The names in skip-containers that no container has."""
+    if not request.skipped:
+        return []
     spec = request.pod["spec"]
     existing = {container.get("name") for kind in CONTAINER_LISTS for container in spec.get(kind) or ()}
     existing |= {PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER}  # named to leave them out
+    return [name for name in request.skipped if name not in existing]
+
+
+def _unknown_warnings(unknown: Sequence[str]) -> list[Message]:
     place = Place(annotation=SKIP_CONTAINERS)
-    yield from (message(UNKNOWN_CONTAINER, place, container=shown(name)) for name in skip if name not in existing)
+    return [message(UNKNOWN_CONTAINER, place, container=shown(name)) for name in unknown]
 
 
-def _bounded(warnings: Sequence[Message]) -> tuple[Message, ...]:
+def _bounded(warnings: Sequence[Message], more: int = 0) -> tuple[Message, ...]:
+    """As many as are kept, and how many are left out; `more` of them are not even among `warnings`."""
     if not warnings:
         return ()
     kept = tuple(warnings[:_MOST_WARNINGS])
-    left_out = len(warnings) - len(kept)
+    left_out = len(warnings) + more - len(kept)
     return (*kept, message(MORE_WARNINGS, count=left_out)) if left_out else kept

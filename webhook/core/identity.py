@@ -122,14 +122,6 @@ def is_audience(text: str) -> bool:
     return _AUDIENCE.fullmatch(text) is not None
 
 
-def containers_to_skip(request: Request) -> tuple[str, ...]:
-    """The names in the annotation skip-containers, in their order."""
-    text = raw_annotations(request).get(names.SKIP_CONTAINERS)
-    if not text:
-        return ()
-    return tuple(dict.fromkeys(name for name in (part.strip() for part in re.split("[;,]", text)) if name))
-
-
 def read_identity(request: Request, account: Account, policy: Policy) -> Reading:
     """What the annotations of the pod and its ServiceAccount say. The module's docstring has the precedence.
 
@@ -268,7 +260,7 @@ class _Reader:
             obstacle = _obstacle(key, container, request.pod["spec"], policy)
             if obstacle:
                 self._problem(obstacle, value, container=container)
-            elif container not in containers_to_skip(request):
+            elif container not in request.skipped:
                 found.append(container)
         return tuple(found)
 

@@ -13,8 +13,9 @@ from webhook.core.helper_containers import missing_helpers
 from webhook.core.identity import Identity
 from webhook.core.messages import Message, message
 from webhook.core.messages.pods import VARIABLES_KEPT
+from webhook.core.names import MAXIMUM_ADDED
 from webhook.core.variables import EnvVar, helper_variables, is_usual, missing
-from webhook.core.volumes import container_place, mount_entry, place_tokens, volume_entry
+from webhook.core.volumes import Access, container_place, mount_entry, place_tokens, volume_entry
 
 CONTAINER_LISTS = ("initContainers", "containers")
 
@@ -29,6 +30,15 @@ class Operation(TypedDict):
 
 class UnsoundPatch(Exception):
     """The patch would make a pod that kube-apiserver refuses: a bug of the webhook, answered as an internal error."""
+
+
+class TooMuchAdded(Exception):
+    """The additions are more than an object can have. size: their characters. containers: how many would get them."""
+
+    def __init__(self, size: int, containers: int) -> None:
+        super().__init__(size, containers)
+        self.size = size
+        self.containers = containers
 
 
 class Mutation(NamedTuple):
@@ -57,11 +67,12 @@ def containers_to_inject(spec: Mapping[str, Any], skip: Collection[str]) -> list
 
 
 def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) -> Mutation:
-    """What `pod` is missing of `identity`, in all containers but those named in `skip`. Raises UnsoundPatch."""
+    """What `pod` is missing of `identity`, in all containers but those in `skip`. Raises UnsoundPatch, TooMuchAdded."""
     spec = pod["spec"]
     targets = containers_to_inject(spec, skip)
     helpers = missing_helpers(spec, identity)
     placement = place_tokens(spec, [*helpers, *(each.container for each in targets)], identity)
+    _check_size([*helpers, *(each.container for each in targets)], placement.accesses, identity)
     operations: list[Operation] = []
     changed: list[str] = []
     warnings = list(placement.warnings)
@@ -93,6 +104,24 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
     if operations:
         _check(pod, operations)
     return Mutation(tuple(operations), tuple(changed), tuple(warnings))
+
+
+# Characters, more than all names and values have that do not depend on a path: two domains of 253 are the most of it.
+_MOST_WITHOUT_PATHS = 1000
+
+
+def _check_size(containers: Sequence[Mapping[str, Any]], accesses: Sequence[Access], identity: Identity) -> None:
+    """Raises TooMuchAdded before anything is built: a long path is repeated for each container."""
+    # Three times, in two variables and the mount. This is enough for nearly every pod; only large ones are counted.
+    longest = max((3 * len(file) + len(mount.volume if mount else "") for file, mount in accesses), default=0)
+    if len(containers) * (_MOST_WITHOUT_PATHS + longest) <= MAXIMUM_ADDED:
+        return
+    size = 0
+    for container, (file, mount) in zip(containers, accesses, strict=True):
+        size += sum(len(name) + len(value) for name, value, _ in missing(identity, container, file).variables)
+        size += len(mount.volume) + len(mount.path) if mount else 0
+    if size > MAXIMUM_ADDED:
+        raise TooMuchAdded(size, len(containers))
 
 
 def apply(document: Mapping[str, Any], operations: Sequence[Operation]) -> dict[str, Any]:

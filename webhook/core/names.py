@@ -83,6 +83,12 @@ WEBHOOKS: Final = ("labelled.m365.workload.identity", "unlabelled.m365.workload.
 SYSTEM_NAMESPACES: Final = ("kube-system", "kube-node-lease")
 
 MAXIMUM_CONTAINERS: Final = 1000  # of a kind; each is answered with a kilobyte
+# Of a whole pod, so that a decision takes 50 ms at most in addition to the parser of JSON; pods that run have hundreds.
+MAXIMUM_VARIABLES: Final = 100_000
+MAXIMUM_MOUNTS: Final = 25_000
+MAXIMUM_VOLUMES: Final = 25_000  # with the sources of projected ones
+MAXIMUM_ANNOTATIONS: Final = 256 * 1024  # characters, of all keys and values of an object; kube-apiserver's own limit
+MAXIMUM_ADDED: Final = 1536 * 1024  # characters; etcd stores no object that is larger, unless it is set up to do so
 MAXIMUM_NAME: Final = 253  # characters, of Kubernetes' names
 MAXIMUM_PATH: Final = 4096  # characters, of Linux' paths
 MAXIMUM_WARNINGS: Final = 3

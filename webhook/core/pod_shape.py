@@ -10,9 +10,23 @@ from typing import Any, NamedTuple
 
 from webhook.core.messages import Kind, Message, Place, message
 from webhook.core.messages import reviews as kinds
-from webhook.core.names import MAXIMUM_CONTAINERS, MAXIMUM_NAME, MAXIMUM_PATH
+from webhook.core.names import (
+    MAXIMUM_ANNOTATIONS,
+    MAXIMUM_CONTAINERS,
+    MAXIMUM_MOUNTS,
+    MAXIMUM_NAME,
+    MAXIMUM_PATH,
+    MAXIMUM_VARIABLES,
+    MAXIMUM_VOLUMES,
+)
 
 _Step = str | int
+
+_MOST = (
+    ("volumes", MAXIMUM_VOLUMES, kinds.TOO_MANY_TOGETHER),
+    ("containers", MAXIMUM_CONTAINERS, kinds.TOO_MANY),
+    ("initContainers", MAXIMUM_CONTAINERS, kinds.TOO_MANY),
+)
 
 
 class ShapeProblem(NamedTuple):
@@ -56,6 +70,9 @@ def _metadata_problem(metadata: Any) -> ShapeProblem | None:
         values = metadata.get(key)
         if values is not None and not (isinstance(values, dict) and all(isinstance(v, str) for v in values.values())):
             return ShapeProblem(kinds.NOT_STRINGS, (key,))
+    annotations = metadata.get("annotations")
+    if annotations and sum(map(len, annotations)) + sum(map(len, annotations.values())) > MAXIMUM_ANNOTATIONS:
+        return ShapeProblem(kinds.TOO_LONG, ("annotations",), MAXIMUM_ANNOTATIONS)
     return None
 
 
@@ -70,32 +87,44 @@ def _spec_problem(spec: Any) -> ShapeProblem | None:
         return ShapeProblem(kinds.NOT_AN_OBJECT, ("os",))
     if not isinstance(spec.get("containers"), list):
         return ShapeProblem(kinds.NOT_A_LIST, ("containers",))
-    for key in ("volumes", "containers", "initContainers"):
-        problem = _list_problem(spec.get(key), "name")
+    for key, most, kind in _MOST:
+        entries = spec.get(key)
+        if isinstance(entries, list) and len(entries) > most:  # before any of them is looked at
+            return ShapeProblem(kind, (key,), most)
+        problem = _list_problem(entries, "name")
         if problem:
             return problem.below(key)
     return _containers_problem(spec) or _volumes_problem(spec)
 
 
 def _containers_problem(spec: Mapping[str, Any]) -> ShapeProblem | None:
+    room = {"env": MAXIMUM_VARIABLES, "volumeMounts": MAXIMUM_MOUNTS}
     for key in ("containers", "initContainers"):
-        containers = spec.get(key) or ()
-        if len(containers) > MAXIMUM_CONTAINERS:
-            return ShapeProblem(kinds.TOO_MANY, (key,), MAXIMUM_CONTAINERS)
-        for index, container in enumerate(containers):
+        for index, container in enumerate(spec.get(key) or ()):
             for name, text in (("env", "name"), ("volumeMounts", "mountPath")):
-                problem = _list_problem(container.get(name), text)
+                entries = container.get(name)
+                if isinstance(entries, list):
+                    room[name] -= len(entries)
+                    if room[name] < 0:
+                        limit = MAXIMUM_VARIABLES if name == "env" else MAXIMUM_MOUNTS
+                        return ShapeProblem(kinds.TOO_MANY_TOGETHER, (key, index, name), limit)
+                problem = _list_problem(entries, text)
                 if problem:
                     return problem.below(key, index, name)
     return None
 
 
 def _volumes_problem(spec: Mapping[str, Any]) -> ShapeProblem | None:
-    for index, volume in enumerate(spec.get("volumes") or ()):
+    volumes = spec.get("volumes") or ()
+    number = len(volumes)
+    for index, volume in enumerate(volumes):
         projected = volume.get("projected")
         problem = _projection_problem(projected) if projected is not None else None
         if problem:
             return problem.below("volumes", index, "projected")
+        number += len(projected.get("sources") or ()) if projected else 0
+        if number > MAXIMUM_VOLUMES:
+            return ShapeProblem(kinds.TOO_MANY_TOGETHER, ("volumes",), MAXIMUM_VOLUMES)
     return None
 
 
@@ -103,6 +132,8 @@ def _projection_problem(projected: Any) -> ShapeProblem | None:
     if not isinstance(projected, dict):
         return ShapeProblem(kinds.NOT_AN_OBJECT)
     sources = projected.get("sources")
+    if isinstance(sources, list) and len(sources) > MAXIMUM_VOLUMES:
+        return ShapeProblem(kinds.TOO_MANY_TOGETHER, ("sources",), MAXIMUM_VOLUMES)
     problem = _list_problem(sources)
     if problem:
         return problem.below("sources")

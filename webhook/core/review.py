@@ -4,14 +4,15 @@ It is checked only as far as the decision needs it; other fields are never looke
 Kubernetes cannot break anything. Shapes: k8s.io/api/admission/v1, types.go.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import orjson
 
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import reviews as kinds
-from webhook.core.names import MAXIMUM_NAME
+from webhook.core.names import MAXIMUM_NAME, SKIP_CONTAINERS
 from webhook.core.pod_shape import shape_problem
 from webhook.core.text import shown
 
@@ -29,16 +30,29 @@ class BadReview(Exception):
         self.message = message
 
 
-class Request(NamedTuple):
+class _Sent(NamedTuple):
+    uid: str
+    namespace: str
+    pod: Mapping[str, Any]
+    dry_run: bool = False
+
+
+class Request(_Sent):
     """A pod that is about to be created.
 
     namespace: where it will be, which the pod itself need not say. pod: the object as it was sent, not to be changed.
     """
 
-    uid: str
-    namespace: str
-    pod: Mapping[str, Any]
-    dry_run: bool = False
+    @cached_property
+    def skipped(self) -> Collection[str]:
+        """The names in the annotation skip-containers, in their order; read once, and found at once."""
+        text = ((self.pod.get("metadata") or {}).get("annotations") or {}).get(SKIP_CONTAINERS)
+        if not text:
+            return ()
+        # The keys of a dictionary: a stranger may name thousands, and each container is looked up among them.
+        found = dict.fromkeys(map(str.strip, text.replace(",", ";").split(";")))
+        found.pop("", None)
+        return found.keys()
 
     @property
     def pod_name(self) -> str:

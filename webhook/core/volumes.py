@@ -83,8 +83,9 @@ def place_tokens(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]
     volumes = {str(volume.get("name")): volume for volume in spec.get("volumes") or ()}
     files = {name: file for name, volume in volumes.items() if (file := _token_file(volume, identity.audience))}
     warnings: list[Message] = []
+    audiences = _AudiencesByVolume(volumes)
     seen = [_seen(container) for container in containers]
-    present = [_own_file(each, volumes, identity, warnings) or _mounted_file(each, files) for each in seen]
+    present = [_own_file(each, audiences, identity, warnings) or _mounted_file(each, files) for each in seen]
     without = [each for each, access in zip(seen, present, strict=True) if access is None]
     home = _home(spec, volumes, files, without, identity)
     accesses = [access or _new_access(each, home, warnings) for each, access in zip(seen, present, strict=True)]
@@ -145,11 +146,18 @@ def _token_file(volume: Mapping[str, Any], audience: str) -> str:
     return ""
 
 
-def _audiences(volume: Mapping[str, Any] | None) -> frozenset[Any]:
-    """The audiences of all tokens in the volume."""
-    tokens = (source.get("serviceAccountToken") for source in _sources(volume or {}))
-    audiences = (token.get("audience") for token in tokens if isinstance(token, dict))
-    return frozenset(audience for audience in audiences if isinstance(audience, str))
+class _AudiencesByVolume(dict[str, frozenset[str]]):
+    """The audiences of all tokens in a volume, by its name; read once, since many containers may mount it."""
+
+    def __init__(self, volumes: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__()
+        self._volumes = volumes
+
+    def __missing__(self, name: str) -> frozenset[str]:
+        tokens = (source.get("serviceAccountToken") for source in _sources(self._volumes.get(name) or {}))
+        audiences = (token.get("audience") for token in tokens if isinstance(token, dict))
+        found = self[name] = frozenset(audience for audience in audiences if isinstance(audience, str))
+        return found
 
 
 def _holds_nothing_else(volume: Mapping[str, Any], audience: str) -> bool:
@@ -209,7 +217,7 @@ def _devices(entries: Any) -> list[str]:
 
 
 def _own_file(
-    container: _Seen, volumes: Mapping[str, Mapping[str, Any]], identity: Identity, warnings: list[Message]
+    container: _Seen, audiences_of: Mapping[str, frozenset[str]], identity: Identity, warnings: list[Message]
 ) -> Access | None:
     """Rule 1."""
     if container.file is None:
@@ -222,7 +230,7 @@ def _own_file(
     inside = [(path, mount) for path, mount in container.mounts if _within(file, _of_linux(path))]
     if inside:
         _, innermost = max(inside, key=lambda each: len(each[0]))
-        audiences = _audiences(volumes.get(str(innermost.get("name"))))
+        audiences = audiences_of[str(innermost.get("name"))]
         if _is_part(innermost):
             warnings.append(_warning(TOKEN_FILE_IN_SUB_PATH, container))
         elif audiences and identity.audience not in audiences:

@@ -20,6 +20,15 @@ UNKNOWN_CONTAINER: Final = Kind(
     "skip-containers: this pod has no container {container}",
     help="A misspelt name in the annotation skip-containers leaves the container that was meant with an identity.",
 )
+TOO_LARGE: Final = Kind(
+    "WI203",
+    Severity.ERROR,
+    "{object}: the variables and mounts for {count} containers have {size} characters, expected at most {limit}",
+    fix="shorten the paths of the token volume and its mounts, or name containers in azure.workload.identity/"
+    "skip-containers",
+    help="Each container gets variables and a mount, so a long path is repeated in each. etcd stores no object of more "
+    "than 1.5 MiB, so kube-apiserver could not store this pod.",
+)
 VARIABLES_KEPT: Final = Kind(
     "WI210",
     Severity.WARNING,

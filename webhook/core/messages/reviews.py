@@ -62,6 +62,12 @@ NOT_STRINGS: Final = Kind(
     "{place}: expected an object of strings",
     help="Labels and annotations are text. In YAML, true and 1 need quotes to be text.",
 )
+TOO_MANY_TOGETHER: Final = Kind(
+    "WI316",
+    Severity.ERROR,
+    "{place}: expected at most {limit} in the whole pod",
+    help="The webhook looks at each variable, mount and volume, and bounds the time that one pod takes from others.",
+)
 TOO_MANY: Final = Kind(
     "WI315",
     Severity.ERROR,

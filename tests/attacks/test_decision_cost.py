@@ -1,0 +1,262 @@
+"""What a stranger's pod may cost: time that grows no faster than its size, and an answer that is bounded.
+
+Each body is made of a valid review, with one thing in it many times.
+"""
+
+import base64
+import gc
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from tests.core.cases import USUAL_ANNOTATIONS
+from webhook.core import names
+from webhook.core.decision import Decision, decide, decide_early
+from webhook.core.identity import Account
+from webhook.core.policy import Policy
+from webhook.core.response import respond
+from webhook.core.review import BadReview, parse
+
+Json = dict[str, Any]
+
+ACCOUNT: Final = Account("shop", "app", USUAL_ANNOTATIONS)
+POLICY: Final = Policy(helper_image="helper:1")
+AUDIENCE: Final = "api://AzureADTokenExchange"
+LARGEST: Final = 7 * 1024 * 1024  # bytes; the server reads no more
+SLOWER: Final = 6.25  # times, for a body of four times the size; work for each pair of things would be 16 times
+NOISE: Final = 0.002  # seconds
+
+
+def body(spec: Mapping[str, Any] | None = None, annotations: Mapping[str, str] | None = None) -> bytes:
+    """A review of a labelled pod."""
+    metadata = {"name": "p", "labels": {names.USE_LABEL: "true"}, "annotations": annotations}
+    pod = {"metadata": metadata, "spec": {"serviceAccountName": "app", "containers": [{"name": "c"}], **(spec or {})}}
+    kind = {"group": "", "version": "v1", "kind": "Pod"}
+    request = {"uid": "u", "operation": "CREATE", "namespace": "shop", "kind": kind, "object": pod}
+    return orjson.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
+
+
+def skipping(names_to_skip: int, containers: int) -> bytes:
+    """A pod that names so many containers to skip, and has so many of a kind."""
+    skip = ";".join(f"{number:x}" for number in range(names_to_skip))
+    spec = {kind: [{"name": f"{kind}-{n}"} for n in range(containers)] for kind in ("containers", "initContainers")}
+    return body(spec, {names.SKIP_CONTAINERS: skip})
+
+
+def containers(number: int, container: Json, **spec: Any) -> bytes:
+    """A pod with so many of the container."""
+    return body({"containers": [container] * number, **spec})
+
+
+def volumes(*of: Json) -> list[Json]:
+    """Volumes with these projections."""
+    return [{"name": f"v{number}", "projected": {"sources": [each]}} for number, each in enumerate(of)]
+
+
+def token(**more: Any) -> Json:
+    """A source of a projected volume."""
+    return {"serviceAccountToken": {"audience": AUDIENCE, "path": "t", **more}}
+
+
+def named_file(number: int) -> bytes:
+    """Many containers that name a file in one volume of many tokens."""
+    env = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/e/t"}]
+    app = {"env": env, "volumeMounts": [{"name": "v", "mountPath": "/e"}]}
+    sources = [token(audience=f"x{n}") for n in range(20 * number)]
+    return containers(number, app, volumes=[{"name": "v", "projected": {"sources": sources}}])
+
+
+def mounts(number: int, path: Callable[[int], str], **container: Any) -> bytes:
+    """A container with so many mounts."""
+    entries = [{"name": "v", "mountPath": path(n)} for n in range(number)]
+    taken = [{"name": "v", "mountPath": each} for each in (names.MOUNT_PATH, names.OTHER_MOUNT_PATH)]
+    return body({"containers": [{"name": "c", "volumeMounts": entries + taken, **container}]})
+
+
+LONG_FILE: Final = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/" + "a/" * 50_000}]
+NUMBERED: Final = names.OTHER_MOUNT_PATH + "-"
+
+# What grows, and how many of it make a body that takes some milliseconds. A quarter as many are compared with that.
+BODIES: Final[Mapping[str, tuple[Callable[[int], bytes], int]]] = {
+    "names to skip and containers": (lambda n: skipping(30 * n, n), 1000),
+    "separators of names to skip": (lambda n: body(None, {names.SKIP_CONTAINERS: ";" * n}), 250_000),
+    "containers": (lambda n: containers(n, {}, initContainers=[{}] * n), 1000),
+    "variables": (lambda n: containers(500, {"env": [{"name": f"E{j}"} for j in range(n)]}), 199),
+    "own variables": (lambda n: containers(n, {"env": [{"name": "M365_CLIENT_ID", "value": "x"}] * 20}), 1000),
+    "tokens of our audience, and mounts": (
+        lambda n: containers(
+            n,
+            {"volumeMounts": [{"name": f"v{j}", "mountPath": f"/{j}", "subPath": "x"} for j in range(20)]},
+            volumes=volumes(*[token()] * (10 * n)),
+        ),
+        1000,
+    ),
+    "mounts": (lambda n: mounts(n, lambda j: f"/{j}"), 20_000),
+    "mounts on our paths": (lambda n: mounts(n, lambda j: f"{NUMBERED}{j + 2}"), 20_000),
+    "mounts with dots": (lambda n: mounts(n, lambda j: "/" + "a/../" * 800), 500),
+    "mounts and a long file": (lambda n: mounts(n, lambda j: "C:\\" + "a\\" * 500 + str(j), env=LONG_FILE), 1000),
+    "a file with dots": (lambda n: containers(1, {"env": [{**LONG_FILE[0], "value": "/" + "a/../" * n}]}), 200_000),
+    "devices": (lambda n: containers(1, {"volumeDevices": [{"devicePath": "/" + "a/../" * n}]}), 200_000),
+    "volumes": (lambda n: body({"volumes": volumes(*[token()] * n)}), 12_000),
+    "volumes of our names": (
+        lambda n: body(
+            {
+                "volumes": [{"name": f"m365-identity-token-{j}"} for j in range(2, n)]
+                + [{"name": names.VOLUME}, {"name": names.OTHER_VOLUME}]
+            }
+        ),
+        20_000,
+    ),
+    "tokens": (
+        lambda n: body({"volumes": [{"name": "v", "projected": {"sources": [token(audience="x")] * n}}]}),
+        20_000,
+    ),
+    "containers and tokens": (named_file, 1000),
+    "annotations": (lambda n: body(None, {f"{names.AZURE_PREFIX}client_id{j:x}": "x" for j in range(n)}), 4000),
+    "labels": (lambda n: body({}, {f"{j:x}": "" for j in range(n)}), 20_000),
+    "families": (lambda n: body(None, {names.ENV: "m365," * n}), 50_000),
+    "helpers, names to skip": (
+        lambda n: body(None, {names.PREFLIGHT: "true", names.SKIP_CONTAINERS: ";".join(map(str, range(n)))}),
+        30_000,
+    ),
+}
+
+
+def review(text: bytes) -> tuple[Decision | None, bytes]:
+    """The decision and the answer, or None and the refusal."""
+    try:
+        request = parse(text)
+    except BadReview as error:
+        return None, str(error).encode()
+    decision = decide_early(request, POLICY) or decide(request, ACCOUNT, POLICY)
+    return decision, respond(request.uid, decision)
+
+
+def least(work: Callable[[bytes], object], text: bytes) -> float:
+    """Processor time, in seconds, the least of several."""
+    gc.disable()
+    try:
+        return min(_once(work, text) for _ in range(5))
+    finally:
+        gc.enable()
+
+
+def _once(work: Callable[[bytes], object], text: bytes) -> float:
+    start = time.process_time()
+    work(text)
+    return time.process_time() - start
+
+
+@pytest.mark.parametrize("what", BODIES)
+def test_time_grows_no_faster_than_the_body(what: str) -> None:
+    """The time of each thing does not depend on how many others there are."""
+    build, number = BODIES[what]
+    assert len(build(number)) < LARGEST
+    quarter, whole = least(review, build(number // 4)), least(review, build(number))
+    assert whole < SLOWER * quarter + NOISE
+
+
+LIMITS: Final[Mapping[str, tuple[Callable[[int], bytes], int, str]]] = {
+    "variables": (
+        lambda n: body(
+            {"containers": [{"env": [{"name": "E"}] * (n // 4)}] * 3 + [{"env": [{}] * (n - 3 * (n // 4))}]}
+        ),
+        names.MAXIMUM_VARIABLES,
+        "request.object.spec.containers[3].env: expected at most 100000 in the whole pod",
+    ),
+    "mounts": (
+        lambda n: body({"initContainers": [{"volumeMounts": [{"name": "v"}] * n}]}),
+        names.MAXIMUM_MOUNTS,
+        "request.object.spec.initContainers[0].volumeMounts: expected at most 25000 in the whole pod",
+    ),
+    "volumes": (
+        lambda n: body({"volumes": [{"name": "v"}] * n}),
+        names.MAXIMUM_VOLUMES,
+        "request.object.spec.volumes: expected at most 25000 in the whole pod",
+    ),
+    "sources": (
+        lambda n: body({"volumes": [{"name": "v", "projected": {"sources": [{}] * (n - 1)}}]}),
+        names.MAXIMUM_VOLUMES,
+        "request.object.spec.volumes: expected at most 25000 in the whole pod",
+    ),
+    "annotations": (
+        lambda n: body(None, {"a": "x" * (n // 2), "b": "x" * (n - n // 2 - 2)}),
+        names.MAXIMUM_ANNOTATIONS,
+        "request.object.metadata.annotations: expected at most 262144 characters",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LIMITS)
+def test_what_a_pod_may_have_is_bounded(what: str) -> None:
+    """As many as the limit are read, and one more is refused by its name."""
+    build, most, refusal = LIMITS[what]
+    assert review(build(most))[0] is not None
+    decision, answer = review(build(most + 1))
+    assert decision is None
+    assert answer.decode().startswith(refusal)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"containers": [{}]},
+        {"volumes": [{}]},
+        {"volumes": [{"projected": {"sources": [{}]}}]},
+        {"containers": [{"env": [{}]}]},
+        {"containers": [{"volumeMounts": [{}]}]},
+    ],
+    ids=["containers", "volumes", "sources", "variables", "mounts"],
+)
+def test_what_is_refused_is_not_looked_at(spec: Json) -> None:
+    """Seven megabytes of one thing take little more time than their JSON."""
+    text = body(spec)
+    many = text.replace(b"[{}]", b"[" + b"{}," * ((LARGEST - len(text)) // 3) + b"{}]")
+    parser, all_of_it = least(orjson.loads, many), least(review, many)
+    assert review(many)[0] is None
+    assert all_of_it < 1.3 * parser + 0.01
+
+
+def repeated(method: str, what: str, number: int) -> bytes:
+    """A pod whose containers all get something long, once or twice."""
+    path = "/" + "p" * 4000
+    volume = {"name": "v" * 4000 if what == "volume" else "v"}
+    projected = {"sources": [token(path=path if what == "file" else "t")]}
+    first = {"volumeMounts": [{"name": volume["name"], "mountPath": path if what == "mount" else "/e"}]}
+    if what == "mount":
+        volume["name"] = first["volumeMounts"][0]["name"] = "m365-identity-token-2"
+    listed = {"containers": [first, *[{}] * (number - 1)], "initContainers": [{}] * number}
+    return body({**listed, "volumes": [{**volume, "projected": projected}]}, {names.AUTH_METHOD: method})
+
+
+@pytest.mark.parametrize("method", ["workload_identity", "oidc"])
+@pytest.mark.parametrize("what", ["file", "mount", "volume"])
+def test_what_is_added_is_bounded(method: str, what: str) -> None:
+    """A long path is repeated for each container: what etcd could not store is refused before it is made."""
+    decision, answer = review(repeated(method, what, 1000))
+    assert decision is not None
+    assert (decision.outcome, decision.reason, decision.operations) == ("denied", "too-large", ())
+    assert "Pod shop/p: the variables and mounts for 2000 containers have " in decision.problems[0].text
+    assert "expected at most 1572864" in decision.problems[0].text
+    assert len(answer) < 2000
+
+
+@pytest.mark.parametrize("method", ["workload_identity", "oidc"])
+@pytest.mark.parametrize("what", ["file", "mount", "volume"])
+def test_no_answer_is_larger_than_what_an_object_can_have(method: str, what: str) -> None:
+    """Base64 of the largest patch; with the most containers as well."""
+    longest = max(len(review(repeated(method, what, number))[1]) for number in (40, 60, 90, 120, 180))
+    assert longest < 3 * names.MAXIMUM_ADDED
+
+
+def test_the_most_containers_are_injected() -> None:
+    """Two thousand with the usual path, which is not too much for etcd."""
+    decision, answer = review(containers(1000, {}, initContainers=[{}] * 1000))
+    assert decision is not None
+    assert decision.reason == "injected"
+    patch = orjson.loads(base64.b64decode(orjson.loads(answer)["response"]["patch"]))
+    assert len({each["path"].split("/env")[0] for each in patch if "/env" in each["path"]}) == 2000
+    assert len(answer) < 3 * names.MAXIMUM_ADDED
