@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from webhook.core import response as response_module
 from webhook.core.decision import Decision
 from webhook.core.messages import Kind, Message, Severity, message
 from webhook.core.mutation import Operation
@@ -34,6 +35,17 @@ def test_an_injection_is_a_patch_with_its_type() -> None:
     assert found["allowed"] is True
     assert found["patchType"] == "JSONPatch"
     assert orjson.loads(base64.b64decode(found["patch"], validate=True)) == [ADD]
+
+
+def test_a_patch_is_kept_only_if_it_is_short() -> None:
+    """A stranger's patch may have megabytes."""
+    for size, kept in ((1, 1), (10_000, 0)):
+        response_module._base64.cache_clear()
+        operation: Operation = {"op": "add", "path": "/spec/volumes", "value": "x" * size}
+        for _ in range(2):
+            found = response(Decision("injected", "injected", operations=(operation,)))
+            assert orjson.loads(base64.b64decode(found["patch"], validate=True)) == [operation]
+        assert response_module._base64.cache_info().currsize == kept
 
 
 def test_no_change_is_neither_patch_nor_type() -> None:

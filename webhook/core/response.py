@@ -2,7 +2,8 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Literal, NotRequired, TypedDict
+from functools import lru_cache
+from typing import Final, Literal, NotRequired, TypedDict
 
 import orjson
 
@@ -10,6 +11,8 @@ from webhook.core.decision import Decision
 from webhook.core.messages import Message, message, one_line
 from webhook.core.messages.pods import WARNINGS_NOT_SENT
 from webhook.core.names import MAXIMUM_WARNING_LENGTH, MAXIMUM_WARNINGS
+
+_LONGEST_KEPT: Final = 4096  # bytes of a patch; the guide's has 1,700, a stranger's may have megabytes
 
 
 class ResponseStatus(TypedDict):
@@ -48,7 +51,8 @@ def respond(uid: str, decision: Decision) -> bytes:
         text = one_line(decision.problems)
         response["status"] = {"code": 422, "message": text, "reason": "Invalid", "status": "Failure"}
     elif decision.operations:
-        response["patch"] = base64.b64encode(orjson.dumps(decision.operations)).decode("ascii")
+        patch = orjson.dumps(decision.operations)
+        response["patch"] = (_base64 if len(patch) <= _LONGEST_KEPT else _base64.__wrapped__)(patch)
         response["patchType"] = "JSONPatch"
     if decision.warnings:
         response["warnings"] = shortened(decision.warnings)
@@ -56,6 +60,13 @@ def respond(uid: str, decision: Decision) -> bytes:
         response["auditAnnotations"] = decision.audit
     review: AdmissionReview = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
     return orjson.dumps(review)
+
+
+# The pods of one identity mostly get the same patch. Without this cache the guide's pod takes 23,000 instructions more,
+# 3 % of a review.
+@lru_cache(maxsize=256)
+def _base64(patch: bytes) -> str:
+    return base64.b64encode(patch).decode("ascii")
 
 
 def shortened(warnings: Sequence[Message]) -> list[str]:
