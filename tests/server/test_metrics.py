@@ -46,6 +46,19 @@ def test_every_outcome_starts_at_zero() -> None:
         assert registry.get_sample_value("m365wi_reviews_total", labels) == 0
 
 
+@pytest.mark.parametrize(("seconds", "bound"), [(0.0, "0.0005"), (0.001, "0.001"), (10.0, "10.0"), (10.1, "+Inf")])
+def test_a_bucket_holds_its_bound_and_all_that_is_faster(seconds: float, bound: str) -> None:
+    """As prometheus_client's own Histogram: a bucket counts those before it too, and the last counts all."""
+    metrics = Metrics(version="1")
+    metrics.review("injected", "injected", seconds)
+    samples = [sample for family in metrics.registry.collect() for sample in family.samples]
+    buckets = {each.labels["le"]: each.value for each in samples if each.name == "m365wi_review_seconds_bucket"}
+    assert list(buckets)[list(buckets.values()).index(1)] == bound
+    assert sorted(buckets.values()) == list(buckets.values())
+    assert buckets["+Inf"] == 1
+    assert metrics.registry.get_sample_value("m365wi_review_seconds_count") == 1
+
+
 def test_a_review_is_counted_and_timed() -> None:
     """A reason that is not in the table makes a series of its own rather than an error."""
     metrics = Metrics(version="1")
