@@ -127,9 +127,12 @@ def read_identity(request: Request, account: Account, policy: Policy) -> Reading
 
     A pod without annotations of its own says nothing, so all such pods of one ServiceAccount share one reading.
     """
-    if any(key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)) for key in raw_annotations(request)):
+    annotations = raw_annotations(request)
+    if annotations and any(key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)) for key in annotations):
         return _read_identity(request, account, policy)
-    readings = _readings.setdefault(account, {})
+    readings = _readings.get(account)
+    if readings is None:
+        readings = _readings[account] = {}
     reading = readings.get(policy)
     if reading is None:
         reading = readings[policy] = _read_identity(request, account, policy)

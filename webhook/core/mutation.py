@@ -132,11 +132,13 @@ def apply(document: Mapping[str, Any], operations: Sequence[Operation]) -> dict[
     """
     result: dict[str, Any] = dict(document)
     copies: dict[str, Any] = {"": result}
+    parent, target = "", copies[""]
     for operation in operations:
-        parent, _, last = operation["path"].rpartition("/")
-        target = copies.get(parent)
-        if target is None:
-            target = _copied(parent, copies)
+        above, _, last = operation["path"].rpartition("/")
+        if above != parent:  # most operations follow another on the same list
+            parent, target = above, copies.get(above)
+            if target is None:
+                target = _copied(above, copies)
         if isinstance(target, dict):
             target[last] = operation["value"]
         elif last == "-":

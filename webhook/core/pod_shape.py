@@ -63,7 +63,8 @@ def _metadata_problem(metadata: Any) -> ShapeProblem | None:
     if not isinstance(metadata, dict):
         return ShapeProblem(kinds.NOT_AN_OBJECT)
     for key in ("name", "generateName"):
-        problem = _text_problem(metadata.get(key), MAXIMUM_NAME)
+        value = metadata.get(key)
+        problem = _text_problem(value, MAXIMUM_NAME) if value is not None else None
         if problem:
             return problem.below(key)
     for key in ("labels", "annotations"):
@@ -80,7 +81,8 @@ def _spec_problem(spec: Any) -> ShapeProblem | None:
     if not isinstance(spec, dict):
         return ShapeProblem(kinds.NOT_AN_OBJECT)
     for key in ("serviceAccountName", "serviceAccount"):
-        problem = _text_problem(spec.get(key), MAXIMUM_NAME)
+        value = spec.get(key)
+        problem = _text_problem(value, MAXIMUM_NAME) if value is not None else None
         if problem:
             return problem.below(key)
     if not isinstance(spec.get("os"), (dict, NoneType)):
@@ -163,6 +165,6 @@ def _list_problem(entries: Any, text: str = "") -> ShapeProblem | None:
 
 
 def _text_problem(value: Any, limit: int) -> ShapeProblem | None:
-    if not isinstance(value, (str, NoneType)):
+    if not isinstance(value, str):
         return ShapeProblem(kinds.NOT_A_STRING)
-    return ShapeProblem(kinds.TOO_LONG, limit=limit) if value and len(value) > limit else None
+    return ShapeProblem(kinds.TOO_LONG, limit=limit) if len(value) > limit else None

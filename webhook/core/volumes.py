@@ -106,7 +106,7 @@ def _home(
 ) -> _Home:
     """Rules 3 and 4, for the containers `without` a token. files: the token of each volume that has one."""
     # A container that names our own file needs one of that name there; any other is content with any name.
-    needs_our_name = any(each.ours for each in without)
+    needs_our_name = bool(files) and any(each.ours for each in without)
     for name, file in files.items():
         if _holds_nothing_else(volumes[name], identity.audience) and (file == TOKEN_FILE or not needs_our_name):
             directory = _mount_directory(spec, name)
