@@ -6,18 +6,22 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testbed.cluster.kubeconfig import Access, render
+from testbed.cluster.pki import Authority
 from tests.accounts.virtual_time import now, run
 from tests.core.cases import USUAL_ANNOTATIONS
 from webhook.accounts import turns
 from webhook.accounts.cache import ABSENT_SECONDS, KEPT_SECONDS, CachedAccounts, TooManyLookups
 from webhook.accounts.source import LookupFailed
 from webhook.accounts.turns import Line, LineTooLong, Turns
+from webhook.cluster.kube import Kube
 from webhook.core.identity import Account
 
 QUICK = 0.002  # seconds that a usual API server takes
@@ -418,3 +422,12 @@ def test_a_line_too_long_raises_at_once() -> None:
         await asyncio.gather(*tasks)
 
     run(scenario())
+
+
+async def test_no_question_waits_for_a_connection(tmp_path: Path) -> None:
+    """The client's own queue is not fair. The certificates' requests find a connection as well."""
+    path = tmp_path / "kubeconfig"
+    path.write_text(render(Access("https://127.0.0.1:1", Authority().certificate, token="a")))
+    async with Kube(path) as kube:
+        assert kube._client is not None
+        assert kube._client.configuration.connection_pool_maxsize >= turns.MOST_UNDER_WAY + 10
