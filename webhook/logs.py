@@ -26,6 +26,12 @@ _NEVER_DEBUG: Final = ("kubernetes", "aiohttp", "urllib3", "httpx")
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
+MAX_LINE: Final = 4096
+"""Bytes of a line whose values are written whole; a usual one has 400. In a longer one each value is cut."""
+_MAX_VALUE: Final = 300  # characters; the longest name in Kubernetes has 253
+_MAX_TRACEBACK: Final = 6000  # characters of its end: about 60 calls
+
+
 class Log:
     """Writes one line for each call. For the request path: the standard library's logging takes as long as a review.
 
@@ -83,6 +89,27 @@ class _JsonHandler(logging.Handler):
 
 
 def _encoded(values: Mapping[str, Any]) -> bytes:
+    line = _dumped(values)
+    return line if len(line) <= MAX_LINE else _dumped({key: _cut(value) for key, value in list(values.items())[:32]})
+
+
+def _cut(value: object) -> object:
+    """`value` in so few characters that 32 of them make a line that can be read. The end of a traceback says most."""
+    if isinstance(value, datetime | bool | int | float | None) and len(str(value)) <= _MAX_VALUE:
+        return value
+    if isinstance(value, list | tuple):
+        some = [_cut(item) for item in value[:3]]
+        return some if len(value) <= 3 else [*some, f"({len(value) - 3} more)"]
+    text = value if isinstance(value, str) else str(value)
+    if len(text) <= _MAX_VALUE:
+        return text
+    left_out = f"({len(text) - _MAX_VALUE} characters left out)"
+    if text.startswith("Traceback "):
+        return f"{text[:200]} {left_out} {text[-_MAX_TRACEBACK:]}"
+    return f"{text[:_MAX_VALUE]} {left_out}"
+
+
+def _dumped(values: Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(values, default=str, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z)
     except TypeError:  # a lone surrogate, an integer of 65 bits, a key that is not a string

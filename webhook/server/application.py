@@ -34,6 +34,7 @@ from webhook.server.asgi import CLOSE, Headers, Receive, Scope, Send
 from webhook.server.bodies import BUDGET, MAX_BODY, Bodies, NoRoom, TooBig
 from webhook.server.deadlines import Timeouts
 from webhook.server.lifecycle import Lifecycle
+from webhook.server.line_rate import LineRate
 
 PATHS: Final = ("/mutate", "/mutate-v1-pod")
 
@@ -75,6 +76,7 @@ class Application:
         self._paths = frozenset(paths)
         self._timeouts = timeouts or Timeouts()
         self._bodies = Bodies(budget)
+        self._rate = LineRate(self._left_out)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -176,12 +178,17 @@ class Application:
         self._record("error", reason, status, start)
         await _refuse(send, status, text, headers)
 
+    def _left_out(self, reason: str, count: int) -> None:
+        self._log.line("warning", "lines about refused reviews were left out", reason=reason, count=count)
+
     def _record(self, outcome: str, reason: str, status: int, start: float, **values: Any) -> None:
-        """Count a review and log it."""
+        """Count a review and log it. Decisions always have a line; refusals have as many as LineRate allows."""
         seconds = time.perf_counter() - start
         self._metrics.review(outcome, reason, seconds)
         level = "info" if status == 200 else "warning" if status < 500 else "error"
         ms = round(seconds * 1000, 3)
+        if status != 200 and not self._rate.allows(reason):
+            return
         self._log.line(level, "review", outcome=outcome, reason=reason, status=status, ms=ms, **values)
 
 
