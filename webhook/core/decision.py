@@ -16,7 +16,7 @@ A labelled pod whose ServiceAccount has no client id is injected without it, and
 The outcome `error` (lookup-failed, not-ready, bad-request, internal) is never decided here, but where the failure is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -87,11 +87,12 @@ def decide(request: Request, account: Account | None, policy: Policy) -> Decisio
             warnings=_bounded(reading.warnings),
             audit={"outcome": "denied", "reason": "invalid-annotation"},
         )
+    skip = request.skipped
     try:
-        mutation = mutate(request.pod, reading.identity, request.skipped)
+        mutation = mutate(request.pod, reading.identity, skip)
     except TooMuchAdded as error:
         return _too_large(request, error, reading.warnings)
-    unknown = _unknown_names(request)
+    unknown = _unknown_names(request, skip) if skip else []
     # A stranger's annotation names thousands: only those that are kept become messages, the others are counted.
     warnings = [*reading.warnings, *_unknown_warnings(unknown[:_MOST_WARNINGS]), *mutation.warnings]
     more_warnings = len(unknown[_MOST_WARNINGS:])
@@ -134,14 +135,12 @@ def _too_large(request: Request, error: TooMuchAdded, warnings: Sequence[Message
     return Decision("denied", "too-large", problems=(problem,), warnings=_bounded(warnings), audit=audit)
 
 
-def _unknown_names(request: Request) -> list[str]:
+def _unknown_names(request: Request, skip: Collection[str]) -> list[str]:
     """The names in skip-containers that no container has."""
-    if not request.skipped:
-        return []
     spec = request.pod["spec"]
     existing = {container.get("name") for kind in CONTAINER_LISTS for container in spec.get(kind) or ()}
     existing |= {PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER}  # named to leave them out
-    return [name for name in request.skipped if name not in existing]
+    return [name for name in skip if name not in existing]
 
 
 def _unknown_warnings(unknown: Sequence[str]) -> list[Message]:

@@ -71,8 +71,9 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
     spec = pod["spec"]
     targets = containers_to_inject(spec, skip)
     helpers = missing_helpers(spec, identity)
-    placement = place_tokens(spec, [*helpers, *(each.container for each in targets)], identity)
-    _check_size([*helpers, *(each.container for each in targets)], placement.accesses, identity)
+    containers = [*helpers, *(each.container for each in targets)]
+    placement = place_tokens(spec, containers, identity)
+    _check_size(containers, placement.accesses, identity)
     operations: list[Operation] = []
     changed: list[str] = []
     warnings = list(placement.warnings)
@@ -113,8 +114,10 @@ _MOST_WITHOUT_PATHS = 1000
 def _check_size(containers: Sequence[Mapping[str, Any]], accesses: Sequence[Access], identity: Identity) -> None:
     """Raises TooMuchAdded before anything is built: a long path is repeated for each container."""
     # Three times, in two variables and the mount. This is enough for nearly every pod; only large ones are counted.
-    longest = max((3 * len(file) + len(mount.volume if mount else "") for file, mount in accesses), default=0)
-    if len(containers) * (_MOST_WITHOUT_PATHS + longest) <= MAXIMUM_ADDED:
+    bound = 0
+    for file, mount in accesses:
+        bound += _MOST_WITHOUT_PATHS + 3 * len(file) + (len(mount.volume) if mount else 0)
+    if bound <= MAXIMUM_ADDED:
         return
     size = 0
     for container, (file, mount) in zip(containers, accesses, strict=True):

@@ -5,7 +5,6 @@ Kubernetes cannot break anything. Shapes: k8s.io/api/admission/v1, types.go.
 """
 
 from collections.abc import Collection, Mapping
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import orjson
@@ -43,16 +42,19 @@ class Request(_Sent):
     namespace: where it will be, which the pod itself need not say. pod: the object as it was sent, not to be changed.
     """
 
-    @cached_property
+    @property
     def skipped(self) -> Collection[str]:
         """The names in the annotation skip-containers, in their order; read once, and found at once."""
         text = ((self.pod.get("metadata") or {}).get("annotations") or {}).get(SKIP_CONTAINERS)
         if not text:
             return ()
-        # The keys of a dictionary: a stranger may name thousands, and each container is looked up among them.
-        found = dict.fromkeys(map(str.strip, text.replace(",", ";").split(";")))
-        found.pop("", None)
-        return found.keys()
+        # Kept here and not by cached_property, whose lock takes a microsecond of every review.
+        known: dict[str, None] | None = self.__dict__.get("skipped")
+        if known is None:
+            # The keys of a dictionary: a stranger may name thousands, and each container is looked up among them.
+            known = self.__dict__["skipped"] = dict.fromkeys(map(str.strip, text.replace(",", ";").split(";")))
+            known.pop("", None)
+        return known.keys()
 
     @property
     def pod_name(self) -> str:

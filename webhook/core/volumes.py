@@ -83,9 +83,9 @@ def place_tokens(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]
     volumes = {str(volume.get("name")): volume for volume in spec.get("volumes") or ()}
     files = {name: file for name, volume in volumes.items() if (file := _token_file(volume, identity.audience))}
     warnings: list[Message] = []
-    audiences = _AudiencesByVolume(volumes)
+    audiences: dict[str, frozenset[str]] = {}
     seen = [_seen(container) for container in containers]
-    present = [_own_file(each, audiences, identity, warnings) or _mounted_file(each, files) for each in seen]
+    present = [_own_file(each, volumes, audiences, identity, warnings) or _mounted_file(each, files) for each in seen]
     without = [each for each, access in zip(seen, present, strict=True) if access is None]
     home = _home(spec, volumes, files, without, identity)
     accesses = [access or _new_access(each, home, warnings) for each, access in zip(seen, present, strict=True)]
@@ -146,18 +146,11 @@ def _token_file(volume: Mapping[str, Any], audience: str) -> str:
     return ""
 
 
-class _AudiencesByVolume(dict[str, frozenset[str]]):
-    """The audiences of all tokens in a volume, by its name; read once, since many containers may mount it."""
-
-    def __init__(self, volumes: Mapping[str, Mapping[str, Any]]) -> None:
-        super().__init__()
-        self._volumes = volumes
-
-    def __missing__(self, name: str) -> frozenset[str]:
-        tokens = (source.get("serviceAccountToken") for source in _sources(self._volumes.get(name) or {}))
-        audiences = (token.get("audience") for token in tokens if isinstance(token, dict))
-        found = self[name] = frozenset(audience for audience in audiences if isinstance(audience, str))
-        return found
+def _audiences(volume: Mapping[str, Any] | None) -> frozenset[str]:
+    """The audiences of all tokens in the volume."""
+    tokens = (source.get("serviceAccountToken") for source in _sources(volume or {}))
+    audiences = (token.get("audience") for token in tokens if isinstance(token, dict))
+    return frozenset(audience for audience in audiences if isinstance(audience, str))
 
 
 def _holds_nothing_else(volume: Mapping[str, Any], audience: str) -> bool:
@@ -217,9 +210,13 @@ def _devices(entries: Any) -> list[str]:
 
 
 def _own_file(
-    container: _Seen, audiences_of: Mapping[str, frozenset[str]], identity: Identity, warnings: list[Message]
+    container: _Seen,
+    volumes: Mapping[str, Mapping[str, Any]],
+    known: dict[str, frozenset[str]],
+    identity: Identity,
+    warnings: list[Message],
 ) -> Access | None:
-    """Rule 1."""
+    """Rule 1. known: the audiences of the volumes, kept because many containers may mount one."""
     if container.file is None:
         return None
     if container.file == "":
@@ -230,7 +227,10 @@ def _own_file(
     inside = [(path, mount) for path, mount in container.mounts if _within(file, _of_linux(path))]
     if inside:
         _, innermost = max(inside, key=lambda each: len(each[0]))
-        audiences = audiences_of[str(innermost.get("name"))]
+        name = str(innermost.get("name"))
+        audiences = known.get(name)
+        if audiences is None:
+            audiences = known[name] = _audiences(volumes.get(name))
         if _is_part(innermost):
             warnings.append(_warning(TOKEN_FILE_IN_SUB_PATH, container))
         elif audiences and identity.audience not in audiences:
