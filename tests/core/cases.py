@@ -21,9 +21,9 @@ cases of one subject, a YAML document each:
         app: usual
       helpers: [m365-preflight]      # the init containers that are added, in their order; left out: none
 
-`message` and each warning end with their code, such as `[WI101]`; a warning is written without its fix, which comes
-in brackets in front of the code. Both may also be `{contains: text}` or `{contains: [text, text]}`. Texts name the
-default namespace only as `shop/`, so that `Case.moved` can put the case elsewhere.
+`message` and each warning end with their code, such as `[WI101]`; in front of it comes the fix, in brackets. Both may
+also be `{contains: text}` or `{contains: [text, text]}`. Texts name the default namespace only as `shop/` or `-n shop`,
+so that `Case.moved` can put the case elsewhere.
 
 A volume is `usual` (azure-identity-token, 3600 s, the public audience) or `{name, audience, expirationSeconds}`, where
 what is left out is as usual. A container is `usual` (the eight variables of the usual ServiceAccount and the usual
@@ -121,7 +121,7 @@ class Text:
     def fits(self, text: str) -> bool:
         """Whether `text` is as it must be."""
         if self.exact is not None:
-            return text == self.exact or _without_fix(text) == self.exact
+            return text == self.exact
         return all(part in text for part in self.parts)
 
     def fits_sent(self, text: str) -> bool:
@@ -130,9 +130,12 @@ class Text:
 
     def moved(self, namespace: str) -> "Text":
         """The same in another namespace."""
-        old, new = f"{NAMESPACE}/", f"{namespace}/"
-        exact = None if self.exact is None else self.exact.replace(old, new)
-        return Text(exact, tuple(part.replace(old, new) for part in self.parts))
+        exact = None if self.exact is None else _moved(self.exact, namespace)
+        return Text(exact, tuple(_moved(part, namespace) for part in self.parts))
+
+
+def _moved(text: str, namespace: str) -> str:
+    return text.replace(f"{NAMESPACE}/", f"{namespace}/").replace(f" -n {NAMESPACE}", f" -n {namespace}")
 
 
 def _without_fix(text: str) -> str:
