@@ -7,7 +7,7 @@ COMMANDS := $(VENV)/commands
 SET_UP := $(VENV)/set-up
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-node test-kind check messages manifests bench format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-node test-kind check messages manifests bench format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,6 +33,9 @@ coverage: $(SET_UP) ## print the coverage of webhook/core and certs by their own
 
 test-quick: $(SET_UP) ## run the tests that need no cluster and start no process: under a minute
 	$(BIN)/python -m pytest -n auto -m "not cluster and not slow" --hypothesis-profile=quick
+
+test-attacks: $(SET_UP) ## what a stranger may try: the part of `make test` in tests/attacks
+	$(BIN)/python -m pytest -n 2 tests/attacks
 
 test-node: $(SET_UP) ## run the tests on a node: containerd, kubelet, our image; needs root and Debian
 	$(BIN)/python -m testbed.node

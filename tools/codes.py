@@ -33,6 +33,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "NotYaml": "the value {reason} of a message about YAML, with its line and column",
     "Refused": "the answer to a client that does not speak HTTP, so is not kube-apiserver",
     "RuntimeError": "the log: it is our bug",
+    "TooManyLookups": "the log of the webhook: the client gets 503",
     "Unavailable": "the value {reason} of a message about the API server, or the log",
     "UnsoundPatch": "the log: it is our bug",
     "ValueError": "the caller, who puts it into a message or catches it",
