@@ -223,6 +223,18 @@ def test_a_patch_that_repeats_a_variable_is_never_let_out(monkeypatch: pytest.Mo
         mutated(pod(container(env=[{"name": "M365_CLOUD", "value": "dod"}])))
 
 
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+def test_a_patch_that_repeats_the_name_of_a_container_is_never_let_out(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Names are unique in both lists of containers together."""
+    monkeypatch.setattr(mutation, "missing_helpers", lambda *_: [{"name": "taken"}])
+    sent = pod(container())
+    sent["spec"].setdefault(kind, []).append({"name": "taken"})
+    with pytest.raises(UnsoundPatch, match="container 'taken' would be there 2 times"):
+        mutated(sent)
+
+
 def test_what_the_user_repeats_is_the_users() -> None:
     """Variables may stand twice; volumes and mounts that do are kube-apiserver's to refuse."""
     app = container(env=[{"name": "A"}, {"name": "A"}], volumeMounts=[mount("v", "/v"), mount("v", "/v")])
