@@ -5,6 +5,7 @@ Each body is made of a valid review, with one thing in it many times.
 
 import base64
 import gc
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -144,6 +145,19 @@ def least(work: Callable[[bytes], object], text: bytes) -> float:
         gc.enable()
 
 
+def at_most(times: float, noise: float, more: Callable[[], float], less: Callable[[], float]) -> bool:
+    """Whether `more` takes at most `times` as long as `less`, and `noise` seconds: each the least of some, in turns.
+
+    Another process only ever adds to a time, so a busy machine takes more turns.
+    """
+    large = small = math.inf
+    for _ in range(10):
+        large, small = min(large, more()), min(small, less())
+        if large < times * small + noise:
+            return True
+    return False
+
+
 def _once(work: Callable[[bytes], object], text: bytes) -> float:
     start = time.process_time()
     work(text)
@@ -155,8 +169,8 @@ def test_time_grows_no_faster_than_the_body(what: str) -> None:
     """The time of each thing does not depend on how many others there are."""
     build, number = BODIES[what]
     assert len(build(number)) < LARGEST
-    quarter, whole = least(review, build(number // 4)), least(review, build(number))
-    assert whole < SLOWER * quarter + NOISE
+    quarter, whole = build(number // 4), build(number)
+    assert at_most(SLOWER, NOISE, lambda: least(review, whole), lambda: least(review, quarter))
 
 
 LIMITS: Final[Mapping[str, tuple[Callable[[int], bytes], int, str]]] = {
@@ -215,9 +229,8 @@ def test_what_is_refused_is_not_looked_at(spec: Json) -> None:
     """Seven megabytes of one thing take little more time than their JSON."""
     text = body(spec)
     many = text.replace(b"[{}]", b"[" + b"{}," * ((LARGEST - len(text)) // 3) + b"{}]")
-    parser, all_of_it = least(orjson.loads, many), least(review, many)
     assert review(many)[0] is None
-    assert all_of_it < 1.3 * parser + 0.01
+    assert at_most(1.3, 0.01, lambda: least(review, many), lambda: least(orjson.loads, many))
 
 
 def repeated(method: str, what: str, number: int) -> bytes:

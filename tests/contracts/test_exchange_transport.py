@@ -30,6 +30,9 @@ class Recorder:
     def get_extra_info(self, name: str) -> Any:
         return ("127.0.0.1", 1) if name != "ssl_object" else None
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Nothing is held here: what is written is sent."""
+
     def write(self, data: bytes) -> None:
         self.sent += data
 
