@@ -47,4 +47,4 @@ def test_a_pod_that_may_not_have_helpers_is_told(
     pod["metadata"]["annotations"] = BOTH
     answer = control_plane.api.post(f"/api/v1/namespaces/{namespace}/pods", pod)
     assert answer.status == 422
-    assert "set its --helper-image" in answer.message
+    assert "set the webhook's --helper-image" in answer.message

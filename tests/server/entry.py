@@ -27,6 +27,7 @@ from webhook.metrics import Metrics
 from webhook.reviewer import Answer
 from webhook.server.application import Application
 from webhook.server.background import running
+from webhook.server.bodies import BUDGET
 from webhook.server.deadlines import Timeouts
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
@@ -134,7 +135,7 @@ def make_parts(options: dict[str, Any], log: Log) -> WorkerParts:
         log=log,
         lifecycle=lifecycle,
         timeouts=Timeouts(**options.get("timeouts", {})),
-        budget=options.get("budget", 32 * 1024 * 1024),
+        budget=options.get("budget", BUDGET),
     )
     checks = {"weather": lambda: (not options.get("rain"), "rain" if options.get("rain") else "sun")}
     operations = on_event_loop(create_operations(lifecycle, metrics, checks))

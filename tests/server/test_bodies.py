@@ -76,8 +76,8 @@ def test_the_largest_pod_that_the_cluster_takes_fits() -> None:
     assert cost(b'{"request":{"object":{"spec":{"containers":[{"env":[' + variables + b"]}]}}}}") <= BUDGET
 
 
-async def test_the_oldest_body_that_is_not_complete_makes_room() -> None:
-    """For a whole body, however many others arrive; when the rest of it comes, it is refused."""
+async def test_the_largest_body_that_is_not_complete_makes_room() -> None:
+    """For a whole body, the oldest of equals; when the rest of it comes, it is refused."""
     bodies = Bodies(budget=4000 * KIB)
     slow: list[asyncio.Queue[dict[str, Any]]] = [asyncio.Queue() for _ in range(3)]
     readers = [asyncio.create_task(bodies.read(queue.get)) for queue in slow]
@@ -92,6 +92,24 @@ async def test_the_oldest_body_that_is_not_complete_makes_room() -> None:
     results = await asyncio.gather(*readers, return_exceptions=True)
     assert isinstance(results[0], NoRoom)
     assert [len(result[0] or b"") for result in results[1:] if isinstance(result, tuple)] == [1000 * KIB + 1]
+
+
+async def test_a_large_body_that_goes_on_arriving_does_not_take_the_room_of_a_small_one() -> None:
+    """The largest makes room, even if a smaller one came before it: here for itself, so it is refused."""
+    bodies = Bodies(budget=2000 * KIB)
+    small: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    large: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    first = asyncio.create_task(bodies.read(small.get))
+    small.put_nowait({"type": "http.request", "body": b"x" * 100 * KIB, "more_body": True})
+    await asyncio.sleep(0)
+    second = asyncio.create_task(bodies.read(large.get))
+    for _ in range(25):
+        large.put_nowait({"type": "http.request", "body": b"y" * 100 * KIB, "more_body": True})
+    with pytest.raises(NoRoom):
+        await second
+    small.put_nowait({"type": "http.request", "body": b"x", "more_body": False})
+    body, held = await first
+    assert (len(body or b""), held) == (100 * KIB + 1, 2 * (100 * KIB + 1))
 
 
 def test_answers_share_a_part_of_the_budget() -> None:

@@ -188,7 +188,7 @@ def test_when_all_are_at_work_a_new_connection_is_refused(serve: Serve) -> None:
 
 
 def test_big_bodies_share_a_budget(serve: Serve) -> None:
-    """Who is oldest and not complete gets 503 and may call again; small requests never notice; all is given back."""
+    """The largest that is not complete gets 503 and may call again; small requests never notice; all is given back."""
     server = serve(budget=3 * 1024 * 1024).ready()
     body = b'{"uid":"' + b"x" * 1_000_000 + b'"}'
     with server.client() as one, server.client() as two, server.client() as three:

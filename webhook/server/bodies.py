@@ -1,7 +1,7 @@
 """Reads the bodies of requests, and bounds what they and their answers hold in memory together.
 
 A body is charged with its bytes while it arrives, and with what it may take up once it is parsed from then until it is
-decided (`cost`). A whole body that needs room takes it from those that still arrive: the oldest of them is given up.
+decided (`cost`). A whole body that needs room takes it from those that still arrive: the largest of them is given up.
 """
 
 from typing import Final
@@ -52,6 +52,9 @@ class _Arriving:
     def __init__(self) -> None:
         self.data = bytearray()
         self.given_up = False
+
+    def __len__(self) -> int:
+        return len(self.data)
 
 
 class Bodies:
@@ -128,13 +131,14 @@ class Bodies:
         arriving.data += piece
 
     def _take(self, size: int, limit: int, arriving: _Arriving | None = None) -> None:
-        """Hold `size` bytes more. Bodies that arrive make room, the oldest first. Raises NoRoom."""
+        """Hold `size` bytes more. Bodies that arrive make room, the largest first. Raises NoRoom."""
         while self._held + size > limit:
-            oldest = next(iter(self._arriving), arriving)
-            if oldest is arriving or oldest is None:
+            # Not the oldest: large bodies that go on arriving would take the room of small ones that came before them.
+            largest = max(self._arriving, key=_Arriving.__len__, default=arriving)
+            if largest is arriving or largest is None:
                 raise NoRoom
-            self._forget(oldest)
-            oldest.given_up = True
+            self._forget(largest)
+            largest.given_up = True
         self._held += size
 
     def _forget(self, arriving: _Arriving) -> None:
