@@ -20,6 +20,8 @@ from certs.managed.secret import AuthorityRecord, SecretState
 from certs.pem import bundle_pem, fingerprint, parse_bundle
 from tests.certs.fakes import NAME, START, Replica, World, live
 
+pytestmark = pytest.mark.slow  # no process, but a quarter of the time of all that is quick
+
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 STEP = timedelta(seconds=30)
 

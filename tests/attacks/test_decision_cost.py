@@ -21,6 +21,8 @@ from webhook.core.policy import Policy
 from webhook.core.response import respond
 from webhook.core.review import BadReview, parse
 
+pytestmark = pytest.mark.slow  # no process, but a quarter of the time of all that is quick
+
 Json = dict[str, Any]
 
 ACCOUNT: Final = Account("shop", "app", USUAL_ANNOTATIONS)
