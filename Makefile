@@ -5,22 +5,25 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r
 COMMANDS := $(VENV)/commands
 SET_UP := $(VENV)/set-up
+# Tests with targets of their own: they are slow, and few changes break them.
+ATTACKS := tests/attacks
+WHEEL := tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-node test-kind check messages manifests bench format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheel test-node test-kind check messages manifests bench format lock clean
 
 help: ## print this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 venv: $(COMMANDS) ## make .venv with what the commands of this repository need; other targets add what they need
 
 demo: $(if $(CLUSTER),$(SET_UP),$(COMMANDS)) ## show the guide's pod before and after, and answers to wrong set-ups (CLUSTER=1: on a real control plane)
 	@$(BIN)/python -m demo $(if $(CLUSTER),--cluster)
 
-test: $(SET_UP) ## run all tests except those that need a node; the first run builds a Kubernetes control plane
+test: $(SET_UP) ## run all tests but those of test-attacks, test-wheel and test-node; the first run builds a Kubernetes control plane
 	$(BIN)/python -m testbed.cluster.build
 	@$(MAKE) --no-print-directory coverage
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(ATTACKS) $(WHEEL))
 
 # In a run of its own, because tracing doubles the time of the tests. The test that is left out would take 27 seconds.
 coverage: $(SET_UP) ## print the coverage of webhook/core and certs by their own tests: 20 seconds
@@ -34,8 +37,12 @@ coverage: $(SET_UP) ## print the coverage of webhook/core and certs by their own
 test-quick: $(SET_UP) ## run the tests that need no cluster and start no process: under a minute
 	$(BIN)/python -m pytest -n auto -m "not cluster and not slow" --hypothesis-profile=quick
 
-test-attacks: $(SET_UP) ## what a stranger may try: the part of `make test` in tests/attacks
-	$(BIN)/python -m pytest -n 2 tests/attacks
+test-attacks: $(SET_UP) ## run the tests of what a stranger may try; the first run builds a Kubernetes control plane
+	$(BIN)/python -m testbed.cluster.build
+	$(BIN)/python -m pytest -n 2 $(ATTACKS)
+
+test-wheel: $(SET_UP) ## test the helper with the oldest dependencies that it allows, and its types in a user's program
+	$(BIN)/python -m pytest -n 2 $(WHEEL)
 
 test-node: $(SET_UP) ## run the tests on a node: containerd, kubelet, our image; needs root and Debian
 	$(BIN)/python -m testbed.node

@@ -94,16 +94,15 @@ FOREIGN: Final[dict[str, dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def foreign_kinds(control_plane: Cluster) -> Iterator[Cluster]:
-    """The cluster with the kinds of cert-manager and the Prometheus operator, without their controllers."""
-    folder = str(kinds.definitions())
-    control_plane.kubectl("apply", "--server-side", "-f", folder)
-    try:
-        established = [f"crd/{name}" for name in kinds.NAMES]
-        control_plane.kubectl("wait", *established, "--for=condition=Established", "--timeout=30s")
-        yield control_plane
-    finally:
-        control_plane.kubectl("delete", "--ignore-not-found", "--timeout=60s", "-f", folder)
+def foreign_kinds(control_plane: Cluster) -> Cluster:
+    """The cluster with the kinds of cert-manager and the Prometheus operator, without their controllers.
+
+    The definitions stay, because other tests do not mind them, and a busy API server can take minutes to delete them.
+    """
+    control_plane.kubectl("apply", "--server-side", "-f", str(kinds.definitions()))
+    established = [f"crd/{name}" for name in kinds.NAMES]
+    control_plane.kubectl("wait", *established, "--for=condition=Established", "--timeout=60s")
+    return control_plane
 
 
 @pytest.mark.parametrize("values", FOREIGN.values(), ids=FOREIGN.keys())
