@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from m365_identity.clouds import CLOUDS, Cloud
     from m365_identity.credential import WorkloadIdentityCredential
     from m365_identity.errors import (
+        EventLoopError,
         ExchangeError,
         GraphError,
         M365IdentityError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CLOUDS",
     "Cloud",
+    "EventLoopError",
     "ExchangeError",
     "GraphError",
     "M365IdentityError",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import ssl
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from azure.core.credentials import AccessTokenInfo, TokenRequestOptions
@@ -17,12 +19,13 @@ from m365_identity._failures import Failure
 from m365_identity._known_tokens import Key, Memory, key_of
 from m365_identity._messages import Message
 from m365_identity._network import trusted_authorities
+from m365_identity._network.proxies import Proxy, usable
 from m365_identity.errors import M365IdentityError, SettingsError
 from m365_identity.retry import Clock, OnRetry, Retry
 from m365_identity.settings import Settings
 from m365_identity.settings import settings as read_settings
 
-__all__ = ["BaseCredential", "Call", "call_options"]
+__all__ = ["BaseCredential", "Call", "Opened", "call_options"]
 
 _LOGGER: Final = logging.getLogger("m365_identity")
 
@@ -38,6 +41,29 @@ class Call(NamedTuple):
     claims: str | None
     good: AccessTokenInfo | None
     began: int
+
+
+@dataclass(eq=False)
+class Opened(Generic[InnerT]):
+    """Open connections: azure-identity's credential, and what surrounds its requests. users: attempts under way."""
+
+    exchange: Exchange
+    inner: InnerT
+    users: int = 0
+    is_closing: bool = False
+
+
+@dataclass(eq=False)
+class _Home(Generic[InnerT]):
+    """What belongs to one process: a child of a fork shares no lock and no connection with its parent.
+
+    flights: a lock for each token, held by the one caller that asks for it now. loop: the event loop of both, if any.
+    """
+
+    making: threading.Lock = field(default_factory=threading.Lock)
+    flights: dict[Key, Any] = field(default_factory=dict)
+    opened: Opened[InnerT] | None = None
+    loop: Any = None
 
 
 def call_options(*, claims: str | None, tenant_id: str | None, enable_cae: bool) -> TokenRequestOptions:
@@ -57,6 +83,7 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
     """
 
     _CLOCK: ClassVar[Clock]
+    _KNOWS_SOCKS: ClassVar[bool]
 
     def __init__(
         self,
@@ -93,9 +120,8 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
         self._allowed_tenants = tuple(additionally_allowed_tenants)
         self._clock = clock or self._CLOCK
         self._memory = Memory(self._clock)
-        self._flights: dict[Key, Any] = {}  # a lock for each, held by the one caller that asks for it now
-        self._making = threading.Lock()
-        self._made: tuple[Exchange, InnerT] | None = None
+        # By process id. A parent's connections stay here, since closing them in a child could wait for a lock for ever.
+        self._homes: dict[int, _Home[InnerT]] = {}
 
     def __repr__(self) -> str:
         known = self._settings
@@ -103,30 +129,61 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
         return f"{type(self).__module__}.{type(self).__name__}({who})"
 
     @abstractmethod
-    def _usual_transport(self, *, verify: str | bool) -> TransportT:
-        """A transport for a credential that was given none. verify: the trusted authorities, see `_network`."""
+    def _usual_transport(self, *, trust: ssl.SSLContext | None, proxy: Proxy | None) -> TransportT:
+        """A transport for a credential that was given none. trust: the trusted authorities, see `_network`."""
 
     @abstractmethod
     def _inner(self, options: dict[str, Any]) -> InnerT:
         """azure-identity's credential."""
 
-    def _make(self) -> tuple[Exchange, InnerT]:
-        """The exchange and azure-identity's credential, made by the first call.
+    @property
+    def _home(self) -> _Home[InnerT]:
+        """That of this process; the first of several threads makes it."""
+        process = os.getpid()
+        return self._homes.get(process) or self._homes.setdefault(process, _Home())
 
-        Raises NotConfiguredError if settings are missing, SettingsError if the trusted authorities cannot be read.
+    def _borrow(self) -> Opened[InnerT]:
+        """Open connections for one attempt, to be given back. The first attempt opens them, also after `close`.
+
+        Raises NotConfiguredError if settings are missing, SettingsError if the proxy or the trusted authorities are
+        bad.
         """
-        with self._making:  # asyncio's tasks never wait here: nothing in this block awaits
-            if self._made is None:
-                if self._settings is None:
-                    from m365_identity._unavailable import NotConfiguredError
+        home = self._home
+        with home.making:  # asyncio's tasks never wait here: nothing in this block awaits
+            if home.opened is None:
+                home.opened = self._open()
+            home.opened.users += 1
+            return home.opened
 
-                    raise NotConfiguredError(self._missing)
-                exchange = Exchange(self._settings, self._clock)
-                transport = self._transport
-                if transport is None:
-                    transport = self._usual_transport(verify=trusted_authorities.authorities(self._environ))
-                self._made = exchange, self._inner(exchange.options(transport, self._allowed_tenants))
-            return self._made
+    def _give_back(self, opened: Opened[InnerT]) -> InnerT | None:
+        """What is to be closed now: that which was closed while it was in use."""
+        with self._home.making:
+            opened.users -= 1
+            return opened.inner if opened.is_closing and not opened.users else None
+
+    def _detach(self) -> InnerT | None:
+        """What is to be closed now. What is in use is closed by the last one that gives it back."""
+        home = self._home
+        with home.making:
+            opened, home.opened = home.opened, None
+            if opened is None:
+                return None
+            opened.is_closing = True
+            return None if opened.users else opened.inner
+
+    def _open(self) -> Opened[InnerT]:
+        if self._settings is None:
+            from m365_identity._unavailable import NotConfiguredError
+
+            raise NotConfiguredError(self._missing)
+        transport = self._transport
+        proxy: Proxy | None = None
+        if transport is None:
+            # The process's own variables, as the libraries below read them, whatever `environ` is.
+            proxy = usable(self._settings.authority, os.environ, socks=self._KNOWS_SOCKS)
+            transport = self._usual_transport(trust=trusted_authorities.authorities(self._environ), proxy=proxy)
+        exchange = Exchange(self._settings, self._clock, proxy)
+        return Opened(exchange, self._inner(exchange.options(transport, self._allowed_tenants)))
 
     def _begin(self, scopes: Sequence[str], options: TokenRequestOptions | None) -> AccessTokenInfo | Call:
         """The fresh token that is known, or else the call for one. Raises ValueError without a scope."""
@@ -149,6 +206,16 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
 
     def _keep(self, call: Call, token: AccessTokenInfo) -> AccessTokenInfo:
         self._memory.keep(call.key, call.claims, token)
+        return token
+
+    def _still_good(self, call: Call) -> AccessTokenInfo | None:
+        """The token that is good although its renewal has failed: Entra is left alone for a while then.
+
+        azure-identity does the same, but it forgets its tokens when connections are closed.
+        """
+        token = self._memory.good(call.key, call.claims)
+        if token is not None:
+            self._memory.rest(call.key)
         return token
 
     def _pause(self, exchange: Exchange, failure: Failure, attempts: Attempts, call: Call) -> float:

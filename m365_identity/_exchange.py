@@ -14,6 +14,7 @@ from m365_identity._advice.advise import Situation, advise
 from m365_identity._attempts import Attempts, is_throttled, may_heal
 from m365_identity._failures import Failure, FailureKind
 from m365_identity._known_tokens import Key
+from m365_identity._network.proxies import Proxy
 from m365_identity._tokens import assertion, token_file
 from m365_identity.errors import (
     Advice,
@@ -44,9 +45,10 @@ class RefusedByEntra(ClientAuthenticationError):
 class Exchange:
     """Reads the token file, judges answers before azure-identity sees them, and turns failures into exceptions."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, proxy: Proxy | None) -> None:
         self.settings = settings
         self._clock = clock
+        self._proxy = proxy
         self._assertion: assertion.Assertion | None = None
 
     def options(self, transport: Any, allowed_tenants: Sequence[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from m365_identity._failures import Failure, FailureKind
 from m365_identity._messages import Kind, message
 from m365_identity._messages import graph as messages
 from m365_identity._network import trusted_authorities
+from m365_identity._network.proxies import usable
 from m365_identity.errors import Advice, GraphError, M365IdentityError, NoAnswerError, UnreachableError
 from m365_identity.retry import Clock, OnRetry, Retry
 from m365_identity.settings import Settings
@@ -69,8 +70,9 @@ def _client(credential: TokenCredential | SupportsTokenInfo, settings: Settings,
     from m365_identity._network.requests_transport import transport
 
     policies = [UserAgentPolicy("m365-identity"), BearerTokenCredentialPolicy(credential, settings.scope)]
-    verify = trusted_authorities.authorities(environ)
-    return PipelineClient[Any, Any](settings.graph, policies=policies, transport=transport(verify=verify))
+    proxy = usable(settings.graph, os.environ, socks=True)
+    wires = transport(trust=trusted_authorities.authorities(environ), proxy=proxy)
+    return PipelineClient[Any, Any](settings.graph, policies=policies, transport=wires)
 
 
 def _request(client: Any, url: str, silence: float) -> Any:

@@ -15,6 +15,7 @@ from m365_identity.retry import Clock
 __all__ = ["Key", "Memory", "key_of"]
 
 _EARLY: Final = 300.0  # seconds before its end; azure-identity renews a token at that time, so it would make a request
+_REST: Final = 30.0  # seconds between two attempts to renew a token that is good, as in azure-identity
 
 
 class Key(NamedTuple):
@@ -56,13 +57,14 @@ class Memory:
         self._clock = clock
         self._tokens: dict[Key, _KnownToken] = {}
         self._failures: dict[Key, _KnownFailure] = {}
+        self._resting: dict[Key, float] = {}
         self._turns = itertools.count(1)
         self.turn = 0
 
     def fresh(self, key: Key, claims: str | None, *, since: int) -> AccessTokenInfo | None:
         """A token that needs no renewal. With claims, only a token for the same claims that came after `since`."""
         known = self._tokens.get(key)
-        if known is None or not _is_fresh(known.token, self._clock.wall()):
+        if known is None or not self._is_enough(key, known.token):
             return None
         if claims and (known.claims != claims or known.turn <= since):
             return None
@@ -84,11 +86,17 @@ class Memory:
         self._tokens[key] = _KnownToken(token, self.turn, claims)
         self._failures.pop(key, None)
 
+    def rest(self, key: Key) -> None:
+        """A renewal has failed: for a while, the token counts as fresh until its end."""
+        self._resting[key] = self._clock.wall() + _REST
+
     def fail(self, key: Key, claims: str | None, error: M365IdentityError) -> None:
         """Remembers a failure: a copy, since the traceback of the one that is raised holds the frames of callers."""
         self.turn = next(self._turns)
         self._failures[key] = _KnownFailure(copy.copy(error), self.turn, claims)
 
-
-def _is_fresh(token: AccessTokenInfo, now: float) -> bool:
-    return now < token.expires_on - _EARLY and (token.refresh_on is None or now < token.refresh_on)
+    def _is_enough(self, key: Key, token: AccessTokenInfo) -> bool:
+        now = self._clock.wall()
+        if now < self._resting.get(key, 0.0):
+            return now < token.expires_on
+        return now < token.expires_on - _EARLY and (token.refresh_on is None or now < token.refresh_on)

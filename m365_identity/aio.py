@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +13,12 @@ from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOpt
 from azure.core.exceptions import AzureError
 
 from m365_identity._attempts import Attempts
-from m365_identity._base import BaseCredential, Call, call_options
+from m365_identity._base import BaseCredential, Call, Opened, call_options
+from m365_identity._known_tokens import Key
+from m365_identity._messages import message
+from m365_identity._messages import settings as messages
+from m365_identity._network.proxies import Proxy
+from m365_identity.errors import EventLoopError
 from m365_identity.retry import Clock
 
 if TYPE_CHECKING:
@@ -23,11 +31,13 @@ __all__ = ["WorkloadIdentityCredential"]
 class WorkloadIdentityCredential(BaseCredential["AsyncHttpTransport[Any, Any]", "ClientAssertionCredential"]):
     """`m365_identity.WorkloadIdentityCredential` for asyncio: same arguments, same errors, methods to be awaited.
 
-    It is an AsyncTokenCredential and AsyncSupportsTokenInfo, for the tasks of one event loop. It needs aiohttp
-    (`pip install "m365-workload-identity[aio]"`) unless another transport is given.
+    It is an AsyncTokenCredential and AsyncSupportsTokenInfo, for the tasks of one event loop at a time: after `close`,
+    it may be used in another one. It needs aiohttp (`pip install "m365-workload-identity[aio]"`) unless another
+    transport is given.
     """
 
     _CLOCK = Clock(sleep=asyncio.sleep)
+    _KNOWS_SOCKS = False
 
     async def get_token(
         self,
@@ -43,20 +53,33 @@ class WorkloadIdentityCredential(BaseCredential["AsyncHttpTransport[Any, Any]", 
         return AccessToken(token.token, token.expires_on)
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-        """An access token with its type, as `m365_identity.WorkloadIdentityCredential.get_token_info`."""
+        """An access token with its type, as `m365_identity.WorkloadIdentityCredential.get_token_info`.
+
+        Raises EventLoopError if the credential has connections of another event loop.
+        """
+        flights = self._flights_of_this_loop()
         call = self._begin(scopes, options)
         if isinstance(call, AccessTokenInfo):
             return call
-        flight = self._flights.setdefault(call.key, asyncio.Lock())
+        flight = flights.setdefault(call.key, asyncio.Lock())
         if call.good is not None and flight.locked():
             return call.good
         async with flight:
             return self._from_others(call) or await self._exchange(call)
 
     async def close(self) -> None:
-        """Closes the connections."""
-        if self._made:
-            await self._made[1].close()
+        """Closes the connections, those in use after their use. The next exchange opens new ones.
+
+        Raises EventLoopError if they are those of another event loop that still runs.
+        """
+        home = self._home
+        if home.opened is not None and home.loop is not asyncio.get_running_loop():
+            if not home.loop.is_closed():
+                raise _of_another_loop()
+            home.opened = None  # the connections have ended with their loop
+        inner = self._detach()
+        if inner is not None:
+            await inner.close()
 
     async def __aenter__(self) -> WorkloadIdentityCredential:
         return self
@@ -69,26 +92,53 @@ class WorkloadIdentityCredential(BaseCredential["AsyncHttpTransport[Any, Any]", 
     ) -> None:
         await self.close()
 
+    def _flights_of_this_loop(self) -> dict[Key, asyncio.Lock]:
+        """The locks of this event loop, which the credential belongs to from now on."""
+        home, running = self._home, asyncio.get_running_loop()
+        if home.loop is not running:
+            if home.opened is not None:
+                raise _of_another_loop()
+            home.loop, home.flights = running, {}
+        return home.flights
+
+    @contextlib.asynccontextmanager
+    async def _connections(self) -> AsyncIterator[Opened[ClientAssertionCredential]]:
+        """Open connections, for one attempt."""
+        opened = self._borrow()
+        try:
+            yield opened
+        finally:
+            inner = self._give_back(opened)
+            if inner is not None:
+                await inner.close()
+
     async def _exchange(self, call: Call) -> AccessTokenInfo:
-        exchange, inner = self._make()
         attempts = Attempts(self._retry, self._clock)
         while True:
-            exchange.begin(attempts)
-            try:
-                return self._keep(call, await inner.get_token_info(*call.key.scopes, options=call.options))
-            except AzureError as error:
-                failure = exchange.failure(error)
-                if failure is None:
-                    raise
-            await self._clock.sleep(self._pause(exchange, failure, attempts, call))
+            async with self._connections() as opened:
+                opened.exchange.begin(attempts)
+                try:
+                    return self._keep(call, await opened.inner.get_token_info(*call.key.scopes, options=call.options))
+                except AzureError as error:
+                    good = self._still_good(call)
+                    if good is not None:
+                        return good
+                    failure = opened.exchange.failure(error)
+                    if failure is None:
+                        raise
+            await self._clock.sleep(self._pause(opened.exchange, failure, attempts, call))
 
-    def _usual_transport(self, *, verify: str | bool) -> AsyncHttpTransport[Any, Any]:
+    def _usual_transport(self, *, trust: ssl.SSLContext | None, proxy: Proxy | None) -> AsyncHttpTransport[Any, Any]:
         # Imported here, since aiohttp need not be installed if another transport is given.
         from m365_identity._network.aiohttp_transport import transport
 
-        return transport(verify=verify)
+        return transport(trust=trust, proxy=proxy)
 
     def _inner(self, options: dict[str, Any]) -> ClientAssertionCredential:
         from azure.identity.aio import ClientAssertionCredential
 
         return ClientAssertionCredential(**options)
+
+
+def _of_another_loop() -> EventLoopError:
+    return EventLoopError(message(messages.OTHER_EVENT_LOOP))

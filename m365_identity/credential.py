@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import threading
 from collections.abc import Iterator
 from types import TracebackType
@@ -12,8 +13,9 @@ from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOpt
 from azure.core.exceptions import AzureError
 
 from m365_identity._attempts import Attempts
-from m365_identity._base import BaseCredential, Call, call_options
+from m365_identity._base import BaseCredential, Call, Opened, call_options
 from m365_identity._known_tokens import Key
+from m365_identity._network.proxies import Proxy
 from m365_identity.retry import Clock
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ __all__ = ["WorkloadIdentityCredential"]
 class WorkloadIdentityCredential(BaseCredential["HttpTransport[Any, Any]", "ClientAssertionCredential"]):
     """Exchanges the pod's ServiceAccount token for access tokens, with azure-identity's credential for assertions.
 
-    It is a TokenCredential and SupportsTokenInfo, and threads may share it. It reads the token file at every exchange.
+    It is a TokenCredential and SupportsTokenInfo, and threads and forked processes may share it. It reads the token
+    file at every exchange.
     It keeps a token until five minutes before its end; then a renewal that fails costs nothing while the old token is
     good. Calls for the same token share one exchange.
 
@@ -41,6 +44,7 @@ class WorkloadIdentityCredential(BaseCredential["HttpTransport[Any, Any]", "Clie
     """
 
     _CLOCK = Clock()
+    _KNOWS_SOCKS = True
 
     def get_token(
         self,
@@ -59,9 +63,9 @@ class WorkloadIdentityCredential(BaseCredential["HttpTransport[Any, Any]", "Clie
         """As `get_token`, with the token's type and the time from which it is to be renewed.
 
         Raises NotConfiguredError, TokenFileError, ExchangeError and NetworkError, all of them M365IdentityError and
-        azure-core's ClientAuthenticationError; SettingsError for certificates that cannot be read. The caller's own
+        azure-core's ClientAuthenticationError; SettingsError for bad certificates or a bad proxy. The caller's own
         mistakes are azure-identity's: ClientAuthenticationError for a tenant that is not allowed, ValueError without a
-        scope and after `close`.
+        scope.
         """
         call = self._begin(scopes, options)
         if isinstance(call, AccessTokenInfo):
@@ -72,10 +76,10 @@ class WorkloadIdentityCredential(BaseCredential["HttpTransport[Any, Any]", "Clie
             return self._from_others(call) or self._exchange(call)
 
     def close(self) -> None:
-        """Closes the connections."""
-        with self._making:
-            if self._made:
-                self._made[1].close()
+        """Closes the connections, those in use after their use. The next exchange opens new ones."""
+        inner = self._detach()
+        if inner is not None:
+            inner.close()
 
     def __enter__(self) -> WorkloadIdentityCredential:
         return self
@@ -91,7 +95,7 @@ class WorkloadIdentityCredential(BaseCredential["HttpTransport[Any, Any]", "Clie
     @contextlib.contextmanager
     def _flight(self, key: Key, *, wait: bool) -> Iterator[bool]:
         """Whether this caller is now the only one that asks for `key`. wait: whether to wait until it is."""
-        lock = self._flights.setdefault(key, threading.Lock())
+        lock = self._home.flights.setdefault(key, threading.Lock())
         flying = lock.acquire(blocking=wait)
         try:
             yield flying
@@ -99,23 +103,37 @@ class WorkloadIdentityCredential(BaseCredential["HttpTransport[Any, Any]", "Clie
             if flying:
                 lock.release()
 
+    @contextlib.contextmanager
+    def _connections(self) -> Iterator[Opened[ClientAssertionCredential]]:
+        """Open connections, for one attempt."""
+        opened = self._borrow()
+        try:
+            yield opened
+        finally:
+            inner = self._give_back(opened)
+            if inner is not None:
+                inner.close()
+
     def _exchange(self, call: Call) -> AccessTokenInfo:
-        exchange, inner = self._make()
         attempts = Attempts(self._retry, self._clock)
         while True:
-            exchange.begin(attempts)
-            try:
-                return self._keep(call, inner.get_token_info(*call.key.scopes, options=call.options))
-            except AzureError as error:
-                failure = exchange.failure(error)
-                if failure is None:
-                    raise
-            self._clock.sleep(self._pause(exchange, failure, attempts, call))
+            with self._connections() as opened:
+                opened.exchange.begin(attempts)
+                try:
+                    return self._keep(call, opened.inner.get_token_info(*call.key.scopes, options=call.options))
+                except AzureError as error:
+                    good = self._still_good(call)
+                    if good is not None:
+                        return good
+                    failure = opened.exchange.failure(error)
+                    if failure is None:
+                        raise
+            self._clock.sleep(self._pause(opened.exchange, failure, attempts, call))
 
-    def _usual_transport(self, *, verify: str | bool) -> HttpTransport[Any, Any]:
+    def _usual_transport(self, *, trust: ssl.SSLContext | None, proxy: Proxy | None) -> HttpTransport[Any, Any]:
         from m365_identity._network.requests_transport import transport
 
-        usual: HttpTransport[Any, Any] = transport(verify=verify)
+        usual: HttpTransport[Any, Any] = transport(trust=trust, proxy=proxy)
         return usual
 
     def _inner(self, options: dict[str, Any]) -> ClientAssertionCredential:

@@ -10,7 +10,8 @@
     ├── NetworkError           ClientAuthenticationError: no answer came
     │   ├── UnreachableError   + ServiceRequestError: no connection (DNS, refused, proxy, TLS)
     │   └── NoAnswerError      + ServiceResponseError: connected, and then silence or a cut
-    └── GraphError             HttpResponseError: Graph refused a request of the commands
+    ├── GraphError             HttpResponseError: Graph refused a request of the commands
+    └── EventLoopError         RuntimeError: the credential for asyncio is used in a second event loop
 
 A failure that was tried again here is a ClientAuthenticationError: the retry policy of an Azure SDK client lets those
 pass, and repeats any other AzureError, which would multiply its attempts with those made here.
@@ -37,6 +38,7 @@ from m365_identity._messages import Message
 
 __all__ = [
     "Advice",
+    "EventLoopError",
     "ExchangeError",
     "GraphError",
     "M365IdentityError",
@@ -113,6 +115,17 @@ class SettingsError(M365IdentityError, ValueError):
         self.missing = missing
         self.summary = "; ".join(self.problems)
         super().__init__("\n".join(map(str, self._messages)))
+
+
+class EventLoopError(M365IdentityError, RuntimeError):
+    """The credential of `m365_identity.aio` is used in one event loop, and has connections of another."""
+
+    def __init__(self, found: Message) -> None:
+        advice = Advice(code=found.code, meaning=found.text, causes=found.causes, fix=found.fix)
+        self.advice = advice
+        self.summary = found.text
+        self.codes = (found.code,)
+        super().__init__(f"{found}\n{advice.remedy}")
 
 
 class TokenFileError(M365IdentityError, ClientAuthenticationError):

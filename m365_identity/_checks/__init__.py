@@ -6,7 +6,7 @@ run. No finding holds a token, an assertion or a password.
 
     result                                        what a check finds
     found                                         what is known so far
-    mounts, proxies, certificates                 pure: what they need is passed in
+    mounts, certificates                          pure: what they need is passed in
     settings, variables, provider, authorities    the environment
     file, renewal, assertion, lifetime            the token file and what is in it
     network                                       proxy, name, connection, TLS: of the login host and of Graph

@@ -1,4 +1,4 @@
-"""Whose certificates are trusted: the variables that name files with authorities, and who reads which."""
+"""Whose certificates are trusted: the variables that name files and folders with authorities, and who reads which."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,19 +13,23 @@ from m365_identity.errors import SettingsError
 __all__ = ["authorities"]
 
 _GO: Final = "SSL_CERT_FILE"
-_DIRECTORY: Final = "SSL_CERT_DIR"
 
 
 def authorities(found: Found) -> Iterator[LinkFinding]:
-    """The variables name files that are there and hold certificates; and the same for Python and for Go."""
-    used = next((name for name in trusted_authorities.VARIABLES if found.environ.get(name)), None)
+    """The variables name what is there and holds certificates; and the same for Python and for Go."""
     try:
-        found.verify = trusted_authorities.authorities(found.environ)
+        used = trusted_authorities.check(found.environ)
+        found.trust = trusted_authorities.authorities(found.environ)
     except SettingsError as error:
         yield from map(from_message, error._messages)
         return
+    more = trusted_authorities.folders(found.environ)
+    folders = ":".join(map(str, more))
     if used:
-        yield finding(messages.AUTHORITIES_OF_FILE, path=found.environ[used], variable=used)
+        also = f", and those in {folders} ({trusted_authorities.FOLDERS})" if more else ""
+        yield finding(messages.AUTHORITIES_OF_FILE, path=found.environ[used], variable=used, also=also)
+    elif more:
+        yield finding(messages.AUTHORITIES_ALSO, path=folders, variable=trusted_authorities.FOLDERS)
     else:
         yield finding(messages.AUTHORITIES_PUBLIC)
     yield from _unused(found.environ, used)
@@ -39,20 +43,32 @@ def _unused(environ: Mapping[str, str], used: str | None) -> Iterator[LinkFindin
         problem = trusted_authorities.problem(path) if path and name != used else ""
         if problem:
             yield finding(messages.AUTHORITIES_OF_OTHERS_WRONG, variable=name, path=path, problem=problem)
-    folders = [folder for folder in environ.get(_DIRECTORY, "").split(":") if folder]
+    if Path(environ.get(_GO) or ".").is_dir() and environ.get(_GO):
+        yield finding(messages.AUTHORITIES_FOLDER_IN_FILE, variable=_GO, path=environ[_GO])
+    directory = trusted_authorities.FOLDERS
+    folders = [folder for folder in environ.get(directory, "").split(":") if folder]
     if folders and not any(Path(folder).is_dir() for folder in folders):
-        yield finding(messages.AUTHORITIES_FOLDER, variable=_DIRECTORY, path=environ[_DIRECTORY])
+        yield finding(messages.AUTHORITIES_FOLDER, variable=directory, path=environ[directory])
 
 
 def _differences(environ: Mapping[str, str], used: str | None) -> Iterator[LinkFinding]:
+    """What Python trusts, and Go does not. A folder for Go is SSL_CERT_DIR."""
     if used in (None, _GO):
         return
-    values = {"variable": used, "go": _GO, "path": environ[used]}
-    others = environ.get(_GO, "")
+    path = Path(environ[used])
+    go = trusted_authorities.FOLDERS if path.is_dir() else _GO
+    values = {"variable": used, "go": go, "path": environ[used]}
+    others = environ.get(go, "")
     if not others:
         yield finding(messages.AUTHORITIES_NOT_FOR_GO, **values)
-    elif _content(others) not in (None, _content(environ[used])):
+    elif _differ(path, others):
         yield finding(messages.AUTHORITIES_DIFFER, **values)
+
+
+def _differ(path: Path, others: str) -> bool:
+    if path.is_dir():
+        return not any(Path(folder).is_dir() and path.samefile(folder) for folder in others.split(":") if folder)
+    return _content(others) not in (None, _content(str(path)))
 
 
 def _content(path: str) -> bytes | None:

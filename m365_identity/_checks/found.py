@@ -1,5 +1,6 @@
 """What is known so far on the walk from the environment to Graph."""
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,7 @@ from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessTokenInfo
 
-from m365_identity._checks.proxies import Proxy
+from m365_identity._network.proxies import Proxy
 from m365_identity._tokens.access_token import AccessTokenClaims
 from m365_identity._tokens.assertion import Assertion
 from m365_identity.retry import Clock
@@ -46,8 +47,9 @@ class Found:
     given: arguments of `m365_identity.settings.settings`. silence: seconds that a server may say nothing. mounts: the
     kernel's table of mounts. namespace_file: where the kubelet says in which namespace the pod is.
 
-    settings: if all of them are good. place: settings of which only cloud, authority and Graph are certain.
-    not_before: of the assertion, in seconds since the epoch. skew: how many seconds the login host's clock is ahead.
+    settings: if all of them are good. place: settings of which only cloud, authority and Graph are certain. trust: the
+    authorities that variables name. not_before: of the assertion, in seconds since the epoch. skew: how many seconds
+    the login host's clock is ahead.
     """
 
     environ: Mapping[str, str]
@@ -62,7 +64,7 @@ class Found:
     token_file: Path | None = None
     assertion: Assertion | None = None
     not_before: float | None = None
-    verify: str | bool = True
+    trust: ssl.SSLContext | None = field(default=None, repr=False)
     sites: dict[str, Site] = field(default_factory=dict)
     skew: float | None = None
     token: AccessTokenInfo | None = field(default=None, repr=False)

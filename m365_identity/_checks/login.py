@@ -75,7 +75,8 @@ def _get(url: str, found: Found) -> Any:
     from m365_identity._network.requests_transport import transport
 
     policies = [UserAgentPolicy("m365-identity")]
-    with PipelineClient[Any, Any](url, policies=policies, transport=transport(verify=found.verify)) as client:
+    wires = transport(trust=found.trust, proxy=found.sites["login"].proxy)
+    with PipelineClient[Any, Any](url, policies=policies, transport=wires) as client:
         before = found.clock.wall()
         try:
             answer = client.send_request(

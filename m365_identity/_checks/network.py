@@ -1,6 +1,5 @@
 """Proxy, name, connection and TLS, of the login host and of Graph alike: no request is made."""
 
-import base64
 import queue
 import re
 import socket
@@ -12,11 +11,11 @@ from typing import Final, NamedTuple
 
 from m365_identity._checks.certificates import Certificate, from_der, is_foreign, verified
 from m365_identity._checks.found import Found, Site
-from m365_identity._checks.proxies import BadProxyError, Proxy, excluded, proxy_for
-from m365_identity._checks.result import LinkFinding, finding
+from m365_identity._checks.result import LinkFinding, finding, from_message
 from m365_identity._messages import Kind
 from m365_identity._messages import network as messages
 from m365_identity._network.connections import connect
+from m365_identity._network.proxies import BadProxyError, Proxy, excluded, usable
 from m365_identity._text import listed, shown
 
 __all__ = ["Links", "links"]
@@ -63,9 +62,9 @@ class _TunnelRefusedError(OSError):
 def _proxy(found: Found, *, name: str) -> Iterator[LinkFinding]:
     site = found.sites[name]
     try:
-        site.proxy = proxy_for(site.url, found.environ)
+        site.proxy = usable(site.url, found.environ, socks=True)
     except BadProxyError as error:
-        yield finding(messages.PROXY_WRONG, variable=error.variable)
+        yield from_message(error.message_found)
         return
     without = excluded(site.url, found.environ)
     if site.proxy is not None:
@@ -154,9 +153,7 @@ def _connect(site: Site, silence: float) -> socket.socket:
         if proxy:
             host = f"[{site.host}]" if ":" in site.host else site.host
             head = f"CONNECT {host}:{site.port} HTTP/1.1\r\nHost: {host}:{site.port}\r\n"
-            if proxy.user or proxy.password:
-                pair = base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode()
-                head += f"Proxy-Authorization: Basic {pair}\r\n"
+            head += "".join(f"{header}: {value}\r\n" for header, value in proxy.headers.items())
             connection.sendall(f"{head}\r\n".encode())
             status = _answer(connection)
             if not 200 <= status < 300:
@@ -184,12 +181,11 @@ def _answer(connection: socket.socket) -> int:
 
 def _handshake(found: Found, site: Site) -> tuple[str, Certificate]:
     """The TLS version and the server's certificate. Raises OSError, SSLCertVerificationError among them."""
-    cafile = found.verify
-    if isinstance(cafile, bool):
+    context = found.trust
+    if context is None:
         from requests.utils import DEFAULT_CA_BUNDLE_PATH  # what azure-core's transport trusts
 
-        cafile = DEFAULT_CA_BUNDLE_PATH
-    context = ssl.create_default_context(cafile=cafile)
+        context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
     with _connect(site, found.silence) as connection, context.wrap_socket(connection, server_hostname=site.host) as tls:
         return tls.version() or "TLS", verified(tls.getpeercert() or {})
 

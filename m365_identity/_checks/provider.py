@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from m365_identity._checks.found import Found
-from m365_identity._checks.proxies import VARIABLES as PROXIES
 from m365_identity._checks.result import LinkFinding, finding
 from m365_identity._messages import settings as messages
+from m365_identity._network.proxies import VARIABLES as PROXIES
 from m365_identity._text import shown
 from m365_identity.clouds import CLOUDS
 

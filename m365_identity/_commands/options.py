@@ -9,6 +9,7 @@ from typing import Final
 from m365_identity._messages import Message, message
 from m365_identity._messages import usage as messages
 from m365_identity._network import trusted_authorities
+from m365_identity._network.proxies import usable
 from m365_identity.clouds import CLOUDS
 from m365_identity.errors import SettingsError
 from m365_identity.settings import Settings, settings
@@ -40,7 +41,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_from(flags: argparse.Namespace, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings in force. Raises SettingsError with every problem, also those of the trusted authorities."""
+    """The settings in force. Raises SettingsError with every problem, also those of trusted authorities and proxies."""
     given = {name: getattr(flags, name) for name in _FLAGS}
     problems = [
         message(messages.FLAG_EMPTY, flag=_flag(name))
@@ -48,7 +49,13 @@ def settings_from(flags: argparse.Namespace, environ: Mapping[str, str] = os.env
         if value is not None and not value.strip()
     ]
     found: Settings | None = None
-    for check in (lambda: settings(**given, environ=environ), lambda: trusted_authorities.authorities(environ)):
+    known = CLOUDS["public"].authority
+    checks = (
+        lambda: settings(**given, environ=environ),
+        lambda: trusted_authorities.check(environ),
+        lambda: usable(found.authority if found else known, environ, socks=True),
+    )
+    for check in checks:
         try:
             answer = check()
         except SettingsError as error:

@@ -6,13 +6,36 @@ from m365_identity._messages.message import Kind, Severity
 
 _THIS_KIND: Final = "not looked at through a proxy of this kind"
 
+
 # The proxy.
-PROXY_WRONG: Final = Kind(
-    "WIH401",
+def _bad_proxy(code: str, problem: str, fix: str) -> Kind:
+    """A variable whose value is not shown, since it can hold a password."""
+    text = f"{{variable}} is not the address of a proxy, such as http://proxy.example:3128: {problem}"
+    return Kind(code, Severity.ERROR, text, fix=fix, help="The value is not shown, since it can hold a password.")
+
+
+PROXY_WRONG: Final = _bad_proxy("WIH401", "its scheme is not http or https", "correct {variable}, or unset it")
+PROXY_WHITE_SPACE: Final = _bad_proxy(
+    "WIH406",
+    "it has white space, a line break or a control character in it",
+    "write it without; in a user or password, a space is %20",
+)
+PROXY_UNQUOTED: Final = _bad_proxy(
+    "WIH407",
+    'it has a "#", "?" or "/" before the end of the host',
+    'in a user or password, write "#" as %23, "?" as %3F, "/" as %2F',
+)
+PROXY_PORT: Final = _bad_proxy(
+    "WIH408",
+    "its port is not a number from 1 to 65535",
+    'correct the port of {variable}; in a user or password, write "#" as %23, "/" as %2F, ":" as %3A, "@" as %40',
+)
+PROXY_HOST: Final = _bad_proxy("WIH409", "it names no host that can be looked up", "correct {variable}, or unset it")
+PROXY_SOCKS: Final = Kind(
+    "WIH414",
     Severity.ERROR,
-    "{variable} is not the address of a proxy, such as http://proxy.example:3128",
-    fix="correct the variable, or unset it",
-    help="The value is not shown, since it can hold a password.",
+    "{variable} names a SOCKS proxy: the credential for asyncio does not know them, the other one only with PySocks",
+    fix='set {variable} to an http:// proxy; or pip install "requests[socks]", and do not use m365_identity.aio',
 )
 NO_PROXY: Final = Kind("WIH402", Severity.OK, "none is set")
 PROXY_LEFT_OUT: Final = Kind("WIH403", Severity.OK, "none, since {variable} has {host}")

@@ -1,11 +1,13 @@
-"""WIH1xx: settings, variables that contradict each other, and trusted authorities."""
+"""WIH1xx: settings, variables that contradict each other, trusted authorities, and how the library is used."""
 
 from typing import Final
 
 from m365_identity._messages.message import Kind, Severity
 
 _CORRECT: Final = "correct the annotation of the ServiceAccount, or the variable, and create the pod again"
-_AUTHORITIES: Final = '{variable} is "{path}", which {problem}: expected a file of PEM certificates'
+_AUTHORITIES: Final = (
+    '{variable} is "{path}", which {problem}: expected a file of PEM certificates, or a folder of them'
+)
 _MEANT: Final = "leave it if it is intended; else unset the wrong one, or see `m365.workload.identity/env`"
 _THE_CREDENTIAL: Final = "unset {variable}, or use WorkloadIdentityCredential itself"
 
@@ -183,8 +185,9 @@ AUTHORITIES_WRONG: Final = Kind(
     _AUTHORITIES,
     fix="correct {variable}, or unset it: then the usual authorities are trusted",
 )
-AUTHORITIES_OF_FILE: Final = Kind("WIH161", Severity.OK, "those in {path} ({variable}), and no others")
+AUTHORITIES_OF_FILE: Final = Kind("WIH161", Severity.OK, "those in {path} ({variable}){also}, and no others")
 AUTHORITIES_PUBLIC: Final = Kind("WIH162", Severity.OK, "the public ones that come with Python's certifi")
+AUTHORITIES_ALSO: Final = Kind("WIH167", Severity.OK, "the public ones, and those in {path} ({variable})")
 AUTHORITIES_OF_OTHERS_WRONG: Final = Kind(
     "WIH163", Severity.WARNING, _AUTHORITIES, fix="correct {variable}, or unset it: other programs read it"
 )
@@ -194,15 +197,34 @@ AUTHORITIES_FOLDER: Final = Kind(
     '{variable} is "{path}", which is not a folder',
     fix="correct {variable}, or unset it: Go and OpenSSL read it",
 )
+AUTHORITIES_FOLDER_IN_FILE: Final = Kind(
+    "WIH168",
+    Severity.WARNING,
+    '{variable} is "{path}", which is a folder: this helper reads it, and Go, OpenSSL and curl do not',
+    fix="name the folder in SSL_CERT_DIR, or in {variable} a file with all of its certificates",
+)
 AUTHORITIES_NOT_FOR_GO: Final = Kind(
     "WIH165",
     Severity.WARNING,
-    "{variable} is set and {go} is not: Python trusts the file, and Terraform and other programs in Go do not",
+    "{variable} is set and {go} is not: Python trusts what it names, and Terraform and other programs in Go do not",
     fix="set {go} to {path} as well",
 )
 AUTHORITIES_DIFFER: Final = Kind(
     "WIH166",
     Severity.WARNING,
     "{variable} and {go} name different certificates: Python trusts those of the first, Go those of the second",
-    fix="name one file in both",
+    fix="name the same in both",
+)
+
+# How the library is used.
+OTHER_EVENT_LOOP: Final = Kind(
+    "WIH170",
+    Severity.ERROR,
+    "this credential has open connections of another event loop, and an event loop cannot use those of another",
+    (
+        "asyncio.run was called a second time, or in another thread, with the same credential",
+        "a web server or a task queue runs an event loop of its own for each request or thread",
+    ),
+    fix="make the credential in the function that the event loop runs, one for each loop; or await its close() before "
+    "another loop uses it",
 )

@@ -32,10 +32,22 @@ _INSTANCES: Final[Sequence[Mapping[str, Any]]] = (
     },
 )
 
-_MANAGEMENT: Final = {
-    "login.microsoftonline.com": ("https://management.azure.com", "https://management.core.windows.net"),
-    "login.microsoftonline.us": ("https://management.usgovcloudapi.net", "https://management.core.usgovcloudapi.net"),
-    "login.chinacloudapi.cn": ("https://management.chinacloudapi.cn", "https://management.core.chinacloudapi.cn"),
+_AZURE: Final = {
+    "login.microsoftonline.com": (
+        "https://management.azure.com",
+        "https://management.core.windows.net",
+        "https://vault.azure.net",
+    ),
+    "login.microsoftonline.us": (
+        "https://management.usgovcloudapi.net",
+        "https://management.core.usgovcloudapi.net",
+        "https://vault.usgovcloudapi.net",
+    ),
+    "login.chinacloudapi.cn": (
+        "https://management.chinacloudapi.cn",
+        "https://management.core.chinacloudapi.cn",
+        "https://vault.azure.cn",
+    ),
 }
 
 
@@ -75,7 +87,7 @@ def place(cloud: str, *, resources: Sequence[str] = ()) -> Place:
     graphs = (graph, *(host for host in ("graph.microsoft.us", "dod-graph.microsoft.us") if host != graph))
     graph_hosts = graphs if graph.endswith("graph.microsoft.us") else (graph,)
     audiences = {f"https://{host}{slash}" for host in graph_hosts for slash in ("", "/")} | {GRAPH_APP_ID}
-    others = {f"{uri}{slash}" for uri in (*_MANAGEMENT.get(login, ()), *resources) for slash in ("", "/")}
+    others = {f"{uri}{slash}" for uri in (*_AZURE.get(login, ()), *resources) for slash in ("", "/")}
     return Place(
         cloud=cloud,
         audience=known.audience,

@@ -48,9 +48,9 @@ class Listening:
 class Entra:
     """login.microsoftonline.com and graph.microsoft.com of one cloud, until `close`. See `testbed.entra` for its use.
 
-    clock: where the time comes from. resources: resource URIs that exist in addition to Graph and Azure Resource
-    Manager. refetch_after: see `Keys`. directory: an existing folder for `ca_file`. report: is called with each entry
-    of the log.
+    clock: where the time comes from. resources: resource URIs that exist in addition to Graph, Azure Resource
+    Manager and Key Vault. refetch_after: see `Keys`. directory: an existing folder for `ca_file`. report: is called
+    with each entry of the log.
     """
 
     def __init__(

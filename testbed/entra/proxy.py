@@ -9,6 +9,7 @@ without a change, if it has the proxy in HTTPS_PROXY and trusts the emulator's a
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import threading
@@ -36,8 +37,9 @@ class Tunnel:
 class Proxy:
     """Tunnels to the address in `routes` ("host:443" -> address), or to the address of the request.
 
-    refuse_with: every CONNECT is answered with this status, as by a proxy whose policy forbids it; it may be set at any
-    time. With `is_closed`, only routes are open: anything else gets 403, so that no test reaches the internet.
+    refuse_with: every CONNECT is answered with this status, as by a proxy whose policy forbids it. wants: the
+    "user:password" without which CONNECT gets 407. Both may be set at any time. With `is_closed`, only routes are open:
+    anything else gets 403, so that no test reaches the internet.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Proxy:
         is_closed: bool = True,
     ) -> None:
         self.refuse_with: int | None = None
+        self.wants = ""
         self._routes = dict(routes or {})
         self._is_closed = is_closed
         self._lock = threading.Lock()
@@ -76,12 +79,15 @@ class Proxy:
     def _serve(self, client: socket.socket, number: int) -> None:
         client.settimeout(HEAD_SECONDS)
         head = _head(client)
-        method, _, rest = head.partition(" ")
+        method, _, rest = head.partition("\r\n")[0].partition(" ")
         host, _, port = rest.partition(" ")[0].rpartition(":")
         if method != "CONNECT" or not port.isdigit():
             self._answer(client, Tunnel(host, 0, 405))
             return
         target = self._routes.get(f"{host.lower()}:{port}")
+        if self.wants and not _is_from(head, self.wants):
+            self._answer(client, Tunnel(host, int(port), 407))
+            return
         if self.refuse_with or (target is None and self._is_closed):
             self._answer(client, Tunnel(host, int(port), self.refuse_with or 403))
             return
@@ -108,7 +114,7 @@ class Proxy:
 
 
 def _head(client: socket.socket) -> str:
-    """The request line, after the whole head was read. Raises OSError if the head does not end."""
+    """The whole head of a request. Raises OSError if it does not end."""
     head = b""
     while b"\r\n\r\n" not in head:
         # Nothing after the head is lost: a client sends nothing more before it has its answer.
@@ -116,7 +122,13 @@ def _head(client: socket.socket) -> str:
         if not chunk or len(head) > LARGEST_HEAD:
             raise ConnectionError("no request")
         head += chunk
-    return head.partition(b"\r\n")[0].decode("latin-1")
+    return head.decode("latin-1")
+
+
+def _is_from(head: str, who: str) -> bool:
+    """Whether a request has this user and password."""
+    expected = f"proxy-authorization: basic {base64.b64encode(who.encode()).decode()}".lower()
+    return expected in head.lower().split("\r\n")
 
 
 def _relay(client: socket.socket, upstream: socket.socket) -> None:

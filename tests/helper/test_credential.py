@@ -434,20 +434,3 @@ def test_every_exception_can_be_copied_and_pickled(pod: Pod, entra: Entra, cause
         assert type(other) is type(error)
         assert str(other) == str(error)
         assert {**vars(other), "exc_traceback": None} == {**vars(error), "exc_traceback": None}
-
-
-def test_after_its_end_a_credential_says_so(pod: Pod) -> None:
-    """By azure-core's ValueError, whichever transport it has; it is the caller's mistake, and no failure to sign in."""
-    pod.federate()
-    with WorkloadIdentityCredential(environ=pod.environ) as credential:
-        credential.get_token(SCOPE)
-    with pytest.raises(ValueError, match="already been closed"):
-        credential.get_token(OTHER)
-
-    async def late() -> None:
-        async with aio.WorkloadIdentityCredential(environ=pod.environ) as waiting:
-            await waiting.get_token(SCOPE)
-        with pytest.raises(ValueError, match="already been closed"):
-            await waiting.get_token(OTHER)
-
-    run(late())

@@ -74,13 +74,16 @@ def test_a_file_that_is_not_a_bundle_is_an_error(
         path.write_bytes(content)
     error = pod.fails(kind, environ=trusting(pod, SSL_CERT_FILE=str(path)))
     assert isinstance(error, SettingsError)
-    assert str(error) == f'SSL_CERT_FILE is "{path}", {problem}: expected a file of PEM certificates [WIH160]'
+    assert (
+        str(error)
+        == f'SSL_CERT_FILE is "{path}", {problem}: expected a file of PEM certificates, or a folder of them [WIH160]'
+    )
 
 
 def test_without_a_variable_the_usual_authorities_count() -> None:
     """Each library's own; an empty variable counts as not set."""
-    assert authorities({}) is True
-    assert authorities({"SSL_CERT_FILE": ""}) is True
+    assert authorities({}) is None
+    assert authorities({"SSL_CERT_FILE": "", "SSL_CERT_DIR": "/nowhere"}) is None
 
 
 def test_a_proxy_is_used(pod: Pod, entra: Entra, kind: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,12 +180,6 @@ def test_a_portal_that_answers_in_entras_place_is_an_error(pod: Pod, entra: Entr
     assert "HTTP 200, content of type text/html instead of a token" in str(error)
     assert "captive portal" in str(error)
     assert "Please log in" not in str(error)
-
-
-def test_a_folder_is_not_a_bundle(tmp_path: Path) -> None:
-    """requests would take one and aiohttp would not: neither does here."""
-    with pytest.raises(SettingsError, match="REQUESTS_CA_BUNDLE"):
-        authorities({"REQUESTS_CA_BUNDLE": str(tmp_path)})
 
 
 def test_a_bundle_of_many_is_taken(pod: Pod, kind: Flavour, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ PUBLIC = {
     "m365_identity": [
         "CLOUDS",
         "Cloud",
+        "EventLoopError",
         "ExchangeError",
         "GraphError",
         "M365IdentityError",
@@ -35,6 +36,7 @@ PUBLIC = {
     "m365_identity.credential": ["WorkloadIdentityCredential"],
     "m365_identity.errors": [
         "Advice",
+        "EventLoopError",
         "ExchangeError",
         "GraphError",
         "M365IdentityError",

@@ -141,7 +141,7 @@ def test_no_representation_has_a_token(pod: Pod, kind: Flavour) -> None:
     with pod.credential(kind) as get:
         access = get(SCOPE).token
         credential = get.__self__ if kind == "sync" else None  # type: ignore[attr-defined]
-        said = repr(credential) + repr(pod.settings) + (repr(credential._made) if credential else "")
+        said = repr(credential) + repr(pod.settings) + (repr(credential._home) if credential else "")
     for secret in (*parts(assertion), *parts(access)):
         assert secret not in said
 

@@ -12,10 +12,10 @@ from m365_identity._checks import Found, LinkStatus, network
 from m365_identity._checks.certificates import Certificate, from_der, is_foreign, verified
 from m365_identity._checks.found import Site
 from m365_identity._checks.provider import provider
-from m365_identity._checks.proxies import excluded, proxy_for
 from m365_identity._checks.result import LinkFinding
 from m365_identity._checks.settings import cloud
 from m365_identity._checks.variables import contradictions, others
+from m365_identity._network.proxies import excluded, proxy_for
 from testbed.node.authority import authority
 from tests.helper_commands.doctor_support import found, one
 

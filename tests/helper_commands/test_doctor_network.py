@@ -4,6 +4,7 @@ import base64
 import datetime as dt
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -276,7 +277,7 @@ def test_certificates_that_only_python_refuses(tmp_path: Path) -> None:
         known = Found(
             environ={},
             silence=5,
-            verify=str(tmp_path / "ca.pem"),
+            trust=ssl.create_default_context(cafile=tmp_path / "ca.pem"),
             sites={"login": Site(entra.login)},
         )
         finding = one(links("login").tls, known)
