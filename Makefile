@@ -62,11 +62,15 @@ check: $(SET_UP) ## check format, lint, types, layers, spelling, wording, shape,
 	$(BIN)/python -m tools.shape
 	$(BIN)/python -m tools.codes
 	$(BIN)/python -m tools.messages --check
+	$(BIN)/python -m tools.variables --check
 	$(BIN)/python -m tools.version
 	$(BIN)/python -m testbed.chart.manifests --check
 
 messages: $(SET_UP) ## write docs/messages.md from the tables of messages
 	$(BIN)/python -m tools.messages
+
+variables: $(SET_UP) ## write docs/variables.md from the table of tools
+	$(BIN)/python -m tools.variables
 
 manifests: $(SET_UP) ## write manifests/install*.yaml from the chart; the first run builds Helm
 	$(BIN)/python -m testbed.chart.manifests

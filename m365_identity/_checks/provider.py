@@ -16,7 +16,11 @@ from m365_identity.clouds import CLOUDS
 __all__ = ["provider"]
 
 _SETS_UP: Final = ("M365_CLIENT_ID", "M365_TENANT_ID", "M365_AUTH_METHOD", "M365_CLOUD")
-_METHODS: Final = {"workload_identity": "AZURE_FEDERATED_TOKEN_FILE", "oidc": "M365_OIDC_TOKEN_FILE_PATH"}
+_METHODS: Final = {
+    "workload_identity": "AZURE_FEDERATED_TOKEN_FILE",
+    "oidc": "M365_OIDC_TOKEN_FILE_PATH",
+    "managed_identity": "IDENTITY_ENDPOINT",
+}
 _UNREAD: Final = "M365_FEDERATED_TOKEN_FILE"
 
 

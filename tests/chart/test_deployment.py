@@ -52,6 +52,7 @@ def test_the_webhook_understands_what_it_is_told() -> None:
     assert found.rotation.configuration == one(objects, "MutatingWebhookConfiguration")["metadata"]["name"]
     assert found.policy.own_namespace == NAMESPACE
     assert (found.policy.scope, found.policy.cloud, found.policy.tenant_id) == ("pod-label", "public", "")
+    assert found.policy.env == ("m365", "azure")
     assert found.policy.helper_image == IMAGE
     assert (str(found.listen), str(found.ops_listen)) == ("0.0.0.0:9443", "0.0.0.0:8080")
 
@@ -65,6 +66,7 @@ def test_every_setting_of_the_values_arrives() -> None:
             "tenantId": "contoso.onmicrosoft.com",
             "cloud": "china",
             "audience": 'api://"x"#y',
+            "env": "arm,m365",
             "helper": {"image": f"registry.example.com/helper@{DIGEST}"},
             "logLevel": "debug",
             "port": 10250,
@@ -81,6 +83,7 @@ def test_every_setting_of_the_values_arrives() -> None:
         "contoso.onmicrosoft.com",
     )
     assert found.policy.audience == 'api://"x"#y'
+    assert found.policy.env == ("m365", "arm")
     assert found.policy.helper_image == f"registry.example.com/helper@{DIGEST}"
     assert found.log_level == "debug"
     assert (str(found.listen), str(found.ops_listen)) == ("[::]:10250", "[::]:9090")

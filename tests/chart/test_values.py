@@ -14,6 +14,7 @@ from testbed.chart.helm import CHART, NAMESPACE, Refused, helm, template
 from tests.chart.objects import one, some
 from webhook import __version__
 from webhook.core.clouds import CLOUDS
+from webhook.core.families import FAMILIES
 from webhook.core.policy import SCOPES
 from webhook.settings import LOG_LEVELS
 
@@ -30,6 +31,7 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
     "no such scope": ({"scope": "all"}, "at '/scope': value must be one of 'pod-label', 'namespace-label', 'cluster'"),
     "no such cloud": ({"cloud": "Public"}, "at '/cloud'"),
     "a tenant with a space": ({"tenantId": "contoso corp"}, "at '/tenantId'"),
+    "a family that does not exist": ({"env": "m365,aws"}, "at '/env'"),
     "a tenant that is a folder": ({"tenantId": ".."}, "at '/tenantId'"),
     "a tenant that is all tenants": ({"tenantId": "organizations"}, "at '/tenantId'"),
     "an audience with a space": ({"audience": "api://a b"}, "at '/audience'"),
@@ -231,6 +233,8 @@ def test_nothing_but_what_is_named_is_taken() -> None:
 def test_the_choices_are_those_of_the_webhook() -> None:
     """Scopes, clouds and levels are listed twice; here they are compared."""
     choices = {name: SCHEMA["properties"][name]["enum"] for name in ("scope", "cloud", "logLevel")}
+    families = "|".join(FAMILIES)
+    assert SCHEMA["properties"]["env"]["pattern"] == f"^({families})(,({families}))*$"
     assert choices == {"scope": list(SCOPES), "cloud": list(CLOUDS), "logLevel": list(LOG_LEVELS)}
 
 

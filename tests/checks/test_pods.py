@@ -1,6 +1,7 @@
 """Running pods: which of them must be created again, why, and with which command."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from testbed.cluster.registration import Scope
 from tests.checks.support import CLIENT, EARLIER, LATER, USE, the_pod, the_registration
 from webhook.checks import differences, pods
 from webhook.checks.new_pod import NewPod
+from webhook.core.families import FAMILIES, VARIABLES
 from webhook.core.identity import Account, read_identity
 from webhook.core.messages import workloads as rows
 from webhook.core.policy import Policy
@@ -27,6 +29,8 @@ INJECTED = {
     "M365_CLOUD": "gcchigh",
     "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.us/",
 }
+
+M365 = FAMILIES["m365"].variables
 
 
 def findings(
@@ -228,16 +232,31 @@ def test_what_a_pod_sets_itself_is_not_compared_with_a_new_pod() -> None:
 
 def test_every_variable_of_an_identity_is_compared() -> None:
     """All but the path of the token, which may differ from pod to pod."""
-    values = {"auth-method": "oidc", "cloud": "dod", "tenant-id": "contoso.com"}
+    values = {"cloud": "dod", "tenant-id": "contoso.com", "env": "m365,azure,arm,powerplatform,cli,ansible"}
     annotations = {f"m365.workload.identity/{key}": value for key, value in values.items()}
     annotations |= {"azure.workload.identity/client-id": CLIENT, "azure.workload.identity/tenant-id": "contoso.com"}
     request = Request(uid="", namespace="shop", pod=the_pod())
     identity = read_identity(request, Account("shop", "terraform", annotations), Policy()).identity
     assert identity is not None
-    assert {each.name for each in missing(identity, {}, "/f").variables} == {
-        *differences.VARIABLES,
-        "AZURE_FEDERATED_TOKEN_FILE",
+    found = {
+        each.name
+        for method in ("oidc", "managed_identity")
+        for each in missing(replace(identity, auth_method=method), {}, "/f").variables
     }
+    assert found == {*VARIABLES, "AZURE_FEDERATED_TOKEN_FILE"}
+
+
+def test_families_that_the_webhooks_settings_add_are_seen_in_a_new_pod() -> None:
+    """An older pod without them must be created again; one that has them is current."""
+    arm = {"ARM_CLIENT_ID": CLIENT, "ARM_TENANT_ID": "contoso.com", "ARM_USE_OIDC": "true", "ARM_ENVIRONMENT": "dod"}
+    variables = {**INJECTED, **arm, "ARM_OIDC_TOKEN_FILE_PATH": INJECTED["AZURE_FEDERATED_TOKEN_FILE"]}
+    (found,) = findings(the_pod(variables=variables), new=NewPod(variables))
+    assert found.message.kind is rows.PODS_CURRENT
+    (found,) = findings(the_pod(variables=INJECTED), new=NewPod(variables))
+    assert (found.message.kind, found.message.values["variable"]) == (rows.VARIABLE_MISSING, "ARM_CLIENT_ID")
+    without_azure = {name: value for name, value in INJECTED.items() if name in M365 or "TOKEN_FILE" in name}
+    (found,) = findings(the_pod(variables=INJECTED), new=NewPod(without_azure))
+    assert (found.message.kind, found.message.values["variable"]) == (rows.VARIABLE_EXTRA_OR_OWN, "AZURE_CLIENT_ID")
 
 
 def test_a_variable_that_the_user_sets_does_not_make_a_pod_outdated() -> None:

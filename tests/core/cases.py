@@ -20,6 +20,7 @@ cases of one subject, a YAML document each:
       containers:                    # those that get something, by name, init containers and others alike
         app: usual
       helpers: [m365-preflight]      # the init containers that are added, in their order; left out: none
+      helperEnv: usual               # what each of them has, as a container; left out: usual
 
 `message` and each warning end with their code, such as `[WI101]`; in front of it comes the fix, in brackets. Both may
 also be `{contains: text}` or `{contains: [text, text]}`. Texts name the default namespace only as `shop/` or `-n shop`,
@@ -34,7 +35,7 @@ mount), or `{env, but, mount, endpoint}`:
     mount:  `usual` (also when left out), null: none, or `{name, mountPath}`, where what is left out is as usual
     endpoint: true when the two variables of the token endpoint come after the others
 
-A helper has the usual variables and the usual mount, and with m365-token-endpoint among them also its two.
+With m365-token-endpoint among the helpers, each of them also has its two variables.
 
 The usual ServiceAccount is annotated with azure.workload.identity/client-id and tenant-id, see CLIENT and TENANT.
 """
@@ -155,7 +156,7 @@ class Addition:
 class Expected:
     """What the webhook must answer. additions: by container name, those that get something. volume: the whole entry.
 
-    helpers: the init containers that are added.
+    helpers: the init containers that are added. helper_env: what each of them has.
     """
 
     outcome: str
@@ -165,6 +166,7 @@ class Expected:
     volume: Json | None
     additions: Mapping[str, Addition]
     helpers: tuple[str, ...]
+    helper_env: Addition
 
 
 @dataclass(frozen=True)
@@ -252,10 +254,11 @@ class Case:
         return pod
 
     def _helper(self, name: str) -> Json:
-        env: list[Json] = [{"name": key, "value": value} for key, value in USUAL_ENV.items()]
+        env = [entry for entry in self.expect.helper_env.env if entry not in ENDPOINT]
         env += ENDPOINT if "m365-token-endpoint" in self.expect.helpers else ()
         own = {"name": name, "image": self.policy.helper_image, **HELPERS[name], **HELPER}
-        return copy.deepcopy({**own, "env": env, "volumeMounts": [{**USUAL_MOUNT, "readOnly": True}]})
+        mount = self.expect.helper_env.mount
+        return copy.deepcopy({**own, "env": env, "volumeMounts": [mount] if mount else []})
 
 
 def load() -> list[Case]:
@@ -357,13 +360,21 @@ def _case(name: str, document: Json) -> Case:
         account=account,
         namespace=namespace,
         namespace_labels=document.get("namespaceLabels") or {},
-        policy=Policy(**(document.get("policy") or {})),
+        policy=_policy(document.get("policy") or {}),
         apiserver=document.get("apiserver", ""),
     )
 
 
+def _policy(stated: Json) -> Policy:
+    """YAML has no tuples."""
+    values: Json = {name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()}
+    return Policy(**values)
+
+
 def _expected(stated: Json) -> Expected:
-    _only({"outcome", "reason", "message", "warnings", "volume", "containers", "helpers"}, stated, "expect")
+    _only(
+        {"outcome", "reason", "message", "warnings", "volume", "containers", "helpers", "helperEnv"}, stated, "expect"
+    )
     outcome = stated.get("outcome", "injected")
     reason = stated.get("reason", "injected")
     if (outcome == "denied") != ("message" in stated):
@@ -380,6 +391,7 @@ def _expected(stated: Json) -> Expected:
         volume=_volume(stated.get("volume")),
         additions={name: _addition(each) for name, each in (stated.get("containers") or {}).items()},
         helpers=tuple(stated.get("helpers") or ()),
+        helper_env=_addition(stated.get("helperEnv") or "usual"),
     )
 
 

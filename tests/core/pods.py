@@ -74,6 +74,19 @@ PROVIDED = [
     "AZURE_CLIENT_ID",
     "AZURE_TENANT_ID",
     "AZURE_AUTHORITY_HOST",
+    "ARM_CLIENT_ID",
+    "ARM_TENANT_ID",
+    "ARM_USE_OIDC",
+    "ARM_OIDC_TOKEN_FILE_PATH",
+    "ARM_ENVIRONMENT",
+    "POWER_PLATFORM_CLIENT_ID",
+    "POWER_PLATFORM_TENANT_ID",
+    "POWER_PLATFORM_USE_OIDC",
+    "POWER_PLATFORM_CLOUD",
+    "CLIMICROSOFT365_ENTRAAPPID",
+    "CLIMICROSOFT365_TENANT",
+    "AZURE_TENANT",
+    "AZURE_CLOUD_ENVIRONMENT",
 ]
 ENV_NAMES = [*PROVIDED, "PATH", "WHERE"]
 
@@ -162,7 +175,7 @@ def pod_annotations() -> st.SearchStrategy[dict[str, str]]:
             names.CLIENT_ID: [TENANT, " "],
             names.CLOUD: ["public", "gcc"],
             names.AUTH_METHOD: ["oidc", ""],
-            names.ENV: ["m365", "azure"],
+            names.ENV: ["m365", "azure", "m365,azure,arm,powerplatform,cli,ansible"],
             "example.com/note": ["ü\n"],
         }
     )

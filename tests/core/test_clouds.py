@@ -40,7 +40,20 @@ CHINA_GRAPH = "https://microsoftgraph.chinacloudapi.cn"
 )
 def test_a_cloud_is_where_microsoft_says(name: str, authority: str, graph: str, audience: str) -> None:
     """Login host, Graph and audience of each cloud are what Microsoft and the provider document."""
-    assert dataclasses.astuple(CLOUDS[name]) == (name, authority, graph, audience)
+    assert dataclasses.astuple(CLOUDS[name])[:4] == (name, authority, graph, audience)
+
+
+def test_a_cloud_has_the_names_that_other_tools_give_it() -> None:
+    """go-azure-sdk's FromName for ARM_ENVIRONMENT, azure-cli-core's clouds for AZURE_CLOUD_ENVIRONMENT."""
+    assert {cloud.name: (cloud.arm, cloud.python) for cloud in CLOUDS.values()} == {
+        "public": ("public", "AzureCloud"),
+        "gcc": ("public", "AzureCloud"),
+        "gcchigh": ("usgovernment", "AzureUSGovernment"),
+        "dod": ("dod", "AzureUSGovernment"),
+        "china": ("china", "AzureChinaCloud"),
+        "ex": ("", ""),
+        "rx": ("", ""),
+    }
 
 
 def test_there_are_the_clouds_that_the_provider_knows() -> None:

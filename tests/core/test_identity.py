@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.core.cases import CLIENT, TENANT
+from tests.core.cases import CLIENT, TENANT, USUAL_ANNOTATIONS
 from tests.core.support import account, pod, request
 from webhook.core import names
-from webhook.core.identity import Identity, Reading, is_audience, is_guid, is_tenant, read_identity
+from webhook.core.identity import Identity, Reading, is_audience, is_guid, is_tenant, read_account_alone, read_identity
 from webhook.core.messages import Place
-from webhook.core.messages.annotations import UNKNOWN_ANNOTATION
+from webhook.core.messages.annotations import METHOD_WITHOUT_ENDPOINT, UNKNOWN_ANNOTATION
 from webhook.core.policy import Policy
 
 OTHER = "33333333-3333-4333-8333-333333333333"
@@ -355,3 +355,12 @@ def test_a_key_that_is_not_ascii_is_shown_escaped() -> None:
     """Warnings are ASCII."""
     found = reading({"azure.workload.identity/client‐id": "x"})
     assert any(r"unknown annotation client\u2010id, did" in each.text for each in found.warnings)
+
+
+def test_what_a_pod_must_have_is_no_mistake_of_its_service_account() -> None:
+    """`fic` and `check` read ServiceAccounts alone, in either order with the pods."""
+    managed = account({**USUAL_ANNOTATIONS, names.AUTH_METHOD: "managed_identity"})
+    for _ in range(2):
+        assert read_account_alone(managed).identity is not None
+        (problem,) = read_identity(request(pod()), managed, Policy()).problems
+        assert problem.kind is METHOD_WITHOUT_ENDPOINT

@@ -29,7 +29,7 @@ POLICY = Policy(tenant_id="contoso.com")
 ALLOWED = [
     re.compile(pattern)
     for pattern in (
-        r"/spec/(initContainers|containers)/(0|[1-9][0-9]*)/env(/[0-9])?",
+        r"/spec/(initContainers|containers)/(0|[1-9][0-9]*)/env(/[0-9]+)?",
         r"/spec/(initContainers|containers)/(0|[1-9][0-9]*)/volumeMounts(/-)?",
         r"/spec/volumes(/-)?",
     )

@@ -158,6 +158,7 @@ def test_all_of_them_are_reported() -> None:
             "M365_AUTH_METHOD is client_secret: the provider does not sign in with",
         ),
         ({"M365_AUTH_METHOD": "oidc"}, "M365_OIDC_TOKEN_FILE_PATH is not set, which the provider reads then"),
+        ({"M365_AUTH_METHOD": "managed_identity"}, "IDENTITY_ENDPOINT is not set, which the provider reads then"),
         ({"AZURE_FEDERATED_TOKEN_FILE": ""}, "AZURE_FEDERATED_TOKEN_FILE is not set, which the provider reads then"),
         ({"M365_FEDERATED_TOKEN_FILE": FILE}, "M365_FEDERATED_TOKEN_FILE is set, and nothing reads it"),
         ({"M365_CLIENT_ID": f"{CLIENT}\n"}, "M365_CLIENT_ID has white space around its value"),

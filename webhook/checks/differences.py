@@ -5,7 +5,7 @@ is compared with the pod that was created by dry run.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from webhook.checks.new_pod import NewPod, environment, token
 from webhook.checks.registration import Registration
 from webhook.checks.timestamps import timestamp
 from webhook.core import names
+from webhook.core.families import FAMILIES, VARIABLES
 from webhook.core.identity import Account, Identity, read_identity
 from webhook.core.messages import Kind, Severity, workloads
 from webhook.core.mutation import CONTAINER_LISTS, containers_to_inject
@@ -20,11 +21,21 @@ from webhook.core.policy import Policy
 from webhook.core.review import Request
 from webhook.core.variables import missing
 
-# The variables of an identity, but for the path of its token.
-VARIABLES: Final = (
-    *("M365_CLIENT_ID", "M365_TENANT_ID", "M365_AUTH_METHOD", "M365_CLOUD", names.OIDC_TOKEN_FILE_VARIABLE),
-    *("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"),
+# The variable by which a pod shows that it has a family.
+_SHOWS: Final = {
+    "m365": "M365_AUTH_METHOD",
+    "azure": "AZURE_AUTHORITY_HOST",
+    "arm": "ARM_USE_OIDC",
+    "powerplatform": "POWER_PLATFORM_USE_OIDC",
+    "cli": "CLIMICROSOFT365_ENTRAAPPID",
+    "ansible": "AZURE_TENANT",
+}
+# The variables that the webhook's settings may decide, by the setting.
+_OF_CLOUD: Final = frozenset(
+    {"M365_CLOUD", "AZURE_AUTHORITY_HOST", "ARM_ENVIRONMENT", "POWER_PLATFORM_CLOUD", "AZURE_CLOUD_ENVIRONMENT"}
 )
+_OF_TENANT: Final = frozenset({"M365_TENANT_ID", "POWER_PLATFORM_TENANT_ID", "CLIMICROSOFT365_TENANT"})
+_OF_AZURE_TENANT: Final = frozenset({"AZURE_TENANT_ID", "ARM_TENANT_ID", "AZURE_TENANT"})
 
 
 @dataclass(frozen=True)
@@ -171,19 +182,27 @@ def _wanted(request: Request, identity: Identity, file: str, expected: Expectati
     Variables that no annotation decides are read off the pod that was created by dry run. Without such a pod, or if its
     variable families are others, they are not known.
     """
-    decided = {each.name: each.value for each in missing(identity, {}, file).variables}
-    by_settings = set() if _annotates(request, expected, names.CLOUD) else {"M365_CLOUD", "AZURE_AUTHORITY_HOST"}
-    by_settings |= set() if identity.tenant_id else {"M365_TENANT_ID"}
-    by_settings |= set() if identity.azure_tenant_id else {"AZURE_TENANT_ID"}
     seen = expected.new.variables if expected.new else {}
+    identity = replace(identity, families=_families(request, identity, expected))
+    decided = {each.name: each.value for each in missing(identity, {}, file).variables}
+    by_settings = set() if _annotates(request, expected, names.CLOUD) else set(_OF_CLOUD)
+    by_settings |= set() if identity.tenant_id else _OF_TENANT
+    by_settings |= set() if identity.azure_tenant_id else _OF_AZURE_TENANT
+    present = {name for family in identity.families for name in FAMILIES[family].variables}
     wanted = {}
     for name in VARIABLES:
-        family = "azure" if name.startswith("AZURE_") else "m365"
-        if name not in by_settings or family not in identity.families:
+        if name not in by_settings or name not in present:
             wanted[name] = decided.get(name, "")
         elif name in seen:
             wanted[name] = seen[name]
     return wanted
+
+
+def _families(request: Request, identity: Identity, expected: Expectation) -> tuple[str, ...]:
+    """The families that a new pod would have; if no annotation says so, those of the pod of the dry run."""
+    if expected.new is None or _annotates(request, expected, names.ENV):
+        return identity.families
+    return tuple(family for family, name in _SHOWS.items() if name in expected.new.variables)
 
 
 def _audience(request: Request, identity: Identity, expected: Expectation) -> str:

@@ -13,13 +13,17 @@ class Cloud:
     """One cloud: its name in M365_CLOUD, and what depends on it.
 
     authority: the login host as the Azure SDKs spell it, with the closing slash. graph: the root of Microsoft Graph.
-    audience: what a federated identity credential of this cloud expects in the token's `aud`.
+    audience: what a federated identity credential of this cloud expects in the token's `aud`. arm: its name in
+    ARM_ENVIRONMENT. python: its name in the Azure SDK for Python, which AZURE_CLOUD_ENVIRONMENT takes. Both are "" if
+    the tools that read them do not know the cloud.
     """
 
     name: str
     authority: str
     graph: str
     audience: str
+    arm: str = ""
+    python: str = ""
 
 
 _PUBLIC: Final = "https://login.microsoftonline.com/"
@@ -29,15 +33,26 @@ _US: Final = "https://login.microsoftonline.us/"
 CLOUDS: Final = {
     cloud.name: cloud
     for cloud in (
-        Cloud("public", _PUBLIC, "https://graph.microsoft.com", "api://AzureADTokenExchange"),
-        Cloud("gcc", _PUBLIC, "https://graph.microsoft.com", "api://AzureADTokenExchange"),
-        Cloud("gcchigh", _US, "https://graph.microsoft.us", "api://AzureADTokenExchangeUSGov"),
-        Cloud("dod", _US, "https://dod-graph.microsoft.us", "api://AzureADTokenExchangeUSGov"),
+        Cloud("public", _PUBLIC, "https://graph.microsoft.com", "api://AzureADTokenExchange", "public", "AzureCloud"),
+        Cloud("gcc", _PUBLIC, "https://graph.microsoft.com", "api://AzureADTokenExchange", "public", "AzureCloud"),
+        Cloud(
+            "gcchigh",
+            _US,
+            "https://graph.microsoft.us",
+            "api://AzureADTokenExchangeUSGov",
+            "usgovernment",
+            "AzureUSGovernment",
+        ),
+        Cloud(
+            "dod", _US, "https://dod-graph.microsoft.us", "api://AzureADTokenExchangeUSGov", "dod", "AzureUSGovernment"
+        ),
         Cloud(
             "china",
             "https://login.chinacloudapi.cn/",
             "https://microsoftgraph.chinacloudapi.cn",
             "api://AzureADTokenExchangeChina",
+            "china",
+            "AzureChinaCloud",
         ),
         Cloud(
             "ex",
@@ -53,3 +68,6 @@ CLOUDS: Final = {
         ),
     )
 }
+
+UNKNOWN_TO_PROVIDER: Final = frozenset({"ex", "rx"})
+"""Clouds whose Graph is not on the list of the provider's SDK: it asks for no token there, and sends none."""

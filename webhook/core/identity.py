@@ -10,7 +10,7 @@ Precedence, the first that is set wins; a value of nothing but white space count
     token expiration   A service-account-token-exp…     A service-account-token-expiration     3600 s
     cloud              M cloud                          M cloud                                policy
     auth method        M auth-method                    M auth-method                          workload_identity
-    variable families  M env                            M env                                  m365,azure
+    variable families  M env                            M env                                  policy, m365,azure
     helpers            M preflight, M token-endpoint    -                                      none
     audience           -                                M audience                             policy, then by cloud
     skipped names      A skip-containers                -                                      none
@@ -27,17 +27,19 @@ from weakref import WeakKeyDictionary
 
 from webhook.core import names
 from webhook.core.annotations import Annotations, Value, pod_annotations, raw_annotations
-from webhook.core.clouds import CLOUDS, Cloud
+from webhook.core.clouds import CLOUDS, UNKNOWN_TO_PROVIDER, Cloud
+from webhook.core.families import ANSIBLE, ARM, FAMILIES, M365, left_without, parse
 from webhook.core.likely_secrets import is_likely_secret, quoted_unless_secret
-from webhook.core.messages import Kind, Message, message
+from webhook.core.messages import Kind, Message, Place, message
 from webhook.core.messages import annotations as kinds
 from webhook.core.near_misses import near_misses
 from webhook.core.policy import Policy
 from webhook.core.review import Request
 from webhook.core.text import quoted, shown
 
-AUTH_METHODS: Final = ("workload_identity", "oidc")
-FAMILIES: Final = ("m365", "azure")
+OIDC: Final = "oidc"
+MANAGED_IDENTITY: Final = "managed_identity"
+AUTH_METHODS: Final = ("workload_identity", OIDC, MANAGED_IDENTITY)
 
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # A domain has a dot: `common` and `organizations` stand for all tenants, and Entra signs no workload in to all of them.
@@ -144,10 +146,14 @@ def read_account_alone(account: Account, policy: Policy = _DEFAULT_POLICY) -> Re
 
     No policy fixes or makes a mistake in them, so whether there is an identity does not depend on it.
     """
-    return read_identity(_SILENT, account, policy)
+    reading = read_identity(_SILENT, account, policy)
+    if any(each.kind is kinds.METHOD_WITHOUT_ENDPOINT for each in reading.problems):
+        return _read_identity(_SILENT, account, policy, alone=True)
+    return reading
 
 
-def _read_identity(request: Request, account: Account, policy: Policy) -> Reading:
+def _read_identity(request: Request, account: Account, policy: Policy, *, alone: bool = False) -> Reading:
+    """alone: whether the pod does not matter, so that nothing that it lacks is a problem."""
     reader = _Reader(pod_annotations(request), Annotations("ServiceAccount", str(account), account.annotations))
     azure_client = reader.on_account.value(names.AZURE_CLIENT_ID)
     client = reader.either(names.CLIENT_ID) or azure_client
@@ -159,9 +165,14 @@ def _read_identity(request: Request, account: Account, policy: Policy) -> Readin
     expiration = reader.expiration()
     cloud = CLOUDS[reader.one_of(names.CLOUD, CLOUDS, policy.cloud)]
     auth_method = reader.one_of(names.AUTH_METHOD, AUTH_METHODS, AUTH_METHODS[0])
-    families = reader.families()
+    families = reader.families(policy.env)
     helpers = reader.helpers(request, policy)
-    warnings = tuple(_warnings(reader, account, client, tenant, cloud, policy))
+    if auth_method == MANAGED_IDENTITY and not alone:
+        reader.check_endpoint(helpers)
+    warnings = (
+        *_warnings(reader, account, client, tenant, policy),
+        *_unsuitable(reader, cloud, families),
+    )
     if reader.problems:
         return Reading(None, tuple(reader.problems), warnings, annotated=client is not None)
     identity = Identity(
@@ -194,6 +205,11 @@ class _Reader:
     def either(self, key: str) -> Value | None:
         """The annotation of the pod, else that of the ServiceAccount."""
         return self.on_pod.value(key) or self.on_account.value(key)
+
+    def place(self, key: str) -> Place:
+        """Where the annotation stands; if it is not set, where it could."""
+        value = self.either(key)
+        return value.place if value else self.on_account.place(key)
 
     def check_clients(self, *values: Value | None) -> None:
         """Each must be a GUID."""
@@ -240,15 +256,16 @@ class _Reader:
             return default
         return value.text
 
-    def families(self) -> tuple[str, ...]:
+    def families(self, default: tuple[str, ...]) -> tuple[str, ...]:
         """The families of variables, in our order."""
         value = self.either(names.ENV)
         if value is None:
-            return FAMILIES
-        wanted = {part.strip() for part in value.text.split(",")}
-        if not wanted <= set(FAMILIES):
-            self._problem(kinds.FAMILIES_INVALID, value)
-        return tuple(family for family in FAMILIES if family in wanted)
+            return default
+        try:
+            return parse(value.text)
+        except ValueError:
+            self._problem(kinds.FAMILIES_INVALID, value, allowed=", ".join(FAMILIES))
+            return default
 
     def helpers(self, request: Request, policy: Policy) -> tuple[str, ...]:
         """The helper containers that the pod asks for and that can run in it."""
@@ -266,6 +283,13 @@ class _Reader:
             elif container not in request.skipped:
                 found.append(container)
         return tuple(found)
+
+    def check_endpoint(self, helpers: tuple[str, ...]) -> None:
+        """The token endpoint must be there, or a reason why it is not must have been found."""
+        refused = any(each.place.annotation == names.TOKEN_ENDPOINT for each in self.problems)
+        if names.TOKEN_ENDPOINT_CONTAINER not in helpers and not refused:
+            place = self.place(names.AUTH_METHOD)
+            self.problems.append(message(kinds.METHOD_WITHOUT_ENDPOINT, place, needed=names.TOKEN_ENDPOINT))
 
     def _problem(self, kind: Kind, value: Value, **more: str) -> None:
         self.problems.append(message(kind, value.place, value=_quoted(value), **more))
@@ -298,7 +322,7 @@ def _obstacle(key: str, container: str, spec: Mapping[str, Any], policy: Policy)
 
 
 def _warnings(
-    reader: _Reader, account: Account, client: Value | None, tenant: Value | None, cloud: Cloud, policy: Policy
+    reader: _Reader, account: Account, client: Value | None, tenant: Value | None, policy: Policy
 ) -> Iterator[Message]:
     on_account = reader.on_account
     if client is None:
@@ -311,6 +335,20 @@ def _warnings(
         yield message(kinds.TENANT_ID_MISSING, on_account.place(names.AZURE_TENANT_ID), command=account.command)
     elif tenant is not None and tenant.text == _PLACEHOLDER:
         yield message(kinds.TENANT_ID_PLACEHOLDER, tenant.place, value=tenant.text)
+
+
+def _unsuitable(reader: _Reader, cloud: Cloud, families: tuple[str, ...]) -> Iterator[Message]:
+    """Values that are valid, and with which some tools cannot work."""
+    place = reader.place(names.CLOUD)
     if cloud.name == "gcc":
-        value = reader.either(names.CLOUD)
-        yield message(kinds.CLOUD_GCC, value.place if value else on_account.place(names.CLOUD))
+        yield message(kinds.CLOUD_GCC, place)
+    if M365 in families and cloud.name in UNKNOWN_TO_PROVIDER:
+        yield message(kinds.CLOUD_WITHOUT_TOKEN, place, cloud=cloud.name)
+    unknown = [
+        family for family, name in ((ARM, cloud.arm), (ANSIBLE, cloud.python)) if family in families and not name
+    ]
+    if unknown:
+        yield message(kinds.CLOUD_UNKNOWN, place, cloud=cloud.name, families=", ".join(unknown))
+    without = left_without(families)
+    if without:
+        yield message(kinds.AZURE_LEFT_OUT, reader.place(names.ENV), tools=", ".join(without))

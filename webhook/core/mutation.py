@@ -116,16 +116,16 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
     return Mutation(tuple(operations), tuple(changed), tuple(warnings))
 
 
-# Characters, more than all names and values have that do not depend on a path: two domains of 253 are the most of it.
-_MOST_WITHOUT_PATHS = 1000
+# Characters, more than all names and values have that do not depend on a path: six domains of 253 are the most of it.
+_MOST_WITHOUT_PATHS = 3000
 
 
 def _check_size(containers: Sequence[Mapping[str, Any]], accesses: Sequence[Access], identity: Identity) -> None:
     """Raises TooMuchAdded before anything is built: a long path is repeated for each container."""
-    # Three times, in two variables and the mount. This is enough for nearly every pod; only large ones are counted.
+    # Four times, in three variables and the mount. This is enough for nearly every pod; only large ones are counted.
     bound = 0
     for file, mount in accesses:
-        bound += _MOST_WITHOUT_PATHS + 3 * len(file) + (len(mount.volume) if mount else 0)
+        bound += _MOST_WITHOUT_PATHS + 4 * len(file) + (len(mount.volume) if mount else 0)
     if bound <= MAXIMUM_ADDED:
         return
     size = 0

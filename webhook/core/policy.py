@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from webhook.core.families import DEFAULT_FAMILIES
 from webhook.core.names import DEFAULT_NAMESPACE
 
 POD_LABEL: Final = "pod-label"
@@ -17,7 +18,8 @@ class Policy:
 
     scope: which pods are asked about, one of SCOPES. own_namespace: where the webhook itself runs, never touched.
     tenant_id, cloud: for ServiceAccounts that do not say; tenant_id may be "". audience: of every token, "" for each
-    cloud's own. helper_image: what preflight and token-endpoint run in, "" when they are not offered.
+    cloud's own. env: the families of variables of pods that do not say. helper_image: what preflight and token-endpoint
+    run in, "" when they are not offered.
     """
 
     scope: str = POD_LABEL
@@ -25,4 +27,5 @@ class Policy:
     tenant_id: str = ""
     cloud: str = "public"
     audience: str = ""
+    env: tuple[str, ...] = DEFAULT_FAMILIES
     helper_image: str = ""

@@ -1,10 +1,23 @@
 """The environment variables of an identity, and which of them a container is missing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from webhook.core.identity import Identity
+from webhook.core.families import (
+    ANSIBLE,
+    ARM,
+    ARM_TOKEN_FILE_VARIABLE,
+    AZURE,
+    CLI,
+    CLOUD_VARIABLE,
+    M365,
+    MANAGED_IDENTITY_VARIABLE,
+    METHOD_VARIABLE,
+    POWER_PLATFORM,
+    VARIABLES,
+)
+from webhook.core.identity import MANAGED_IDENTITY, OIDC, Identity
 from webhook.core.names import (
     IDENTITY_ENDPOINT,
     IDENTITY_ENDPOINT_VARIABLE,
@@ -31,17 +44,7 @@ class EnvVar(NamedTuple):
 
 
 _LONGEST_KEPT: Final = 256  # characters of a path; the guide's has 50
-_CLOUD: Final = "M365_CLOUD"
-_NAMES: Final = frozenset(
-    {
-        TOKEN_FILE_VARIABLE,
-        OIDC_TOKEN_FILE_VARIABLE,
-        *("M365_CLIENT_ID", "M365_TENANT_ID", "M365_AUTH_METHOD", _CLOUD),
-        *("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_AUTHORITY_HOST"),
-        IDENTITY_ENDPOINT_VARIABLE,
-        IDENTITY_HEADER_VARIABLE,
-    }
-)
+_NAMES: Final = frozenset({TOKEN_FILE_VARIABLE, *VARIABLES, IDENTITY_ENDPOINT_VARIABLE, IDENTITY_HEADER_VARIABLE})
 _ENDPOINT: Final = (
     EnvVar(IDENTITY_ENDPOINT_VARIABLE, IDENTITY_ENDPOINT),
     EnvVar(IDENTITY_HEADER_VARIABLE, field="metadata.uid"),
@@ -90,7 +93,7 @@ def helper_variables(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
     pod has: two clouds share a login host, so AZURE_AUTHORITY_HOST does not say which Graph is meant.
     """
     known = missing(identity, {}, token_file).variables
-    cloud = EnvVar(_CLOUD, identity.cloud.name)
+    cloud = EnvVar(CLOUD_VARIABLE, identity.cloud.name)
     return known if cloud in known else (*known, cloud)
 
 
@@ -100,20 +103,70 @@ def helper_variables(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
 def _environment(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
     """All variables that have a value: one without would hide the user's own from envFrom."""
     values = {TOKEN_FILE_VARIABLE: token_file}
-    if "m365" in identity.families:
-        values |= {
-            "M365_CLIENT_ID": identity.client_id,
-            "M365_TENANT_ID": identity.tenant_id,
-            "M365_AUTH_METHOD": identity.auth_method,
-            _CLOUD: identity.cloud.name,
-        }
-        if identity.auth_method == "oidc":
-            values[OIDC_TOKEN_FILE_VARIABLE] = token_file
-    if "azure" in identity.families:
-        values |= {
-            "AZURE_CLIENT_ID": identity.azure_client_id,
-            "AZURE_TENANT_ID": identity.azure_tenant_id,
-            "AZURE_AUTHORITY_HOST": identity.cloud.authority,
-        }
+    for family in identity.families:
+        values |= _VALUES[family](identity, token_file)
     environment = tuple(EnvVar(name, value) for name, value in values.items() if value)
     return environment + _ENDPOINT if TOKEN_ENDPOINT_CONTAINER in identity.helpers else environment
+
+
+def _m365(identity: Identity, token_file: str) -> dict[str, str]:
+    return {
+        "M365_CLIENT_ID": identity.client_id,
+        "M365_TENANT_ID": identity.tenant_id,
+        METHOD_VARIABLE: identity.auth_method,
+        CLOUD_VARIABLE: identity.cloud.name,
+        OIDC_TOKEN_FILE_VARIABLE: token_file if identity.auth_method == OIDC else "",
+        # Without it the provider takes AZURE_CLIENT_ID, which may be another application.
+        MANAGED_IDENTITY_VARIABLE: identity.client_id if identity.auth_method == MANAGED_IDENTITY else "",
+    }
+
+
+def _azure(identity: Identity, _: str) -> dict[str, str]:
+    return {
+        "AZURE_CLIENT_ID": identity.azure_client_id,
+        "AZURE_TENANT_ID": identity.azure_tenant_id,
+        "AZURE_AUTHORITY_HOST": identity.cloud.authority,
+    }
+
+
+def _arm(identity: Identity, token_file: str) -> dict[str, str]:
+    """Of Azure's application, which `azurerm` needs; `azuread` alone may do with a Microsoft 365 one."""
+    return {
+        "ARM_CLIENT_ID": identity.azure_client_id or identity.client_id,
+        "ARM_TENANT_ID": identity.azure_tenant_id or identity.tenant_id,
+        "ARM_USE_OIDC": "true",
+        ARM_TOKEN_FILE_VARIABLE: token_file,
+        "ARM_ENVIRONMENT": identity.cloud.arm,
+    }
+
+
+def _power_platform(identity: Identity, token_file: str) -> dict[str, str]:
+    return {
+        "POWER_PLATFORM_CLIENT_ID": identity.client_id,
+        "POWER_PLATFORM_TENANT_ID": identity.tenant_id,
+        "POWER_PLATFORM_USE_OIDC": "true",
+        ARM_TOKEN_FILE_VARIABLE: token_file,
+        "POWER_PLATFORM_CLOUD": identity.cloud.name,
+    }
+
+
+def _cli(identity: Identity, _: str) -> dict[str, str]:
+    return {"CLIMICROSOFT365_ENTRAAPPID": identity.client_id, "CLIMICROSOFT365_TENANT": identity.tenant_id}
+
+
+def _ansible(identity: Identity, _: str) -> dict[str, str]:
+    return {
+        "AZURE_CLIENT_ID": identity.azure_client_id,
+        "AZURE_TENANT": identity.azure_tenant_id,
+        "AZURE_CLOUD_ENVIRONMENT": identity.cloud.python,
+    }
+
+
+_VALUES: Final[Mapping[str, Callable[[Identity, str], dict[str, str]]]] = {
+    M365: _m365,
+    AZURE: _azure,
+    ARM: _arm,
+    POWER_PLATFORM: _power_platform,
+    CLI: _cli,
+    ANSIBLE: _ansible,
+}

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from webhook.core import names
+from webhook.core.families import ARM, CLI, M365, POWER_PLATFORM
 from webhook.core.identity import Account, Identity, is_guid, read_account_alone
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages.annotations import CLIENT_ID_MISSING, TENANT_ID_MISSING
 from webhook.core.messages.entra import APPLICATION_UNKNOWN
 from webhook.core.policy import Policy
 
+# Families whose client id is that of the Microsoft 365 application; the others have that of Azure's.
+_OF_MICROSOFT_365: Final = frozenset({M365, POWER_PLATFORM, CLI})
 _LONGEST_NAME: Final = 120  # characters
 
 
@@ -125,11 +128,9 @@ FORMATS: Final[Mapping[str, Callable[[FederatedCredential], str]]] = {"az": az, 
 
 def _applications(identity: Identity) -> tuple[str, ...]:
     """Those that the variables name, each once."""
-    named = []
-    if "m365" in identity.families:
-        named.append(identity.client_id)
-    if "azure" in identity.families:
-        named.append(identity.azure_client_id)
+    named = [identity.client_id] if set(identity.families) & _OF_MICROSOFT_365 else []
+    if set(identity.families) - _OF_MICROSOFT_365:
+        named.append(identity.azure_client_id or (identity.client_id if ARM in identity.families else ""))
     return tuple({client.lower(): client for client in named if is_guid(client)}.values())
 
 

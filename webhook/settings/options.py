@@ -11,6 +11,7 @@ from webhook.accounts.files import BadFiles, FileAccounts
 from webhook.cluster import kubeconfig
 from webhook.core import names
 from webhook.core.clouds import CLOUDS
+from webhook.core.families import DEFAULT_FAMILIES, FAMILIES, parse
 from webhook.core.policy import SCOPES
 from webhook.settings import values
 from webhook.settings.errors import SettingsError
@@ -114,6 +115,13 @@ OPTIONS: Final = (
     ),
     Option("cloud", "CLOUD", f"{', '.join(CLOUDS)} (public)", values.one_of(CLOUDS), policy=True),
     Option("audience", "AUDIENCE", "audience of every token (the cloud's)", values.audience, policy=True),
+    Option(
+        "env",
+        "FAMILIES",
+        f"variables of pods that name none: {', '.join(FAMILIES)} ({','.join(DEFAULT_FAMILIES)})",
+        parse,
+        policy=True,
+    ),
     Option(
         "helper_image",
         "IMAGE",

@@ -61,6 +61,28 @@ LABEL_AS_ANNOTATION: Final = Kind(
     fix="move it to the pod's labels",
     help="kube-apiserver selects pods by their labels; it cannot select them by annotations.",
 )
+CLOUD_WITHOUT_TOKEN: Final = Kind(
+    "WI109",
+    Severity.WARNING,
+    'cloud "{cloud}": Terraform\'s provider microsoft365 asks for no token there, and Graph refuses it',
+    help="With every auth method, the provider's SDK sends tokens only to the Graph hosts that it knows, and it does "
+    "not know those of ex and rx. The helper and the Azure SDKs work there.",
+)
+CLOUD_UNKNOWN: Final = Kind(
+    "WI110",
+    Severity.WARNING,
+    'cloud "{cloud}": the tools of the family {families} do not know it',
+    help="No value of ARM_ENVIRONMENT or AZURE_CLOUD_ENVIRONMENT stands for this cloud, so none is set and the tools "
+    "go to the public cloud.",
+)
+AZURE_LEFT_OUT: Final = Kind(
+    "WI111",
+    Severity.WARNING,
+    "env without azure: {tools} read only AZURE_* and do not sign in",
+    fix="add azure to {annotation} if the pod runs them",
+    help="The annotation env, or the webhook's --env, leaves out the family azure. docs/variables.md says which tool "
+    "reads which variables.",
+)
 NEAR_MISSES: Final = frozenset({UNKNOWN_ANNOTATION, MISPLACED_ANNOTATION, LABEL_AS_ANNOTATION})
 """Annotations under our prefixes that have no effect where they stand: the user meant something else."""
 
@@ -101,14 +123,22 @@ NOT_ONE_OF: Final = Kind(
 FAMILIES_INVALID: Final = Kind(
     "WI125",
     Severity.ERROR,
-    '{object}: annotation {annotation} is {value}, expected "m365,azure", "m365" or "azure"',
-    help="The annotation says which families of variables the containers get: M365_…, AZURE_…, or both.",
+    "{object}: annotation {annotation} is {value}, expected one or more of {allowed}, separated by commas",
+    help="The annotation says which families of variables the containers get, such as M365_… and AZURE_….",
 )
 NOT_TRUE_OR_FALSE: Final = Kind(
     "WI126",
     Severity.ERROR,
     '{object}: annotation {annotation} is {value}, expected "true" or "false"',
     help='The annotation takes "true" or "false", in lower case and, in YAML, in quotes.',
+)
+METHOD_WITHOUT_ENDPOINT: Final = Kind(
+    "WI131",
+    Severity.ERROR,
+    '{object}: annotation {annotation} is "managed_identity", but the pod has no token endpoint to ask',
+    fix='set {needed}: "true" on the pod',
+    help="With this method Terraform's provider asks the token endpoint, a container in the pod. The annotation "
+    "skip-containers leaves it out, too.",
 )
 HELPER_WITHOUT_IMAGE: Final = Kind(
     "WI127",
