@@ -6,6 +6,7 @@
     │   ├── MismatchedPair      the key belongs to another certificate
     │   ├── UntimelyPair        expired, or not valid yet
     │   └── RefusedPair         a client would refuse it: wrong name, not for servers, refused by OpenSSL
+    ├── UnreadableAuthorities   a file of authorities that cannot be used
     ├── UntrustedLeaf           a client that trusts the bundle does not trust the leaf, for this name at this time
     ├── DialError               a fresh connection to ourselves could not be made
     │   └── RefusedDial         it was made, and the handshake failed: most often the certificate was refused
@@ -35,6 +36,7 @@ __all__ = [
     "Rejected",
     "StoreError",
     "StoreUnavailable",
+    "UnreadableAuthorities",
     "UnreadablePair",
     "UntimelyPair",
     "UntrustedLeaf",
@@ -63,6 +65,10 @@ class UntimelyPair(PairError):
 
 class RefusedPair(PairError):
     """A client, or OpenSSL, would refuse it."""
+
+
+class UnreadableAuthorities(CertificateError):
+    """Not PEM, half written, too large, absent, or not of authorities."""
 
 
 class UntrustedLeaf(CertificateError):

@@ -17,7 +17,7 @@ from certs.pem import parse_pair
 from certs.serving import Serving
 from certs.source import Description
 
-__all__ = ["FilesSource"]
+__all__ = ["FilesSource", "content"]
 
 _log = logging.getLogger(__name__)
 
@@ -103,8 +103,8 @@ class FilesSource:
 
     def _replace_if_new(self) -> bool:
         """Whether a new pair is served now. Raises `PairError`."""
-        certificate = _content(self._certificate)
-        key = certificate if self._key == self._certificate else _content(self._key)
+        certificate = content(self._certificate)
+        key = certificate if self._key == self._certificate else content(self._key)
         digest = hashlib.sha256(certificate + b"\0" + key).digest()  # the content itself, with its key, is not kept
         if digest == self._served:
             return False
@@ -136,12 +136,13 @@ class FilesSource:
         self._problem = found
 
 
-def _content(path: Path) -> bytes:
+def content(path: Path) -> bytes:
+    """What is in a file of certificates. Raises `UnreadablePair`."""
     try:
         with path.open("rb") as file:
-            content = file.read(_FILE_LIMIT + 1)
+            found = file.read(_FILE_LIMIT + 1)
     except OSError as error:
         raise UnreadablePair(f"{path.name} cannot be read ({error.strerror or type(error).__name__})") from None
-    if len(content) > _FILE_LIMIT:
+    if len(found) > _FILE_LIMIT:
         raise UnreadablePair(f"{path.name} is larger than {_FILE_LIMIT >> 20} MiB")
-    return content
+    return found

@@ -2,7 +2,7 @@
 
     WIC1xx  the Secret and the webhook configuration
     WIC2xx  the certificate that is served, and time
-    WIC3xx  a certificate in files
+    WIC3xx  certificates in files
     WIC4xx  settings that do not fit together
     WIC5xx  `certs`, and `certs rotate`
 
@@ -269,6 +269,20 @@ FILES_EXPIRED: Final = ProblemKind(
     "see why its issuer does not renew it (with cert-manager: kubectl describe certificate)",
 )
 FILES_BUG: Final = ProblemKind("WIC306", _ERROR, "reading {files} failed ({error})", "report it as a bug")
+CLIENT_CA_REFUSED: Final = ProblemKind(
+    "WIC311",
+    _ERROR,
+    "{file}: {reason}; {consequence}",
+    "put the PEM certificates of the authorities there that sign kube-apiserver's client certificate; it is read again "
+    "every 10 s",
+    "kube-apiserver's client certificate has to be of one of them.",
+)
+CLIENT_CA_EXPIRED: Final = ProblemKind(
+    "WIC312",
+    _ERROR,
+    "{file}: the last authority in it expired on {not_after}, so no client's certificate is accepted",
+    "put its successor there, and give kube-apiserver a certificate of it: docs/client-certificates.md",
+)
 
 NAME_NOT_COVERED: Final = ProblemKind(
     "WIC401", _ERROR, "the name {name} is not among the names of the leaf certificate"

@@ -5,6 +5,10 @@ The server listens with `Serving.listening_context`. Its `sni_callback`, which O
 without a name, too, gives each new connection the current context. Each pair gets a new context, which is tried with a
 handshake before it is used. Until the first pair the context has a placeholder that no client trusts, so a connection
 fails with "unknown authority".
+
+With `ask_clients` the server asks each client for a certificate. A client without one connects all the same, because
+whether it may ask is decided by the request (`webhook.server.callers`). A certificate of another authority, an
+expired one, or one that is not for clients ends the handshake with the alert that says so.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from __future__ import annotations
 import os
 import ssl
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,7 +28,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from certs.authority import make_authority, make_leaf
 from certs.clock import Clock, SystemClock
 from certs.errors import MismatchedPair, RefusedPair, UntimelyPair
-from certs.pem import Pair, fingerprint, fits
+from certs.pem import Pair, bundle_pem, fingerprint, fits
 
 __all__ = ["Serving", "check", "handshake"]
 
@@ -43,6 +47,10 @@ class Serving:
         placeholder = _placeholder(self._clock.now())
         self._current = _context(placeholder)
         self._pair: Pair | None = None
+        self.client_refused: Callable[[str], None] = lambda reason: None
+        """Called with OpenSSL's reason when a client's certificate is refused."""
+        self._placeholder = placeholder
+        self._authorities: str | None = None
         self._listening = _context(placeholder)
         self._listening.sni_callback = self._hand_over
 
@@ -80,9 +88,21 @@ class Serving:
         has changed then.
         """
         check(pair, now=self._clock.now(), names=names)
-        context = _context(pair)
+        context = _context(pair, self._authorities)
         handshake(context, pair)
         self._pair, self._current = pair, context
+
+    def ask_clients(self, authorities: Iterable[x509.Certificate]) -> None:
+        """Ask clients for a certificate of one of `authorities`, from the next connection on. First before listening.
+
+        The two contexts share the work: OpenSSL asks because the one that listens says so, and looks for the issuer in
+        the one that a connection is handed.
+        """
+        self._authorities = bundle_pem(authorities).decode()
+        self._current = _context(self._pair or self._placeholder, self._authorities)
+        if self._listening.verify_mode is ssl.CERT_NONE:
+            self._listening.verify_mode = ssl.CERT_OPTIONAL
+            self._listening.sslobject_class = type("Alerting", (_Alerting,), {"serving": self})
 
     def _hand_over(self, connection: ssl.SSLObject, _name: str | None, _listening: ssl.SSLContext) -> None:
         connection.context = self._current
@@ -135,8 +155,34 @@ def _step(side: ssl.SSLObject) -> bool:
     return True
 
 
-def _context(pair: Pair) -> ssl.SSLContext:
-    """A new server context with `pair`. Raises `RefusedPair` if OpenSSL refuses it, as one whose key is too short."""
+class _Alerting(ssl.SSLObject):
+    """A connection that tells its client why the client's certificate is refused.
+
+    asyncio and uvloop drop what OpenSSL has to send when a handshake fails, so kube-apiserver would report an EOF. They
+    send it when a handshake waits for its client: so this one waits, for the client's end or until its time is over.
+    """
+
+    serving: Serving
+    _refusal: ssl.SSLCertVerificationError | None = None
+
+    def do_handshake(self) -> None:
+        """See the class."""
+        if self._refusal is not None:
+            raise self._refusal
+        try:
+            super().do_handshake()
+        except ssl.SSLCertVerificationError as error:
+            self._refusal = error
+            self.serving.client_refused(error.verify_message)
+            raise ssl.SSLWantReadError from None
+
+
+def _context(pair: Pair, authorities: str | None = None) -> ssl.SSLContext:
+    """A new server context with `pair`, and with what it trusts of clients.
+
+    authorities: PEM; None: clients are not asked. Raises `RefusedPair` if OpenSSL refuses the pair, as one whose key is
+    too short.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
@@ -145,6 +191,11 @@ def _context(pair: Pair) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_NO_TICKET
     # A resumed session skips the certificate and so hides a rotation from its client; kube-apiserver keeps none.
     context.num_tickets = 0
+    if authorities is not None:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as Go does it: each of them is trusted, root or not
+        if authorities:
+            context.load_verify_locations(cadata=authorities)
     pem = pair.private_pem()
     try:
         try:

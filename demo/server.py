@@ -61,10 +61,10 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, arguments: Sequence[str], *, certificates: str = "files") -> Iterator[Running]:
+def running(folder: Path, arguments: Sequence[str], *, certificates: str = "files", port: int = 0) -> Iterator[Running]:
     """The webhook, started with `arguments` and stopped at the end. Its certificate and log go to `folder`.
 
-    certificates: `files` for a certificate that is made here, or another mode of the webhook.
+    certificates: `files` for a certificate that is made here, or another mode of the webhook. port: 0 for a free one.
     """
     now = datetime.now(UTC)
     authority = make_authority(now=now, lifetime=timedelta(days=1))
@@ -72,7 +72,7 @@ def running(folder: Path, arguments: Sequence[str], *, certificates: str = "file
     both, log = folder / "tls.pem", folder / "webhook.log"
     both.touch(mode=0o600)
     both.write_bytes(pair.private_pem())
-    port, ops_port = free_port(), free_port()
+    port, ops_port = port or free_port(), free_port()
     command = [
         *(sys.executable, "-m", "webhook", "serve"),
         *("--listen", f"127.0.0.1:{port}", "--ops-listen", f"127.0.0.1:{ops_port}"),

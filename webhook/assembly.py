@@ -3,9 +3,11 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 from flask import request
 
+from certs.clients import ClientAuthorities
 from certs.development import DevelopmentSource
 from certs.files import FilesSource
 from certs.managed.self_dial import Dialler
@@ -22,6 +24,7 @@ from webhook.metrics import Metrics
 from webhook.reviewer import Reviewer
 from webhook.server.application import Application
 from webhook.server.background import running
+from webhook.server.callers import Callers
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.operations import Check, create_operations
 from webhook.server.process import WorkerParts
@@ -42,6 +45,12 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
     certificates = _certificates(settings, kube)
     background.append(_certificate_task(certificates))
     checks["certificate"] = lambda: _certificate(certificates)
+    callers, clients = None, None
+    if settings.client_ca is not None:
+        callers = Callers(names=settings.client_names, log=log)
+        clients = _clients(settings.client_ca, certificates, callers)
+        checks["client CA"] = clients.health
+        background.append(running("client CA", clients.run))
     source: AccountSource
     if settings.accounts is not None:
         source = files = settings.accounts
@@ -55,7 +64,7 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
     @operations.before_request
     def measure() -> None:
         if request.path == "/metrics":
-            _measure(certificates, metrics)
+            _measure(certificates, clients, metrics)
 
     reviewer = Reviewer(CachedAccounts(source, counter=metrics.lookup), settings.policy)
     return WorkerParts(
@@ -65,7 +74,14 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
         context=lambda: certificates.serving.listening_context,
         lifecycle=lifecycle,
         metrics=metrics,
+        callers=callers,
     )
+
+
+def _clients(file: Path, certificates: CertificateSource, callers: Callers) -> ClientAuthorities:
+    """Ask clients for a certificate, and have `callers` know what becomes of it."""
+    certificates.serving.client_refused = callers.handshake_refused
+    return ClientAuthorities(file, serving=certificates.serving, removed=callers.renew)
 
 
 def _certificates(settings: ServeSettings, kube: Kube) -> CertificateSource:
@@ -99,7 +115,7 @@ async def _certificate_task(certificates: CertificateSource) -> AsyncIterator[No
         yield
 
 
-def _measure(certificates: CertificateSource, metrics: Metrics) -> None:
+def _measure(certificates: CertificateSource, clients: ClientAuthorities | None, metrics: Metrics) -> None:
     """Set the metrics of certificates to what they are now."""
     description = certificates.describe()
     if description.not_after:
@@ -110,7 +126,9 @@ def _measure(certificates: CertificateSource, metrics: Metrics) -> None:
         metrics.trust_published(published=description.trust_published)
     if description.dialled is not None:
         metrics.self_dial(ok=description.dialled == "ok")
-    metrics.certificate_events(description.counts)
+    if clients is not None and clients.not_after is not None:
+        metrics.client_ca_not_after(clients.not_after.timestamp())
+    metrics.certificate_events({**description.counts, **(clients.counts if clients else {})})
 
 
 def _certificate(certificates: CertificateSource) -> tuple[bool, str]:

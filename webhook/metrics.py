@@ -5,13 +5,14 @@
     m365wi_account_lookups_total{source,result}     ServiceAccounts looked up (webhook.accounts.cache)
     m365wi_serving_certificate_not_after_seconds    Unix time at which the certificate that is served expires
     m365wi_ca_not_after_seconds                     Unix time at which the authority that signed it expires
+    m365wi_client_ca_not_after_seconds              Unix time at which no client's certificate is accepted any more
     m365wi_trust_published                          1 if caBundle holds our authority, else 0
     m365wi_self_dial_ok                             1 if the last new connection to ourselves succeeded, else 0
     m365wi_certificate_events_total{event}          conflicts, repairs, failures of certificates (certs.managed.perform)
     m365wi_connections_refused_total{cause}         connections ended for the client's fault (CAUSES)
     m365wi_build_info{version}                      1
 
-The four gauges about certificates appear when they are first set. Before that they would be 0, an expiry in 1970.
+The five gauges about certificates appear when they are first set. Before that they would be 0, an expiry in 1970.
 """
 
 from bisect import bisect_left
@@ -41,8 +42,9 @@ OUTCOMES: Final = {
 }
 """Every outcome with its reasons. Each starts at 0, so that the first error is a rise and not a new series."""
 
-CAUSES: Final = ("handshake", "handshake-timeout", "timeout", "size", "malformed", "connections", "memory")
-"""TLS failed or took too long; a request took too long, was too big or not HTTP; too many connections or bodies."""
+CAUSES: Final = ("handshake", "handshake-timeout", "client", "timeout", "size", "malformed", "connections", "memory")
+"""TLS failed or took too long; a client that may not ask; a request took too long, was too big or not HTTP; too many
+connections or bodies."""
 
 _BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -121,6 +123,9 @@ class Metrics:
             registry=None,
         )
         self._authority = Gauge("m365wi_ca_not_after_seconds", "Expiry of the authority, Unix time.", registry=None)
+        self._client_ca = Gauge(
+            "m365wi_client_ca_not_after_seconds", "Expiry of the last authority of clients, Unix time.", registry=None
+        )
         self._trust = Gauge("m365wi_trust_published", "Whether caBundle holds our authority.", registry=None)
         self._dial = Gauge("m365wi_self_dial_ok", "Whether a new connection to ourselves succeeded.", registry=None)
         self._shown: set[Gauge] = set()
@@ -145,6 +150,10 @@ class Metrics:
     def authority_not_after(self, when: float) -> None:
         """The authority that signs it expires at `when`, Unix time in seconds."""
         self._set(self._authority, when)
+
+    def client_ca_not_after(self, when: float) -> None:
+        """The last of the authorities of clients expires at `when`, Unix time in seconds."""
+        self._set(self._client_ca, when)
 
     def trust_published(self, *, published: bool) -> None:
         """Whether caBundle holds the authority that signed the certificate served."""

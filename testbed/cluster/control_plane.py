@@ -4,6 +4,8 @@
         cluster.kubectl("get", "namespaces")
         cluster.api.post("/api/v1/namespaces/default/pods", pod, params={"dryRun": "All"})
 
+It brings a client certificate to webhooks at one address: a test can see that a webhook asks for it (`known_port`).
+
 It has no node: pods are admitted and stay Pending, and TokenRequest issues tokens. All that it writes is in one
 temporary directory. It ends with the interpreter, however that ends (processes.py).
 """
@@ -66,7 +68,9 @@ class ControlPlane(Cluster):
 
     `minor` is one of build.MINORS. `issuer` is the ServiceAccount issuer, an https URL. `apiserver_flags` come after
     ours, so they win. `binaries` replaces the ones that we build (envtest's); if they have no controller-manager,
-    `has_controllers` is false. `audit_log` has one JSON event a line. Raises BuildError or ClusterError.
+    `has_controllers` is false. `audit_log` has one JSON event a line. To a webhook that it calls at 127.0.0.1 and
+    `known_port`, kube-apiserver brings a certificate of `webhook_clients`; to every other, none. Raises BuildError or
+    ClusterError.
     """
 
     host = "127.0.0.1"  # where clients reach kube-apiserver
@@ -82,6 +86,7 @@ class ControlPlane(Cluster):
     ) -> None:
         self.issuer = issuer
         self.authority = Authority()
+        self.webhook_clients = Authority()
         self._flags = tuple(apiserver_flags)
         self._binaries = binaries or build.binaries(minor)
         self._workshop = Workshop("m365wi-cluster-")
@@ -170,7 +175,8 @@ class ControlPlane(Cluster):
         self.resume()
 
     def _start_on_free_ports(self) -> None:
-        self._etcd_port, self._peer_port, port = free_ports(3)
+        self._etcd_port, self._peer_port, port, self.known_port = free_ports(4)
+        self._write("webhooks.kubeconfig", json.dumps(self._webhooks()))
         self.server = f"https://{self.host}:{port}"
         for name, user in (("admin", "admin"), ("controller-manager", CONTROLLER_MANAGER)):
             pair = self.authority.client(user, ["system:masters"])
@@ -206,6 +212,30 @@ class ControlPlane(Cluster):
         self._write("apiserver.key", serving.key)
         self._write("service-account.key", signing_key())
         self._write("audit-policy.json", json.dumps(AUDIT_POLICY))
+        known = self.webhook_clients.client("kube-apiserver")
+        self._write("webhook-client.crt", known.certificate)
+        self._write("webhook-client.key", known.key)
+        self._write("admission.json", json.dumps(self._admission()))
+
+    def _admission(self) -> dict[str, Any]:
+        """The AdmissionConfiguration, which names the kubeconfig for webhooks."""
+        group = "apiserver.config.k8s.io/v1"
+        configuration = {
+            "apiVersion": group,
+            "kind": "WebhookAdmissionConfiguration",
+            "kubeConfigFile": str(self.directory / "webhooks.kubeconfig"),  # an absolute path, kube-apiserver demands
+        }
+        plugin = {"name": "MutatingAdmissionWebhook", "configuration": configuration}
+        return {"apiVersion": group, "kind": "AdmissionConfiguration", "plugins": [plugin]}
+
+    def _webhooks(self) -> dict[str, Any]:
+        """The kubeconfig with what kube-apiserver brings to webhooks: the user's name is the webhook's address."""
+        user = {"client-certificate": "webhook-client.crt", "client-key": "webhook-client.key"}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "users": [{"name": f"127.0.0.1:{self.known_port}", "user": user}],
+        }
 
     def _write(self, name: str, content: bytes | str) -> None:
         (self.directory / name).write_bytes(content.encode() if isinstance(content, str) else content)
@@ -237,6 +267,7 @@ class ControlPlane(Cluster):
             "--tls-private-key-file=apiserver.key",
             "--client-ca-file=ca.crt",
             "--authorization-mode=RBAC",
+            "--admission-control-config-file=admission.json",
             "--allow-privileged=true",
             f"--service-account-issuer={self.issuer}",
             f"--service-account-jwks-uri={self.issuer}/openid/v1/jwks",

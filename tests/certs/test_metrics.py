@@ -111,6 +111,35 @@ async def test_what_a_fresh_connection_met_is_told(
     assert (float(found[1]) if found else None) == value
 
 
+async def test_the_authorities_of_clients_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By /readyz, a gauge and two counts; without --client-ca nothing is said, and every client is answered."""
+    file = tmp_path / "clients.crt"
+    authority = make_authority(now=NOW, lifetime=9 * DAY)
+    file.write_text(authority.pem)
+
+    class Described:
+        serving = Serving()
+
+        def describe(self) -> Description:
+            return Description(mode="files", healthy=True, not_after=NOW, counts={"replaced": 1})
+
+    monkeypatch.setattr(webhook.assembly, "_certificates", lambda *_: Described())
+    settings = ServeSettings(certificates=FILES, accounts=ACCOUNTS, client_ca=file, client_names=("a",))
+    served = webhook.assembly.assemble(settings, Log(write=lambda _: None))
+    assert served.callers is not None
+    assert "[+] client CA: 1 authority, good until " in (await asked(served, "/readyz"))[1]
+    text = (await asked(served, "/metrics"))[1]
+    found = re.search(r"^m365wi_client_ca_not_after_seconds (\S+)$", text, re.M)
+    assert found
+    assert float(found[1]) == authority.certificate.not_valid_after_utc.timestamp()
+    for event, count in {"client_ca_replaced": 1, "client_ca_refused": 0, "replaced": 1}.items():
+        assert f'm365wi_certificate_events_total{{event="{event}"}} {count}.0' in text
+    without = service(Described(), monkeypatch)
+    assert without.callers is None
+    assert "client CA" not in (await asked(without, "/readyz"))[1]
+    assert "client_ca" not in (await asked(without, "/metrics"))[1]
+
+
 OURS = "m365-workload-identity.m365-workload-identity-system.svc"
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from certs import clients
+from certs.managed import perform
 from testbed.chart.helm import CHART, NAME, NAMESPACE, render
 from tests.chart.objects import container, installed, one, some
 from webhook.checks.registration import SCOPE_ANNOTATION
@@ -199,6 +200,7 @@ def test_every_alert_is_about_metrics_that_exist() -> None:
     metrics.refused("timeout")
     metrics.serving_not_after(1.0)
     metrics.authority_not_after(1.0)
+    metrics.client_ca_not_after(1.0)
     metrics.trust_published(published=True)
     metrics.certificate_events(dict.fromkeys(events(), 1))
     exposed = metrics.exposition("")[0].decode()
@@ -211,8 +213,5 @@ def test_every_alert_is_about_metrics_that_exist() -> None:
 
 
 def events() -> list[str]:
-    """What certs counts, from its documentation in the source."""
-    text = (Path(CHART.parents[1]) / "certs" / "managed" / "perform.py").read_text(encoding="utf-8")
-    counts = re.search(r"^COUNTS = \{(.*?)^\}", text, flags=re.MULTILINE | re.DOTALL)
-    assert counts
-    return re.findall(r'"(\w+)":', counts[1])
+    """What certs counts."""
+    return [*perform.COUNTS, *clients.COUNTS]

@@ -100,6 +100,45 @@ def test_without_helper_images_no_pod_gets_a_helper() -> None:
     assert settings({"helper": {"enabled": False}}).policy.helper_image == ""
 
 
+@pytest.mark.parametrize("certificates", [{}, {"mode": "cert-manager"}], ids=["self-managed", "cert-manager"])
+@pytest.mark.parametrize(
+    ("clients", "source"),
+    [
+        ({"configMapName": "clients"}, {"configMap": {"name": "clients"}}),
+        ({"secretName": "clients", "key": "tls.crt"}, {"secret": {"secretName": "clients"}}),
+    ],
+    ids=["ConfigMap", "Secret"],
+)
+def test_the_authorities_of_clients_are_mounted_and_read(
+    clients: dict[str, Any],
+    source: dict[str, dict[str, Any]],
+    certificates: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That key of the object and no other, beside the pair if that is in files, too."""
+    names = ["kube-apiserver", "CN with space"]
+    objects = installed({"certificates": certificates, "clientCertificates": {**clients, "names": names}})
+    spec = one(objects, "Deployment")["spec"]["template"]["spec"]
+    (volume,) = (each for each in spec["volumes"] if each["name"] == "clients")
+    ((kind, expected),) = source.items()
+    assert volume[kind] == {**expected, "items": [{"key": clients.get("key", "ca.crt"), "path": "ca.crt"}]}
+    (mount,) = (each for each in container(objects)["volumeMounts"] if each["name"] == "clients")
+    assert mount["readOnly"]
+    asked: list[Path] = []
+    monkeypatch.setattr(Path, "exists", lambda path: True)
+    monkeypatch.setattr("certs.clients.read_authorities", asked.append)
+    found = understood(container(objects))
+    assert asked == [found.client_ca]
+    assert str(found.client_ca) == f"{mount['mountPath']}/ca.crt"
+    assert found.client_names == ("kube-apiserver", "CN with space")
+
+
+def test_every_client_is_answered_by_default() -> None:
+    """No authority of clients, and no volume."""
+    assert settings().client_ca is None
+    assert "volumes" not in pod()
+
+
 @pytest.mark.parametrize(
     "certificates",
     [{"mode": "cert-manager"}, {"mode": "files", "secretName": "our-pair"}],

@@ -52,6 +52,18 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
         {"certificates": {"mode": "files"}},
         "certificates.mode is files: name the Secret with tls.crt and tls.key in certificates.secretName",
     ),
+    "two objects with the authorities of clients": (
+        {"clientCertificates": {"configMapName": "clients", "secretName": "clients"}},
+        "clientCertificates.configMapName and clientCertificates.secretName are both set: name one",
+    ),
+    "names of clients without an authority": (
+        {"clientCertificates": {"names": ["kube-apiserver"]}},
+        "clientCertificates.names is set without an authority",
+    ),
+    "two names of clients in one": (
+        {"clientCertificates": {"configMapName": "clients", "names": ["a,b"]}},
+        "at '/clientCertificates/names/0'",
+    ),
     "a network policy that lets everything out": (
         {"networkPolicy": {"enabled": True}},
         "networkPolicy.enabled needs networkPolicy.apiServerTo",

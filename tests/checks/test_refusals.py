@@ -46,6 +46,16 @@ VERIFY = "tls: failed to verify certificate: x509: "
         (POST + "EOF", RefusalKind.CUT_OFF),
         (POST + "read tcp 10.0.0.1:1->10.0.0.2:2: read: connection reset by peer", RefusalKind.CUT_OFF),
         (POST + "use of closed network connection", RefusalKind.CUT_OFF),
+        (
+            CALLED + "the webhook answers only clients with a certificate of its --client-ca, and this one sent none "
+            "(give kube-apiserver a certificate) [WI671]",
+            RefusalKind.NO_CERTIFICATE,
+        ),
+        (CALLED + "the client's certificate is for a, which is not in the … [WI672]", RefusalKind.ANOTHER_NAME),
+        (POST + "remote error: tls: unknown certificate authority", RefusalKind.CERTIFICATE_REFUSED),
+        (POST + "remote error: tls: expired certificate", RefusalKind.CERTIFICATE_REFUSED),
+        (POST + "remote error: tls: unsupported certificate", RefusalKind.CERTIFICATE_REFUSED),
+        (POST + "remote error: tls: internal error", RefusalKind.CUT_OFF),
         (CALLED + "the server is currently unable to handle the request", RefusalKind.UNAVAILABLE),
         (
             CALLED + 'an error on the server ("internal error") has prevented the request from succeeding',

@@ -24,12 +24,14 @@ def test_the_names_are_those_that_are_promised() -> None:
     assert names(metrics) == always
     metrics.serving_not_after(2e9)
     metrics.authority_not_after(3e9)
+    metrics.client_ca_not_after(4e9)
     metrics.trust_published(published=True)
     metrics.trust_published(published=False)
     metrics.self_dial(ok=True)
     assert names(metrics) - always == {
         "m365wi_serving_certificate_not_after_seconds",
         "m365wi_ca_not_after_seconds",
+        "m365wi_client_ca_not_after_seconds",
         "m365wi_trust_published",
         "m365wi_self_dial_ok",
     }

@@ -2,10 +2,12 @@
 
 import argparse
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from certs.authority import make_authority
 from tests.accounts.test_files import ACCOUNT
 from webhook.core.messages import Kind
 from webhook.core.messages import settings as kinds
@@ -83,6 +85,22 @@ def test_flags_of_the_certificate_go_together(accounts: str) -> None:
     assert mistakes("--tls-cert", accounts, "--certificates=development") == [(kinds.TLS_CERT_UNUSED, "")]
     assert mistakes("--tls-cert", accounts, "--certificates=self-managed") == [(kinds.TLS_CERT_UNUSED, "")]
     assert mistakes("--tls-key", accounts) == [(kinds.TLS_KEY_ALONE, "")]
+
+
+def test_authorities_of_clients_are_read_before_anything_starts(accounts: str, tmp_path: Path) -> None:
+    """A file with something else is a wrong value; names need an authority."""
+    file = tmp_path / "ca.crt"
+    file.write_text(make_authority(now=datetime.now(UTC), lifetime=timedelta(days=1)).pem)
+    found = read("--client-ca", str(file), "--client-names", "kube-apiserver, api.example.com")
+    assert found.client_ca == file
+    assert found.client_names == ("kube-apiserver", "api.example.com")
+    assert found.effective()["client_names"] == "kube-apiserver,api.example.com"
+    assert read(environ={**POD, "M365WI_CLIENT_CA": str(file)}).client_ca == file
+    assert read().client_ca is None
+    assert mistakes("--client-ca", accounts) == [(kinds.BAD_VALUE, "--client-ca")]
+    assert mistakes("--client-ca=/absent", "--client-names=a") == [(kinds.BAD_VALUE, "--client-ca")], "and nothing else"
+    assert mistakes("--client-names=a") == [(kinds.CLIENT_NAMES_ALONE, "")]
+    assert mistakes("--client-ca", str(file), "--client-names=a,,b") == [(kinds.BAD_VALUE, "--client-names")]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,9 @@ _OF_CALL: Final[Mapping[RefusalKind, Kind]] = MappingProxyType(
         RefusalKind.INTERNAL: calls.INTERNAL_ERROR,
         RefusalKind.WRONG_PATH: calls.WRONG_PATH,
         RefusalKind.NO_REVIEW: calls.ANOTHER_PROGRAM,
+        RefusalKind.NO_CERTIFICATE: calls.SENDS_NO_CERTIFICATE,
+        RefusalKind.ANOTHER_NAME: calls.SENDS_ANOTHER_NAME,
+        RefusalKind.CERTIFICATE_REFUSED: calls.CERTIFICATE_REFUSED,
         RefusalKind.DENIED: calls.DENIED,
     }
 )

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from webhook.core.messages.calls import POLICY_REFUSES
+from webhook.core.messages.calls import CLIENT_CERTIFICATE_MISSING, CLIENT_NAME_UNKNOWN, POLICY_REFUSES
 
 
 class RefusalKind(enum.Enum):
@@ -31,6 +31,9 @@ class RefusalKind(enum.Enum):
     INTERNAL = enum.auto()
     WRONG_PATH = enum.auto()
     NO_REVIEW = enum.auto()
+    NO_CERTIFICATE = enum.auto()
+    ANOTHER_NAME = enum.auto()
+    CERTIFICATE_REFUSED = enum.auto()
     DENIED = enum.auto()
     FORBIDDEN = enum.auto()
     NO_ACCOUNT = enum.auto()
@@ -42,6 +45,12 @@ class RefusalKind(enum.Enum):
 
 # The first pattern that is found in the message gives the kind.
 _CALLS: Final = (
+    (rf"\[{CLIENT_CERTIFICATE_MISSING.code}\]", RefusalKind.NO_CERTIFICATE),
+    (rf"\[{CLIENT_NAME_UNKNOWN.code}\]", RefusalKind.ANOTHER_NAME),
+    (
+        r"remote error: tls: (unknown certificate|bad certificate|expired certificate|unsupported certificate)",
+        RefusalKind.CERTIFICATE_REFUSED,
+    ),
     (r'service "[^"]*" not found', RefusalKind.NO_SERVICE),
     (r"no service port \d+ found", RefusalKind.NO_PORT),
     (r"no endpoints available", RefusalKind.NO_ENDPOINTS),

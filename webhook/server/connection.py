@@ -8,6 +8,7 @@ Any pod of a cluster can open a connection, so each is held to limits:
     an answer that the client does not read `Limits.request` seconds, all its pauses together, and 1 s for each MiB
     between two requests                    `Limits.keep_alive` seconds
     a head, its lines and fields            `webhook.server.request_parser`, then 414 or 431
+    a client that may not ask               `webhook.server.callers`, then 403 when its head has arrived
     requests sent before an answer is read  `_MAX_AHEAD` bytes, then that answer is the last
     connections                             `Limits.connections`: the one that has waited longest makes room for a new
                                             one, those without a complete request first; if all are busy, the new one
@@ -37,8 +38,10 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Final
 
+from webhook.core.messages import Message
 from webhook.metrics import Metrics
 from webhook.server.asgi import ASGIApplication
+from webhook.server.callers import Callers
 from webhook.server.exchange import Exchange, refusal
 from webhook.server.flow_control import FlowControl
 from webhook.server.lifecycle import Lifecycle
@@ -62,6 +65,7 @@ class Shared:
     metrics: Metrics
     limits: Limits
     connections: OpenConnections
+    callers: Callers | None = None
 
 
 class Connection(asyncio.Protocol):
@@ -81,6 +85,7 @@ class Connection(asyncio.Protocol):
         self._last = False
         self._complete = False  # the answer is complete, and its client has not read enough of it
         self._addresses: dict[str, Any] = {}
+        self._refusal: Message | None = None  # of every request, because the client may not ask
 
     def move(self, state: Waiting | None) -> None:
         """This connection is in `state` from now on, as its newest."""
@@ -109,6 +114,8 @@ class Connection(asyncio.Protocol):
             "server": tuple(server[:2]),
             "client": tuple(client[:2]),
         }
+        if self._shared.callers is not None:
+            self._refusal = self._shared.callers.refusal(transport.get_extra_info("ssl_object"))
         transport.set_write_buffer_limits(_MAX_UNREAD)
         self.move(self._states.receiving)
 
@@ -155,6 +162,9 @@ class Connection(asyncio.Protocol):
             return
         exchange = self._exchange
         if exchange is None and parser.head_complete:
+            if self._refusal is not None:
+                self._forbid(self._refusal)
+                return
             exchange = self._exchange = Exchange(self, parser, self._addresses)
             self._task = self._shared.loop.create_task(self._serve(exchange))
         if exchange is not None:
@@ -249,6 +259,17 @@ class Connection(asyncio.Protocol):
         if self._exchange is None or not self._exchange.begun:
             self.write(refusal(status, text))
         self.close()
+
+    def _forbid(self, reason: Message) -> None:
+        if self._shared.callers is not None:
+            self._shared.callers.refused(reason, self._addresses["client"][0])
+        self._refuse(403, str(reason), "client")
+
+    def renew(self) -> None:
+        """Have the client connect anew, after the answer under way if there is one."""
+        if self.state is self._states.idle:
+            self.close()
+        self._last = True
 
     def close(self) -> None:
         """Close the connection as soon as everything that was written has been sent."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from webhook.metrics import Metrics
 from webhook.server.asgi import ASGIApplication
+from webhook.server.callers import Callers
 from webhook.server.connection import Connection, Shared
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
@@ -43,6 +44,7 @@ class Listener:
         metrics: Metrics,
         limits: Limits,
         context: ssl.SSLContext | None,
+        callers: Callers | None = None,
     ) -> None:
         self.connections = OpenConnections(loop, limits)
         self._shared = Shared(
@@ -52,7 +54,10 @@ class Listener:
             metrics=metrics,
             limits=limits,
             connections=self.connections,
+            callers=callers,
         )
+        if callers is not None:
+            callers.at_renewal(self.connections.renew)
         self._socket = sock
         self._context = context
         self._pause: asyncio.TimerHandle | None = None

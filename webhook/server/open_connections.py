@@ -15,6 +15,9 @@ class OpenConnection(Protocol):
 
     state: Waiting | None
 
+    def renew(self) -> None:
+        """Have the client connect anew, after the answer under way if there is one."""
+
     def too_slow(self) -> None:
         """A request, or its first byte, has not arrived in time."""
 
@@ -97,6 +100,12 @@ class OpenConnections:
                 next(iter(state.since)).end()
                 return True
         return False
+
+    def renew(self) -> None:
+        """Have every client connect anew."""
+        for state in self.states:
+            for connection in list(state.since):
+                connection.renew()
 
     def end(self) -> None:
         """End every connection, in any state."""

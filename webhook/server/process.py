@@ -24,6 +24,7 @@ from webhook.server.open_files import within_open_files
 if TYPE_CHECKING:  # the worker loads them after the fork, the parent does not need them
     from webhook.metrics import Metrics
     from webhook.server.asgi import ASGIApplication
+    from webhook.server.callers import Callers
     from webhook.server.lifecycle import Lifecycle
 
 
@@ -45,7 +46,8 @@ class WorkerParts:
 
     reviews, operations: ASGI applications. background: entered one after the other before reviews are served, and left
     in reverse at the end; if one cannot be entered, the process ends. context: called once, when the background has
-    started; new certificates reach new connections through its sni_callback.
+    started; new certificates reach new connections through its sni_callback. callers: who may ask for reviews; None for
+    everybody.
     """
 
     reviews: ASGIApplication
@@ -54,6 +56,7 @@ class WorkerParts:
     context: Callable[[], ssl.SSLContext]
     lifecycle: Lifecycle
     metrics: Metrics
+    callers: Callers | None = None
 
 
 def run(

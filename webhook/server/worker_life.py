@@ -151,6 +151,7 @@ class WorkerLife:
             metrics=self._parts.metrics,
             limits=limits,
             context=context,
+            callers=None if context is None else self._parts.callers,
         )
 
 

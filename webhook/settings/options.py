@@ -80,6 +80,15 @@ OPTIONS: Final = (
     ),
     Option("tls_key", "PATH", "the certificate's private key (in the same file)", values.path),
     Option(
+        "client_ca",
+        "PATH",
+        "answer only clients with a certificate of an authority in this file (answer every client)",
+        values.authorities,
+    ),
+    Option(
+        "client_names", "NAMES", "of these clients only: a name in the certificate (of any name)", values.client_names
+    ),
+    Option(
         "certificates",
         "MODE",
         f"{', '.join(CERTIFICATES)} (depends on the other flags)",

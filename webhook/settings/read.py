@@ -101,7 +101,7 @@ def _source_problems(given: _Given, flags: argparse.Namespace, environ: Mapping[
 
 
 def _certificate_problems(given: _Given) -> Iterator[Message]:
-    """Flags of the served certificate that do not go together, and one port for two servers."""
+    """Flags of certificates that do not go together, and one port for two servers."""
     found = given.values
     if found.get("certificates") == FILES and "tls_cert" not in found:
         yield message(kinds.TLS_CERT_MISSING)
@@ -109,6 +109,8 @@ def _certificate_problems(given: _Given) -> Iterator[Message]:
         yield message(kinds.TLS_CERT_UNUSED, mode=found["certificates"])
     if "tls_key" in found and "tls_cert" not in found:
         yield message(kinds.TLS_KEY_ALONE)
+    if "client_names" in found and not {"client_ca"} & (found.keys() | given.unread):
+        yield message(kinds.CLIENT_NAMES_ALONE)
     listen, ops_listen = found.get("listen", LISTEN), found.get("ops_listen", OPS_LISTEN)
     if not given.unread & {"listen", "ops_listen"} and _overlap(listen, ops_listen):
         yield message(kinds.SAME_PORT, value=listen.port)

@@ -67,6 +67,8 @@ class ServeSettings:
     kubeconfig: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    client_ca: Path | None = None
+    client_names: tuple[str, ...] = ()
     certificates: str = ""
     rotation: Rotation = field(default_factory=Rotation)
     log_level: str = "info"

@@ -75,6 +75,28 @@ def hosts(text: str) -> tuple[str, ...]:
     return parts
 
 
+def client_names(text: str) -> tuple[str, ...]:
+    """Names of clients, as their certificates have them."""
+    parts = tuple(part.strip() for part in text.split(","))
+    if not all(part.isprintable() and 0 < len(part) <= 253 for part in parts):
+        raise ValueError("common names, DNS names or URIs of client certificates, separated by commas")
+    return parts
+
+
+def authorities(text: str) -> Path:
+    """A file with the certificates of authorities."""
+    # Not above: gunicorn's parent process does without the code for certificates, unless it is needed here.
+    from certs.clients import read_authorities
+    from certs.errors import UnreadableAuthorities
+
+    found = Path(text)
+    try:
+        read_authorities(found)
+    except UnreadableAuthorities as error:
+        raise ValueError(f"a PEM file with certificates of authorities ({error})") from None
+    return found
+
+
 def path(text: str) -> Path:
     """A file or a folder."""
     found = Path(text)

@@ -129,6 +129,14 @@ matchLabels:
 {{- $wrong = append $wrong (printf "certificates.certManager.issuerRef is set, but certificates.mode is %s: use cert-manager" .mode) -}}
 {{- end -}}
 {{- end -}}
+{{- with .Values.clientCertificates -}}
+{{- if and .configMapName .secretName -}}
+{{- $wrong = append $wrong "clientCertificates.configMapName and clientCertificates.secretName are both set: name one" -}}
+{{- end -}}
+{{- if and .names (not (or .configMapName .secretName)) -}}
+{{- $wrong = append $wrong "clientCertificates.names is set without an authority: name its ConfigMap in clientCertificates.configMapName" -}}
+{{- end -}}
+{{- end -}}
 {{- if eq (int .Values.port) (int .Values.operationsPort) -}}
 {{- $wrong = append $wrong (printf "port and operationsPort are both %d: they must differ" (int .Values.port)) -}}
 {{- end -}}

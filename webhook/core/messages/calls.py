@@ -217,6 +217,53 @@ CALL_FAILED: Final = Kind(
     help="kube-apiserver reports a reason that `check` does not know.",
 )
 
+CLIENT_CERTIFICATE_MISSING: Final = Kind(
+    "WI671",
+    Severity.ERROR,
+    "the webhook answers only clients with a certificate of its --client-ca, and this one sent none",
+    fix="give kube-apiserver a certificate for this webhook, see docs/client-certificates.md, or run the webhook "
+    "without --client-ca",
+    help="The webhook's answer (HTTP 403) to a client that may not ask. kube-apiserver passes it on; `check` knows it "
+    "by its code.",
+)
+CLIENT_NAME_UNKNOWN: Final = Kind(
+    "WI672",
+    Severity.ERROR,
+    "the client's certificate is for {names}, which is not in the webhook's --client-names",
+    fix="give kube-apiserver a certificate with another name, or correct --client-names",
+    help="The webhook's answer (HTTP 403) to a client that may not ask. kube-apiserver passes it on; `check` knows it "
+    "by its code.",
+)
+CLIENT_SESSION_RESUMED: Final = Kind(
+    "WI673",
+    Severity.ERROR,
+    "the client resumed a TLS session, and the webhook checks certificates in new ones only",
+    fix="connect without a session of before",
+    help="The webhook's answer to a client that may not ask (HTTP 403). kube-apiserver never resumes a session.",
+)
+SENDS_NO_CERTIFICATE: Final = Kind(
+    "WI674",
+    Severity.ERROR,
+    "{object} answers only clients with a certificate (--client-ca), and kube-apiserver sends none",
+    fix="have kube-apiserver use one for this webhook: docs/client-certificates.md has the AdmissionConfiguration; if "
+    "the control plane is not yours to configure, leave the chart's clientCertificates out",
+    help="Without --admission-control-config-file, kube-apiserver does not tell webhooks who it is.",
+)
+SENDS_ANOTHER_NAME: Final = Kind(
+    "WI675",
+    Severity.ERROR,
+    "{object} does not answer clients of that name: {reason}",
+    fix="correct clientCertificates.names of the chart (--client-names), or the kubeconfig that kube-apiserver uses",
+    help="The certificate is of the right authority, but its names are not in --client-names.",
+)
+CERTIFICATE_REFUSED: Final = Kind(
+    "WI676",
+    Severity.ERROR,
+    "{object} refuses the client certificate that kube-apiserver sends: {reason}",
+    fix="compare it with the authorities in --client-ca: openssl verify -CAfile CA.crt -purpose sslclient CLIENT.crt",
+    help="It is of another authority, has expired, or is not for clients. The webhook's log has OpenSSL's own reason.",
+)
+
 OTHER_WEBHOOK_REFUSES: Final = Kind(
     "WI661",
     Severity.ERROR,

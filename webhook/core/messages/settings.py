@@ -79,6 +79,13 @@ SAME_PORT: Final = Kind(
     fix="give each its own",
     help="The server would wait forever for its own port to become free.",
 )
+CLIENT_NAMES_ALONE: Final = Kind(
+    "WI516",
+    Severity.ERROR,
+    "--client-names is given without --client-ca",
+    fix="--client-ca PATH, or leave --client-names out",
+    help="Without an authority, a client could give itself any name.",
+)
 FLAG_ALONE: Final = Kind(
     "WI517",
     Severity.ERROR,
