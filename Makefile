@@ -7,10 +7,10 @@ COMMANDS := $(VENV)/commands
 SET_UP := $(VENV)/set-up
 # Tests with targets of their own: they are slow, and few changes break them.
 ATTACKS := tests/attacks
-WHEEL := tests/helper/test_oldest.py tests/helper_commands/test_types.py
+WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheel test-node test-kind check messages manifests bench format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-node test-kind check messages cli manifests bench format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -20,10 +20,10 @@ venv: $(COMMANDS) ## make .venv with what the commands of this repository need; 
 demo: $(if $(CLUSTER),$(SET_UP),$(COMMANDS)) ## show the guide's pod before and after, and answers to wrong set-ups (CLUSTER=1: on a real control plane)
 	@$(BIN)/python -m demo $(if $(CLUSTER),--cluster)
 
-test: $(SET_UP) ## run all tests but those of test-attacks, test-wheel and test-node; the first run builds a Kubernetes control plane
+test: $(SET_UP) ## run all tests but those of test-attacks, test-wheels and test-node; the first run builds a Kubernetes control plane
 	$(BIN)/python -m testbed.cluster.build
 	@$(MAKE) --no-print-directory coverage
-	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(ATTACKS) $(WHEEL))
+	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(ATTACKS) $(WHEELS))
 
 # In a run of its own, because tracing doubles the time of the tests. The test that is left out would take 27 seconds.
 coverage: $(SET_UP) ## print the coverage of webhook/core and certs by their own tests: 20 seconds
@@ -41,8 +41,8 @@ test-attacks: $(SET_UP) ## run the tests of what a stranger may try; the first r
 	$(BIN)/python -m testbed.cluster.build
 	$(BIN)/python -m pytest -n 2 $(ATTACKS)
 
-test-wheel: $(SET_UP) ## test the helper with the oldest dependencies that it allows, and its types in a user's program
-	$(BIN)/python -m pytest -n 2 $(WHEEL)
+test-wheels: $(SET_UP) ## test the wheels: installed by pip, pipx and uv; the oldest dependencies of the helper; its types in a program
+	$(BIN)/python -m pytest -n 2 $(WHEELS)
 
 test-node: $(SET_UP) ## run the tests on a node: containerd, kubelet, our image; needs root and Debian
 	$(BIN)/python -m testbed.node
@@ -63,6 +63,7 @@ check: $(SET_UP) ## check format, lint, types, layers, spelling, wording, shape,
 	$(BIN)/python -m tools.codes
 	$(BIN)/python -m tools.messages --check
 	$(BIN)/python -m tools.variables --check
+	$(BIN)/python -m tools.cli --check
 	$(BIN)/python -m tools.version
 	$(BIN)/python -m testbed.chart.manifests --check
 
@@ -71,6 +72,9 @@ messages: $(SET_UP) ## write docs/messages.md from the tables of messages
 
 variables: $(SET_UP) ## write docs/variables.md from the table of tools
 	$(BIN)/python -m tools.variables
+
+cli: $(SET_UP) ## write docs/cli.md from the commands' flags
+	$(BIN)/python -m tools.cli
 
 manifests: $(SET_UP) ## write manifests/install*.yaml from the chart; the first run builds Helm
 	$(BIN)/python -m testbed.chart.manifests

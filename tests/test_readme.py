@@ -39,7 +39,7 @@ def run(*command: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
 
 
-@pytest.mark.parametrize("line", [line for page in PAGES for line in commands(page) if "webhook mutate" in line])
+@pytest.mark.parametrize("line", [line for page in PAGES for line in commands(page) if "m365wi mutate" in line])
 def test_the_examples_of_mutate_run(line: str) -> None:
     """As they stand, with this Python; stdin is empty and only shown examples of files that exist are run."""
     words = shlex.split(line.split("|")[0].split(">")[0])
@@ -47,7 +47,7 @@ def test_the_examples_of_mutate_run(line: str) -> None:
     if not files or not all((ROOT / file).exists() for file in files):
         assert all(not file.startswith("manifests/") for file in files), f"{line}: no such example"
         return
-    done = run(sys.executable, *words[1:])
+    done = run(sys.executable, "-m", "webhook", *words[1:])
     assert done.returncode == 0, done.stderr
     assert done.stdout
 

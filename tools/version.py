@@ -27,6 +27,7 @@ SOURCE: Final = "m365_identity/__init__.py"
 PLACES: Final = (
     (SOURCE, _MODULE),
     ("webhook/__init__.py", _MODULE),
+    ("cli/pyproject.toml", rf'^version = "({_VERSION})"$'),
     ("Dockerfile", rf"^ARG VERSION=({_VERSION})$"),
     ("manifests/chart/Chart.yaml", rf"^version: ({_VERSION})$"),
     ("manifests/chart/Chart.yaml", rf"^appVersion: ({_VERSION})$"),

@@ -62,7 +62,7 @@ def federated_credential(assertion: Assertion | None) -> dict[str, object]:
 def _name(assertion: Assertion | None) -> str:
     """A readable name, different for each ServiceAccount of each cluster: an application has each name once.
 
-    `python -m webhook fic` gives the same name, so that the same credential is not made twice.
+    `m365wi fic` gives the same name, so that the same credential is not made twice.
     """
     if assertion is None:
         return "kubernetes"

@@ -16,8 +16,7 @@ _ROTATED: Final = (
 _SETTINGS: Final = "client id {client} or tenant id {tenant} is wrong: see the annotations of ServiceAccount {account}"
 _CLOUD: Final = "the application is in another cloud than {cloud} ({login})"
 _ISSUER: Final = (
-    "make {discovery} and its jwks_uri readable from the internet, without a login "
-    "(`python -m webhook issuer` checks both)"
+    "make {discovery} and its jwks_uri readable from the internet, without a login (`m365wi issuer` checks both)"
 )
 _ADMIN: Final = (
     "only an administrator of the tenant can change it; the sign-in logs of service principals say which policy"
@@ -189,7 +188,7 @@ SIGNATURE: Final = Kind(
     ),
     fix=(
         "see that the jwks_uri of {discovery} has the key that signs "
-        "(`python -m webhook issuer` compares), then wait up to an hour, since Entra remembers keys"
+        "(`m365wi issuer` compares), then wait up to an hour, since Entra remembers keys"
     ),
 )
 ALGORITHM: Final = Kind(

@@ -11,7 +11,7 @@ _RESTART: Final = (
 _OWN: Final = "name the token of the pod's own ServiceAccount: a projected volume with a serviceAccountToken"
 _PUBLISH: Final = (
     "give kube-apiserver a --service-account-issuer that is public, with its two documents there "
-    "(`python -m webhook issuer` checks them and writes them for a web server)"
+    "(`m365wi issuer` checks them and writes them for a web server)"
 )
 _DENIED_CAUSE: Final = "the volume's defaultMode, or runAsUser without fsGroup, keeps this user out"
 

@@ -36,7 +36,7 @@ class Cluster:
         self.kubeconfig = kubeconfig
         self.directory = directory
         self.has_controllers = has_controllers
-        self._kubectl = kubectl
+        self.kubectl_program = kubectl
         self._clients: list[Api] = []
 
     def __enter__(self) -> Self:
@@ -71,7 +71,7 @@ class Cluster:
         kubeconfig: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Runs kubectl as the administrator, or the user of `kubeconfig`. Raises ClusterError if `check`."""
-        command = [str(self._kubectl), "--kubeconfig", str(kubeconfig or self.kubeconfig), *arguments]
+        command = [str(self.kubectl_program), "--kubeconfig", str(kubeconfig or self.kubeconfig), *arguments]
         done = subprocess.run(
             command,
             input="" if input is None else input,

@@ -7,7 +7,7 @@ import pytest
 
 from webhook.cluster import kubeconfig
 from webhook.cluster.kube import Kube
-from webhook.cluster.kubeconfig import BadKubeconfig, kubeconfig_path
+from webhook.cluster.kubeconfig import BadKubeconfig, Choice, kubeconfig_path
 from webhook.core.messages import Place, manifests, message
 
 GOOD = """\
@@ -111,12 +111,94 @@ def test_outside_a_cluster_a_kubeconfig_is_needed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["a: [", GOOD.replace(SERVER, f"{SERVER}, certificate-authority-data: aGVsbG8=")])
-async def test_a_mistake_that_only_the_client_finds_is_reported(tmp_path: Path, text: str) -> None:
-    """In a list of files, which it merges, or in data that it has to decode: one line with the file."""
+async def test_a_mistake_in_a_list_of_files_is_reported(tmp_path: Path, text: str) -> None:
+    """In a file of a list, or in data that it has to decode: one line with the file."""
     file = tmp_path / "kubeconfig"
     file.write_text(text)
     paths = Path(f"{file}{os.pathsep}{tmp_path / 'absent'}")
     with pytest.raises(ValueError) as caught:
         await Kube(paths).__aenter__()
-    assert str(caught.value).startswith(f"{paths}: ")
+    assert str(caught.value).startswith(f"{file}:")
     assert "\n" not in str(caught.value)
+
+
+TWO = """\
+current-context: a
+contexts:
+- {name: a, context: {cluster: c, user: u, namespace: one}}
+- {name: b, context: {cluster: d, user: v, namespace: two}}
+clusters: [{name: c, cluster: {server: "https://c"}}, {name: d, cluster: {server: "https://d"}}]
+users: [{name: u, user: {token: of-u}}, {name: v, user: {token: of-v}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (Choice(), ("https://c", "of-u", "one")),
+        (Choice(context="b"), ("https://d", "of-v", "two")),
+        (Choice(cluster="d"), ("https://d", "of-u", "one")),
+        (Choice(context="b", user="u"), ("https://d", "of-u", "two")),
+    ],
+)
+def test_the_flags_choose_as_kubectls_do(tmp_path: Path, choice: Choice, expected: tuple[str, str, str]) -> None:
+    """A context, or another cluster or user in the current one."""
+    file = tmp_path / "kubeconfig"
+    file.write_text(TWO)
+    found = kubeconfig.read(file, choice)
+    assert (found.cluster["server"], found.user["token"], found.namespace) == expected
+
+
+def test_without_a_context_cluster_and_user_are_enough(tmp_path: Path) -> None:
+    """Both flags together name all that a context would."""
+    file = tmp_path / "kubeconfig"
+    file.write_text(TWO.replace("current-context: a", ""))
+    found = kubeconfig.read(file, Choice(cluster="d", user="u"))
+    assert (found.cluster["server"], found.user["token"], found.namespace) == ("https://d", "of-u", "")
+    assert [problem.code for problem in kubeconfig.problems(file, Choice(cluster="d"))] == ["WI532"]
+
+
+def test_a_choice_that_the_file_does_not_have_is_named(tmp_path: Path) -> None:
+    """With the flag; two at once."""
+    file = tmp_path / "kubeconfig"
+    file.write_text(TWO)
+    (problem,) = kubeconfig.problems(file, Choice(context="z"))
+    assert str(problem) == (f'{file}: --context is "z", but the file has no such context (kubectl config view) [WI539]')
+    found = kubeconfig.problems(file, Choice(cluster="y", user="z"))
+    assert [str(each).partition(", but")[0] for each in found] == [
+        f'{file}: --cluster is "y"',
+        f'{file}: --user is "z"',
+    ]
+
+
+def test_files_are_merged_and_the_first_wins(tmp_path: Path) -> None:
+    """As for kubectl: entries, the current context, and paths that count from the file that has them."""
+    first, second = tmp_path / "first", tmp_path / "folder" / "second"
+    second.parent.mkdir()
+    (second.parent / "ca.crt").write_text("")
+    first.write_text("current-context: b\nusers: [{name: v, user: {token: of-first}}]\n")
+    second.write_text(TWO.replace('"https://d"', '"https://d", certificate-authority: ca.crt'))
+    found = kubeconfig.read(Path(os.pathsep.join(map(str, (tmp_path / "absent", first, second)))))
+    assert found.user == {"token": "of-first"}
+    assert found.cluster == {"server": "https://d", "certificate-authority": str(second.parent / "ca.crt")}
+    assert found.namespace == "two"
+
+
+def test_a_plugin_is_found_from_the_folder_of_its_file(tmp_path: Path) -> None:
+    """A path is relative to the kubeconfig; a bare name is looked for in PATH."""
+    file = tmp_path / "kubeconfig"
+    plugin = "{exec: {apiVersion: client.authentication.k8s.io/v1, command: %s}}"
+    for command, expected in (("./bin/login", str(tmp_path / "bin" / "login")), ("login", "login")):
+        file.write_text(TWO.replace("{token: of-u}", plugin % command))
+        assert kubeconfig.read(file).user["exec"]["command"] == expected
+    file.write_text(TWO.replace("{token: of-u}", "{exec: {}}"))
+    assert [str(each).partition(": user ")[2] for each in kubeconfig.problems(file)] == [
+        f'"u": exec has no {member} (sign in to the cluster again, as its provider says) [WI540]'
+        for member in ("command", "apiVersion")
+    ]
+
+
+def test_a_choice_needs_a_kubeconfig(tmp_path: Path) -> None:
+    """In a pod, too."""
+    with pytest.raises(BadKubeconfig):
+        kubeconfig_path(None, {"HOME": str(tmp_path), "KUBERNETES_SERVICE_HOST": "10.0.0.1"}, Choice(context="a"))

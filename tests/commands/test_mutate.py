@@ -56,7 +56,7 @@ def test_every_mistake_is_reported_at_once(mutate: Mutate, tmp_path: Path, monke
         "-",
         bad="a: b\n\tc: d\n",
         latin=b"a: \xe9\n",
-        wide="a: b\n".encode("utf-16"),
+        wide="a: b\n".encode("utf-16") + b"\n",
         helm='{{- if .Values.x }}\n"a": 1\n',
         json='{"a": 1\n "b": 2}',
         deep="[" * 2000,
@@ -72,9 +72,10 @@ def test_every_mistake_is_reported_at_once(mutate: Mutate, tmp_path: Path, monke
         "-f - is given 2 times: standard input can be read only once [WI402]",
         "bad.yaml:2:1: the text is not YAML: a tab where only spaces indent [WI408]",
         "latin.yaml:1: the text is not UTF-8 [WI404]",
-        "wide.yaml: the text is UTF-16, expected UTF-8 [WI405]",
+        "wide.yaml: the text begins with the mark of UTF-16, but the rest of it is not UTF-16 "
+        "(write the file as UTF-8) [WI405]",
         "helm.yaml:1:3: the text is not YAML: did not find expected node content; it looks like a template "
-        "(helm template CHART | python -m webhook mutate -f -) [WI409]",
+        "(helm template CHART | m365wi mutate -f -) [WI409]",
         "json.yaml:2:2: the text is not JSON: Expecting ',' delimiter [WI406]",
         "deep.yaml:1:201: the text is not YAML: nested deeper than 200 levels [WI408]",
         "kinds.yaml:1:1: this is not a Kubernetes object: kind missing [WI412]",

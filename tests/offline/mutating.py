@@ -1,4 +1,4 @@
-"""Runs `python -m webhook mutate` in this process, with files that the test writes; and some objects."""
+"""Runs `m365wi mutate` in this process, with files that the test writes; and some objects."""
 
 import io
 import os

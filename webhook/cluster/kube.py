@@ -3,8 +3,10 @@
 import importlib.util
 import ssl
 import sys
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -15,7 +17,8 @@ import yaml
 
 from certs.clock import SystemClock
 from webhook.cluster import kubeconfig
-from webhook.cluster.kubeconfig import BadKubeconfig
+from webhook.cluster.credential_plugin import run_plugin
+from webhook.cluster.kubeconfig import CURRENT, BadKubeconfig, Choice, Kubeconfig
 from webhook.core.messages import Place, message, settings
 from webhook.core.text import shown
 
@@ -74,28 +77,31 @@ class Kube:
     It uses a kubeconfig or, without one, what is mounted into this pod. Entering raises BadKubeconfig if that is wrong.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._kubeconfig = path
+    def __init__(self, path: Path | None = None, choice: Choice = CURRENT, *, request_seconds: float = 0.0) -> None:
+        """request_seconds: the limit of each request instead of that of the caller; 0 for the caller's."""
+        self._path = path
+        self._choice = choice
+        self._request_seconds = request_seconds
+        self._kubeconfig: Kubeconfig | None = None
         self._client: ApiClient | None = None
         self._ticks = SystemClock().ticks
         self._read_again = 0.0
+        self._plugin_again: datetime | None = None
 
     async def __aenter__(self) -> "Kube":
         configuration = Configuration()
         # OpenSSL's strict mode, the default since Python 3.13, asks for key usage and key identifiers. The authorities
         # of many clusters have neither, those of EKS for example. Go's clients, and so kubectl, accept them.
         configuration.disable_strict_ssl_verification = True
-        problems = kubeconfig.problems(self._kubeconfig) if self._kubeconfig else []
-        if problems:
-            raise BadKubeconfig(problems)
         try:
-            if self._kubeconfig:
-                await config.load_kube_config(
-                    str(self._kubeconfig), client_configuration=configuration, persist_config=False
-                )
+            if self._path:
+                self._kubeconfig = kubeconfig.read(self._path, self._choice)
+                await self._sign_in(self._kubeconfig, configuration)
             else:
                 self._read_pod(configuration)
             self._client = ApiClient(configuration)
+        except BadKubeconfig:
+            raise
         except (config.ConfigException, OSError, yaml.YAMLError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise BadKubeconfig([message(settings.KUBECONFIG_REFUSED, Place(str(self)), reason=reason)]) from None
@@ -107,7 +113,7 @@ class Kube:
             await client.rest_client.close()
 
     def __str__(self) -> str:
-        return str(self._kubeconfig or "in-cluster configuration")
+        return str(self._path or "in-cluster configuration")
 
     async def request(
         self,
@@ -125,10 +131,12 @@ class Kube:
             raise Unavailable(f"{method} {path}: not connected")
         try:
             # The token is read for each request, because the kubelet renews it.
-            if not self._kubeconfig and self._ticks() >= self._read_again:
+            if not self._path and self._ticks() >= self._read_again:
                 self._read_pod(client.configuration)
+            if self._kubeconfig and self._plugin_again and datetime.now(UTC) >= self._plugin_again:
+                await self._sign_in(self._kubeconfig, client.configuration)
             token = await client.configuration.get_api_key_with_prefix("BearerToken")
-        except (config.ConfigException, OSError) as error:
+        except (config.ConfigException, OSError, BadKubeconfig) as error:
             raise Unavailable(f"{method} {path}: the token cannot be read: {error}") from None
         headers = {"Accept": accept, "Content-Type": f"application/{kind}"}
         if token:
@@ -139,11 +147,29 @@ class Kube:
                 client.configuration.host + path,
                 headers=headers,
                 body=body,
-                _request_timeout=aiohttp.ClientTimeout(seconds),
+                _request_timeout=aiohttp.ClientTimeout(self._request_seconds or seconds),
             )
             return Reply(response.status, await response.read(), response.headers.get("Date", ""))
         except (TimeoutError, aiohttp.ClientError, ssl.SSLError, OSError) as error:
             raise Unavailable(f"{method} {path}: {str(error) or type(error).__name__}") from None
+
+    async def _sign_in(self, source: Kubeconfig, configuration: Configuration) -> None:
+        """Fills `configuration`. A plugin's credential is asked for again when it ends."""
+        cluster, user = source.cluster, source.user
+        if plugin := user.get("exec"):
+            found = await run_plugin(plugin, cluster)
+            self._plugin_again = found.expires
+            user = {"token": found.token} if found.token else {}
+            if found.certificate:
+                pair = {"client-certificate-data": found.certificate, "client-key-data": found.key}
+                user |= {name: b64encode(text.encode()).decode() for name, text in pair.items()}
+        document = {
+            "current-context": "chosen",
+            "contexts": [{"name": "chosen", "context": {"cluster": "chosen", "user": "chosen"}}],
+            "clusters": [{"name": "chosen", "cluster": dict(cluster)}],
+            "users": [{"name": "chosen", "user": dict(user)}],
+        }
+        await config.load_kube_config_from_dict(document, client_configuration=configuration)
 
     def _read_pod(self, configuration: Configuration) -> None:
         """Reads what is mounted into this pod. The client's own refresh stops if the wall clock is set back."""

@@ -1,4 +1,4 @@
-"""A kubeconfig, checked before a cluster is asked: all mistakes at once, each with its fix.
+"""A kubeconfig, read as kubectl reads it: files merged, a context chosen, all mistakes at once, each with its fix.
 
 The Kubernetes client stops at the first mistake, and the process that reads the settings of `serve` does not load it.
 What only the API server or a credential plugin can find is not checked here.
@@ -6,7 +6,7 @@ What only the API server or a credential plugin can find is not checked here.
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ _FILES: Final = {
     "user": ("client-certificate", "client-key", "tokenFile"),
 }
 _SET: Final = {"cluster": "set-cluster NAME --server=URL", "user": "set-credentials NAME --token=TOKEN"}
+_KINDS: Final = ("context", "cluster", "user")
 
 
 class BadKubeconfig(ValueError):
@@ -29,83 +30,202 @@ class BadKubeconfig(ValueError):
         super().__init__("; ".join(map(str, self.problems)))
 
 
-def problems(path: Path) -> list[Message]:
-    """The mistakes in the kubeconfig at `path`. A list of files is left to the client, which merges them."""
-    if os.pathsep in str(path):
-        return []
+@dataclass(frozen=True)
+class Choice:
+    """What kubectl's flags of these names choose in a kubeconfig; "" leaves it to the current context."""
+
+    context: str = ""
+    cluster: str = ""
+    user: str = ""
+
+    def __bool__(self) -> bool:
+        return any((self.context, self.cluster, self.user))
+
+
+CURRENT: Final = Choice()
+
+
+@dataclass(frozen=True)
+class Kubeconfig:
+    """What one context means: a cluster and a user, with absolute paths of files. namespace: "" if it names none."""
+
+    cluster: Mapping[str, Any]
+    user: Mapping[str, Any]
+    namespace: str = ""
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A context, a cluster or a user, and the file that it comes from."""
+
+    file: Path
+    value: Mapping[str, Any]
+
+
+@dataclass
+class _Merged:
+    """All files together. As for kubectl, what comes first wins."""
+
+    first: Path
+    current: str = ""
+    entries: dict[tuple[str, str], _Entry] = field(default_factory=dict)
+
+    def add(self, file: Path, document: Mapping[str, Any]) -> None:
+        current = document.get("current-context")
+        if not self.current and isinstance(current, str):
+            self.current = current
+        for kind in _KINDS:
+            listed = document.get(f"{kind}s")
+            for each in listed if isinstance(listed, list) else ():
+                if isinstance(each, dict):
+                    value = each.get(kind)
+                    entry = _Entry(file, value if isinstance(value, dict) else {})
+                    self.entries.setdefault((kind, str(each.get("name"))), entry)
+
+
+def read(path: Path, choice: Choice = CURRENT) -> Kubeconfig:
+    """The context that `choice` names, or the current one. path: a file, or files as in $KUBECONFIG.
+
+    Raises BadKubeconfig with every mistake.
+    """
+    merged, problems = _merge(path)
+    if problems:
+        raise BadKubeconfig(problems)
+    context = _context(merged, choice, problems)
+    found: dict[str, Mapping[str, Any]] = {}
+    for kind in ("cluster", "user"):
+        entry = _entry(merged, choice, context, kind, problems) if context else None
+        if entry:
+            problems += _entry_problems(kind, entry)
+            found[kind] = _with_absolute_paths(kind, entry[1])
+    if problems:
+        raise BadKubeconfig(problems)
+    namespace = context[1].value.get("namespace") if context else None
+    return Kubeconfig(found["cluster"], found["user"], namespace if isinstance(namespace, str) else "")
+
+
+def problems(path: Path, choice: Choice = CURRENT) -> list[Message]:
+    """The mistakes in the kubeconfig at `path`."""
     try:
-        documents = parse_yaml(str(path), decode(str(path), read_file(path)))
-    except BadFile as error:
-        return [error.problem]
-    value = documents[0].value if len(documents) == 1 else None
-    if not isinstance(value, dict):
-        return [message(settings.KUBECONFIG_EXPECTED, Place(str(path)))]
-    return [*_Kubeconfig(path, value).problems()]
+        read(path, choice)
+    except BadKubeconfig as error:
+        return list(error.problems)
+    return []
 
 
-def kubeconfig_path(given: Path | None, environ: Mapping[str, str]) -> Path | None:
+def kubeconfig_path(given: Path | None, environ: Mapping[str, str], choice: Choice = CURRENT) -> Path | None:
     """The kubeconfig that kubectl would use: the one given, $KUBECONFIG, ~/.kube/config; None in a pod.
 
-    Raises BadKubeconfig outside a pod without a kubeconfig.
+    Raises BadKubeconfig outside a pod without a kubeconfig, or if `choice` chooses in one that is missing.
     """
     if given:
         return given
     if environ.get("KUBECONFIG"):
-        return Path(environ["KUBECONFIG"])  # it may be a list of files, which the client merges
-    usual = Path(environ.get("HOME") or "/") / ".kube" / "config"
+        return Path(environ["KUBECONFIG"])
+    usual = Path(environ.get("HOME") or environ.get("USERPROFILE") or "/") / ".kube" / "config"
     if usual.exists():
         return usual
-    if "KUBERNETES_SERVICE_HOST" not in environ:
+    if "KUBERNETES_SERVICE_HOST" not in environ or choice:
         raise BadKubeconfig([message(settings.NO_CLUSTER)])
     return None
 
 
-@dataclass(frozen=True)
-class _Kubeconfig:
-    """One kubeconfig, and the checks of its current context."""
+def _merge(path: Path) -> tuple[_Merged, list[Message]]:
+    """The files in `path`. A file of a list may be missing, as for kubectl; one that stands alone may not."""
+    paths = [Path(each) for each in str(path).split(os.pathsep) if each]
+    if len(paths) > 1:
+        paths = [each for each in paths if each.exists()] or paths
+    merged, found = _Merged(paths[0] if paths else path), list[Message]()
+    for each in paths:
+        try:
+            documents = parse_yaml(str(each), decode(str(each), read_file(each)))
+        except BadFile as error:
+            found.append(error.problem)
+            continue
+        value = documents[0].value if len(documents) == 1 else None
+        if isinstance(value, dict):
+            merged.add(each, value)
+        else:
+            found.append(message(settings.KUBECONFIG_EXPECTED, Place(str(each))))
+    return merged, found
 
-    path: Path
-    value: Mapping[str, Any]
 
-    def problems(self) -> Iterator[Message]:
-        current = self.value.get("current-context")
-        if not isinstance(current, str) or not current:
-            yield self._problem(settings.CONTEXT_MISSING)
-            return
-        context = self._entry("context", current)
-        if context is None:
-            yield self._problem(settings.CONTEXT_UNKNOWN, context=current)
-            return
-        for kind in ("cluster", "user"):
-            name = context.get(kind)
-            entry = self._entry(kind, name)
-            if not name:
-                yield self._problem(settings.CONTEXT_INCOMPLETE, context=current, kind=kind)
-            elif entry is None:
-                yield self._problem(
-                    settings.ENTRY_UNKNOWN, context=current, kind=kind, name=str(name), command=_SET[kind]
-                )
-            else:
-                yield from self._entry_problems(kind, str(name), entry)
+def _context(merged: _Merged, choice: Choice, problems: list[Message]) -> tuple[str, _Entry] | None:
+    """The name of the context and the context; an empty one if the flags name both that it would name."""
+    name = choice.context or merged.current
+    place = Place(str(merged.first))
+    entry = merged.entries.get(("context", name))
+    if entry:
+        return name, entry
+    if choice.context:
+        problems.append(message(settings.CHOICE_UNKNOWN, place, kind="context", name=name))
+    elif choice.cluster and choice.user:
+        return "", _Entry(merged.first, {})
+    elif not name:
+        problems.append(message(settings.CONTEXT_MISSING, place))
+    else:
+        problems.append(message(settings.CONTEXT_UNKNOWN, place, context=name))
+    return None
 
-    def _entry_problems(self, kind: str, name: str, entry: Mapping[str, Any]) -> Iterator[Message]:
-        if kind == "cluster" and not isinstance(entry.get("server"), str):
-            yield self._problem(settings.SERVER_MISSING, name=name)
-        for member in _FILES[kind]:
-            file = entry.get(member)
-            if not isinstance(file, str) or not file or entry.get(f"{member}-data"):  # the data is used, not the file
-                continue
-            if not (self.path.parent / file).is_file():
-                yield self._problem(settings.NAMED_FILE_MISSING, kind=kind, name=name, member=member, file=file)
 
-    def _entry(self, kind: str, name: object) -> Mapping[str, Any] | None:
-        """The entry of that name in the list of that kind, None if it is missing."""
-        entries = self.value.get(f"{kind}s")
-        for each in entries if isinstance(entries, list) else ():
-            if isinstance(each, dict) and each.get("name") == name:
-                entry = each.get(kind)
-                return entry if isinstance(entry, dict) else {}
-        return None
+def _entry(
+    merged: _Merged, choice: Choice, context: tuple[str, _Entry], kind: str, problems: list[Message]
+) -> tuple[str, _Entry] | None:
+    """The name of the cluster or the user, and its entry."""
+    chosen = str(getattr(choice, kind))
+    named = context[1].value.get(kind)
+    name = chosen or str(named or "")
+    place = Place(str(context[1].file))
+    entry = merged.entries.get((kind, name))
+    if entry and name:
+        return name, entry
+    if chosen:
+        problems.append(message(settings.CHOICE_UNKNOWN, Place(str(merged.first)), kind=kind, name=name))
+    elif not name:
+        problems.append(message(settings.CONTEXT_INCOMPLETE, place, context=context[0], kind=kind))
+    else:
+        command = _SET[kind]
+        problems.append(
+            message(settings.ENTRY_UNKNOWN, place, context=context[0], kind=kind, name=name, command=command)
+        )
+    return None
 
-    def _problem(self, row: Kind, /, **values: object) -> Message:
-        return message(row, Place(str(self.path)), **values)
+
+def _entry_problems(kind: str, named: tuple[str, _Entry]) -> Iterator[Message]:
+    name, entry = named
+    if kind == "cluster" and not isinstance(entry.value.get("server"), str):
+        yield _problem(entry, settings.SERVER_MISSING, name=name)
+    for member in _FILES[kind]:
+        file = _named_file(entry, member)
+        if file and not (entry.file.parent / file).is_file():
+            yield _problem(entry, settings.NAMED_FILE_MISSING, kind=kind, name=name, member=member, file=file)
+    plugin = entry.value.get("exec")
+    if kind == "user" and plugin is not None:
+        for member in ("command", "apiVersion"):
+            if not (isinstance(plugin, dict) and isinstance(plugin.get(member), str)):
+                yield _problem(entry, settings.PLUGIN_INCOMPLETE, name=name, member=member)
+
+
+def _named_file(entry: _Entry, member: str) -> str:
+    """The file that a member of `entry` names; "" if it names none, or if the data that is given too is used."""
+    file = entry.value.get(member)
+    return file if isinstance(file, str) and not entry.value.get(f"{member}-data") else ""
+
+
+def _with_absolute_paths(kind: str, entry: _Entry) -> dict[str, Any]:
+    """The entry; a relative path in it counts from the folder of its file, and so does that of a plugin."""
+    folder = entry.file.absolute().parent
+    value = dict(entry.value)
+    for member in _FILES[kind]:
+        if file := _named_file(entry, member):
+            value[member] = str(folder / file)
+    plugin = value.get("exec")
+    if isinstance(plugin, dict):
+        command = str(plugin.get("command"))
+        if os.sep in command or (os.altsep and os.altsep in command):  # else it is looked for in PATH
+            value["exec"] = {**plugin, "command": str(folder / command)}
+    return value
+
+
+def _problem(entry: _Entry, row: Kind, /, **values: object) -> Message:
+    return message(row, Place(str(entry.file)), **values)

@@ -1,46 +1,91 @@
-"""The commands of `python -m webhook`. Exit codes: 0 done, 1 refused, 2 wrong usage or no output possible."""
+"""The program `m365wi`, which is also `python -m webhook`, `kubectl m365wi`, and `m365-webhook` in the image.
+
+Exit codes: 0 done, 1 refused, 2 wrong usage or no output possible.
+"""
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import PureWindowsPath
+from types import ModuleType
 
 from webhook import __version__
+from webhook.core.messages import message
+from webhook.core.messages import settings as kinds
 from webhook.settings import SettingsError
 
 # Each is imported only if it is used: `mutate` does not wait for the server's libraries.
-_COMMANDS: Mapping[str, str] = {
+COMMANDS: Mapping[str, str] = {
     "serve": "answer kube-apiserver",
     "mutate": "show what the webhook would do with manifests, without a cluster",
     "check": "check a live cluster: whether pods are injected, what is wrong, and how to fix it",
     "fic": "print the federated identity credential that Entra needs for a ServiceAccount",
     "issuer": "check whether Entra can use the cluster's issuer, or write the documents to publish",
     "certs": "show the state of the certificates of a cluster, or rotate them",
+    "completion": "print what makes a shell complete the commands and flags",
 }
+_MODULE = "python -m webhook"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs the command that `arguments` name. Returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m webhook",
+def program(path: str) -> str:
+    """The words that started this program, by the path that it was started as: sys.argv[0]."""
+    place = PureWindowsPath(path)  # which takes slashes, too
+    name = place.name.removesuffix(".exe").removesuffix("-script.py")
+    if name == "__main__.py":
+        return f"python -m {place.parent.name}"
+    return f"kubectl {name.removeprefix('kubectl-')}" if name.startswith("kubectl-") else name
+
+
+def main(arguments: Sequence[str], name: str = _MODULE) -> int:
+    """Runs the command that `arguments` name. name: how the program was called. Returns the exit code."""
+    try:
+        flags = parser(arguments, name).parse_args(arguments)
+        code: int = _module(flags.command).run(flags, os.environ)
+    except SettingsError as error:
+        called = next((argument for argument in arguments if argument in COMMANDS), "")
+        for problem in error.problems:
+            print(f"{name} {called}: {problem}", file=sys.stderr)
+        return 2
+    return code
+
+
+def parser(arguments: Sequence[str], name: str) -> argparse.ArgumentParser:
+    """The parser of the command that `arguments` name; of every command, for the completion of a shell.
+
+    Raises SettingsError if the command needs a library that is not installed.
+    """
+    found = argparse.ArgumentParser(
+        prog=name,
         description="Pods of an annotated ServiceAccount sign in to Microsoft 365 without a secret.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=__version__)
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    name = next((argument for argument in arguments if not argument.startswith("-")), "")
-    for command, summary in _COMMANDS.items():
+    found.add_argument("--version", action="version", version=__version__)
+    subparsers = found.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    called = next((argument for argument in arguments if not argument.startswith("-")), "")
+    completing = "_ARGCOMPLETE" in os.environ
+    for command, summary in COMMANDS.items():
         subparser = subparsers.add_parser(command, help=summary, description=summary, allow_abbrev=False)
-        if command == name:
-            module = importlib.import_module(f"webhook.commands.{command}")
-            module.add_arguments(subparser)
-    flags = parser.parse_args(arguments)
-    module = importlib.import_module(f"webhook.commands.{flags.command}")
+        subparser.set_defaults(program=f"{name} {command}")
+        if completing:
+            with contextlib.suppress(SettingsError):  # what is not installed is not completed
+                _module(command).add_arguments(subparser)
+        elif command == called:
+            _module(command).add_arguments(subparser)
+    if completing:
+        import argcomplete
+
+        argcomplete.autocomplete(found)
+    return found
+
+
+def _module(command: str) -> ModuleType:
     try:
-        code: int = module.run(flags, os.environ)
-    except SettingsError as error:
-        for problem in error.problems:
-            print(f"python -m webhook {flags.command}: {problem}", file=sys.stderr)
-        return 2
-    return code
+        return importlib.import_module(f"webhook.commands.{command}")
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library in ("webhook", "certs"):
+            raise
+        raise SettingsError([message(kinds.LIBRARY_MISSING, command=command, library=library, extra="")]) from None

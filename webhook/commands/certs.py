@@ -1,4 +1,4 @@
-"""`python -m webhook certs`: the CA in its Secret, what kube-apiserver trusts and what is served; `certs rotate`.
+"""`m365wi certs`: the CA in its Secret, what kube-apiserver trusts and what is served; `certs rotate`.
 
 Exit codes: 0 all is well, 1 there is something to fix or it cannot be rotated, 2 wrong usage.
 """
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ca", action="store_true", help="rotate: the CA too, not only each replica's certificate")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to show (table)")
     parser.add_argument("--connect", metavar="ADDRESS:PORT", help="also show the certificate that is served there")
-    clusters.add_kubeconfig(parser)
+    clusters.add_cluster_flags(parser)
     add_flags(parser, only=_FLAGS)
 
 
@@ -81,12 +81,12 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if flags.connect and not flags.connect.rpartition(":")[2].isdigit():
         problems.append(bad_value("--connect", flags.connect, "ADDRESS:PORT"))
     chosen = clusters.choose(flags, environ, problems)
-    kubeconfig, settings = chosen.kubeconfig, chosen.settings
+    settings = chosen.settings
     rotation = settings.rotation.certs(settings.policy.own_namespace)
     try:
         if flags.action == "rotate":
-            return asyncio.run(_rotate(Kube(kubeconfig), rotation, authority=flags.ca))
-        report = asyncio.run(_overview(Kube(kubeconfig), rotation, flags.connect))
+            return asyncio.run(_rotate(chosen.kube(), rotation, authority=flags.ca))
+        report = asyncio.run(_overview(chosen.kube(), rotation, flags.connect))
     except BadKubeconfig as error:
         raise SettingsError(error.problems) from None
     write_stdout(json.dumps(asdict(report), indent=2) + "\n" if flags.output == "json" else _table(report))

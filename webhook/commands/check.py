@@ -1,4 +1,4 @@
-"""`python -m webhook check`: on a live cluster, is a labelled pod injected? If not, what is wrong and what fixes it?
+"""`m365wi check`: on a live cluster, is a labelled pod injected? If not, what is wrong and what fixes it?
 
     exit 0   all is well, or only warnings
     exit 1   something is wrong
@@ -28,13 +28,13 @@ from webhook.settings import SettingsError, add_flags, bad_value
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command; `run` checks their values."""
-    parser.add_argument("-n", "--namespace", default="default", help="create a pod here, by dry run (default)")
+    parser.add_argument("-n", "--namespace", default="", help="create a pod here, by dry run (that of the context)")
     parser.add_argument("--service-account", metavar="NAME", default="", help="also check this one and its pods")
     parser.add_argument(
         "--workload", metavar="KIND/NAME", default="", help="also check this one, its ServiceAccount and its pods"
     )
     parser.add_argument("-o", "--output", choices=reports.FORMATS, default="text", help="how to show it (text)")
-    clusters.add_kubeconfig(parser)
+    clusters.add_cluster_flags(parser)
     add_flags(parser, only=("own_namespace", "configuration", "service"))
 
 
@@ -49,7 +49,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     chosen = clusters.choose(flags, environ, problems)
     settings = chosen.settings
     target = Target(
-        namespace=flags.namespace,
+        namespace=flags.namespace or chosen.namespace,
         account=flags.service_account,
         workload=workload,
         configuration=settings.rotation.configuration,
@@ -58,7 +58,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         policy=replace(settings.policy, helper_image="unknown"),
     )
     try:
-        findings = asyncio.run(_findings(Kube(chosen.kubeconfig), target))
+        findings = asyncio.run(_findings(chosen.kube(), target))
     except BadKubeconfig as error:
         raise SettingsError(error.problems) from None
     restart = sorted({pod for finding in findings if finding.status is Status.FAIL for pod in finding.pods})
@@ -68,7 +68,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _problems(flags: argparse.Namespace) -> Iterator[Message]:
-    if not names.NAMESPACE_NAME.fullmatch(flags.namespace):
+    if flags.namespace and not names.NAMESPACE_NAME.fullmatch(flags.namespace):
         yield bad_value("-n", flags.namespace, "a namespace's name")
     if flags.service_account and not names.OBJECT_NAME.fullmatch(flags.service_account):
         yield bad_value("--service-account", flags.service_account, "a ServiceAccount's name")

@@ -1,4 +1,4 @@
-"""`python -m webhook fic`: the federated identity credential that Entra needs for a ServiceAccount.
+"""`m365wi fic`: the federated identity credential that Entra needs for a ServiceAccount.
 
     exit 0   printed
     exit 1   printed, but Entra cannot use the cluster's issuer: the commands of `-o az` are then comments, because they
@@ -35,35 +35,34 @@ _SECONDS: Final = 10.0  # of one request
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command; `run` checks their values."""
-    parser.add_argument("-n", "--namespace", metavar="NAMESPACE", default="", help="of the ServiceAccount")
+    where = "of the ServiceAccount (that of the context)"
+    parser.add_argument("-n", "--namespace", metavar="NAMESPACE", default="", help=where)
     parser.add_argument("--service-account", metavar="NAME", default="", help="whose pods are to sign in")
     parser.add_argument("-o", "--output", metavar="FORMAT", default="az", help=f"{', '.join(FORMATS)} (az)")
     parser.add_argument(
         "--client-id", metavar="GUID", default="", help="of the application (that of the ServiceAccount)"
     )
-    clusters.add_kubeconfig(parser)
+    clusters.add_cluster_flags(parser)
     add_flags(parser, only=("cloud", "audience"))
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Prints the credential. Raises SettingsError for wrong usage."""
     chosen = clusters.choose(flags, environ, _problems(flags))
+    flags.namespace = flags.namespace or chosen.namespace
     try:
-        return asyncio.run(_print(flags, chosen.settings, Kube(chosen.kubeconfig)))
+        return asyncio.run(_print(flags, chosen.settings, chosen.kube()))
     except BadKubeconfig as error:
         raise SettingsError(error.problems) from None
 
 
 def _problems(flags: argparse.Namespace) -> Iterator[Message]:
-    for flag, value, pattern in (
-        ("-n", flags.namespace, NAMESPACE_NAME),
-        ("--service-account", flags.service_account, OBJECT_NAME),
-    ):
-        what = "the ServiceAccount's namespace" if flag == "-n" else "the ServiceAccount's name"
-        if not value:
-            yield message(kinds.VALUE_MISSING, Place(flag), expected=what)
-        elif not pattern.fullmatch(value):
-            yield bad_value(flag, value, what)
+    if flags.namespace and not NAMESPACE_NAME.fullmatch(flags.namespace):
+        yield bad_value("-n", flags.namespace, "the ServiceAccount's namespace")
+    if not flags.service_account:
+        yield message(kinds.VALUE_MISSING, Place("--service-account"), expected="the ServiceAccount's name")
+    elif not OBJECT_NAME.fullmatch(flags.service_account):
+        yield bad_value("--service-account", flags.service_account, "the ServiceAccount's name")
     if flags.output not in FORMATS:
         yield bad_value("-o", flags.output, f"one of {', '.join(FORMATS)}")
     if flags.client_id and not is_guid(flags.client_id):
@@ -76,22 +75,21 @@ async def _print(flags: argparse.Namespace, settings: ServeSettings, kube: Kube)
             account = await _account(kube, flags.namespace, flags.service_account)
             issuer, finding = await _issuer(kube)
     except Unavailable as error:
-        return _refuse([message(API_SERVER_UNREACHABLE, reason=str(error))])
+        return _refuse(flags, [message(API_SERVER_UNREACHABLE, reason=str(error))])
     if isinstance(account, Message):
-        return _refuse([account] if issuer else [account, finding.message])
+        return _refuse(flags, [account] if issuer else [account, finding.message])
     if not issuer:
-        return _refuse([finding.message])
+        return _refuse(flags, [finding.message])
     try:
         wanted = federated_credential(account, issuer=issuer, policy=settings.policy, client_id=flags.client_id)
     except NoCredential as error:
-        return _refuse(error.problems)
-    for warning in wanted.warnings:
-        _report(f"warning: {warning}")
+        return _refuse(flags, error.problems)
+    _report(flags, *(f"warning: {warning}" for warning in wanted.warnings))
     unusable = finding.status is Status.FAIL
     text = FORMATS[flags.output](wanted)
     write_stdout(_as_comments(text) if unusable and flags.output == "az" else text)
     if unusable:
-        _report(str(finding.message))
+        _report(flags, str(finding.message))
     return int(unusable)
 
 
@@ -126,11 +124,10 @@ async def _issuer(kube: Kube) -> tuple[str, Finding]:
     return issuer, check_address(issuer)
 
 
-def _refuse(problems: Iterable[Message]) -> int:
-    for problem in problems:
-        _report(str(problem))
+def _refuse(flags: argparse.Namespace, problems: Iterable[Message]) -> int:
+    _report(flags, *map(str, problems))
     return 1
 
 
-def _report(line: str) -> None:
-    write_stderr([f"python -m webhook fic: {line}"])
+def _report(flags: argparse.Namespace, *lines: str) -> None:
+    write_stderr(f"{flags.program}: {line}" for line in lines)

@@ -1,4 +1,4 @@
-"""`python -m webhook issuer`: can Entra use the cluster's issuer? `--export DIR` writes the documents to publish.
+"""`m365wi issuer`: can Entra use the cluster's issuer? `--export DIR` writes the documents to publish.
 
 Exit codes: 0 all is well, 1 something is wrong, 2 wrong usage.
 """
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--from-url", metavar="URL", help="where to look for the public documents (at the issuer)")
     where.add_argument("--export", metavar="DIR", type=Path, help="write the two documents there, to be published")
     parser.add_argument("-o", "--output", choices=reports.FORMATS, default="text", help="how to show it (text)")
-    clusters.add_kubeconfig(parser)
+    clusters.add_cluster_flags(parser)
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -46,7 +46,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         problems.append(bad_value("--export", flags.export, "a folder"))
     chosen = clusters.choose(flags, environ, problems)
     try:
-        issuer, findings = asyncio.run(_look(Kube(chosen.kubeconfig), flags.from_url, flags.export))
+        issuer, findings = asyncio.run(_look(chosen.kube(), flags.from_url, flags.export))
     except BadKubeconfig as error:
         raise SettingsError(error.problems) from None
     as_json = flags.output == "json"

@@ -1,4 +1,4 @@
-"""`python -m webhook mutate`: what the webhook would do with manifests, without a cluster.
+"""`m365wi mutate`: what the webhook would do with manifests, without a cluster.
 
     exit 0   printed: the manifests with the additions, everything else unchanged
     exit 1   refused: kube-apiserver would refuse one of the objects, so nothing is printed
@@ -66,7 +66,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
         return _print(flags, policy, files, environ)
     except UnsoundPatch as error:
-        write_stderr([f"python -m webhook mutate: {message(manifests.UNSOUND_PATCH, reason=str(error))}"])
+        write_stderr([f"{flags.program}: {message(manifests.UNSOUND_PATCH, reason=str(error))}"])
         return 3
 
 

@@ -1,14 +1,18 @@
-"""`python -m webhook serve`: answers kube-apiserver until SIGTERM."""
+"""`m365wi serve`: answers kube-apiserver until SIGTERM."""
 
 import argparse
-import resource
+import importlib.util
 from collections.abc import Mapping
+from typing import Final
 
 from webhook import __version__
+from webhook.core.messages import message
+from webhook.core.messages.settings import LIBRARY_MISSING
 from webhook.logs import configure
-from webhook.server.process import WorkerParts
-from webhook.server.process import run as run_worker
-from webhook.settings import add_flags, read_settings, unknown_variables
+from webhook.settings import SettingsError, add_flags, read_settings, unknown_variables
+
+# What only this command needs: an environment with the other commands alone does not have them.
+_LIBRARIES: Final = ("flask", "gunicorn", "httptools", "prometheus_client", "uvloop")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serves until SIGTERM. Raises SettingsError."""
+    missing = ", ".join(name for name in _LIBRARIES if importlib.util.find_spec(name) is None)
+    if missing:
+        raise SettingsError([message(LIBRARY_MISSING, command="serve", library=missing, extra="[serve]")])
     settings = read_settings(flags, environ)
+    # Not before: an environment without the server may not have them, and Windows has no `resource`.
+    import resource
+
+    from webhook.server.process import WorkerParts
+    from webhook.server.process import run as run_worker
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the private key that is served
     log = configure(level=settings.log_level)
     log.line("info", "starting", version=__version__, settings=settings.effective())

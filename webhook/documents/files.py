@@ -3,6 +3,7 @@
 As for kubectl, a text that starts with { is tried as JSON first, one value after the other. Any other text is YAML.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -129,12 +130,19 @@ def read_file(path: Path) -> bytes:
 
 
 def decode(name: str, data: bytes) -> str:
-    """`data` as text, without a byte order mark, the last line ended. Raises BadFile."""
+    """`data` as text, without a byte order mark, the last line ended. Raises BadFile.
+
+    It is UTF-8, or UTF-16 with its mark, which Windows PowerShell writes. kubectl reads both.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            text = data.decode("utf-16")
+        except UnicodeDecodeError:
+            raise BadFile(message(manifests.UTF16, Place(name))) from None
+        return text if text.endswith("\n") else text + "\n"
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise BadFile(message(manifests.UTF16, Place(name))) from None
         line = data.count(b"\n", 0, error.start) + 1
         raise BadFile(message(manifests.NOT_UTF8, Place(f"{name}:{line}"))) from None
     # kubectl, too, ends every line before it parses.

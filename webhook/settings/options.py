@@ -3,12 +3,10 @@
 import argparse
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from certs.managed.settings import duration_text
 from webhook.accounts.files import BadFiles, FileAccounts
-from webhook.cluster import kubeconfig
 from webhook.core import names
 from webhook.core.clouds import CLOUDS
 from webhook.core.families import DEFAULT_FAMILIES, FAMILIES, parse
@@ -41,14 +39,6 @@ class Option:
         return VARIABLES + self.name.upper()
 
 
-def _kubeconfig(text: str) -> Path:
-    path = values.path(text)
-    problems = kubeconfig.problems(path)
-    if problems:
-        raise SettingsError(problems)
-    return path
-
-
 def _accounts(text: str) -> FileAccounts:
     try:
         return FileAccounts.read(values.path(text))
@@ -71,7 +61,7 @@ OPTIONS: Final = (
         values.address,
     ),
     Option("accounts", "PATH", "ServiceAccounts from a YAML file or a folder of them, instead of a cluster", _accounts),
-    Option("kubeconfig", "PATH", "the cluster to ask for ServiceAccounts (the one this pod runs in)", _kubeconfig),
+    Option("kubeconfig", "PATH", "the cluster to ask for ServiceAccounts (the one this pod runs in)", values.path),
     Option(
         "tls_cert",
         "PATH",

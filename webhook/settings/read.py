@@ -2,11 +2,12 @@
 
 import argparse
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 from certs.managed.settings import InvalidSettings
+from webhook.cluster import kubeconfig
 from webhook.core.messages import Kind, Message, Place, Severity, message
 from webhook.core.messages import settings as kinds
 from webhook.core.policy import Policy
@@ -84,19 +85,27 @@ def _read(flags: argparse.Namespace, environ: Mapping[str, str]) -> _Given:
             given.problems.append(bad_value(source, text, error))
             given.unread.add(option.name)
         except SettingsError as error:  # the setting names a file with mistakes
-            for problem in error.problems:
-                place = replace(problem.place, object=f"{source}: {problem.place.object}")
-                given.problems.append(replace(problem, place=place))
+            given.problems += _of(source, error.problems)
             given.unread.add(option.name)
     return given
 
 
+def _of(source: str, problems: Iterable[Message]) -> Iterator[Message]:
+    """The mistakes in a file that the flag or variable `source` names."""
+    for problem in problems:
+        yield replace(problem, place=replace(problem.place, object=f"{source}: {problem.place.object}"))
+
+
 def _source_problems(given: _Given, flags: argparse.Namespace, environ: Mapping[str, str]) -> Iterator[Message]:
-    """Where ServiceAccounts come from: files or a cluster, one of them."""
-    if "accounts" in given.values and "kubeconfig" in given.values:
-        yield message(kinds.ACCOUNTS_AND_KUBECONFIG)
+    """Where ServiceAccounts come from: files or a cluster, one of them. Only `serve` is asked that."""
+    if not hasattr(flags, "accounts"):
+        return
+    if "kubeconfig" in given.values:
+        if "accounts" in given.values:
+            yield message(kinds.ACCOUNTS_AND_KUBECONFIG)
+        yield from _of(given.sources["kubeconfig"], kubeconfig.problems(given.values["kubeconfig"]))
     known = given.values.keys() | given.unread
-    if hasattr(flags, "accounts") and not ({"accounts", "kubeconfig"} & known or is_pod(environ)):
+    if not ({"accounts", "kubeconfig"} & known or is_pod(environ)):
         yield message(kinds.NO_ACCOUNTS)
 
 

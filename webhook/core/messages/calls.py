@@ -28,7 +28,7 @@ ADMITTED_CALL_FAILED: Final = Kind(
     Severity.ERROR,
     "{pod} is admitted without an identity: failurePolicy of {entry} is Ignore, and the call to {object} fails: "
     "{reason}",
-    fix="{look}; `python -m webhook certs` shows whether kube-apiserver trusts it; with failurePolicy Fail, as the "
+    fix="{look}; `m365wi certs` shows whether kube-apiserver trusts it; with failurePolicy Fail, as the "
     "chart has it for labelled pods, kube-apiserver reports the reason",
     help="kube-apiserver reports no reason for a call whose failure it ignores; this one is read off the objects.",
 )
@@ -46,7 +46,7 @@ REFUSED_CALL_FAILED: Final = Kind(
     Severity.ERROR,
     "{pod} is refused by the webhook's ValidatingAdmissionPolicy, because it has no identity: failurePolicy of {entry} "
     "is Ignore, and the call to {object} fails: {reason}",
-    fix="{look}; `python -m webhook certs` shows whether kube-apiserver trusts it; with failurePolicy Fail, as the "
+    fix="{look}; `m365wi certs` shows whether kube-apiserver trusts it; with failurePolicy Fail, as the "
     "chart has it for labelled pods, kube-apiserver reports the reason",
     help="The policy refuses labelled pods that the webhook did not inject.",
 )
@@ -72,7 +72,7 @@ POLICY_REFUSES: Final = Kind(
     Severity.ERROR,
     'the pod is labelled azure.workload.identity/use: "true" and was given no token: the webhook {name} was not asked '
     "or did not answer, or AZURE_FEDERATED_TOKEN_FILE was set by hand and names a file outside its volumes",
-    fix="create the pod again; if that does not help, ask your platform engineer to run `python -m webhook check`",
+    fix="create the pod again; if that does not help, ask your platform engineer to run `m365wi check`",
     help="kube-apiserver says this itself, by the chart's ValidatingAdmissionPolicy; `check` knows it by its code.",
 )
 
@@ -115,7 +115,7 @@ NOT_TRUSTED: Final = Kind(
     "WI646",
     Severity.ERROR,
     "kube-apiserver does not trust the certificate that {object} serves: {reason}",
-    fix="`python -m webhook certs` shows who signs, who is trusted and what is served; a running replica corrects "
+    fix="`m365wi certs` shows who signs, who is trusted and what is served; a running replica corrects "
     "caBundle within a minute, unless RBAC forbids it or another tool writes caBundle (docs/certificates.md)",
     help="kube-apiserver trusts the authorities in caBundle of the webhook configuration and no others.",
 )
@@ -123,7 +123,7 @@ CERTIFICATE_EXPIRED: Final = Kind(
     "WI647",
     Severity.ERROR,
     "The certificate that {object} serves expired on {end}",
-    fix="`python -m webhook certs` shows what is served; compare the clocks of the nodes with that of kube-apiserver, "
+    fix="`m365wi certs` shows what is served; compare the clocks of the nodes with that of kube-apiserver, "
     "then restart the webhook's pods",
     help="The webhook renews its certificates long before their end, so a clock may be wrong.",
 )
@@ -131,7 +131,7 @@ CERTIFICATE_NOT_YET_VALID: Final = Kind(
     "WI648",
     Severity.ERROR,
     "The certificate that {object} serves is not valid yet",
-    fix="`python -m webhook certs` shows what is served; compare the clocks of the nodes with that of kube-apiserver, "
+    fix="`m365wi certs` shows what is served; compare the clocks of the nodes with that of kube-apiserver, "
     "then restart the webhook's pods",
     help="The clock of the webhook's node is ahead of that of kube-apiserver.",
 )

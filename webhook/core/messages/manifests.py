@@ -34,8 +34,9 @@ NOT_UTF8: Final = Kind(
 UTF16: Final = Kind(
     "WI405",
     Severity.ERROR,
-    "{object}: the text is UTF-16, expected UTF-8",
-    help="PowerShell's `>` writes UTF-16; `Out-File -Encoding utf8` does not.",
+    "{object}: the text begins with the mark of UTF-16, but the rest of it is not UTF-16",
+    fix="write the file as UTF-8",
+    help="UTF-8 is read, and whole UTF-16 with its mark, which `>` of Windows PowerShell writes.",
 )
 NOT_JSON: Final = Kind(
     "WI406",
@@ -59,7 +60,7 @@ TEMPLATE: Final = Kind(
     "WI409",
     Severity.ERROR,
     "{object}: the text is not YAML: {reason}; it looks like a template",
-    fix="helm template CHART | python -m webhook mutate -f -",
+    fix="helm template CHART | m365wi mutate -f -",
     help="A template of Helm has to be rendered before it is YAML.",
 )
 NO_OBJECT: Final = Kind(

@@ -163,3 +163,45 @@ KUBECONFIG_REFUSED: Final = Kind(
     "{object}: {reason}",
     help="The Kubernetes client refuses the kubeconfig, or what is mounted into the pod.",
 )
+CHOICE_UNKNOWN: Final = Kind(
+    "WI539",
+    Severity.ERROR,
+    '{object}: --{kind} is "{name}", but the file has no such {kind}',
+    fix="kubectl config view",
+    help="The flag chooses one of the entries of the kubeconfig.",
+)
+PLUGIN_INCOMPLETE: Final = Kind(
+    "WI540",
+    Severity.ERROR,
+    '{object}: user "{name}": exec has no {member}',
+    fix="sign in to the cluster again, as its provider says",
+    help="`exec` names a credential plugin; kubectl refuses one without these members, too.",
+)
+PLUGIN_MISSING: Final = Kind(
+    "WI541",
+    Severity.ERROR,
+    'the credential plugin "{command}" of the kubeconfig cannot be run: {reason}',
+    fix="{hint}",
+    help="The kubeconfig signs in by a program that is not installed here, or not in PATH. kubectl stops, too.",
+)
+PLUGIN_FAILED: Final = Kind(
+    "WI542",
+    Severity.ERROR,
+    'the credential plugin "{command}" of the kubeconfig failed: {reason}',
+    fix="sign in again as it says; `kubectl get namespaces` must succeed, too",
+    help="The login has expired, for example. No request was sent to the cluster.",
+)
+PLUGIN_NOT_ASKED: Final = Kind(
+    "WI543",
+    Severity.ERROR,
+    'the credential plugin "{command}" of the kubeconfig wants to ask, but standard input is not a terminal',
+    fix="run the command in a terminal",
+    help="Its interactiveMode is Always.",
+)
+LIBRARY_MISSING: Final = Kind(
+    "WI544",
+    Severity.ERROR,
+    "`{command}` needs Python libraries that are not installed: {library}",
+    fix='pipx install --force "m365wi{extra}"',
+    help="`m365wi` has what people need; `m365wi[serve]` has the server, too. The image has the server.",
+)

@@ -1,0 +1,1 @@
+"""The distribution `m365wi`, as users install it."""

@@ -1,0 +1,73 @@
+"""The installed program on a real cluster, as a plugin of kubectl."""
+
+import json
+import os
+import subprocess
+from base64 import b64decode
+from pathlib import Path
+
+import pytest
+
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.kubeconfig import read, render
+from testbed.cluster.pods import make_account
+from tests.cli.programs import clean
+
+pytestmark = pytest.mark.cluster
+ASKED = ("fic", "--service-account", "terraform", "-o", "json")
+
+
+@pytest.fixture
+def config(control_plane: Cluster, namespace: str, tmp_path: Path) -> Path:
+    """Three contexts. `lab`, the current one, signs in by a plugin beside the file; `expired` by one that fails."""
+    for name, script in {
+        "lab-login": f"#!/bin/sh\nexec cat {tmp_path}/credential.json\n",
+        "old-login": "#!/bin/sh\necho 'the login has expired: run lab login' >&2\nexit 1\n",
+    }.items():
+        (tmp_path / name).write_text(script)
+        (tmp_path / name).chmod(0o755)
+    document = json.loads(render(read(control_plane.kubeconfig)))
+    (user,) = (each["user"] for each in document["users"])
+    status = {"clientCertificateData": "client-certificate-data", "clientKeyData": "client-key-data"}
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {name: b64decode(user[member]).decode() for name, member in status.items()},
+    }
+    (tmp_path / "credential.json").write_text(json.dumps(credential))
+    for name, command in (("lab", "./lab-login"), ("expired", "./old-login")):
+        plugin = {"apiVersion": credential["apiVersion"], "command": command, "interactiveMode": "Never"}
+        document["users"].append({"name": name, "user": {"exec": plugin}})
+        context = {"cluster": "test", "user": name, "namespace": namespace}
+        document["contexts"].append({"name": name, "context": context})
+    document["current-context"] = "lab"
+    file = tmp_path / "config"
+    file.write_text(json.dumps(document))
+    return file
+
+
+def test_it_has_kubectls_habits(
+    control_plane: Cluster, namespace: str, programs: Path, config: Path, tmp_path: Path
+) -> None:
+    """A credential plugin with a path relative to the kubeconfig, and the namespace of the context."""
+    make_account(control_plane, namespace)
+    environ = clean(PATH=f"{programs}:{control_plane.kubectl_program.parent}:{os.defpath}", KUBECONFIG=str(config))
+    for command in ("kubectl", "m365wi"), ("m365wi",):
+        done = subprocess.run(
+            [*command, *ASKED],
+            env=environ,
+            cwd=tmp_path.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert json.loads(done.stdout)["subject"] == f"system:serviceaccount:{namespace}:terraform", done.stderr
+    for chosen in (["--context", "expired"], ["--user", "expired"]):
+        done = subprocess.run(["m365wi", *ASKED, *chosen], env=environ, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "failed: the login has expired: run lab login (exit status 1)" in done.stderr
+    done = subprocess.run(
+        ["m365wi", *ASKED, "--context", "test"], env=environ, capture_output=True, text=True, check=False
+    )
+    assert "ServiceAccount default/terraform" in done.stderr, "the context of the administrator names no namespace"

@@ -1,0 +1,55 @@
+"""The program itself: its names, and what an environment without a library is told."""
+
+import sys
+
+import pytest
+
+from tests.commands.live import run
+from webhook.commands import main, program
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/home/me/.local/bin/m365wi", "m365wi"),
+        ("/usr/local/bin/kubectl-m365wi", "kubectl m365wi"),
+        ("C:\\Users\\me\\bin\\m365wi.exe", "m365wi"),
+        ("C:\\Users\\me\\bin\\kubectl-m365wi.exe", "kubectl m365wi"),
+        ("C:\\env\\Scripts\\m365wi-script.py", "m365wi"),
+        ("/opt/m365wi/bin/m365-webhook", "m365-webhook"),
+        ("/src/webhook/__main__.py", "python -m webhook"),
+        ("/env/lib/python3.13/site-packages/m365wi/__main__.py", "python -m m365wi"),
+    ],
+)
+def test_it_is_called_what_the_user_typed(path: str, name: str) -> None:
+    """On Linux, on macOS and on Windows."""
+    assert program(path) == name
+
+
+def test_the_name_is_in_usage_and_in_messages(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of every command, whoever prints them."""
+    with pytest.raises(SystemExit):
+        main(["fic", "--context"], "kubectl m365wi")
+    assert "usage: kubectl m365wi fic " in capsys.readouterr().err
+    assert main(["mutate"], "m365wi") == 2
+    assert capsys.readouterr().err.startswith("m365wi mutate: -f is missing, ")
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the command that installs it, instead of a traceback."""
+    for name in [name for name in sys.modules if name.startswith("argcomplete")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "webhook.commands.completion", raising=False)
+    monkeypatch.setitem(sys.modules, "argcomplete", None)
+    done = run("completion", "bash")
+    assert done.code == 2
+    assert "`completion` needs Python libraries that are not installed: argcomplete (pipx install " in done.err
+
+
+def test_the_server_needs_more_than_the_other_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of its libraries that are missing, at once, before its settings are read."""
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    monkeypatch.setitem(sys.modules, "flask", None)
+    done = run("serve")
+    assert done.code == 2
+    assert 'not installed: flask, uvloop (pipx install --force "m365wi[serve]")' in done.err

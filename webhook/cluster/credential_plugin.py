@@ -1,0 +1,130 @@
+"""The credential plugin that a kubeconfig names (`exec`), run as kubectl runs it.
+
+If it is missing or fails, the command stops with the plugin's own words: the Kubernetes client would go on as
+system:anonymous, and every answer of the API server would then be a wrong trail.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from webhook.cluster.kubeconfig import BadKubeconfig
+from webhook.core.messages import message, settings
+
+_LONGEST_REASON: Final = 300  # characters of the plugin's words
+# What the plugin may learn of the cluster, by its name in the kubeconfig.
+_CLUSTER_FIELDS: Final = (
+    "server",
+    "tls-server-name",
+    "insecure-skip-tls-verify",
+    "certificate-authority-data",
+    "proxy-url",
+    "disable-compression",
+)
+_EXTENSION: Final = "client.authentication.k8s.io/exec"  # of a cluster: what its owner gives to the plugin
+
+
+@dataclass(frozen=True)
+class PluginCredential:
+    """What the plugin printed: a token, or a certificate with its key (PEM), and when it ends, if that is known."""
+
+    token: str = ""
+    certificate: str = ""
+    key: str = ""
+    expires: datetime | None = None
+
+
+async def run_plugin(plugin: Mapping[str, Any], cluster: Mapping[str, Any]) -> PluginCredential:
+    """Runs the plugin. plugin, cluster: `exec` and the cluster, as in the kubeconfig. Raises BadKubeconfig.
+
+    What it writes to standard error goes to ours if that is a terminal, because it may ask for something there.
+    """
+    command = str(plugin["command"])
+    interactive = plugin.get("interactiveMode") != "Never" and sys.stdin is not None and sys.stdin.isatty()
+    if plugin.get("interactiveMode") == "Always" and not interactive:
+        raise BadKubeconfig([message(settings.PLUGIN_NOT_ASKED, command=command)])
+    program = shutil.which(command)
+    if program is None:
+        raise _missing(plugin, "it is not there, or not executable" if os.sep in command else "it is not in PATH")
+    arguments = plugin.get("args")
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            program,
+            *(str(each) for each in (arguments if isinstance(arguments, list) else ())),
+            env=_environment(plugin, _request(plugin, cluster, interactive=interactive)),
+            stdin=None if interactive else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=None if watched else asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        raise _missing(plugin, error.strerror or str(error)) from None
+    out, words = await process.communicate()
+    if process.returncode:
+        said = " ".join((words or b"").decode("utf-8", "replace").split())
+        status = f"exit status {process.returncode}"
+        raise _failed(command, f"{said[:_LONGEST_REASON]} ({status})" if said else status)
+    return _credential(command, str(plugin["apiVersion"]), out)
+
+
+def _request(plugin: Mapping[str, Any], cluster: Mapping[str, Any], *, interactive: bool) -> str:
+    """The variable KUBERNETES_EXEC_INFO."""
+    spec: dict[str, Any] = {"interactive": interactive}
+    if plugin.get("provideClusterInfo"):
+        spec["cluster"] = {each: cluster[each] for each in _CLUSTER_FIELDS if each in cluster}
+        extensions = cluster.get("extensions")
+        for each in extensions if isinstance(extensions, list) else ():
+            if isinstance(each, dict) and each.get("name") == _EXTENSION:
+                spec["cluster"]["config"] = each.get("extension")
+    return json.dumps({"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": spec})
+
+
+def _environment(plugin: Mapping[str, Any], request: str) -> dict[str, str]:
+    """This process's variables, then those that the kubeconfig sets."""
+    listed = plugin.get("env")
+    own = {
+        str(each["name"]): str(each["value"])
+        for each in (listed if isinstance(listed, list) else ())
+        if isinstance(each, dict) and {"name", "value"} <= each.keys()
+    }
+    return {**os.environ, **own, "KUBERNETES_EXEC_INFO": request}
+
+
+def _credential(command: str, version: str, out: bytes) -> PluginCredential:
+    try:
+        answer = json.loads(out)
+        status = answer["status"]
+        found = PluginCredential(
+            str(status.get("token") or ""),
+            str(status.get("clientCertificateData") or ""),
+            str(status.get("clientKeyData") or ""),
+            _time(status.get("expirationTimestamp")),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise _failed(command, "what it printed is not an ExecCredential with a status") from None
+    if answer.get("apiVersion") != version:
+        raise _failed(command, f"it answers in {answer.get('apiVersion')}, and the kubeconfig expects {version}")
+    if bool(found.certificate) != bool(found.key) or not (found.token or found.certificate):
+        raise _failed(command, "it printed neither a token nor a certificate with its key")
+    return found
+
+
+def _time(text: object) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) else None
+
+
+def _missing(plugin: Mapping[str, Any], reason: str) -> BadKubeconfig:
+    command = str(plugin["command"])
+    hint = plugin.get("installHint")
+    fix = " ".join(hint.split()) if isinstance(hint, str) and hint.strip() else f"install {command}, and try again"
+    return BadKubeconfig([message(settings.PLUGIN_MISSING, command=command, reason=reason, hint=fix)])
+
+
+def _failed(command: str, reason: str) -> BadKubeconfig:
+    return BadKubeconfig([message(settings.PLUGIN_FAILED, command=command, reason=reason)])
