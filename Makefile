@@ -10,7 +10,7 @@ ATTACKS := tests/attacks
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-node test-kind check messages cli manifests bench format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-node test-kind check messages variables cli manifests bench format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

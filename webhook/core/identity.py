@@ -153,7 +153,7 @@ def read_account_alone(account: Account, policy: Policy = _DEFAULT_POLICY) -> Re
 
 
 def _read_identity(request: Request, account: Account, policy: Policy, *, alone: bool = False) -> Reading:
-    """alone: whether the pod does not matter, so that nothing that it lacks is a problem."""
+    """alone: whether the pod does not matter, so that it may miss anything."""
     reader = _Reader(pod_annotations(request), Annotations("ServiceAccount", str(account), account.annotations))
     azure_client = reader.on_account.value(names.AZURE_CLIENT_ID)
     client = reader.either(names.CLIENT_ID) or azure_client
