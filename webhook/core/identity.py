@@ -46,10 +46,7 @@ _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _LABEL: Final = "[0-9a-zA-Z]([0-9a-zA-Z-]{0,61}[0-9a-zA-Z])?"
 _DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+")
 _AUDIENCE: Final = re.compile(r"[!-~]{1,600}")
-_HELPERS: Final = {
-    names.PREFLIGHT: names.PREFLIGHT_CONTAINER,
-    names.TOKEN_ENDPOINT: names.TOKEN_ENDPOINT_CONTAINER,
-}
+_HELPERS: Final = {names.PREFLIGHT: names.PREFLIGHT_CONTAINER, names.TOKEN_ENDPOINT: names.TOKEN_ENDPOINT_CONTAINER}
 _PLACEHOLDER: Final = "00000000-0000-0000-0000-000000000000"
 _SILENT: Final = Request(uid="", namespace="", pod={"spec": {"containers": []}})
 _DEFAULT_POLICY: Final = Policy()
@@ -142,10 +139,7 @@ def read_identity(request: Request, account: Account, policy: Policy) -> Reading
 
 
 def read_account_alone(account: Account, policy: Policy = _DEFAULT_POLICY) -> Reading:
-    """What the annotations of `account` say for a pod that says nothing.
-
-    No policy fixes or makes a mistake in them, so whether there is an identity does not depend on it.
-    """
+    """What the annotations of `account` say for a pod that says nothing. No policy fixes or makes a mistake in them."""
     reading = read_identity(_SILENT, account, policy)
     if any(each.kind is kinds.METHOD_WITHOUT_ENDPOINT for each in reading.problems):
         return _read_identity(_SILENT, account, policy, alone=True)
