@@ -1,7 +1,6 @@
 """Running pods: which of them must be created again, why, and with which command."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -241,7 +240,7 @@ def test_every_variable_of_an_identity_is_compared() -> None:
     found = {
         each.name
         for method in ("oidc", "managed_identity")
-        for each in missing(replace(identity, auth_method=method), {}, "/f").variables
+        for each in missing(identity._replace(auth_method=method), {}, "/f").variables
     }
     assert found == {*VARIABLES, "AZURE_FEDERATED_TOKEN_FILE"}
 

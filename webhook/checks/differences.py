@@ -5,7 +5,7 @@ is compared with the pod that was created by dry run.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -183,7 +183,7 @@ def _wanted(request: Request, identity: Identity, file: str, expected: Expectati
     variable families are others, they are not known.
     """
     seen = expected.new.variables if expected.new else {}
-    identity = replace(identity, families=_families(request, identity, expected))
+    identity = identity._replace(families=_families(request, identity, expected))
     decided = {each.name: each.value for each in missing(identity, {}, file).variables}
     by_settings = set() if _annotates(request, expected, names.CLOUD) else set(_OF_CLOUD)
     by_settings |= set() if identity.tenant_id else _OF_TENANT

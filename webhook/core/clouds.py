@@ -4,7 +4,7 @@
 public endpoints, so it is allowed and warned about.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 
@@ -19,11 +19,11 @@ class Cloud:
     """
 
     name: str
-    authority: str
-    graph: str
-    audience: str
-    arm: str = ""
-    python: str = ""
+    authority: str = field(hash=False)
+    graph: str = field(hash=False)
+    audience: str = field(hash=False)
+    arm: str = field(default="", hash=False)
+    python: str = field(default="", hash=False)
 
 
 _PUBLIC: Final = "https://login.microsoftonline.com/"

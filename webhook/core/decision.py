@@ -17,8 +17,8 @@ The outcome `error` (lookup-failed, not-ready, bad-request, internal) is never d
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple
 
 from webhook.core.annotations import pod_annotations
 from webhook.core.identity import Account, Identity, read_identity
@@ -38,8 +38,10 @@ _AUDIT_VALUE_LENGTH = 256  # characters; kube-apiserver stores audit annotations
 _MOST_WARNINGS = 50  # of one pod; a stranger's pod may give cause for thousands, and they all go into the log
 
 
-@dataclass(frozen=True)
-class Decision:
+_NO_AUDIT: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class Decision(NamedTuple):
     """What is to happen to a pod and why. HTTP answer, offline command, log and metrics all print this.
 
     problems: why it is denied, for the user. warnings: all of them, most important first. operations: the JSON Patch.
@@ -51,7 +53,7 @@ class Decision:
     problems: tuple[Message, ...] = ()
     warnings: tuple[Message, ...] = ()
     operations: tuple[Operation, ...] = ()
-    audit: Mapping[str, str] = field(default_factory=dict)
+    audit: Mapping[str, str] = _NO_AUDIT
 
 
 def decide_early(
@@ -92,10 +94,13 @@ def decide(request: Request, account: Account | None, policy: Policy) -> Decisio
         mutation = mutate(request.pod, reading.identity, skip)
     except TooMuchAdded as error:
         return _too_large(request, error, reading.warnings)
-    unknown = _unknown_names(request, skip) if skip else []
-    # A stranger's annotation names thousands: only those that are kept become messages, the others are counted.
-    warnings = [*reading.warnings, *_unknown_warnings(unknown[:_MOST_WARNINGS]), *mutation.warnings]
-    more_warnings = len(unknown[_MOST_WARNINGS:])
+    warnings: Sequence[Message] = reading.warnings + mutation.warnings
+    more_warnings = 0
+    if skip:
+        unknown = _unknown_names(request, skip)
+        # A stranger's annotation names thousands: only those that are kept become messages, the others are counted.
+        warnings = [*reading.warnings, *_unknown_warnings(unknown[:_MOST_WARNINGS]), *mutation.warnings]
+        more_warnings = len(unknown[_MOST_WARNINGS:])
     if not mutation.operations:
         return _unchanged("already-injected", warnings, reading.identity, more_warnings)
     return Decision(

@@ -6,6 +6,7 @@ decoded into types, and every operation is an `add`.
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple, TypedDict
 
 from webhook.core.helper_containers import missing_helpers
@@ -19,14 +20,7 @@ from webhook.core.volumes import Access, container_place, mount_entry, place_tok
 CONTAINER_LISTS = ("initContainers", "containers")
 
 
-# What must be unique in each list that we add to: the word for it, and the member that has it.
-_UNIQUE: Final = {
-    "volumes": ("volume", "name"),
-    "initContainers": ("container", "name"),
-    "containers": ("container", "name"),
-    "env": ("variable", "name"),
-    "volumeMounts": ("mount path", "mountPath"),
-}
+_variable_name: Final = itemgetter(0)
 
 
 class Operation(TypedDict):
@@ -80,40 +74,62 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
     spec = pod["spec"]
     targets = containers_to_inject(spec, skip)
     helpers = missing_helpers(spec, identity)
-    containers = [*helpers, *(each.container for each in targets)]
+    containers = [*helpers, *(container for _, container in targets)]
     placement = place_tokens(spec, containers, identity)
-    _check_size(containers, placement.accesses, identity)
+    accesses = placement.accesses
+    _check_size(containers, accesses, identity)
     operations: list[Operation] = []
     changed: list[str] = []
     warnings = list(placement.warnings)
-    for (path, container), access in zip(targets, placement.accesses[len(helpers) :], strict=True):
-        lists = missing(identity, container, access.file)
-        before = len(operations)
-        if lists.variables:
-            build = _variables if is_usual(access.file) else _variables.__wrapped__
-            operations += build(path + "/env", lists.variables, alone=container.get("env") is None)
-        if access.mount:
-            mounts = container.get("volumeMounts")
-            operations.append(_appended(path + "/volumeMounts", mounts, mount_entry(access.mount)))
+    for (path, container), access in zip(targets, accesses[len(helpers) :], strict=True):
+        variables, different = missing(identity, container, access.file)
         name = str(container.get("name"))
-        if len(operations) > before:
+        if variables or access.mount:
+            operations += _container_operations(path, container, variables, access)
             changed.append(name)
-        if lists.different:
-            variables = ", ".join(lists.different)
-            warnings.append(message(VARIABLES_KEPT, container_place(name), variables=variables))
+        if different:
+            place = container_place(name)
+            warnings.append(message(VARIABLES_KEPT, place, variables=", ".join(different)))
     if placement.volume:
-        operations.append(_appended("/spec/volumes", spec.get("volumes"), volume_entry(placement.volume, identity)))
-    # Last, because from here on the paths of init containers are others.
+        entry, volumes = volume_entry(placement.volume, identity), spec.get("volumes")
+        _check("volume", "name", volumes, (placement.volume,))
+        operations.append(_appended("/spec/volumes", volumes, entry))
+    if helpers:  # last, because from here on the paths of init containers are others
+        operations += _helper_operations(spec, helpers, accesses, identity)
+        changed += [helper["name"] for helper in helpers]
+    return Mutation(tuple(operations), tuple(changed), tuple(warnings))
+
+
+def _container_operations(
+    path: str, container: Mapping[str, Any], variables: tuple[EnvVar, ...], access: Access
+) -> list[Operation]:
+    """What the container at `path` gets: variables before its own, its mount after its own."""
+    operations: list[Operation] = []
+    if variables:
+        own = container.get("env")
+        _check("variable", "name", own, tuple(map(_variable_name, variables)))
+        build = _variables if is_usual(access.file) else _variables.__wrapped__
+        operations += build(path + "/env", variables, alone=own is None)
+    if access.mount:
+        mounts = container.get("volumeMounts")
+        _check("mount path", "mountPath", mounts, (access.mount.path,))
+        operations.append(_appended(path + "/volumeMounts", mounts, mount_entry(access.mount)))
+    return operations
+
+
+def _helper_operations(
+    spec: Mapping[str, Any], helpers: Sequence[dict[str, Any]], accesses: Sequence[Access], identity: Identity
+) -> tuple[Operation, ...]:
+    """The helper containers, each with its variables and its mount. accesses: theirs come first."""
+    own = spec.get("initContainers")
+    names = tuple(helper["name"] for helper in helpers)
+    _check("container", "name", [*(own or ()), *spec["containers"]], names)
     entries = []
-    for helper, access in zip(helpers, placement.accesses, strict=False):
+    for helper, access in zip(helpers, accesses, strict=False):
         environment = [variable.entry() for variable in helper_variables(identity, access.file)]
         mounts = [mount_entry(access.mount)] if access.mount else []
         entries.append({**helper, "env": environment, "volumeMounts": mounts})
-        changed.append(helper["name"])
-    operations += _prepended("/spec/initContainers", entries, alone=spec.get("initContainers") is None)
-    if operations:
-        _check(pod, operations)
-    return Mutation(tuple(operations), tuple(changed), tuple(warnings))
+    return _prepended("/spec/initContainers", entries, alone=own is None)
 
 
 # Characters, more than all names and values have that do not depend on a path: six domains of 253 are the most of it.
@@ -192,36 +208,18 @@ def _appended(path: str, existing: list[Any] | None, entry: dict[str, Any]) -> O
     return {"op": "add", "path": path + "/-", "value": entry}
 
 
-def _check(pod: Mapping[str, Any], operations: Sequence[Operation]) -> None:
-    """A patch that makes an invalid pod is refused whatever the failurePolicy, so it must never be sent.
+def _check(what: str, key: str, existing: Sequence[Mapping[str, Any]] | None, added: Sequence[str]) -> None:
+    """Raises UnsoundPatch if two entries of a list would have the same `key`. added: of the entries that are new.
 
-    Duplicates that the pod already had are ignored; only duplicates caused by our additions are errors. Each list that
-    gets something is looked at together with its additions; to apply the patch for this would cost 4 % of a review.
+    A patch that makes an invalid pod is refused whatever the failurePolicy, so it must never be sent. Duplicates that
+    the pod already had are ignored; only duplicates caused by our additions are errors.
     """
-    lists: dict[str, list[Any]] = {}
-    for operation in operations:
-        above, _, last = operation["path"].rpartition("/")
-        if last == "-" or last.isdigit():
-            lists.setdefault(above, []).append(operation["value"])
-        else:
-            lists.setdefault(operation["path"], []).extend(operation["value"])
-    for path, entries in lists.items():
-        steps = path.split("/")
-        what, key = _UNIQUE[steps[-1]]
-        before: Any = pod
-        for step in steps[1:]:
-            before = before[int(step)] if isinstance(before, list) else before.get(step)
-        if steps[-1] in CONTAINER_LISTS:  # names are unique in both lists together
-            before = _containers(pod["spec"])
-        values = [entry.get(key) for entry in before or ()]
-        taken = set(values)
-        for entry in entries:
-            value = entry[key]
-            values.append(value)
-            if value in taken:
-                raise UnsoundPatch(f"{what} {value!r} would be there {values.count(value)} times")
-            taken.add(value)
-
-
-def _containers(spec: Mapping[str, Any]) -> list[Any]:
-    return [*(spec.get("initContainers") or ()), *spec["containers"]]
+    values = [entry.get(key) for entry in existing] if existing else []
+    taken = set(values)
+    if taken.isdisjoint(added) and len(set(added)) == len(added):
+        return
+    for value in added:
+        values.append(value)
+        if value in taken:
+            raise UnsoundPatch(f"{what} {value!r} would be there {values.count(value)} times")
+        taken.add(value)

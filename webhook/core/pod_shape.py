@@ -28,6 +28,9 @@ _MOST = (
     ("initContainers", MAXIMUM_CONTAINERS, kinds.TOO_MANY),
 )
 
+# Of each container: the member that is text, and how many all containers may have together.
+_IN_CONTAINERS = {"env": ("name", MAXIMUM_VARIABLES), "volumeMounts": ("mountPath", MAXIMUM_MOUNTS)}
+
 
 class ShapeProblem(NamedTuple):
     """What is wrong with a pod. steps: the way to the field, from the pod. limit: of a length or a number, or 0."""
@@ -64,13 +67,17 @@ def _metadata_problem(metadata: Any) -> ShapeProblem | None:
         return ShapeProblem(kinds.NOT_AN_OBJECT)
     for key in ("name", "generateName"):
         value = metadata.get(key)
-        problem = _text_problem(value, MAXIMUM_NAME) if value is not None else None
-        if problem:
-            return problem.below(key)
+        if value is not None and not _is_text(value, MAXIMUM_NAME):
+            return _text_problem(value, MAXIMUM_NAME).below(key)
     for key in ("labels", "annotations"):
         values = metadata.get(key)
-        if values is not None and not (isinstance(values, dict) and all(isinstance(v, str) for v in values.values())):
+        if values is None:
+            continue
+        if not isinstance(values, dict):
             return ShapeProblem(kinds.NOT_STRINGS, (key,))
+        for value in values.values():
+            if not isinstance(value, str):
+                return ShapeProblem(kinds.NOT_STRINGS, (key,))
     annotations = metadata.get("annotations")
     if annotations and sum(map(len, annotations)) + sum(map(len, annotations.values())) > MAXIMUM_ANNOTATIONS:
         return ShapeProblem(kinds.TOO_LONG, ("annotations",), MAXIMUM_ANNOTATIONS)
@@ -82,15 +89,16 @@ def _spec_problem(spec: Any) -> ShapeProblem | None:
         return ShapeProblem(kinds.NOT_AN_OBJECT)
     for key in ("serviceAccountName", "serviceAccount"):
         value = spec.get(key)
-        problem = _text_problem(value, MAXIMUM_NAME) if value is not None else None
-        if problem:
-            return problem.below(key)
+        if value is not None and not _is_text(value, MAXIMUM_NAME):
+            return _text_problem(value, MAXIMUM_NAME).below(key)
     if not isinstance(spec.get("os"), (dict, NoneType)):
         return ShapeProblem(kinds.NOT_AN_OBJECT, ("os",))
     if not isinstance(spec.get("containers"), list):
         return ShapeProblem(kinds.NOT_A_LIST, ("containers",))
     for key, most, kind in _MOST:
         entries = spec.get(key)
+        if entries is None:
+            continue
         if isinstance(entries, list) and len(entries) > most:  # before any of them is looked at
             return ShapeProblem(kind, (key,), most)
         problem = _list_problem(entries, "name")
@@ -100,16 +108,17 @@ def _spec_problem(spec: Any) -> ShapeProblem | None:
 
 
 def _containers_problem(spec: Mapping[str, Any]) -> ShapeProblem | None:
-    room = {"env": MAXIMUM_VARIABLES, "volumeMounts": MAXIMUM_MOUNTS}
+    numbers = dict.fromkeys(_IN_CONTAINERS, 0)
     for key in ("containers", "initContainers"):
         for index, container in enumerate(spec.get(key) or ()):
-            for name, text in (("env", "name"), ("volumeMounts", "mountPath")):
+            for name, (text, most) in _IN_CONTAINERS.items():
                 entries = container.get(name)
+                if entries is None:
+                    continue
                 if isinstance(entries, list):
-                    room[name] -= len(entries)
-                    if room[name] < 0:
-                        limit = MAXIMUM_VARIABLES if name == "env" else MAXIMUM_MOUNTS
-                        return ShapeProblem(kinds.TOO_MANY_TOGETHER, (key, index, name), limit)
+                    numbers[name] += len(entries)
+                    if numbers[name] > most:
+                        return ShapeProblem(kinds.TOO_MANY_TOGETHER, (key, index, name), most)
                 problem = _list_problem(entries, text)
                 if problem:
                     return problem.below(key, index, name)
@@ -157,14 +166,16 @@ def _list_problem(entries: Any, text: str = "") -> ShapeProblem | None:
         if not isinstance(entry, dict):
             return ShapeProblem(kinds.NOT_AN_OBJECT, (index,))
         value = entry.get(text)
-        if value is not None:
-            problem = _text_problem(value, MAXIMUM_PATH)
-            if problem:
-                return problem.below(index, text)
+        # As _is_text says, without the call: a pod has dozens of entries.
+        if value is not None and not (isinstance(value, str) and len(value) <= MAXIMUM_PATH):
+            return _text_problem(value, MAXIMUM_PATH).below(index, text)
     return None
 
 
-def _text_problem(value: Any, limit: int) -> ShapeProblem | None:
-    if not isinstance(value, str):
-        return ShapeProblem(kinds.NOT_A_STRING)
-    return ShapeProblem(kinds.TOO_LONG, limit=limit) if len(value) > limit else None
+def _is_text(value: Any, limit: int) -> bool:
+    return isinstance(value, str) and len(value) <= limit
+
+
+def _text_problem(value: Any, limit: int) -> ShapeProblem:
+    """What is wrong with a value that should be text of at most `limit` characters."""
+    return ShapeProblem(kinds.TOO_LONG, limit=limit) if isinstance(value, str) else ShapeProblem(kinds.NOT_A_STRING)

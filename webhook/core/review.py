@@ -15,6 +15,7 @@ from webhook.core.names import MAXIMUM_NAME, SKIP_CONTAINERS
 from webhook.core.pod_shape import shape_problem
 from webhook.core.text import shown
 
+_REVIEW = (("apiVersion", "admission.k8s.io/v1"), ("kind", "AdmissionReview"))
 _POD = {"group": "", "version": "v1", "kind": "Pod"}
 
 
@@ -78,7 +79,7 @@ def parse(body: bytes | bytearray) -> Request:
         raise BadReview(message(kinds.NOT_JSON, reason=shown(str(error)))) from None
     if not isinstance(review, dict):
         raise BadReview(message(kinds.NOT_A_REVIEW))
-    for key, expected in (("apiVersion", "admission.k8s.io/v1"), ("kind", "AdmissionReview")):
+    for key, expected in _REVIEW:
         if review.get(key) != expected:
             raise _unexpected(key, review.get(key), expected)
     request = review.get("request")

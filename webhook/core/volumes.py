@@ -14,7 +14,7 @@ else's volume of our name, or mount on our path, stays; our token then goes to t
 
 import posixpath
 from collections.abc import Container, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from webhook.core.identity import Identity
 from webhook.core.messages import Kind, Message, Place, message
@@ -25,6 +25,7 @@ from webhook.core.messages.pods import (
     TOKEN_MOVED,
     TOKEN_OF_OTHER_AUDIENCE,
 )
+from webhook.core.mount_paths import mount_path, of_linux, plain, within
 from webhook.core.names import MOUNT_PATH, OTHER_MOUNT_PATH, OTHER_VOLUME, TOKEN_FILE, TOKEN_FILE_VARIABLE, VOLUME
 from webhook.core.text import shown
 
@@ -78,6 +79,11 @@ class _Home(NamedTuple):
     added: bool
 
 
+# Where the token is in nearly every pod: nothing is in its way in any container.
+_USUAL_HOME: Final = _Home(TokenVolume(VOLUME, TOKEN_FILE), MOUNT_PATH, usual=MOUNT_PATH, added=True)
+_USUAL_ACCESS: Final = Access(OUR_FILE, Mount(VOLUME, MOUNT_PATH))
+
+
 def place_tokens(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], identity: Identity) -> Placement:
     """Where each of `containers`, all of the pod `spec`, finds its token. The module's docstring has the rule."""
     volumes = {str(volume.get("name")): volume for volume in spec.get("volumes") or ()}
@@ -85,8 +91,15 @@ def place_tokens(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]
     warnings: list[Message] = []
     audiences: dict[str, frozenset[str]] = {}
     seen = [_seen(container) for container in containers]
-    present = [_own_file(each, volumes, audiences, identity, warnings) or _mounted_file(each, files) for each in seen]
-    without = [each for each, access in zip(seen, present, strict=True) if access is None]
+    present: list[Access | None] = []
+    without: list[_Seen] = []
+    for each in seen:
+        access = _own_file(each, volumes, audiences, identity, warnings) if each.file is not None else None
+        if access is None and files:
+            access = _mounted_file(each, files)
+        if access is None:
+            without.append(each)
+        present.append(access)
     home = _home(spec, volumes, files, without, identity)
     accesses = [access or _new_access(each, home, warnings) for each, access in zip(seen, present, strict=True)]
     return Placement(tuple(accesses), home.volume.name if without and home.added else "", tuple(warnings))
@@ -111,8 +124,12 @@ def _home(
         if _holds_nothing_else(volumes[name], identity.audience) and (file == TOKEN_FILE or not needs_our_name):
             directory = _mount_directory(spec, name)
             return _Home(TokenVolume(name, file), directory, usual=directory, added=False)
-    if VOLUME not in volumes and not any(each.occupies(MOUNT_PATH) for each in without):
-        return _Home(TokenVolume(VOLUME, TOKEN_FILE), MOUNT_PATH, usual=MOUNT_PATH, added=True)
+    if VOLUME not in volumes:
+        for each in without:
+            if each.occupies(MOUNT_PATH):
+                break
+        else:
+            return _USUAL_HOME
     volume = TokenVolume(_free(OTHER_VOLUME, volumes), TOKEN_FILE)
     return _Home(volume, OTHER_MOUNT_PATH, usual=MOUNT_PATH, added=True)
 
@@ -134,7 +151,8 @@ def mount_entry(mount: Mount) -> dict[str, Any]:
 
 def _sources(volume: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The sources of a projected volume; an empty list for any other volume."""
-    return (volume.get("projected") or {}).get("sources") or []
+    projected = volume.get("projected")
+    return (projected.get("sources") or []) if projected else []
 
 
 def _token_file(volume: Mapping[str, Any], audience: str) -> str:
@@ -176,29 +194,35 @@ class _Seen(NamedTuple):
 
     def occupies(self, directory: str) -> bool:
         """Whether there is something on `directory` or inside it."""
+        inside = directory.rstrip("/") + "/"
         for path, _ in self.mounts:
-            if _within(path, directory):
+            if path == directory or path.startswith(inside):
                 return True
-        return any(_within(path, directory) for path in self.taken) if self.taken else False
+        return any(within(path, directory) for path in self.taken) if self.taken else False
 
 
 def _seen(container: Mapping[str, Any]) -> _Seen:
     file = None
-    entries = [entry for entry in container.get("env") or () if entry.get("name") == TOKEN_FILE_VARIABLE]
+    env = container.get("env")
+    entries = [entry for entry in env if entry.get("name") == TOKEN_FILE_VARIABLE] if env else []
     for entry in entries:
         value = entry.get("value")
         file = value if isinstance(value, str) and "valueFrom" not in entry and "$(" not in value else ""
     mounts = []
     taken: list[str] = []
     for mount in container.get("volumeMounts") or ():
-        path = _path(mount)
+        path = mount_path(mount)
         mounts.append((path, mount))
         if path[:1] != "/":
-            taken.append(_of_linux(path))
+            taken.append(of_linux(path))
     if "volumeDevices" in container:
         taken += _devices(container["volumeDevices"])
-    ours = file is not None and (file == OUR_FILE or (file != "" and _of_linux(_plain(file)) == OUR_FILE))
+    ours = _is_ours(file) if file else False
     return _Seen(container.get("name"), file, ours, entries, mounts, taken)
+
+
+def _is_ours(file: str) -> bool:
+    return file == OUR_FILE or of_linux(plain(file)) == OUR_FILE
 
 
 def _devices(entries: Any) -> list[str]:
@@ -206,7 +230,7 @@ def _devices(entries: Any) -> list[str]:
     if not isinstance(entries, list):
         return []
     paths = [entry.get("devicePath") for entry in entries if isinstance(entry, dict)]
-    return [_plain(path) for path in paths if isinstance(path, str) and path]
+    return [plain(path) for path in paths if isinstance(path, str) and path]
 
 
 def _own_file(
@@ -223,8 +247,8 @@ def _own_file(
         if all("valueFrom" not in entry and not entry.get("value") for entry in container.entries):
             warnings.append(_warning(TOKEN_FILE_EMPTY, container, variable=TOKEN_FILE_VARIABLE))
         return Access("")
-    file = _of_linux(_plain(container.file))
-    inside = [(path, mount) for path, mount in container.mounts if _within(file, _of_linux(path))]
+    file = of_linux(plain(container.file))
+    inside = [(path, mount) for path, mount in container.mounts if within(file, of_linux(path))]
     if inside:
         _, innermost = max(inside, key=lambda each: len(each[0]))
         name = str(innermost.get("name"))
@@ -235,7 +259,7 @@ def _own_file(
             warnings.append(_warning(TOKEN_FILE_IN_SUB_PATH, container))
         elif audiences and identity.audience not in audiences:
             warnings.append(_warning(TOKEN_OF_OTHER_AUDIENCE, container, audience=identity.audience))
-    elif container.ours and not any(_within(OUR_FILE, path) for path in container.taken):
+    elif container.ours and not any(within(OUR_FILE, path) for path in container.taken):
         return None
     else:
         warnings.append(_warning(TOKEN_FILE_IN_NO_VOLUME, container, variable=TOKEN_FILE_VARIABLE))
@@ -267,8 +291,8 @@ def _mount_directory(spec: Mapping[str, Any], volume: str) -> str:
     for kind in ("initContainers", "containers"):
         for container in spec.get(kind) or ():
             for mount in container.get("volumeMounts") or ():
-                if mount.get("name") == volume and _path(mount) and not _is_part(mount):
-                    return _path(mount)
+                if mount.get("name") == volume and mount_path(mount) and not _is_part(mount):
+                    return mount_path(mount)
     return MOUNT_PATH
 
 
@@ -280,6 +304,8 @@ def _new_access(container: _Seen, home: _Home, warnings: list[Message]) -> Acces
     """Rules 3 and 4."""
     if container.ours:
         return Access(str(container.file), Mount(home.volume.name, MOUNT_PATH))
+    if home is _USUAL_HOME:
+        return _USUAL_ACCESS
     directory = home.directory
     if container.occupies(directory):
         shared = directory not in (MOUNT_PATH, OTHER_MOUNT_PATH)
@@ -305,34 +331,3 @@ def _free(name: str, taken: Container[str]) -> str:
         number += 1
         candidate = f"{name}-{number}"
     return candidate
-
-
-def _within(path: str, directory: str) -> bool:
-    return bool(directory) and (path == directory or path.startswith(directory.rstrip("/") + "/"))
-
-
-def _path(mount: Mapping[str, Any]) -> str:
-    """The path of a mount, so that two spellings of one directory compare equal; "" if the mount has no path."""
-    path = mount.get("mountPath")
-    return _plain(path) if isinstance(path, str) and path else ""
-
-
-def _of_linux(path: str) -> str:
-    """A Windows path in Linux spelling, for comparison.
-
-    Windows pods get their identity, too, and the kubelet puts a path without a drive on C: `C:/var/run` is `/var/run`.
-    A foreign mount there must keep its place.
-    """
-    if path[:1] in ("/", ""):
-        return path
-    spelled = path.replace("\\", "/").lower().removeprefix("c:")
-    return _plain(spelled) if spelled.startswith("/") else spelled
-
-
-def _plain(path: str) -> str:
-    """The absolute path that the kubelet makes of `path`; a Windows path stays as it is."""
-    if path[0] == "/" and path[-1] != "/" and "//" not in path and "/." not in path:
-        return path  # as nearly every path is written
-    if ":" in path or "\\" in path:
-        return path
-    return "/" + posixpath.normpath(path).lstrip("/")

@@ -6,7 +6,7 @@ objects have pods, and where their template is, stands in webhook.core.workload_
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from webhook.accounts.files import BadFiles, account_in, is_account
@@ -136,8 +136,8 @@ class _Cluster:
             decision = decide(request, account, self.policy)
             if account is None:
                 absent = message(manifests.ACCOUNT_NOT_IN_FILES, namespace=request.namespace, name=request.account_name)
-                decision = replace(decision, warnings=(absent,))
-        return replace(decision, warnings=warnings + decision.warnings)
+                decision = decision._replace(warnings=(absent,))
+        return decision._replace(warnings=warnings + decision.warnings)
 
 
 def below(prefix: str, operation: Operation) -> Operation:
