@@ -25,6 +25,7 @@ from webhook.reviewer import Reviewer
 from webhook.server.application import Application
 from webhook.server.background import running
 from webhook.server.callers import Callers
+from webhook.server.freed_memory import give_back
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.operations import Check, create_operations
 from webhook.server.process import WorkerParts
@@ -44,6 +45,7 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
         background.append(kube)
     certificates = _certificates(settings, kube)
     background.append(_certificate_task(certificates))
+    background.append(running("freed memory", give_back))
     checks["certificate"] = lambda: _certificate(certificates)
     callers, clients = None, None
     if settings.client_ca is not None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from webhook.server.bodies import ANSWERS, BUDGET, MAX_BODY, RESERVED, Bodies, NoRoom, TooBig, cost
+from webhook.server.bodies import ANSWERS, ARRIVING, BUDGET, MAX_BODY, RESERVED, Bodies, NoRoom, TooBig, cost
 
 KIB = 1024
 
@@ -92,6 +92,42 @@ async def test_the_largest_body_that_is_not_complete_makes_room() -> None:
     results = await asyncio.gather(*readers, return_exceptions=True)
     assert isinstance(results[0], NoRoom)
     assert [len(result[0] or b"") for result in results[1:] if isinstance(result, tuple)] == [1000 * KIB + 1]
+
+
+async def test_many_bodies_that_never_end_do_not_take_the_room_of_one_that_just_arrives() -> None:
+    """They are smaller, but have held what they have for a second: if room is needed, one of them is given up."""
+    now = 0.0
+    bodies = Bodies(clock=lambda: now)
+    slow: list[asyncio.Queue[dict[str, Any]]] = [asyncio.Queue() for _ in range(400)]
+    readers = [asyncio.create_task(bodies.read(queue.get)) for queue in slow]
+    for queue in slow:
+        queue.put_nowait({"type": "http.request", "body": b"x" * 100 * KIB, "more_body": True})
+    await asyncio.sleep(0)
+    now = 1.0
+    body, _ = await bodies.read(receiver(*[b"y" * 100 * KIB] * 15))
+    assert len(body or b"") == 1500 * KIB
+    for queue in slow:
+        queue.put_nowait({"type": "http.request", "body": b"x", "more_body": True})
+    await asyncio.sleep(0)
+    given_up = [reader for reader in readers if reader.done()]
+    assert 1 <= len(given_up) <= 15
+    assert all(isinstance(reader.exception(), NoRoom) for reader in given_up)
+    for reader in readers:
+        reader.cancel()
+
+
+async def test_bodies_that_are_not_complete_share_a_part_of_the_budget() -> None:
+    """So that with what connections hold, the process stays far below its limit."""
+    bodies = Bodies()
+    slow: list[asyncio.Queue[dict[str, Any]]] = [asyncio.Queue() for _ in range(ARRIVING // MAX_BODY + 1)]
+    readers = [asyncio.create_task(bodies.read(queue.get)) for queue in slow]
+    for queue in slow:
+        queue.put_nowait({"type": "http.request", "body": b"x" * (MAX_BODY - 1), "more_body": True})
+    await asyncio.sleep(0)
+    for queue in slow:
+        queue.put_nowait({"type": "http.request", "body": b"x", "more_body": False})
+    results = await asyncio.gather(*readers, return_exceptions=True)
+    assert [isinstance(result, NoRoom) for result in results] == [True] + [False] * (len(slow) - 1)
 
 
 async def test_a_large_body_that_goes_on_arriving_does_not_take_the_room_of_a_small_one() -> None:

@@ -1,9 +1,11 @@
 """Reads the bodies of requests, and bounds what they and their answers hold in memory together.
 
 A body is charged with its bytes while it arrives, and with what it may take up once it is parsed from then until it is
-decided (`cost`). A whole body that needs room takes it from those that still arrive: the largest of them is given up.
+decided (`cost`). If room is needed, one of those that still arrive is given up: the one that has held most for longest.
 """
 
+import time
+from collections.abc import Callable
 from typing import Final
 
 from webhook.server.asgi import Receive
@@ -13,11 +15,13 @@ MAX_BODY: Final = 7 * MIB  # kube-apiserver takes 3 MiB from its clients, and JS
 BUDGET: Final = 76 * MIB
 """For one body at least: 1.5 MiB of protobuf, the most that etcd takes, may be 3.5 MiB of JSON that cost 72 MiB."""
 RESERVED: Final = 12 * MIB  # in addition for small bodies: 200 usual pods, as many as kube-apiserver has under way
+ARRIVING: Final = 40 * MIB  # of the budget for bodies that are not complete: ten of the largest that etcd takes
 ANSWERS: Final = 24 * MIB  # of the budget, so that answers that are not read leave room for bodies
 
 _MAX_PIECES: Final = 20_000  # of a body; an honest one of 7 MiB comes in 5 000, a packet each
 _SMALL: Final = 64 * 1024  # bytes of a body that may use what is reserved; usual pods have 2 to 8 KiB
 _TINY: Final = 8192  # bytes of a body that is not looked at: its worst is charged, which is 32 times its bytes
+_ARRIVES_SECONDS: Final = 0.05  # in which an honest body arrives; until then its size alone counts, nearly
 _SMALL_ANSWER: Final = 64 * 1024  # bytes of an answer that are not charged: the kernel takes as many
 _COSTS: Final = ((b"{", 160), (b"[", 96), (b",", 64), (b":", 64))
 """Bytes for each of these characters: a dictionary of one to five members takes 200, a list of one to four 88, a key or
@@ -45,25 +49,25 @@ def cost(body: bytes | bytearray) -> int:
 
 
 class _Arriving:
-    """A body of which a part has arrived. given_up: its room was needed."""
+    """A body of which a part has arrived, the first at `since`. given_up: its room was needed."""
 
-    __slots__ = ("data", "given_up")
+    __slots__ = ("data", "given_up", "since")
 
-    def __init__(self) -> None:
+    def __init__(self, since: float) -> None:
         self.data = bytearray()
         self.given_up = False
-
-    def __len__(self) -> int:
-        return len(self.data)
+        self.since = since
 
 
 class Bodies:
-    """Reads bodies. budget: bytes that bodies of more than 64 KiB and answers may hold together."""
+    """Reads bodies. budget: bytes that bodies of more than 64 KiB and answers may hold together. clock: seconds."""
 
-    def __init__(self, budget: int = BUDGET) -> None:
+    def __init__(self, budget: int = BUDGET, clock: Callable[[], float] = time.monotonic) -> None:
         self._budget = budget
+        self._clock = clock
         self._held = 0  # by all
         self._answers = 0  # of that by answers
+        self._arrived = 0  # of that by bodies that are not complete
         self._arriving: dict[_Arriving, None] = {}  # the oldest first
 
     async def read(self, receive: Receive) -> tuple[bytes | bytearray | None, int]:
@@ -74,7 +78,7 @@ class Bodies:
         message = await receive()
         if message["type"] == "http.request" and not message["more_body"]:
             return message["body"], self._charge(message["body"])
-        arriving = _Arriving()
+        arriving = _Arriving(self._clock())
         self._arriving[arriving] = None
         try:
             pieces = 0
@@ -127,23 +131,39 @@ class Bodies:
             raise NoRoom
         if len(arriving.data) + len(piece) > MAX_BODY:
             raise TooBig
+        while self._arrived + len(piece) > ARRIVING:
+            self._give_up_one(arriving)
         self._take(len(piece), self._limit(len(arriving.data) + len(piece)), arriving)
+        self._arrived += len(piece)
         arriving.data += piece
 
     def _take(self, size: int, limit: int, arriving: _Arriving | None = None) -> None:
-        """Hold `size` bytes more. Bodies that arrive make room, the largest first. Raises NoRoom."""
+        """Hold `size` bytes more, for `arriving` if it is not None. Bodies that arrive make room. Raises NoRoom."""
         while self._held + size > limit:
-            # Not the oldest: large bodies that go on arriving would take the room of small ones that came before them.
-            largest = max(self._arriving, key=_Arriving.__len__, default=arriving)
-            if largest is arriving or largest is None:
-                raise NoRoom
-            self._forget(largest)
-            largest.given_up = True
+            self._give_up_one(arriving)
         self._held += size
+
+    def _give_up_one(self, arriving: _Arriving | None) -> None:
+        """Give up the body that has held most for longest. Raises NoRoom if that is `arriving`, or if there is none.
+
+        Neither the largest nor the oldest: many small bodies that never end would take the room of a larger one that is
+        just arriving, and large bodies that go on arriving would take the room of small ones that came before them.
+        """
+        now = self._clock()
+        most = max(
+            self._arriving,
+            key=lambda each: len(each.data) * (now - each.since + _ARRIVES_SECONDS),
+            default=arriving,
+        )
+        if most is arriving or most is None:
+            raise NoRoom
+        self._forget(most)
+        most.given_up = True
 
     def _forget(self, arriving: _Arriving) -> None:
         """Give back what the body has held while it arrived."""
         if arriving in self._arriving:
             del self._arriving[arriving]
             self._held -= len(arriving.data)
+            self._arrived -= len(arriving.data)
             arriving.data = bytearray()

@@ -19,7 +19,7 @@ from webhook.server.limits import Limits
 from webhook.server.open_connections import OpenConnections
 
 _ACCEPTED_AT_ONCE: Final = 8  # then what these have sent is read, before the next take their places
-_RECEIVE_BUFFER: Final = 32 * 1024
+_RECEIVE_BUFFER: Final = 16 * 1024
 _SEND_BUFFER: Final = 32 * 1024  # an answer has 4 KB; the kernel doubles it, which carries 60 MB/s over 1 ms
 _PAUSE_SECONDS: Final = 0.1  # for some of 512 connections to end
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
