@@ -6,9 +6,9 @@
                          memory than after three, but for GROWTH
     the log              each line one short JSON object, no traceback, no error, few lines about refusals
 
-`tests.server.fair` says how the latency is measured on a machine that has more to do. The latency and the memory that is
-left have three tries: other processes only ever add to the first, and what leaks leaks each time. All else has to hold
-each time. `-rA -o log_level=info` shows what was measured.
+`tests.server.fair` says how the latency is measured on a machine that has more to do. The latency and the memory that
+is left have three tries: other processes only ever add to the first, and what leaks leaks each time. All else has to
+hold each time. `-rA -o log_level=info` shows what was measured.
 """
 
 from __future__ import annotations

@@ -54,12 +54,12 @@ def test_a_body_that_would_take_too_much_is_refused_before_it_is_parsed(
     assert server.ask().status == 200
 
 
-def test_bodies_that_wait_for_a_look_up_are_bounded(serve: Callable[..., Server]) -> None:
+def test_bodies_that_wait_for_a_look_up_are_bounded(serve: Callable[..., Server], tmp_path: Path) -> None:
     """200 of 64 KiB, each of them 1.5 MB when parsed: what does not fit is refused at once."""
     server = serve().ready()
     assert server.ask().status == 200
     before, statuses = resident(server), []
-    body = bomb(VALUES["lists"], 64 * KIB, sleep=3)
+    body = bomb(VALUES["lists"], 64 * KIB, until=str(tmp_path / "found"))
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(server.client()) for _ in range(200)]
         for client in clients:
@@ -67,6 +67,7 @@ def test_bodies_that_wait_for_a_look_up_are_bounded(serve: Callable[..., Server]
         server.wait_until(lambda: server.refused("memory") > 100)
         assert resident(server) - before < 110 * MIB
         assert server.ask().status in (200, 503)
+        (tmp_path / "found").touch()
         statuses = [client.response().status for client in clients]
     assert set(statuses) == {200, 503}
     assert server.ask(body).status == 200

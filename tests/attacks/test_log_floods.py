@@ -1,6 +1,7 @@
 """Requests that would fill the log: its lines are short, and those about refusals are few."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from webhook.logs import MAX_LINE, Log
         "\u2028" * 9000,
         "\ud800" * 9000,
         ["w" * 2000] * 900,
-        [["w" * 2000] * 900] * 900,
+        [["w" * 2000] * 90] * 90,
         {"a": "b" * 90_000},
     ],
     ids=["text", "escapes", "surrogates", "warnings", "nested", "object"],
@@ -43,7 +44,7 @@ def test_a_usual_line_is_whole() -> None:
 def test_refusals_do_not_fill_the_log(serve: Any) -> None:
     """A thousand bad requests have some lines, and one that says how many were left out; decisions have all theirs."""
     server: Server = serve().ready()
-    before = len(server.lines)
+    before, begun = len(server.lines), time.monotonic()
     with server.client() as client:
         for _ in range(1000):
             client.send(post(b"not JSON"))
@@ -54,5 +55,5 @@ def test_refusals_do_not_fill_the_log(serve: Any) -> None:
     lines = server.lines[before:]
     bad = sum(line.get("status") == 400 for line in lines)
     assert bad + told["count"] == 1000
-    assert 50 <= bad < 200
+    assert 50 <= bad <= 50 + 5 * (time.monotonic() - begun) + 1
     assert sum(line.get("status") == 200 for line in lines) == 100

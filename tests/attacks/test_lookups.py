@@ -29,7 +29,7 @@ from webhook.accounts import turns
 pytestmark = pytest.mark.slow
 
 STRANGERS = 250  # connections; each asks for one name after the other
-MARGIN = 0.5  # seconds, for a machine of two cores that runs both sides; the bound that matters is virtual
+"""What a busy machine delays, it delays for all: so nothing is timed here, but counted who is asked for before whom."""
 
 
 class ApiServer(ThreadingHTTPServer):
@@ -41,7 +41,7 @@ class ApiServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.seconds = 0.0
-        self.asked: list[float] = []
+        self.asked: list[str] = []  # for which names, in order
         self.under_way = self.most_under_way = 0
         self.lock = threading.Lock()
 
@@ -58,14 +58,14 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(201, {"status": {"allowed": True}})
 
     def do_GET(self) -> None:
+        *_, namespace, _, name = self.path.split("/")
         with self.server.lock:
-            self.server.asked.append(time.monotonic())
+            self.server.asked.append(name)
             self.server.under_way += 1
             self.server.most_under_way = max(self.server.most_under_way, self.server.under_way)
         time.sleep(self.server.seconds)
         with self.server.lock:
             self.server.under_way -= 1
-        *_, namespace, _, name = self.path.split("/")
         if namespace != "shop":
             self.answer(404, {"kind": "Status", "message": "not found"})
             return
@@ -125,15 +125,19 @@ class Connection:
         return int(head.split()[1]), await self.reader.readexactly(int(length.split(b":")[1]))
 
 
-async def beside_strangers(webhook: Running, namespace: Callable[[int], str], asked: int) -> list[float]:
-    """The seconds that each of `asked` look-ups in `shop` takes, beside a flood of names."""
+async def beside_strangers(
+    api_server: ApiServer, webhook: Running, namespace: Callable[[int], str], asked: int
+) -> list[int]:
+    """For each of `asked` look-ups in `shop`, beside a flood of names: how many names came before it."""
     context = ssl.create_default_context(cadata=webhook.authority)
-    numbers = itertools.count()
+    numbers, flooded = itertools.count(), asyncio.Event()
 
     async def flood() -> None:
         async with Connection.open(webhook, context) as connection:
             while True:
                 number = next(numbers)
+                if number == STRANGERS:
+                    flooded.set()
                 await connection.ask(namespace(number), f"made-up-{number}")
 
     strangers = []
@@ -141,41 +145,41 @@ async def beside_strangers(webhook: Running, namespace: Callable[[int], str], as
         async with Connection.open(webhook, context) as victim:
             await victim.ask("shop", "first")
             strangers = [asyncio.ensure_future(flood()) for _ in range(STRANGERS)]
-            await asyncio.sleep(2)
-            took = [await seconds_of(victim, f"app-{number}") for number in range(asked)]
+            await flooded.wait()
+            before = [await names_before(api_server, victim, f"app-{number}") for number in range(asked)]
             assert not any(each.done() for each in strangers), "a stranger's connection ended"
     finally:
         for each in strangers:
             each.cancel()
         await asyncio.gather(*strangers, return_exceptions=True)
     await asyncio.sleep(0)  # the aborted connections close
-    return took
+    return before
 
 
-async def seconds_of(victim: Connection, name: str) -> float:
-    """The seconds until a pod of that ServiceAccount has its patch."""
-    start = time.monotonic()
+async def names_before(api_server: ApiServer, victim: Connection, name: str) -> int:
+    """How many names the API server is asked for while a pod of that ServiceAccount waits for its turn."""
+    start = len(api_server.asked)
     status, answer = await victim.ask("shop", name)
     assert status == 200
     assert b"patch" in answer
-    return time.monotonic() - start
+    return api_server.asked.index(name) - start
 
 
 @pytest.mark.parametrize("namespace", [lambda _: "evil", lambda number: f"n{number}"], ids=["one", "many"])
 def test_a_victim_waits_for_its_own_question_only(
     api_server: ApiServer, webhook: Running, namespace: Callable[[int], str]
 ) -> None:
-    """Beside strangers in one namespace, or in as many as they like."""
+    """Beside strangers in one namespace, or in as many as they like: it is asked next, and not after those who wait."""
     api_server.seconds = 1.0
-    took = asyncio.run(beside_strangers(webhook, namespace, 4))
-    assert max(took) < api_server.seconds + MARGIN
+    before = asyncio.run(beside_strangers(api_server, webhook, namespace, 4))
+    assert max(before) <= turns.MOST_OF_STRANGERS
     assert api_server.most_under_way <= turns.MOST_OF_STRANGERS + 1
 
 
 def test_an_api_server_that_is_quick_gets_no_more_than_the_rate(api_server: ApiServer, webhook: Running) -> None:
     """After the burst, and the victim is served meanwhile."""
     start = time.monotonic()
-    took = asyncio.run(beside_strangers(webhook, lambda _: "evil", 200))
+    before = asyncio.run(beside_strangers(api_server, webhook, lambda _: "evil", 200))
     seconds = time.monotonic() - start
     assert len(api_server.asked) <= turns.BURST + turns.RATE * seconds + 201
-    assert sorted(took)[len(took) // 2] < MARGIN
+    assert sorted(before)[len(before) // 2] <= turns.MOST_OF_STRANGERS

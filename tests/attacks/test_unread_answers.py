@@ -73,7 +73,7 @@ def test_a_client_that_reads_a_little_now_and_then_is_cut_off(serve: Callable[..
                 read += len(piece)
                 if read > 200 * KIB:
                     time.sleep(0.1)
-                assert time.monotonic() - start < 5
+                assert time.monotonic() - start < 20, "to read all of it would take 25 s"
     assert server.refused("timeout") == 1
     assert read < 2048 * KIB
 

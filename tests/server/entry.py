@@ -2,7 +2,7 @@
 
 Run as `python entry.py OPTIONS`, a JSON object: folder (with pair-*.pem), and what Limits, Drain, Timeouts take.
 A body may have: uid, sleep (seconds), status, answer (its size), swap (the pair that new connections are to meet),
-raise, warn, block (seconds for which the event loop stands still).
+raise, warn; until (a file: the answer waits until it exists), block (the same, and the event loop stands still).
 """
 
 import asyncio
@@ -81,7 +81,11 @@ class FakeReviewer:
             warnings.warn(asked["warn"], stacklevel=1)
         if "block" in asked:
             self.log.line("info", "blocking")
-            time.sleep(asked["block"])  # noqa: ASYNC251 - that is the point
+            while not Path(asked["block"]).exists():  # noqa: ASYNC240 - that is the point
+                time.sleep(0.01)  # noqa: ASYNC251
+        if "until" in asked:
+            self.log.line("info", "waiting", uid=asked.get("uid"))
+            await exists(asked["until"])
         if "sleep" in asked:
             self.log.line("info", "sleeping", uid=asked.get("uid"))
             await asyncio.sleep(asked["sleep"])
@@ -102,12 +106,19 @@ class FakeReviewer:
         )
 
 
+async def exists(path: str) -> None:
+    """Wait until there is such a file."""
+    while not Path(path).exists():  # noqa: ASYNC110, ASYNC240 - it is another process that makes the file
+        await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def logged(options: dict[str, Any], log: Log) -> AsyncIterator[None]:
     """Background work that logs its start and its end, and fails or takes time if the options say so."""
     if options.get("start_fails"):
         raise RuntimeError("no start today")
-    await asyncio.sleep(options.get("start_takes", 0))
+    if "start_waits_for" in options:
+        await exists(options["start_waits_for"])
     log.line("info", "background started")
     yield
     log.line("info", "background ended")

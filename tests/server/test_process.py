@@ -1,9 +1,12 @@
-"""The life of the process: how it starts, what it survives, and that its end loses no review."""
+"""The life of the process: how it starts, what it survives, and that its end loses no review.
+
+What must not be waited for takes 60 s here, three times as long as `Server.wait` waits.
+"""
 
 import os
 import signal
+import socket
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +55,7 @@ class Caller(threading.Thread):
 
 def test_sigterm_under_load_loses_no_review(serve: Serve) -> None:
     """While it drains, the server answers on connections old and new, each with `Connection: close`."""
-    server = serve(drain={"pause": 0.5, "finish": 5}).ready()
+    server = serve(drain={"pause": 1.5, "finish": 5}).ready()
     callers = [Caller(server) for _ in range(8)]
     for caller in callers:
         caller.start()
@@ -69,7 +72,7 @@ def test_sigterm_under_load_loses_no_review(serve: Serve) -> None:
 
 def test_the_pause_serves_old_and_new_connections_alike(serve: Serve) -> None:
     """Ready is off at once, liveness is not, and each late answer ends its connection."""
-    server = serve(drain={"pause": 1.5}).ready()
+    server = serve(drain={"pause": 60}).ready()
     with server.client() as old, server.operations() as probe:
         assert not old.ask().closes
         assert probe.get("/readyz").status == 200
@@ -83,31 +86,40 @@ def test_the_pause_serves_old_and_new_connections_alike(serve: Serve) -> None:
         assert (readiness.status, readiness.body.splitlines()[0]) == (503, b"[-] server: draining")
         with server.operations() as second:
             assert second.get("/livez").status == 200
-    assert server.wait() == 0
+    assert server.end(kill=signal.SIGINT) == 0
     assert server.wait_for("background ended")
 
 
 def test_idle_connections_do_not_hold_up_the_end(serve: Serve) -> None:
     """They are closed when the pause is over, as are those that stall, in a handshake or in a request."""
-    server = serve(drain={"pause": 0.1, "finish": 5}).ready()
+    server = serve(drain={"pause": 0.1, "finish": 60}).ready()
     with server.client() as idle, server.client() as stalled, Client(server.port, None) as handshake:
         assert idle.ask().status == 200
         stalled.send(post(b"xx")[:-1])
         handshake.send(b"\x16\x03\x01")
-        start = time.monotonic()
         assert server.end() == 0
-        assert time.monotonic() - start < 4
         assert idle.ended()
         assert handshake.ended()
 
 
-def test_a_review_under_way_is_finished(serve: Serve) -> None:
+def listens(port: int) -> bool:
+    """Whether connections are accepted there."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_review_under_way_is_finished(serve: Serve, tmp_path: Path) -> None:
     """Long after the listening socket has gone."""
-    server = serve(drain={"pause": 0, "finish": 5}).ready()
+    server = serve(drain={"pause": 0, "finish": 60}).ready()
     with server.client() as client:
-        client.send(post({"uid": "long", "sleep": 1}))
-        server.wait_for("sleeping")
+        client.send(post({"uid": "long", "until": str(tmp_path / "done")}))
+        server.wait_for("waiting")
         server.process.send_signal(signal.SIGTERM)
+        server.wait_until(lambda: not listens(server.port))
+        (tmp_path / "done").touch()
         response = client.response()
         assert (response.json()["uid"], response.closes) == ("long", True)
     assert server.wait() == 0
@@ -119,9 +131,7 @@ def test_a_review_that_takes_too_long_is_given_up_and_said(serve: Serve) -> None
     with server.client() as client:
         client.send(post({"sleep": 60}))
         server.wait_for("sleeping")
-        start = time.monotonic()
         assert server.end() == 0
-        assert time.monotonic() - start < 3
     server.wait_for("1 reviews were not finished")
 
 
@@ -132,9 +142,7 @@ def test_an_interrupt_ends_it_at_once(serve: Serve, quick: signal.Signals) -> No
     with server.client() as client:
         client.send(post({"sleep": 60}))
         server.wait_for("sleeping")
-        start = time.monotonic()
         assert server.end(kill=quick) == 0
-        assert time.monotonic() - start < 5
     server.wait_for("background ended")
 
 
@@ -143,9 +151,7 @@ def test_an_interrupt_cuts_the_pause_short(serve: Serve) -> None:
     server = serve(drain={"pause": 60, "finish": 60}).ready()
     server.process.send_signal(signal.SIGTERM)
     server.wait_for("draining")
-    start = time.monotonic()
     assert server.end(kill=signal.SIGINT) == 0
-    assert time.monotonic() - start < 5
 
 
 def test_a_killed_worker_is_replaced(serve: Serve) -> None:
@@ -183,26 +189,26 @@ def test_a_start_that_fails_ends_the_process(serve: Serve, options: dict[str, bo
     assert said in server.wait_for("the webhook cannot start")["exception"]
 
 
-def test_probes_are_answered_while_the_services_start(serve: Serve) -> None:
+def test_probes_are_answered_while_the_services_start(serve: Serve, tmp_path: Path) -> None:
     """Alive but not ready; a review that comes early waits for the start."""
-    server = serve(start_takes=1.0, listen="127.0.0.1:0")
+    server = serve(start_waits_for=str(tmp_path / "started"), listen="127.0.0.1:0")
     ports = server.wait_for("listening")
     with Client(int(ports["ops_listen"].rpartition(":")[2]), None) as probe:
         assert probe.get("/livez").status == 200
         readiness = probe.get("/readyz")
         assert (readiness.status, readiness.body.splitlines()[0]) == (503, b"[-] server: starting")
-        with Client(int(ports["listen"].rpartition(":")[2]), server.context()) as early:
+        with Client(int(ports["listen"].rpartition(":")[2]), None) as early:
+            (tmp_path / "started").touch()
+            early.socket = server.context().wrap_socket(early.socket)
             assert early.ask().status == 200
         assert probe.get("/readyz").status == 200
 
 
-def test_sigterm_while_the_services_start_ends_the_process(serve: Serve) -> None:
+def test_sigterm_while_the_services_start_ends_the_process(serve: Serve, tmp_path: Path) -> None:
     """A start that hangs cannot hold up the end."""
-    server = serve(start_takes=60)
+    server = serve(start_waits_for=str(tmp_path / "never"))
     server.wait_for("listening")
-    start = time.monotonic()
     assert server.end() == 0
-    assert time.monotonic() - start < 5
 
 
 def test_a_background_task_that_fails_is_started_again(serve: Serve) -> None:
