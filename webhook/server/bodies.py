@@ -144,7 +144,7 @@ class Bodies:
         self._held += size
 
     def _give_up_one(self, arriving: _Arriving | None) -> None:
-        """Give up the body that has held most for longest. Raises NoRoom if that is `arriving`, or if there is none.
+        """Give up the body that has held most for longest. Raises NoRoom without one other than `arriving`.
 
         Neither the largest nor the oldest: many small bodies that never end would take the room of a larger one that is
         just arriving, and large bodies that go on arriving would take the room of small ones that came before them.
