@@ -16,6 +16,8 @@ from webhook.cluster.kube import Kube, Unavailable
 class Answering:
     """An API server that keeps the token of each request."""
 
+    configuration: Any
+
     def __init__(self) -> None:
         self.tokens: list[str] = []
 
@@ -43,17 +45,17 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pod:
     made = Pod(tmp_path)
     made.token.write_text("first")
     (tmp_path / "ca.crt").write_text("not read in this test")
-    inside = "webhook.cluster.kube.config.incluster_config"
+    inside = "kubernetes.aio.config.incluster_config"
     monkeypatch.setattr(f"{inside}.SERVICE_TOKEN_FILENAME", str(made.token))
     monkeypatch.setattr(f"{inside}.SERVICE_CERT_FILENAME", str(tmp_path / "ca.crt"))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "192.0.2.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
 
-    class Client:
-        def __init__(self, configuration: Any) -> None:
-            self.configuration, self.rest_client = configuration, made.server
+    def client(configuration: Any) -> Answering:
+        made.server.configuration = configuration
+        return made.server
 
-    monkeypatch.setattr("webhook.cluster.kube.ApiClient", Client)
+    monkeypatch.setattr("webhook.cluster.kube.RESTClientObject", client)
     monkeypatch.setattr(SystemClock, "ticks", lambda _: made.passed)
     return made
 

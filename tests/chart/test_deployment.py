@@ -10,8 +10,7 @@ import pytest
 
 from testbed.chart.helm import NAME, NAMESPACE, template
 from tests.chart.objects import HOOK, container, installed, one, some
-from webhook.server.process import Drain
-from webhook.server.worker_life import BACKGROUND_ENDS_SECONDS
+from webhook.server.process import BACKGROUND_ENDS_SECONDS, Drain
 from webhook.settings import FILES, SELF_MANAGED, ServeSettings, add_flags, read_settings
 
 pytestmark = pytest.mark.slow

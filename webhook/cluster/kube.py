@@ -1,19 +1,19 @@
 """The API server: the only module that imports `kubernetes`. Raw JSON in and out, no typed models."""
 
 import importlib.util
+import os
 import ssl
 import sys
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import aiohttp
 import orjson
-import yaml
 
 from certs.clock import SystemClock
 from webhook.cluster import kubeconfig
@@ -22,21 +22,45 @@ from webhook.cluster.kubeconfig import CURRENT, BadKubeconfig, Choice, Kubeconfi
 from webhook.core.messages import Place, message, settings
 from webhook.core.text import shown
 
+# Packages whose __init__ is not run, because it would load far more than is used here. `kubernetes`: the synchronous
+# client, with requests, OAuth and websockets. The others: pydantic, the typed models, the dynamic client, the loader of
+# kubeconfigs. Together they take 18 MB of memory and half a second.
+_PACKAGES: Final = ("kubernetes", "kubernetes.aio", "kubernetes.aio.config", "kubernetes.aio.utils")
+_WHILE_IMPORTING: Final = {
+    # aiohttp makes a TLS context of the system's authorities, 2 MB. Here every connection has a context of its own.
+    "SSL_CERT_FILE": os.devnull,
+    # Its compiled lists are in C++, and need a library of 1 MB that nothing else needs. There are three such lists.
+    "FROZENLIST_NO_EXTENSIONS": "1",
+}
 
-def _skip_synchronous_client() -> None:
-    """Makes `kubernetes` importable without running its __init__, so that only `kubernetes.aio` is loaded.
 
-    The __init__ loads the synchronous client too, with requests, OAuth and websockets: 7 MB of memory and a third of a
-    second for code that is not used here.
-    """
-    if "kubernetes" not in sys.modules and (found := importlib.util.find_spec("kubernetes")):
-        sys.modules["kubernetes"] = importlib.util.module_from_spec(found)
+@contextmanager
+def _only_what_is_used() -> Iterator[None]:
+    """Imports in the block load no more than is used here."""
+    before = {name: os.environ.get(name) for name in _WHILE_IMPORTING}
+    os.environ.update(_WHILE_IMPORTING)
+    for name in _PACKAGES:
+        if name not in sys.modules and (found := importlib.util.find_spec(name)):
+            module = sys.modules[name] = importlib.util.module_from_spec(found)
+            parent, _, own = name.rpartition(".")
+            if parent:
+                setattr(sys.modules[parent], own, module)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
-_skip_synchronous_client()
-
-from kubernetes.aio import config  # noqa: E402
-from kubernetes.aio.client import ApiClient, Configuration  # noqa: E402
+with _only_what_is_used():
+    import aiohttp
+    from kubernetes.aio.client.configuration import Configuration
+    from kubernetes.aio.client.rest import RESTClientObject
+    from kubernetes.aio.config.config_exception import ConfigException
+    from kubernetes.aio.config.incluster_config import load_incluster_config
 
 _PAGE: Final = 500  # objects in one answer, as kubectl asks for them
 _LONGEST_REASON: Final = 300  # characters: it becomes a part of a longer line
@@ -83,7 +107,7 @@ class Kube:
         self._choice = choice
         self._request_seconds = request_seconds
         self._kubeconfig: Kubeconfig | None = None
-        self._client: ApiClient | None = None
+        self._client: RESTClientObject | None = None
         self._ticks = SystemClock().ticks
         self._read_again = 0.0
         self._plugin_again: datetime | None = None
@@ -99,10 +123,10 @@ class Kube:
                 await self._sign_in(self._kubeconfig, configuration)
             else:
                 self._read_pod(configuration)
-            self._client = ApiClient(configuration)
+            self._client = RESTClientObject(configuration)
         except BadKubeconfig:
             raise
-        except (config.ConfigException, OSError, yaml.YAMLError, ValueError) as error:
+        except (ConfigException, OSError, ValueError) as error:
             reason = " ".join(str(error).split())
             raise BadKubeconfig([message(settings.KUBECONFIG_REFUSED, Place(str(self)), reason=reason)]) from None
         return self
@@ -110,7 +134,7 @@ class Kube:
     async def __aexit__(self, *_: object) -> None:
         if self._client is not None:
             client, self._client = self._client, None
-            await client.rest_client.close()
+            await client.close()
 
     def __str__(self) -> str:
         return str(self._path or "in-cluster configuration")
@@ -136,13 +160,13 @@ class Kube:
             if self._kubeconfig and self._plugin_again and datetime.now(UTC) >= self._plugin_again:
                 await self._sign_in(self._kubeconfig, client.configuration)
             token = await client.configuration.get_api_key_with_prefix("BearerToken")
-        except (config.ConfigException, OSError, BadKubeconfig) as error:
+        except (ConfigException, OSError, BadKubeconfig) as error:
             raise Unavailable(f"{method} {path}: the token cannot be read: {error}") from None
         headers = {"Accept": accept, "Content-Type": f"application/{kind}"}
         if token:
             headers["Authorization"] = token
         try:
-            response = await client.rest_client.request(
+            response = await client.request(
                 method,
                 client.configuration.host + path,
                 headers=headers,
@@ -169,11 +193,14 @@ class Kube:
             "clusters": [{"name": "chosen", "cluster": dict(cluster)}],
             "users": [{"name": "chosen", "user": dict(user)}],
         }
-        await config.load_kube_config_from_dict(document, client_configuration=configuration)
+        # Not before, because a pod has no kubeconfig: with it come pydantic, the typed client and YAML, 11 MB.
+        from kubernetes.aio.config.kube_config import load_kube_config_from_dict
+
+        await load_kube_config_from_dict(document, client_configuration=configuration)
 
     def _read_pod(self, configuration: Configuration) -> None:
         """Reads what is mounted into this pod. The client's own refresh stops if the wall clock is set back."""
-        config.load_incluster_config(configuration, try_refresh_token=False)
+        load_incluster_config(configuration, try_refresh_token=False)
         self._read_again = self._ticks() + _TOKEN_SECONDS
 
     async def items(self, path: str, *, seconds: float, query: Mapping[str, str] | None = None) -> Reply | list[Any]:

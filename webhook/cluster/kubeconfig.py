@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from webhook.core.messages import Kind, Message, Place, message, settings
-from webhook.documents.files import BadFile, decode, parse_yaml, read_file
 
 # The members of an entry that name files.
 _FILES: Final = {
@@ -132,6 +131,8 @@ def kubeconfig_path(given: Path | None, environ: Mapping[str, str], choice: Choi
 
 def _merge(path: Path) -> tuple[_Merged, list[Message]]:
     """The files in `path`. A file of a list may be missing, as for kubectl; one that stands alone may not."""
+    from webhook.documents.files import BadFile, decode, parse_yaml, read_file  # with YAML, which a pod does not need
+
     paths = [Path(each) for each in str(path).split(os.pathsep) if each]
     if len(paths) > 1:
         paths = [each for each in paths if each.exists()] or paths

@@ -1,10 +1,14 @@
 """Labels and annotations in a file. kube-apiserver accepts only text, and reads null as empty text."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from webhook.core.messages import Message, Place, manifests, message
-from webhook.documents.files import Manifest
+
+if TYPE_CHECKING:
+    from webhook.documents.files import Manifest
 
 _GROUPS: Final = ("labels", "annotations")
 _TYPES: Final[Mapping[type, str]] = {bool: "boolean", int: "number", float: "number", list: "list"}

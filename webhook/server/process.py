@@ -16,16 +16,22 @@ import ssl
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from webhook.server.limits import Limits
 from webhook.server.open_files import within_open_files
 
-if TYPE_CHECKING:  # the worker loads them after the fork, the parent does not need them
+if TYPE_CHECKING:
     from webhook.metrics import Metrics
     from webhook.server.asgi import ASGIApplication
     from webhook.server.callers import Callers
     from webhook.server.lifecycle import Lifecycle
+
+BACKGROUND_ENDS_SECONDS: Final = 2.0  # to close a few connections to the API server
+
+
+class CannotStart(Exception):
+    """The worker cannot start. The reason has been logged."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,26 +19,22 @@ import contextlib
 import logging
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from webhook.server.background import Background
 from webhook.server.limits import OPERATIONS_CONNECTIONS, Limits
-from webhook.server.process import Drain, WorkerParts, freeze
+from webhook.server.listener import Listener
+from webhook.server.process import BACKGROUND_ENDS_SECONDS, CannotStart, Drain, WorkerParts, freeze
 
-if TYPE_CHECKING:  # the worker loads it after the fork, the parent does not need it
+if TYPE_CHECKING:
     from webhook.server.asgi import ASGIApplication
-    from webhook.server.listener import Listener
 
-BACKGROUND_ENDS_SECONDS: Final = 2.0  # to close a few connections to the API server
 _LOOK_SECONDS: Final = 0.02  # between two looks whether reviews are under way
 _FIRST_REQUEST_SECONDS: Final = 1.0  # for a connection that was just accepted to send its request
 
 _log = logging.getLogger("webhook")
-
-
-class CannotStart(Exception):
-    """The worker cannot start. The reason has been logged."""
 
 
 class WorkerLife:
@@ -69,8 +65,16 @@ class WorkerLife:
         if at_once:
             self._at_once.set()
 
-    async def serve(self) -> None:
-        """Serve until the end. Raises CannotStart."""
+    async def serve(self, *, each_second: Callable[[], None]) -> None:
+        """Serve until the end, and call `each_second`. Raises CannotStart."""
+        self._loop.set_exception_handler(_on_loop_error)
+        heartbeat = self._loop.create_task(_beat(each_second))
+        try:
+            await self._serve()
+        finally:
+            heartbeat.cancel()
+
+    async def _serve(self) -> None:
         operations = self._listener(1, self._parts.operations, None)
         operations.start()  # first, so that a slow start is not taken for a stuck process
         addresses = {"listen": _address(self._sockets[0]), "ops_listen": _address(self._sockets[1])}
@@ -138,8 +142,6 @@ class WorkerLife:
         return context
 
     def _listener(self, number: int, application: ASGIApplication, context: ssl.SSLContext | None) -> Listener:
-        from webhook.server.listener import Listener
-
         limits = self._limits
         if context is None:
             limits = replace(limits, connections=OPERATIONS_CONNECTIONS, oldest_leaves=True)
@@ -153,6 +155,19 @@ class WorkerLife:
             context=context,
             callers=None if context is None else self._parts.callers,
         )
+
+
+async def _beat(each_second: Callable[[], None]) -> None:
+    while True:
+        each_second()
+        await asyncio.sleep(1.0)
+
+
+def _on_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what no task caught. A broken connection is its client's doing, so it is for debugging."""
+    error = context.get("exception")
+    level = logging.DEBUG if isinstance(error, OSError) and "transport" in context else logging.ERROR
+    _log.log(level, "%s", context["message"], exc_info=error)
 
 
 def _address(sock: socket.socket) -> str:

@@ -1,12 +1,13 @@
 """The flags: `--tenant-id` is also the variable M365WI_TENANT_ID, and so on. A setting is one line of the table."""
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from certs.managed.settings import duration_text
-from webhook.accounts.files import BadFiles, FileAccounts
 from webhook.core import names
 from webhook.core.clouds import CLOUDS
 from webhook.core.families import DEFAULT_FAMILIES, FAMILIES, parse
@@ -14,6 +15,9 @@ from webhook.core.policy import SCOPES
 from webhook.settings import values
 from webhook.settings.errors import SettingsError
 from webhook.settings.serve import CERTIFICATES, LISTEN, LOG_LEVELS, OPS_LISTEN, Rotation
+
+if TYPE_CHECKING:
+    from webhook.accounts.files import FileAccounts
 
 VARIABLES: Final = "M365WI_"
 
@@ -40,6 +44,8 @@ class Option:
 
 
 def _accounts(text: str) -> FileAccounts:
+    from webhook.accounts.files import BadFiles, FileAccounts  # with YAML, which a pod does not need
+
     try:
         return FileAccounts.read(values.path(text))
     except BadFiles as error:

@@ -1,16 +1,20 @@
 """What `serve` is told: its settings with their defaults, and which of them have an effect."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from certs.managed.settings import RotationSettings
 from certs.names import service_names
-from webhook.accounts.files import FileAccounts
 from webhook.core import names
 from webhook.core.policy import Policy
 from webhook.settings import values
+
+if TYPE_CHECKING:
+    from webhook.accounts.files import FileAccounts
 
 SELF_MANAGED: Final = "self-managed"
 FILES: Final = "files"
