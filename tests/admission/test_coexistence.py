@@ -8,6 +8,8 @@ from testbed.cluster.cluster import Cluster
 from testbed.cluster.pods import LABELLED, a_pod, create, environment, is_injected, make_account
 from testbed.cluster.registration import webhook_registration
 from tests.admission.helpers import Patch, other_webhook
+from tests.core import azure as model
+from tests.core.test_coexistence import OWN_AUDIENCE, PUBLIC, SHAPES, assert_valid, read_by_the_provider, token_at
 
 pytestmark = pytest.mark.usefixtures("webhook")
 
@@ -77,6 +79,43 @@ def test_azures_webhook_and_ours_agree_on_a_pod(
     if order == BEFORE:
         assert token_file == f"{directory}/{file}"
         assert len(pod["spec"]["volumes"]) == 1
+
+
+def azures_own(pod: dict[str, Any]) -> Patch:
+    """Azure's webhook 1.6.0, as the unit tests model it, identity bindings included."""
+    return [{"op": "replace", "path": "/spec", "value": model.mutate(pod, "1.6.0")["spec"]}]
+
+
+LIVE = [
+    "an identity binding",
+    "an identity binding and an init container",
+    "an identity binding and the guide's file by hand",
+    "the guide's file by hand",
+    "the guide's file by hand, in one container",
+    "a token for somebody else by hand",
+    "china",
+    "china and the guide's file by hand",
+]
+
+
+@pytest.mark.parametrize("order", [BEFORE, AFTER])
+def test_pods_with_another_audience_in_place_have_a_token_of_ours_beside_it(
+    control_plane: Cluster, namespace: str, order: str
+) -> None:
+    """The file that the variable names is a token of the right audience, in pods that kube-apiserver stored."""
+    make_account(control_plane, namespace, "terraform")
+    with other_webhook(azures_own) as other:
+        with webhook_registration(control_plane.api, other.url, other.authority.encode(), name=order):
+            for number, shape in enumerate(LIVE):
+                wanted = {**SHAPES[shape], "metadata": {**SHAPES[shape]["metadata"], "name": f"pod-{number}"}}
+                pod = create(control_plane, namespace, wanted)
+                assert_valid(pod)
+                for each in [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]:
+                    token = token_at(pod, each, read_by_the_provider(each))
+                    assert token["audience"] == OWN_AUDIENCE.get(shape, PUBLIC), shape
+                    azures = token_at(pod, each, str(environment(each)["AZURE_FEDERATED_TOKEN_FILE"]))
+                    if shape == "an identity binding":
+                        assert azures["audience"] == model.BINDING_AUDIENCE
 
 
 def sidecar_and_name(pod: dict[str, Any]) -> Patch:

@@ -245,6 +245,20 @@ def test_every_variable_of_an_identity_is_compared() -> None:
     assert found == {*VARIABLES, "AZURE_FEDERATED_TOKEN_FILE"}
 
 
+def test_a_pod_with_a_token_beside_that_of_azures_webhook_is_fine() -> None:
+    """Identity bindings: AZURE_FEDERATED_TOKEN_FILE is for another audience, or not there at all."""
+    beside = {
+        "M365_AUTH_METHOD": "oidc",
+        "M365_OIDC_TOKEN_FILE_PATH": "/var/run/secrets/m365/tokens/azure-identity-token",
+    }
+    both = the_pod(variables={**INJECTED, **beside})
+    (found,) = findings(both, new=NewPod({**INJECTED, **beside}))
+    assert found.message.kind is rows.PODS_CURRENT
+    alone = {name: value for name, value in {**INJECTED, **beside}.items() if name != "AZURE_FEDERATED_TOKEN_FILE"}
+    (found,) = findings(the_pod(variables=alone), new=NewPod(alone))
+    assert found.message.kind is rows.PODS_CURRENT
+
+
 def test_families_that_the_webhooks_settings_add_are_seen_in_a_new_pod() -> None:
     """An older pod without them must be created again; one that has them is current."""
     arm = {"ARM_CLIENT_ID": CLIENT, "ARM_TENANT_ID": "contoso.com", "ARM_USE_OIDC": "true", "ARM_ENVIRONMENT": "dod"}

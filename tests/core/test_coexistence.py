@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.core import azure
-from tests.core.cases import CLIENT, TENANT
-from tests.core.support import account, container, pod, request, token_volume
+from tests.core.cases import CLIENT, TENANT, USUAL_ANNOTATIONS
+from tests.core.support import account, container, mount, pod, request, token_volume
 from webhook.core.decision import decide
 from webhook.core.mutation import apply
 from webhook.core.policy import Policy
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 def ours(pod: Json) -> Json:
-    found = decide(request(pod), account(), Policy())
+    found = decide(request(pod), account(pod.get("x-account") or USUAL_ANNOTATIONS), Policy())
     assert found.outcome in ("injected", "unchanged"), found
     return apply(pod, found.operations)
 
@@ -42,21 +42,53 @@ def value_of(container: Json, name: str) -> str:
     return str(values[0])
 
 
-def assert_signs_in(pod: Json) -> None:
-    """Asserts that kube-apiserver takes the pod and that each container finds its token where it looks for it."""
+def token_at(pod: Json, container: Json, file: str) -> Json:
+    """The projected token that the kubelet writes to `file` of a container."""
+    volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+    inside = [each for each in container["volumeMounts"] if file.startswith(each["mountPath"].rstrip("/") + "/")]
+    assert inside, f"{container['name']}: {file} is in no mount"
+    inner = max(inside, key=lambda each: len(each["mountPath"]))
+    assert not inner.get("subPath")
+    tokens = [
+        source["serviceAccountToken"]
+        for source in volumes[inner["name"]]["projected"]["sources"]
+        if source.get("serviceAccountToken", {}).get("path") == file.removeprefix(inner["mountPath"].rstrip("/") + "/")
+    ]
+    assert len(tokens) == 1, f"{container['name']}: {file} is not a token"
+    return dict(tokens[0])
+
+
+def read_by_the_provider(container: Json) -> str:
+    """The token file that Terraform's provider reads: which variable names it, the method decides."""
+    names = {"workload_identity": "AZURE_FEDERATED_TOKEN_FILE", "oidc": "M365_OIDC_TOKEN_FILE_PATH"}
+    return value_of(container, names[value_of(container, "M365_AUTH_METHOD")])
+
+
+def assert_valid(pod: Json) -> None:
+    """Asserts what kube-apiserver refuses a pod for: a name or a mount path that stands twice."""
     spec = pod["spec"]
-    volumes = {volume["name"]: volume for volume in spec["volumes"]}
-    assert len(volumes) == len(spec["volumes"])
+    names = [volume["name"] for volume in spec["volumes"]]
+    assert len(set(names)) == len(names)
     for each in [*(spec.get("initContainers") or ()), *spec["containers"]]:
-        mounts = {mount["mountPath"]: mount["name"] for mount in each["volumeMounts"]}
-        assert len(mounts) == len(each["volumeMounts"])
-        file = value_of(each, "AZURE_FEDERATED_TOKEN_FILE")
-        around = [path for path in mounts if file.startswith(path.rstrip("/") + "/")]
-        assert around, f"{each['name']}: {file} is in no mount"
-        inner = max(around, key=len)
-        (source,) = volumes[mounts[inner]]["projected"]["sources"]
-        assert source["serviceAccountToken"]["path"] == file.removeprefix(inner.rstrip("/") + "/")
-        assert source["serviceAccountToken"]["audience"] == "api://AzureADTokenExchange"
+        paths = [mount["mountPath"].rstrip("/") for mount in each.get("volumeMounts") or ()]
+        assert len(set(paths)) == len(paths)
+        assert {mount["name"] for mount in each.get("volumeMounts") or ()} <= set(names)
+
+
+def assert_signs_in(
+    pod: Json, audience: str = "api://AzureADTokenExchange", *, skipped: tuple[str, ...] = (), azures: bool = True
+) -> None:
+    """Asserts that kube-apiserver takes the pod and that each container finds its token where it looks for it.
+
+    azures: whether AZURE_FEDERATED_TOKEN_FILE is there, too.
+    """
+    assert_valid(pod)
+    for each in [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]:
+        if each["name"] in skipped:
+            continue
+        assert token_at(pod, each, read_by_the_provider(each))["audience"] == audience
+        if azures:
+            token_at(pod, each, value_of(each, "AZURE_FEDERATED_TOKEN_FILE"))
         for name, value in {"M365_CLIENT_ID": CLIENT, "AZURE_CLIENT_ID": CLIENT, "M365_TENANT_ID": TENANT}.items():
             assert value_of(each, name) == value
 
@@ -114,3 +146,141 @@ def test_ours_has_nothing_to_add_once_it_has_been_there(steps: str, version: str
     """However often Azure's webhook runs afterwards."""
     after = run(pod(), "m" + steps, version)
     assert ours(after) == after
+
+
+PUBLIC, CHINA = "api://AzureADTokenExchange", "api://AzureADTokenExchangeChina"
+GUIDES = "/var/run/secrets/azure/tokens"
+NAMED = {"name": "AZURE_FEDERATED_TOKEN_FILE", "value": f"{GUIDES}/azure-identity-token"}
+EMPTY: Json = {"name": "mine", "emptyDir": {}}
+M365 = "m365.workload.identity/"
+
+
+def named(file: str) -> Json:
+    """The variable, set by hand."""
+    return {"name": "AZURE_FEDERATED_TOKEN_FILE", "value": file}
+
+
+# Pods as people write them.
+SHAPES: dict[str, Json] = {
+    "plain": pod(),
+    "with an init container": pod(initContainers=[container("init")]),
+    "with a native sidecar": pod(initContainers=[container("proxy", restartPolicy="Always")]),
+    "two containers": pod(container(), container("log")),
+    "empty lists": pod(container(env=[], volumeMounts=[]), volumes=[]),
+    "variables of its own": pod(container(env=[{"name": "A", "value": "$(AZURE_CLIENT_ID)"}])),
+    "the guide's file by hand": pod(container(env=[NAMED])),
+    "the guide's file by hand, in one container": pod(container(env=[NAMED]), container("log")),
+    "the guide's file and volume by hand": pod(
+        container(env=[NAMED], volumeMounts=[mount("azure-identity-token", GUIDES)]),
+        volumes=[token_volume("azure-identity-token")],
+    ),
+    "a token by hand, elsewhere": pod(
+        container(env=[named("/entra/token")], volumeMounts=[mount("entra", "/entra")]),
+        volumes=[token_volume("entra", path="token")],
+    ),
+    "a mounted token by hand": pod(
+        container(volumeMounts=[mount("entra", "/entra")]), volumes=[token_volume("entra", path="token")]
+    ),
+    "a token by hand that nobody mounts": pod(volumes=[token_volume("entra")]),
+    "a token for somebody else": pod(
+        container(volumeMounts=[mount("vault", "/vault")]), volumes=[token_volume("vault", audience="vault")]
+    ),
+    "a token for somebody else by hand": pod(
+        container(env=[named("/vault/azure-identity-token")], volumeMounts=[mount("vault", "/vault")]),
+        volumes=[token_volume("vault", audience="vault")],
+    ),
+    "the API server's token by hand": pod(
+        container(env=[named("/api/token")], volumeMounts=[mount("api", "/api")]),
+        volumes=[{"name": "api", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}],
+    ),
+    "both webhooks by name": pod(labels={"azure.workload.identity/use": "true", "app": "web"}),
+    "the method oidc": pod(annotations={f"{M365}auth-method": "oidc"}),
+    "another lifetime": pod(annotations={"azure.workload.identity/service-account-token-expiration": "7200"}),
+    "a skipped container": pod(
+        container(), container("log"), annotations={"azure.workload.identity/skip-containers": "log"}
+    ),
+    "more families": pod(annotations={f"{M365}env": "m365,azure,arm,powerplatform,cli,ansible"}),
+    "an identity binding": pod(annotations={azure.BINDING: "true"}),
+    "an identity binding and an init container": pod(
+        initContainers=[container("init")], annotations={azure.BINDING: "TRUE"}
+    ),
+    "an identity binding and the guide's file by hand": pod(
+        container(env=[NAMED]), container("log"), annotations={azure.BINDING: "true"}
+    ),
+    "an identity binding and more families": pod(
+        annotations={azure.BINDING: "true", f"{M365}env": "m365,azure,arm,powerplatform"}
+    ),
+    "another audience": {**pod(), "x-account": {**USUAL_ANNOTATIONS, f"{M365}audience": "api://own"}},
+    "china": pod(annotations={f"{M365}cloud": "china"}),
+    "china and the guide's file by hand": pod(container(env=[NAMED]), annotations={f"{M365}cloud": "china"}),
+}
+OWN_AUDIENCE = {"another audience": "api://own", "china": CHINA, "china and the guide's file by hand": CHINA}
+SHARED = {"a token by hand, elsewhere", "a mounted token by hand", "a token by hand that nobody mounts"}
+
+
+def is_known_limit(shape: str, order: str, version: str) -> bool:
+    """Whether Azure's webhook up to 1.5.1, called after ours, takes its path for itself (docs/coexistence.md).
+
+    It writes the volume azure-identity-token anew, with its own audience. And it mounts it at the guide's path, where a
+    volume that somebody wrote by hand may be by then.
+    """
+    late = "m" in order and "a" in order[order.index("m") :]
+    return version == "1.5.1" and late and (shape in OWN_AUDIENCE or shape in SHARED)
+
+
+TRIED = [
+    pytest.param(shape, order, version, id=f"{shape}-{shown(order)}-{version}")
+    for shape in SHAPES
+    # Where a sidecar comes last, the webhook that asks to be called again sees it.
+    for order in ("m", *(each + "m" if each == "ams" else each for each in ORDERS), "asma", "asmam")
+    for version in azure.VERSIONS
+    if not is_known_limit(shape, order, version)
+]
+
+
+@pytest.mark.parametrize(("shape", "order", "version"), TRIED)
+def test_every_shape_of_a_pod_signs_in(shape: str, order: str, version: str) -> None:
+    """Whoever comes first: the provider's file is a token of ours, and the Azure SDKs' file is a token."""
+    after = run(SHAPES[shape], order, version)
+    skipped = ("log",) if shape == "a skipped container" else ()
+    # With a binding, only Azure's webhook names the token of the Azure SDKs, and only where it has been.
+    azures = not shape.startswith("an identity binding") or "a" in order[order.rfind("s") + 1 :]
+    assert_signs_in(after, OWN_AUDIENCE.get(shape, PUBLIC), skipped=skipped, azures=azures)
+
+
+@pytest.mark.parametrize("order", ["am", "ma", "mam", "ama"], ids=shown)
+@pytest.mark.parametrize("version", ["1.6.0", "later"])
+def test_the_azure_sdks_keep_the_token_of_an_identity_binding(order: str, version: str) -> None:
+    """Its proxy expects its own audience; ours there would be refused."""
+    after = run(SHAPES["an identity binding"], order, version)
+    (app,) = after["spec"]["containers"]
+    assert token_at(after, app, value_of(app, "AZURE_FEDERATED_TOKEN_FILE"))["audience"] == azure.BINDING_AUDIENCE
+    assert value_of(app, "M365_OIDC_TOKEN_FILE_PATH") == "/var/run/secrets/m365/tokens/azure-identity-token"
+    assert [volume["name"] for volume in after["spec"]["volumes"]].count("m365-identity-token") == 1
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("steps", ["m", "am", "ma", "mam", "ama", "amam"], ids=shown)
+@pytest.mark.parametrize("version", azure.VERSIONS)
+def test_a_second_call_of_ours_adds_nothing_to_any_shape(shape: str, steps: str, version: str) -> None:
+    """After Azure's webhook has been there, at most one call more: for what its token is not."""
+    after = ours(run(SHAPES[shape], steps, version))
+    assert ours(after) == after
+
+
+def test_the_file_by_hand_is_where_the_guide_says() -> None:
+    """Not merely mounted somewhere: the variable names it, and it is there (after 1.6.0 it was not)."""
+    after = run(SHAPES["the guide's file by hand"], "am", "1.6.0")
+    (app,) = after["spec"]["containers"]
+    assert value_of(app, "AZURE_FEDERATED_TOKEN_FILE") == f"{GUIDES}/azure-identity-token"
+    assert token_at(after, app, f"{GUIDES}/azure-identity-token")["audience"] == PUBLIC
+
+
+def test_an_older_azures_webhook_after_ours_takes_the_audience_and_the_user_is_told() -> None:
+    """The patch only adds, so the method that was set before stays: the library has the right token, Terraform not."""
+    after = run(SHAPES["china"], "ma", "1.5.1")
+    found = decide(request(after), account(), Policy())
+    assert [warning.code for warning in found.warnings] == ["WI216", "WI210"]
+    (app,) = apply(after, found.operations)["spec"]["containers"]
+    token = token_at(apply(after, found.operations), app, value_of(app, "M365_OIDC_TOKEN_FILE_PATH"))
+    assert token["audience"] == CHINA

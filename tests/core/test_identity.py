@@ -8,7 +8,8 @@ import pytest
 from tests.core.cases import CLIENT, TENANT, USUAL_ANNOTATIONS
 from tests.core.support import account, pod, request
 from webhook.core import names
-from webhook.core.identity import Identity, Reading, is_audience, is_guid, is_tenant, read_account_alone, read_identity
+from webhook.core.formats import is_audience, is_guid, is_tenant
+from webhook.core.identity import Identity, Reading, read_account_alone, read_identity
 from webhook.core.messages import Place
 from webhook.core.messages.annotations import METHOD_WITHOUT_ENDPOINT, UNKNOWN_ANNOTATION
 from webhook.core.policy import Policy

@@ -196,8 +196,8 @@ def test_apply_shares_what_it_does_not_touch() -> None:
 @pytest.mark.parametrize(
     ("placement", "message"),
     [
-        (Placement((Access("/t/f", Mount("v", "/t")),), "v", ()), "volume 'v' would be there 2 times"),
-        (Placement((Access("/v/f", Mount("v", "/v")),), "", ()), "mount path '/v' would be there 2 times"),
+        (Placement((Access("/t/f", Mount("v", "/t")),), ("v",), ()), "volume 'v' would be there 2 times"),
+        (Placement((Access("/v/f", Mount("v", "/v")),), (), ()), "mount path '/v' would be there 2 times"),
     ],
 )
 def test_a_patch_that_repeats_a_name_or_path_is_never_let_out(

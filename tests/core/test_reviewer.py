@@ -143,7 +143,7 @@ async def test_an_unsound_patch_is_never_sent(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A patch that kube-apiserver would refuse whatever the failurePolicy becomes our own error."""
-    twice = Placement((Access("/v/token", Mount("v", "/v")),), "", ())
+    twice = Placement((Access("/v/token", Mount("v", "/v")),), (), ())
     monkeypatch.setattr(mutation, "place_tokens", lambda *_: twice)
     sent = pod(container(volumeMounts=[mount("v", "/v")]), volumes=[{"name": "v", "emptyDir": {}}])
     answer = await reviewed(body(sent))

@@ -21,6 +21,8 @@ from webhook.core.policy import Policy
 from webhook.core.review import Request
 from webhook.core.variables import missing
 
+# The variables with the paths of tokens: that of the Azure SDKs, and that of Microsoft 365 if it is another.
+_FILES: Final = (names.TOKEN_FILE_VARIABLE, names.OIDC_TOKEN_FILE_VARIABLE)
 # The variable by which a pod shows that it has a family.
 _SHOWS: Final = {
     "m365": "M365_AUTH_METHOD",
@@ -110,7 +112,7 @@ def difference(request: Request, expected: Expectation) -> Difference | None:
     if identity is None or not receivers:
         return None  # reported with the ServiceAccount and the workload
     # A container without the variable was added later, by another webhook.
-    holders = [each for each in receivers if names.TOKEN_FILE_VARIABLE in environment(each)]
+    holders = [each for each in receivers if not environment(each).keys().isdisjoint(_FILES)]
     if not holders:
         return _without_identity(request, identity, expected)
     found = [each for container in holders for each in _of_container(request, container, identity, expected)]
@@ -145,10 +147,11 @@ def _of_variables(
 ) -> Iterator[Difference]:
     """Variables that are missing, that have another value, or that a new pod would not have."""
     there = environment(container)
-    file = str(there[names.TOKEN_FILE_VARIABLE].get("value") or "")
+    file, beside = (str((there.get(name) or {}).get("value") or "") for name in _FILES)
+    beside = "" if beside == file else beside
     template = expected.template
     own = template.variables.get(str(container.get("name")), frozenset()) if template else frozenset()
-    for name, value in _wanted(request, identity, file, expected).items():
+    for name, value in _wanted(request, identity, file, beside, expected).items():
         entry = there.get(name)
         if name in own or (entry and "valueFrom" in entry):
             continue
@@ -176,7 +179,7 @@ def _of_token(
         yield Difference(kind, there=str(found.expiration), wanted=str(identity.token_expiration))
 
 
-def _wanted(request: Request, identity: Identity, file: str, expected: Expectation) -> dict[str, str]:
+def _wanted(request: Request, identity: Identity, file: str, beside: str, expected: Expectation) -> dict[str, str]:
     """The variables whose value in a new pod is known, "" if it would not have one.
 
     Variables that no annotation decides are read off the pod that was created by dry run. Without such a pod, or if its
@@ -184,7 +187,7 @@ def _wanted(request: Request, identity: Identity, file: str, expected: Expectati
     """
     seen = expected.new.variables if expected.new else {}
     identity = identity._replace(families=_families(request, identity, expected))
-    decided = {each.name: each.value for each in missing(identity, {}, file).variables}
+    decided = {each.name: each.value for each in missing(identity, {}, file, beside).variables}
     by_settings = set() if _annotates(request, expected, names.CLOUD) else set(_OF_CLOUD)
     by_settings |= set() if identity.tenant_id else _OF_TENANT
     by_settings |= set() if identity.azure_tenant_id else _OF_AZURE_TENANT

@@ -46,8 +46,13 @@ def environment(container: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def token(pod: Mapping[str, Any], container: Mapping[str, Any]) -> Token | None:
-    """The token at the path in AZURE_FEDERATED_TOKEN_FILE of a container; None if no projected token is there."""
-    file = str((environment(container).get(names.TOKEN_FILE_VARIABLE) or {}).get("value") or "")
+    """The token that Microsoft 365 reads in a container; None if no projected token is there.
+
+    It is at the path in M365_OIDC_TOKEN_FILE_PATH, if AZURE_FEDERATED_TOKEN_FILE is for another audience.
+    """
+    variables = environment(container)
+    entry = variables.get(names.OIDC_TOKEN_FILE_VARIABLE) or variables.get(names.TOKEN_FILE_VARIABLE) or {}
+    file = str(entry.get("value") or "")
     volumes = {str(each.get("name")): each for each in pod["spec"].get("volumes") or ()}
     for mount in container.get("volumeMounts") or ():
         volume = volumes.get(str(mount.get("name"))) or {}

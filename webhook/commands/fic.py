@@ -18,7 +18,8 @@ from webhook.cluster.kube import Kube, Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters
 from webhook.commands.printed import write_stderr, write_stdout
-from webhook.core.identity import Account, is_guid
+from webhook.core.formats import is_guid
+from webhook.core.identity import Account
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import settings as kinds
 from webhook.core.messages.checks import API_SERVER_UNREACHABLE

@@ -18,34 +18,22 @@ Precedence, the first that is set wins; a value of nothing but white space count
 with A = azure.workload.identity/ and M = m365.workload.identity/.
 """
 
-import re
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from webhook.core import names
 from webhook.core.annotations import Annotations, Value, pod_annotations, raw_annotations
 from webhook.core.clouds import CLOUDS, UNKNOWN_TO_PROVIDER, Cloud
-from webhook.core.families import ANSIBLE, ARM, FAMILIES, M365, left_without, parse
-from webhook.core.likely_secrets import is_likely_secret, quoted_unless_secret
-from webhook.core.messages import Kind, Message, Place, message
+from webhook.core.families import ANSIBLE, ARM, M365, left_without
+from webhook.core.messages import Message, message
 from webhook.core.messages import annotations as kinds
 from webhook.core.near_misses import near_misses
 from webhook.core.policy import Policy
+from webhook.core.reader import AUTH_METHODS, MANAGED_IDENTITY, Reader
 from webhook.core.review import Request
-from webhook.core.text import quoted, shown
 
-OIDC: Final = "oidc"
-MANAGED_IDENTITY: Final = "managed_identity"
-AUTH_METHODS: Final = ("workload_identity", OIDC, MANAGED_IDENTITY)
-
-_GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-# A domain has a dot: `common` and `organizations` stand for all tenants, and Entra signs no workload in to all of them.
-_LABEL: Final = "[0-9a-zA-Z]([0-9a-zA-Z-]{0,61}[0-9a-zA-Z])?"
-_DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+")
-_AUDIENCE: Final = re.compile(r"[!-~]{1,600}")
-_HELPERS: Final = {names.PREFLIGHT: names.PREFLIGHT_CONTAINER, names.TOKEN_ENDPOINT: names.TOKEN_ENDPOINT_CONTAINER}
 _PLACEHOLDER: Final = "00000000-0000-0000-0000-000000000000"
 _SILENT: Final = Request(uid="", namespace="", pod={"spec": {"containers": []}})
 _DEFAULT_POLICY: Final = Policy()
@@ -77,6 +65,7 @@ class Identity(NamedTuple):
     """Who a pod will be. Empty strings stand for what is not set. token_expiration is in seconds.
 
     helpers: the containers that the pod gets in addition to its own, in their order. helper_image: what they run in.
+    binding: whether Azure's webhook is to give the pod a token for another audience, as identity bindings do.
     """
 
     client_id: str
@@ -90,6 +79,7 @@ class Identity(NamedTuple):
     token_expiration: int
     helpers: tuple[str, ...] = ()
     helper_image: str = ""
+    binding: bool = False
 
 
 class Reading(NamedTuple):
@@ -103,21 +93,6 @@ class Reading(NamedTuple):
     problems: tuple[Message, ...]
     warnings: tuple[Message, ...]
     annotated: bool
-
-
-def is_guid(text: str) -> bool:
-    """Whether `text` is a GUID with hyphens and nothing else."""
-    return _GUID.fullmatch(text) is not None
-
-
-def is_tenant(text: str) -> bool:
-    """Whether `text` can be a tenant: a GUID or the name of a domain. It becomes a part of the login URL's path."""
-    return is_guid(text) or _DOMAIN.fullmatch(text) is not None
-
-
-def is_audience(text: str) -> bool:
-    """Whether `text` can be an audience: printable ASCII without spaces, at most the 600 characters Entra takes."""
-    return _AUDIENCE.fullmatch(text) is not None
 
 
 def read_identity(request: Request, account: Account, policy: Policy) -> Reading:
@@ -149,7 +124,7 @@ def read_account_alone(account: Account, policy: Policy = _DEFAULT_POLICY) -> Re
 
 def _read_identity(request: Request, account: Account, policy: Policy, *, alone: bool = False) -> Reading:
     """alone: whether the pod does not matter, so that it may miss anything."""
-    reader = _Reader(pod_annotations(request), Annotations("ServiceAccount", str(account), account.annotations))
+    reader = Reader(pod_annotations(request), Annotations("ServiceAccount", str(account), account.annotations))
     azure_client = reader.on_account.value(names.AZURE_CLIENT_ID)
     client = reader.either(names.CLIENT_ID) or azure_client
     azure_tenant = reader.on_account.value(names.AZURE_TENANT_ID)
@@ -182,142 +157,13 @@ def _read_identity(request: Request, account: Account, policy: Policy, *, alone:
         token_expiration=expiration,
         helpers=helpers,
         helper_image=policy.helper_image,
+        binding=reader.binding(),
     )
     return Reading(identity, (), warnings, annotated=client is not None)
 
 
-class _Reader:
-    """Reads settings from the annotations of a pod and its ServiceAccount, and collects what is wrong with them.
-
-    A value that is wrong is replaced by one that is right, so that reading can go on: all problems are found at once.
-    """
-
-    def __init__(self, on_pod: Annotations, on_account: Annotations) -> None:
-        self.on_pod = on_pod
-        self.on_account = on_account
-        self.problems: list[Message] = []
-
-    def either(self, key: str) -> Value | None:
-        """The annotation of the pod, else that of the ServiceAccount."""
-        return self.on_pod.value(key) or self.on_account.value(key)
-
-    def place(self, key: str) -> Place:
-        """Where the annotation stands; if it is not set, where it could."""
-        value = self.either(key)
-        return value.place if value else self.on_account.place(key)
-
-    def check_clients(self, *values: Value | None) -> None:
-        """Each must be a GUID."""
-        for value in _distinct(values):
-            if not is_guid(value.text):
-                name = "NAME" if _is_hidden(value) else shlex.quote(shown(value.text))
-                self._problem(kinds.CLIENT_ID_INVALID, value, name=name)
-
-    def check_tenants(self, *values: Value | None) -> None:
-        """Each must be a GUID or a domain."""
-        for value in _distinct(values):
-            if not is_tenant(value.text):
-                self._problem(kinds.TENANT_ID_INVALID, value)
-
-    def audience(self) -> str:
-        """The audience, "" if it is not set. A pod cannot set it."""
-        value = self.on_account.value(names.AUDIENCE)
-        if value and not is_audience(value.text):
-            self._problem(kinds.AUDIENCE_INVALID, value)
-        return value.text if value else ""
-
-    def expiration(self) -> int:
-        """The lifetime of the token in seconds."""
-        value = self.either(names.TOKEN_EXPIRATION)
-        if value is None:
-            return names.DEFAULT_EXPIRATION
-        # Ten digits are more than enough, and Python refuses to read thousands of them.
-        if re.fullmatch("[0-9]{1,10}", value.text):
-            seconds = int(value.text)
-            if names.MINIMUM_EXPIRATION <= seconds <= names.MAXIMUM_EXPIRATION:
-                return seconds
-        limits = {"minimum": names.MINIMUM_EXPIRATION, "maximum": names.MAXIMUM_EXPIRATION}
-        text = _quoted(value) if _is_hidden(value) else shown(value.text)
-        self.problems.append(message(kinds.EXPIRATION_INVALID, value.place, value=text, **limits))
-        return names.DEFAULT_EXPIRATION
-
-    def one_of(self, key: str, allowed: Collection[str], default: str) -> str:
-        """One of the `allowed` words."""
-        value = self.either(key)
-        if value is None:
-            return default
-        if value.text not in allowed:
-            self._problem(kinds.NOT_ONE_OF, value, allowed=", ".join(allowed))
-            return default
-        return value.text
-
-    def families(self, default: tuple[str, ...]) -> tuple[str, ...]:
-        """The families of variables, in our order."""
-        value = self.either(names.ENV)
-        if value is None:
-            return default
-        try:
-            return parse(value.text)
-        except ValueError:
-            self._problem(kinds.FAMILIES_INVALID, value, allowed=", ".join(FAMILIES))
-            return default
-
-    def helpers(self, request: Request, policy: Policy) -> tuple[str, ...]:
-        """The helper containers that the pod asks for and that can run in it."""
-        found = []
-        for key, container in _HELPERS.items():
-            value = self.on_pod.value(key)
-            if value is None or value.text == "false":
-                continue
-            if value.text != "true":
-                self._problem(kinds.NOT_TRUE_OR_FALSE, value)
-                continue
-            obstacle = _obstacle(key, container, request.pod["spec"], policy)
-            if obstacle:
-                self._problem(obstacle, value, container=container)
-            elif container not in request.skipped:
-                found.append(container)
-        return tuple(found)
-
-    def check_endpoint(self, helpers: tuple[str, ...]) -> None:
-        """The token endpoint must be there, or a reason why it is not must have been found."""
-        refused = any(each.place.annotation == names.TOKEN_ENDPOINT for each in self.problems)
-        if names.TOKEN_ENDPOINT_CONTAINER not in helpers and not refused:
-            place = self.place(names.AUTH_METHOD)
-            self.problems.append(message(kinds.METHOD_WITHOUT_ENDPOINT, place, needed=names.TOKEN_ENDPOINT))
-
-    def _problem(self, kind: Kind, value: Value, **more: str) -> None:
-        self.problems.append(message(kind, value.place, value=_quoted(value), **more))
-
-
-def _is_hidden(value: Value) -> bool:
-    """Whether no message may show it. Who sends a pod knows what is on it; a ServiceAccount may be another's."""
-    return not value.on_pod and is_likely_secret(value.text)
-
-
-def _quoted(value: Value) -> str:
-    return quoted(value.text) if value.on_pod else quoted_unless_secret(value.text)
-
-
-def _distinct(values: tuple[Value | None, ...]) -> Iterator[Value]:
-    yield from dict.fromkeys(value for value in values if value)
-
-
-def _obstacle(key: str, container: str, spec: Mapping[str, Any], policy: Policy) -> Kind | None:
-    """Why a helper container cannot run in the pod `spec`, or None."""
-    if not policy.helper_image:
-        return kinds.HELPER_WITHOUT_IMAGE
-    if (spec.get("os") or {}).get("name") == "windows":
-        return kinds.HELPER_ON_WINDOWS
-    if key == names.TOKEN_ENDPOINT and spec.get("hostNetwork"):
-        return kinds.HELPER_ON_HOST_NETWORK
-    if any(each.get("name") == container for each in spec["containers"]):
-        return kinds.HELPER_NAME_TAKEN
-    return None
-
-
 def _warnings(
-    reader: _Reader, account: Account, client: Value | None, tenant: Value | None, policy: Policy
+    reader: Reader, account: Account, client: Value | None, tenant: Value | None, policy: Policy
 ) -> Iterator[Message]:
     on_account = reader.on_account
     if client is None:
@@ -332,7 +178,7 @@ def _warnings(
         yield message(kinds.TENANT_ID_PLACEHOLDER, tenant.place, value=tenant.text)
 
 
-def _unsuitable(reader: _Reader, cloud: Cloud, families: tuple[str, ...]) -> Iterator[Message]:
+def _unsuitable(reader: Reader, cloud: Cloud, families: tuple[str, ...]) -> Iterator[Message]:
     """Values that are valid, and with which some tools cannot work."""
     place = reader.place(names.CLOUD)
     if cloud.name == "gcc":

@@ -1,7 +1,7 @@
 """Paths of a pod as the kubelet understands them, so that two spellings of one place compare equal."""
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 
@@ -35,3 +35,12 @@ def plain(path: str) -> str:
     if ":" in path or "\\" in path:
         return path
     return "/" + posixpath.normpath(path).lstrip("/")
+
+
+def free(name: str, taken: Container[str]) -> str:
+    """`name`, or with the first number that makes it free."""
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}-{number}"
+    return candidate

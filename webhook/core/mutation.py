@@ -14,8 +14,9 @@ from webhook.core.identity import Identity
 from webhook.core.messages import Message, message
 from webhook.core.messages.pods import VARIABLES_KEPT
 from webhook.core.names import MAXIMUM_ADDED
+from webhook.core.token_volumes import volume_entry
 from webhook.core.variables import EnvVar, helper_variables, is_usual, missing
-from webhook.core.volumes import Access, container_place, mount_entry, place_tokens, volume_entry
+from webhook.core.volumes import Access, container_place, mount_entry, place_tokens
 
 CONTAINER_LISTS = ("initContainers", "containers")
 
@@ -82,7 +83,7 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
     changed: list[str] = []
     warnings = list(placement.warnings)
     for (path, container), access in zip(targets, accesses[len(helpers) :], strict=True):
-        variables, different = missing(identity, container, access.file)
+        variables, different = missing(identity, container, access.file, access.beside)
         name = str(container.get("name"))
         if variables or access.mount:
             operations += _container_operations(path, container, variables, access)
@@ -90,10 +91,13 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
         if different:
             place = container_place(name)
             warnings.append(message(VARIABLES_KEPT, place, variables=", ".join(different)))
-    if placement.volume:
-        entry, volumes = volume_entry(placement.volume, identity), spec.get("volumes")
-        _check("volume", "name", volumes, (placement.volume,))
-        operations.append(_appended("/spec/volumes", volumes, entry))
+    if placement.volumes:
+        volumes = spec.get("volumes")
+        _check("volume", "name", volumes, placement.volumes)
+        for volume in placement.volumes:
+            entry = volume_entry(volume, identity)
+            operations.append(_appended("/spec/volumes", volumes, entry))
+            volumes = volumes or [entry]  # there is a list now
     if helpers:  # last, because from here on the paths of init containers are others
         operations += _helper_operations(spec, helpers, accesses, identity)
         changed += [helper["name"] for helper in helpers]
@@ -108,7 +112,8 @@ def _container_operations(
     if variables:
         own = container.get("env")
         _check("variable", "name", own, tuple(map(_variable_name, variables)))
-        build = _variables if is_usual(access.file) else _variables.__wrapped__
+        usual = is_usual(access.file) and is_usual(access.beside)
+        build = _variables if usual else _variables.__wrapped__
         operations += build(path + "/env", variables, alone=own is None)
     if access.mount:
         mounts = container.get("volumeMounts")
@@ -126,7 +131,7 @@ def _helper_operations(
     _check("container", "name", [*(own or ()), *spec["containers"]], names)
     entries = []
     for helper, access in zip(helpers, accesses, strict=False):
-        environment = [variable.entry() for variable in helper_variables(identity, access.file)]
+        environment = [variable.entry() for variable in helper_variables(identity, access.file, access.beside)]
         mounts = [mount_entry(access.mount)] if access.mount else []
         entries.append({**helper, "env": environment, "volumeMounts": mounts})
     return _prepended("/spec/initContainers", entries, alone=own is None)
@@ -140,13 +145,13 @@ def _check_size(containers: Sequence[Mapping[str, Any]], accesses: Sequence[Acce
     """Raises TooMuchAdded before anything is built: a long path is repeated for each container."""
     # Four times, in three variables and the mount. This is enough for nearly every pod; only large ones are counted.
     bound = 0
-    for file, mount in accesses:
-        bound += _MOST_WITHOUT_PATHS + 4 * len(file) + (len(mount.volume) if mount else 0)
+    for file, mount, beside in accesses:
+        bound += _MOST_WITHOUT_PATHS + 4 * (len(file) + len(beside)) + (len(mount.volume) if mount else 0)
     if bound <= MAXIMUM_ADDED:
         return
     size = 0
-    for container, (file, mount) in zip(containers, accesses, strict=True):
-        size += sum(len(name) + len(value) for name, value, _ in missing(identity, container, file).variables)
+    for container, (file, mount, beside) in zip(containers, accesses, strict=True):
+        size += sum(len(name) + len(value) for name, value, _ in missing(identity, container, file, beside).variables)
         size += len(mount.volume) + len(mount.path) if mount else 0
     if size > MAXIMUM_ADDED:
         raise TooMuchAdded(size, len(containers))

@@ -13,6 +13,9 @@ USE_LABEL: Final = AZURE_PREFIX + "use"
 INJECT_LABEL: Final = M365_PREFIX + "inject"
 MIRROR_ANNOTATION: Final = "kubernetes.io/config.mirror"
 
+# Azure's webhook reads it, with a suffix that its settings name; on AKS that is `identity-binding`.
+CUSTOM_TOKEN_ENDPOINT: Final = AZURE_PREFIX + "use-"
+
 AZURE_CLIENT_ID: Final = AZURE_PREFIX + "client-id"
 AZURE_TENANT_ID: Final = AZURE_PREFIX + "tenant-id"
 TOKEN_EXPIRATION: Final = AZURE_PREFIX + "service-account-token-expiration"

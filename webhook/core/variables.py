@@ -17,7 +17,7 @@ from webhook.core.families import (
     POWER_PLATFORM,
     VARIABLES,
 )
-from webhook.core.identity import MANAGED_IDENTITY, OIDC, Identity
+from webhook.core.identity import Identity
 from webhook.core.names import (
     IDENTITY_ENDPOINT,
     IDENTITY_ENDPOINT_VARIABLE,
@@ -26,6 +26,7 @@ from webhook.core.names import (
     TOKEN_ENDPOINT_CONTAINER,
     TOKEN_FILE_VARIABLE,
 )
+from webhook.core.reader import MANAGED_IDENTITY, OIDC
 
 
 class EnvVar(NamedTuple):
@@ -58,13 +59,14 @@ class Missing(NamedTuple):
     different: tuple[str, ...]
 
 
-def missing(identity: Identity, container: Mapping[str, Any], token_file: str) -> Missing:
-    """The variables that `container` is missing. token_file: the path of its token, "" if that is not known.
+def missing(identity: Identity, container: Mapping[str, Any], token_file: str, beside: str = "") -> Missing:
+    """The variables that `container` is missing. token_file, beside: as in `webhook.core.volumes.Access`.
 
     A variable that the container sets itself, by value or valueFrom, is not included. The two of the managed-identity
     protocol are one: a container that sets either has an endpoint of its own.
     """
-    environment = (_environment if is_usual(token_file) else _environment.__wrapped__)(identity, token_file)
+    usual = is_usual(token_file) and is_usual(beside)
+    environment = (_environment if usual else _environment.__wrapped__)(identity, token_file, beside)
     own = {entry.get("name"): entry for entry in container.get("env") or ()}
     if own.keys().isdisjoint(_NAMES):
         return Missing(environment, ())
@@ -86,25 +88,31 @@ def is_usual(token_file: str) -> bool:
     return len(token_file) <= _LONGEST_KEPT
 
 
-def helper_variables(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
+def helper_variables(identity: Identity, token_file: str, beside: str = "") -> tuple[EnvVar, ...]:
     """The variables of a helper container.
 
     Those of its pod, since it stands in for the pod's other containers. Also the cloud by name, whichever families the
-    pod has: two clouds share a login host, so AZURE_AUTHORITY_HOST does not say which Graph is meant.
+    pod has: two clouds share a login host, so AZURE_AUTHORITY_HOST does not say which Graph is meant. And the path of
+    its token, if AZURE_FEDERATED_TOKEN_FILE is for another audience.
     """
-    known = missing(identity, {}, token_file).variables
-    cloud = EnvVar(CLOUD_VARIABLE, identity.cloud.name)
-    return known if cloud in known else (*known, cloud)
+    known = missing(identity, {}, token_file, beside).variables
+    more = [EnvVar(CLOUD_VARIABLE, identity.cloud.name)]
+    more += [EnvVar(OIDC_TOKEN_FILE_VARIABLE, beside)] if beside else []
+    return (*known, *(each for each in more if each not in known))
 
 
 # Nearly all containers of an identity have their token at the same path. Without this cache the guide's pod takes 5 us
 # more of 38, and one with forty containers 150 us more of 520.
 @lru_cache(maxsize=256)
-def _environment(identity: Identity, token_file: str) -> tuple[EnvVar, ...]:
+def _environment(identity: Identity, token_file: str, beside: str) -> tuple[EnvVar, ...]:
     """All variables that have a value: one without would hide the user's own from envFrom."""
     values = {TOKEN_FILE_VARIABLE: token_file}
+    if beside and identity.auth_method not in (OIDC, MANAGED_IDENTITY):
+        identity = identity._replace(auth_method=OIDC)  # workload_identity reads AZURE_FEDERATED_TOKEN_FILE
     for family in identity.families:
-        values |= _VALUES[family](identity, token_file)
+        values |= _VALUES[family](identity, beside or token_file)
+    if beside and M365 in identity.families:
+        values[OIDC_TOKEN_FILE_VARIABLE] = beside
     environment = tuple(EnvVar(name, value) for name, value in values.items() if value)
     return environment + _ENDPOINT if TOKEN_ENDPOINT_CONTAINER in identity.helpers else environment
 

@@ -10,35 +10,54 @@ Which file a container reads, first match:
 
 So Azure's webhook may run before or after ours, and a volume written by hand from a guide is used as it is. Somebody
 else's volume of our name, or mount on our path, stays; our token then goes to the other name and the other path.
+
+If the file of rule 1 is a token for another audience, or the pod's annotation says that Azure's webhook will name such
+a file (identity bindings), Microsoft 365 gets a token of its own beside it, by rule 2 or at the other path.
 """
 
 import posixpath
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from webhook.core.families import ANSIBLE, ARM, AZURE, M365, POWER_PLATFORM
 from webhook.core.identity import Identity
 from webhook.core.messages import Kind, Message, Place, message
 from webhook.core.messages.pods import (
+    TOKEN_BESIDE,
     TOKEN_FILE_EMPTY,
     TOKEN_FILE_IN_NO_VOLUME,
     TOKEN_FILE_IN_SUB_PATH,
+    TOKEN_FILE_LEFT,
+    TOKEN_LIVES_TOO_LONG,
     TOKEN_MOVED,
     TOKEN_OF_OTHER_AUDIENCE,
 )
-from webhook.core.mount_paths import mount_path, of_linux, plain, within
-from webhook.core.names import MOUNT_PATH, OTHER_MOUNT_PATH, OTHER_VOLUME, TOKEN_FILE, TOKEN_FILE_VARIABLE, VOLUME
+from webhook.core.mount_paths import free, mount_path, of_linux, plain, within
+from webhook.core.names import (
+    MAXIMUM_EXPIRATION,
+    MOUNT_PATH,
+    OTHER_MOUNT_PATH,
+    OTHER_VOLUME,
+    PREFLIGHT_CONTAINER,
+    TOKEN_ENDPOINT_CONTAINER,
+    TOKEN_FILE,
+    TOKEN_FILE_VARIABLE,
+    VOLUME,
+)
+from webhook.core.seen import OUR_FILE, Seen, is_part, see
 from webhook.core.text import shown
+from webhook.core.token_volumes import (
+    TokenVolume,
+    audiences,
+    holds_nothing_else,
+    is_of_a_webhook,
+    is_rewritten,
+    lifetime,
+    token_file,
+)
 
-OUR_FILE = posixpath.join(MOUNT_PATH, TOKEN_FILE)
-_AZURES_VOLUME = "azure-workload-identity-reserved-"
 _DEPTH = MOUNT_PATH.count("/") + 1  # of both our directories, as parts between slashes
-
-
-class TokenVolume(NamedTuple):
-    """A volume with a projected ServiceAccount token of the right audience. file: the token's path inside it."""
-
-    name: str
-    file: str
+_HELPERS = (PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER)
 
 
 class Mount(NamedTuple):
@@ -51,19 +70,27 @@ class Mount(NamedTuple):
 class Access(NamedTuple):
     """How one container reads its token.
 
-    file: the path, "" if only the cluster can resolve it. mount: what is to be added for that, or None.
+    file: what AZURE_FEDERATED_TOKEN_FILE names, "" if only the cluster can resolve it or another webhook will set it.
+    mount: what is to be added, or None. beside: the token for Microsoft 365, if `file` is for another audience.
     """
 
     file: str
     mount: Mount | None = None
+    beside: str = ""
 
 
 class Placement(NamedTuple):
-    """How every container reads its token. volume: the name of the volume to add, or ""."""
+    """How every container reads its token. volumes: the names of those to add."""
 
     accesses: tuple[Access, ...]
-    volume: str
+    volumes: tuple[str, ...]
     warnings: tuple[Message, ...]
+
+
+class _Foreign(NamedTuple):
+    """A container whose AZURE_FEDERATED_TOKEN_FILE is, or will be, for another audience. file: "" if it is not set."""
+
+    file: str
 
 
 class _Home(NamedTuple):
@@ -87,22 +114,42 @@ _USUAL_ACCESS: Final = Access(OUR_FILE, Mount(VOLUME, MOUNT_PATH))
 def place_tokens(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]], identity: Identity) -> Placement:
     """Where each of `containers`, all of the pod `spec`, finds its token. The module's docstring has the rule."""
     volumes = {str(volume.get("name")): volume for volume in spec.get("volumes") or ()}
-    files = {name: file for name, volume in volumes.items() if (file := _token_file(volume, identity.audience))}
+    files = {name: file for name, volume in volumes.items() if (file := token_file(volume, identity.audience))}
     warnings: list[Message] = []
-    audiences: dict[str, frozenset[str]] = {}
-    seen = [_seen(container) for container in containers]
-    present: list[Access | None] = []
-    without: list[_Seen] = []
+    known: dict[str, Mapping[str, str]] = {}
+    seen = [see(container) for container in containers]
+    present: list[Access | _Foreign | None] = []
+    without: list[Seen] = []
     for each in seen:
-        access = _own_file(each, volumes, audiences, identity, warnings) if each.file is not None else None
-        if access is None and files:
+        access: Access | _Foreign | None = None
+        if each.file is not None or identity.binding:
+            access = _own_file(each, volumes, known, identity, warnings)
+        if access is None and files and not each.ours:
             access = _mounted_file(each, files)
         if access is None:
             without.append(each)
         present.append(access)
     home = _home(spec, volumes, files, without, identity)
-    accesses = [access or _new_access(each, home, warnings) for each, access in zip(seen, present, strict=True)]
-    return Placement(tuple(accesses), home.volume.name if without and home.added else "", tuple(warnings))
+    added = {home.volume.name} if without and home.added else set()
+    accesses = []
+    for each, access in zip(seen, present, strict=True):
+        if access is None:
+            access = _new_access(each, home, warnings)
+        elif isinstance(access, _Foreign):
+            access = _beside(each, access, spec, volumes, files, added, identity, warnings)
+        accesses.append(access)
+    if files:
+        warnings += _long_lives(files, volumes, identity.audience)
+    return Placement(tuple(accesses), tuple(sorted(added)), tuple(warnings))
+
+
+def _long_lives(files: Mapping[str, str], volumes: Mapping[str, Mapping[str, Any]], audience: str) -> list[Message]:
+    """A warning for each volume whose token Entra does not take, because it lives longer than a day."""
+    return [
+        message(TOKEN_LIVES_TOO_LONG, volume=shown(name), seconds=seconds, limit=MAXIMUM_EXPIRATION)
+        for name in files
+        if (seconds := lifetime(volumes[name], audience)) > MAXIMUM_EXPIRATION
+    ]
 
 
 def container_place(name: object) -> Place:
@@ -114,14 +161,14 @@ def _home(
     spec: Mapping[str, Any],
     volumes: Mapping[str, Mapping[str, Any]],
     files: Mapping[str, str],
-    without: Sequence["_Seen"],
+    without: Sequence[Seen],
     identity: Identity,
 ) -> _Home:
     """Rules 3 and 4, for the containers `without` a token. files: the token of each volume that has one."""
     # A container that names our own file needs one of that name there; any other is content with any name.
     needs_our_name = bool(files) and any(each.ours for each in without)
     for name, file in files.items():
-        if _holds_nothing_else(volumes[name], identity.audience) and (file == TOKEN_FILE or not needs_our_name):
+        if holds_nothing_else(volumes[name], identity.audience) and (file == TOKEN_FILE or not needs_our_name):
             directory = _mount_directory(spec, name)
             return _Home(TokenVolume(name, file), directory, usual=directory, added=False)
     if VOLUME not in volumes:
@@ -130,18 +177,8 @@ def _home(
                 break
         else:
             return _USUAL_HOME
-    volume = TokenVolume(_free(OTHER_VOLUME, volumes), TOKEN_FILE)
+    volume = TokenVolume(free(OTHER_VOLUME, volumes), TOKEN_FILE)
     return _Home(volume, OTHER_MOUNT_PATH, usual=MOUNT_PATH, added=True)
-
-
-def volume_entry(name: str, identity: Identity) -> dict[str, Any]:
-    """The volume to add. It has kube-apiserver's defaults written out, so that a second call sees the same."""
-    token = {
-        "audience": identity.audience,
-        "expirationSeconds": identity.token_expiration,
-        "path": TOKEN_FILE,
-    }
-    return {"name": name, "projected": {"defaultMode": 0o644, "sources": [{"serviceAccountToken": token}]}}
 
 
 def mount_entry(mount: Mount) -> dict[str, Any]:
@@ -149,100 +186,16 @@ def mount_entry(mount: Mount) -> dict[str, Any]:
     return {"name": mount.volume, "mountPath": mount.path, "readOnly": True}
 
 
-def _sources(volume: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The sources of a projected volume; an empty list for any other volume."""
-    projected = volume.get("projected")
-    return (projected.get("sources") or []) if projected else []
-
-
-def _token_file(volume: Mapping[str, Any], audience: str) -> str:
-    """The path, inside the volume, of its first token of that audience; "" if it does not have one."""
-    for source in _sources(volume):
-        token = source.get("serviceAccountToken")
-        if isinstance(token, dict) and token.get("audience") == audience and isinstance(token.get("path"), str):
-            return str(token["path"])
-    return ""
-
-
-def _audiences(volume: Mapping[str, Any] | None) -> frozenset[str]:
-    """The audiences of all tokens in the volume."""
-    tokens = (source.get("serviceAccountToken") for source in _sources(volume or {}))
-    audiences = (token.get("audience") for token in tokens if isinstance(token, dict))
-    return frozenset(audience for audience in audiences if isinstance(audience, str))
-
-
-def _holds_nothing_else(volume: Mapping[str, Any], audience: str) -> bool:
-    """Whether another container may mount the volume: it holds nothing but tokens of this audience, and no secrets."""
-    tokens = [source.get("serviceAccountToken") for source in _sources(volume)]
-    return all(isinstance(token, dict) and token.get("audience") == audience for token in tokens)
-
-
-class _Seen(NamedTuple):
-    """What matters of a container.
-
-    file: the value of AZURE_FEDERATED_TOKEN_FILE: None if it is not set, "" if it is not plain text; the last entry
-    counts. entries: all of them. ours: whether it names our own file. mounts: each with its path. taken: more paths at
-    which nothing can be mounted: those of devices, and those of mounts with a Windows path, in Linux spelling.
-    """
-
-    name: Any
-    file: str | None
-    ours: bool
-    entries: Sequence[Mapping[str, Any]]
-    mounts: Sequence[tuple[str, Mapping[str, Any]]]
-    taken: Sequence[str]
-
-    def occupies(self, directory: str) -> bool:
-        """Whether there is something on `directory` or inside it."""
-        inside = directory.rstrip("/") + "/"
-        for path, _ in self.mounts:
-            if path == directory or path.startswith(inside):
-                return True
-        return any(within(path, directory) for path in self.taken) if self.taken else False
-
-
-def _seen(container: Mapping[str, Any]) -> _Seen:
-    file = None
-    env = container.get("env")
-    entries = [entry for entry in env if entry.get("name") == TOKEN_FILE_VARIABLE] if env else []
-    for entry in entries:
-        value = entry.get("value")
-        file = value if isinstance(value, str) and "valueFrom" not in entry and "$(" not in value else ""
-    mounts = []
-    taken: list[str] = []
-    for mount in container.get("volumeMounts") or ():
-        path = mount_path(mount)
-        mounts.append((path, mount))
-        if path[:1] != "/":
-            taken.append(of_linux(path))
-    if "volumeDevices" in container:
-        taken += _devices(container["volumeDevices"])
-    ours = _is_ours(file) if file else False
-    return _Seen(container.get("name"), file, ours, entries, mounts, taken)
-
-
-def _is_ours(file: str) -> bool:
-    return file == OUR_FILE or of_linux(plain(file)) == OUR_FILE
-
-
-def _devices(entries: Any) -> list[str]:
-    """The paths of a container's devices. Entries of any other shape are ignored, since nothing has validated them."""
-    if not isinstance(entries, list):
-        return []
-    paths = [entry.get("devicePath") for entry in entries if isinstance(entry, dict)]
-    return [plain(path) for path in paths if isinstance(path, str) and path]
-
-
 def _own_file(
-    container: _Seen,
+    container: Seen,
     volumes: Mapping[str, Mapping[str, Any]],
-    known: dict[str, frozenset[str]],
+    known: dict[str, Mapping[str, str]],
     identity: Identity,
     warnings: list[Message],
-) -> Access | None:
-    """Rule 1. known: the audiences of the volumes, kept because many containers may mount one."""
+) -> Access | _Foreign | None:
+    """Rule 1. known: the audiences of the volumes' tokens, kept because many containers may mount one."""
     if container.file is None:
-        return None
+        return _Foreign("") if identity.binding else None
     if container.file == "":
         if all("valueFrom" not in entry and not entry.get("value") for entry in container.entries):
             warnings.append(_warning(TOKEN_FILE_EMPTY, container, variable=TOKEN_FILE_VARIABLE))
@@ -250,15 +203,15 @@ def _own_file(
     file = of_linux(plain(container.file))
     inside = [(path, mount) for path, mount in container.mounts if within(file, of_linux(path))]
     if inside:
-        _, innermost = max(inside, key=lambda each: len(each[0]))
+        path, innermost = max(inside, key=lambda each: len(each[0]))
         name = str(innermost.get("name"))
-        audiences = known.get(name)
-        if audiences is None:
-            audiences = known[name] = _audiences(volumes.get(name))
-        if _is_part(innermost):
+        tokens = known.get(name)
+        if tokens is None:
+            tokens = known[name] = audiences(volumes.get(name))
+        if is_part(innermost):
             warnings.append(_warning(TOKEN_FILE_IN_SUB_PATH, container))
-        elif audiences and identity.audience not in audiences:
-            warnings.append(_warning(TOKEN_OF_OTHER_AUDIENCE, container, audience=identity.audience))
+        if tokens and _is_foreign(tokens, posixpath.relpath(file, of_linux(path)), innermost, identity.audience):
+            return _Foreign(container.file)
     elif container.ours and not any(within(OUR_FILE, path) for path in container.taken):
         return None
     else:
@@ -266,16 +219,61 @@ def _own_file(
     return Access(container.file)
 
 
-def _warning(kind: Kind, container: _Seen, **values: str) -> Message:
+def _is_foreign(tokens: Mapping[str, str], file: str, mount: Mapping[str, Any], audience: str) -> bool:
+    """Whether `file`, of a mount of a volume with these tokens, is for another audience.
+
+    A file that is not one of the tokens may be anything; it is foreign if not one of them is ours.
+    """
+    part = mount.get("subPath")
+    inside = posixpath.normpath(posixpath.join(part, file)) if isinstance(part, str) and part else file
+    found = tokens.get(inside)
+    return found != audience if found is not None else audience not in tokens.values()
+
+
+def _beside(
+    container: Seen,
+    foreign: _Foreign,
+    spec: Mapping[str, Any],
+    volumes: Mapping[str, Mapping[str, Any]],
+    files: Mapping[str, str],
+    added: set[str],
+    identity: Identity,
+    warnings: list[Message],
+) -> Access:
+    """The token for Microsoft 365 of a container whose other token is for another audience. added: volumes; grows."""
+    if not container.file and not any(each.kind is TOKEN_FILE_LEFT for each in warnings):
+        warnings.append(_warning(TOKEN_FILE_LEFT, container, variable=TOKEN_FILE_VARIABLE))
+    reads = {M365, ARM, POWER_PLATFORM} & set(identity.families) or container.name in _HELPERS
+    if foreign.file and not identity.binding and (not reads or {AZURE, ANSIBLE} & set(identity.families)):
+        kind = TOKEN_BESIDE if reads else TOKEN_OF_OTHER_AUDIENCE
+        warnings.append(_warning(kind, container, audience=identity.audience))
+    if not reads:
+        return Access(foreign.file)
+    mounted = _mounted_file(container, files)
+    if mounted:
+        return Access(foreign.file, beside=mounted.file)
+    # Azure's webhook moves each mount of a volume that has its own name, so such a volume does not do.
+    usable = (name for name in files if not is_rewritten(name) and holds_nothing_else(volumes[name], identity.audience))
+    name = next(usable, "")
+    if not name:
+        name = next((each for each in added if each != VOLUME), "") or free(OTHER_VOLUME, volumes)
+        added.add(name)
+    directory = _mount_directory(spec, name) if name in files and is_of_a_webhook(name) else OTHER_MOUNT_PATH
+    if container.occupies(directory):
+        directory = _free_directory(container)
+    return Access(foreign.file, Mount(name, directory), posixpath.join(directory, files.get(name, TOKEN_FILE)))
+
+
+def _warning(kind: Kind, container: Seen, **values: str) -> Message:
     return message(kind, container_place(container.name), **values)
 
 
-def _mounted_file(container: _Seen, files: Mapping[str, str]) -> Access | None:
+def _mounted_file(container: Seen, files: Mapping[str, str]) -> Access | None:
     """Rule 2. A mount with subPath does not count: the kubelet never renews the token there."""
     if files:
         for path, mount in container.mounts:
             file = files.get(str(mount.get("name")))
-            if file and path and not _is_part(mount):
+            if file and path and not is_part(mount):
                 return Access(posixpath.join(path, file))
     return None
 
@@ -286,21 +284,17 @@ def _mount_directory(spec: Mapping[str, Any], volume: str) -> str:
     Azure's webhook moves every mount of its own volume to its own path when it is called again. Our variable with
     another path would then name a missing file. A path that a person chose may hide files in another container's image.
     """
-    if not volume.startswith((_AZURES_VOLUME, OTHER_VOLUME)):
+    if not is_of_a_webhook(volume):
         return MOUNT_PATH
     for kind in ("initContainers", "containers"):
         for container in spec.get(kind) or ():
             for mount in container.get("volumeMounts") or ():
-                if mount.get("name") == volume and mount_path(mount) and not _is_part(mount):
+                if mount.get("name") == volume and mount_path(mount) and not is_part(mount):
                     return mount_path(mount)
     return MOUNT_PATH
 
 
-def _is_part(mount: Mapping[str, Any]) -> bool:
-    return bool(mount.get("subPath") or mount.get("subPathExpr"))
-
-
-def _new_access(container: _Seen, home: _Home, warnings: list[Message]) -> Access:
+def _new_access(container: Seen, home: _Home, warnings: list[Message]) -> Access:
     """Rules 3 and 4."""
     if container.ours:
         return Access(str(container.file), Mount(home.volume.name, MOUNT_PATH))
@@ -316,18 +310,9 @@ def _new_access(container: _Seen, home: _Home, warnings: list[Message]) -> Acces
     return Access(posixpath.join(directory, home.volume.file), Mount(home.volume.name, directory))
 
 
-def _free_directory(container: _Seen) -> str:
+def _free_directory(container: Seen) -> str:
     """Our other path, or one like it that is free."""
     paths = {path for path, _ in container.mounts} | set(container.taken)
     # A mount inside one of our mounts would need a directory in a volume that is read-only.
     paths |= {"/".join(path.split("/", _DEPTH)[:_DEPTH]) for path in paths}
-    return _free(OTHER_MOUNT_PATH, paths)
-
-
-def _free(name: str, taken: Container[str]) -> str:
-    """`name`, or with the first number that makes it free."""
-    candidate, number = name, 1
-    while candidate in taken:
-        number += 1
-        candidate = f"{name}-{number}"
-    return candidate
+    return free(OTHER_MOUNT_PATH, paths)

@@ -14,7 +14,8 @@ from typing import Final
 
 from webhook.core import names
 from webhook.core.families import ARM, CLI, M365, POWER_PLATFORM
-from webhook.core.identity import Account, Identity, is_guid, read_account_alone
+from webhook.core.formats import is_guid
+from webhook.core.identity import Account, Identity, read_account_alone
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages.annotations import CLIENT_ID_MISSING, TENANT_ID_MISSING
 from webhook.core.messages.entra import APPLICATION_UNKNOWN

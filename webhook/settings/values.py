@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from webhook.core.identity import is_audience, is_tenant
+from webhook.core.formats import is_audience, is_tenant
 from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
 
 

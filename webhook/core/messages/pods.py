@@ -68,6 +68,28 @@ TOKEN_MOVED: Final = Kind(
     "the token is in {path}, because {taken} is taken: {object}",
     help="The variables name the new path. A tool that is configured with the usual path by hand does not find it.",
 )
+TOKEN_BESIDE: Final = Kind(
+    "WI216",
+    Severity.WARNING,
+    "the token of AZURE_* is not for {audience}; Microsoft 365 has its own: {object}",
+    help="AZURE_FEDERATED_TOKEN_FILE names a token for another audience, which stays. Azure SDKs that send it to Entra "
+    "are refused. M365_OIDC_TOKEN_FILE_PATH names a token of the right audience beside it.",
+)
+TOKEN_FILE_LEFT: Final = Kind(
+    "WI217",
+    Severity.WARNING,
+    "{variable} is left to Azure's webhook, as the pod's use- annotation says: {object}",
+    help="The pod has an annotation such as azure.workload.identity/use-identity-binding, so Azure's webhook is to "
+    "name the token of the Azure SDKs. If it does not run in this cluster, they have none. Microsoft 365 has a token "
+    "of its own.",
+)
+TOKEN_LIVES_TOO_LONG: Final = Kind(
+    "WI218",
+    Severity.WARNING,
+    "volume {volume}: a token that lives {seconds} s is refused (AADSTS70023)",
+    fix="set its expirationSeconds to at most {limit}",
+    help="Entra refuses a token that lives longer than 25 hours; the kubelet renews a shorter one in time.",
+)
 MORE_WARNINGS: Final = Kind(
     "WI290",
     Severity.NOTE,

@@ -1,0 +1,164 @@
+"""Reads the settings from the annotations of a pod and its ServiceAccount, with every mistake found at once."""
+
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+from webhook.core import names
+from webhook.core.annotations import Annotations, Value
+from webhook.core.families import FAMILIES, parse
+from webhook.core.formats import is_audience, is_guid, is_tenant
+from webhook.core.likely_secrets import is_likely_secret, quoted_unless_secret
+from webhook.core.messages import Kind, Message, Place, message
+from webhook.core.messages import annotations as kinds
+from webhook.core.policy import Policy
+from webhook.core.review import Request
+from webhook.core.text import quoted, shown
+
+OIDC: Final = "oidc"
+MANAGED_IDENTITY: Final = "managed_identity"
+AUTH_METHODS: Final = ("workload_identity", OIDC, MANAGED_IDENTITY)
+
+_HELPERS: Final = {
+    names.PREFLIGHT: names.PREFLIGHT_CONTAINER,
+    names.TOKEN_ENDPOINT: names.TOKEN_ENDPOINT_CONTAINER,
+}
+
+
+class Reader:
+    """Reads settings from the annotations of a pod and its ServiceAccount, and collects what is wrong with them.
+
+    A value that is wrong is replaced by one that is right, so that reading can go on: all problems are found at once.
+    """
+
+    def __init__(self, on_pod: Annotations, on_account: Annotations) -> None:
+        self.on_pod = on_pod
+        self.on_account = on_account
+        self.problems: list[Message] = []
+
+    def either(self, key: str) -> Value | None:
+        """The annotation of the pod, else that of the ServiceAccount."""
+        return self.on_pod.value(key) or self.on_account.value(key)
+
+    def place(self, key: str) -> Place:
+        """Where the annotation stands; if it is not set, where it could."""
+        value = self.either(key)
+        return value.place if value else self.on_account.place(key)
+
+    def check_clients(self, *values: Value | None) -> None:
+        """Each must be a GUID."""
+        for value in _distinct(values):
+            if not is_guid(value.text):
+                name = "NAME" if _is_hidden(value) else shlex.quote(shown(value.text))
+                self._problem(kinds.CLIENT_ID_INVALID, value, name=name)
+
+    def check_tenants(self, *values: Value | None) -> None:
+        """Each must be a GUID or a domain."""
+        for value in _distinct(values):
+            if not is_tenant(value.text):
+                self._problem(kinds.TENANT_ID_INVALID, value)
+
+    def audience(self) -> str:
+        """The audience, "" if it is not set. A pod cannot set it."""
+        value = self.on_account.value(names.AUDIENCE)
+        if value and not is_audience(value.text):
+            self._problem(kinds.AUDIENCE_INVALID, value)
+        return value.text if value else ""
+
+    def expiration(self) -> int:
+        """The lifetime of the token in seconds."""
+        value = self.either(names.TOKEN_EXPIRATION)
+        if value is None:
+            return names.DEFAULT_EXPIRATION
+        # Ten digits are more than enough, and Python refuses to read thousands of them.
+        if re.fullmatch("[0-9]{1,10}", value.text):
+            seconds = int(value.text)
+            if names.MINIMUM_EXPIRATION <= seconds <= names.MAXIMUM_EXPIRATION:
+                return seconds
+        limits = {"minimum": names.MINIMUM_EXPIRATION, "maximum": names.MAXIMUM_EXPIRATION}
+        text = _quoted(value) if _is_hidden(value) else shown(value.text)
+        self.problems.append(message(kinds.EXPIRATION_INVALID, value.place, value=text, **limits))
+        return names.DEFAULT_EXPIRATION
+
+    def one_of(self, key: str, allowed: Collection[str], default: str) -> str:
+        """One of the `allowed` words."""
+        value = self.either(key)
+        if value is None:
+            return default
+        if value.text not in allowed:
+            self._problem(kinds.NOT_ONE_OF, value, allowed=", ".join(allowed))
+            return default
+        return value.text
+
+    def families(self, default: tuple[str, ...]) -> tuple[str, ...]:
+        """The families of variables, in our order."""
+        value = self.either(names.ENV)
+        if value is None:
+            return default
+        try:
+            return parse(value.text)
+        except ValueError:
+            self._problem(kinds.FAMILIES_INVALID, value, allowed=", ".join(FAMILIES))
+            return default
+
+    def helpers(self, request: Request, policy: Policy) -> tuple[str, ...]:
+        """The helper containers that the pod asks for and that can run in it."""
+        found = []
+        for key, container in _HELPERS.items():
+            value = self.on_pod.value(key)
+            if value is None or value.text == "false":
+                continue
+            if value.text != "true":
+                self._problem(kinds.NOT_TRUE_OR_FALSE, value)
+                continue
+            obstacle = _obstacle(key, container, request.pod["spec"], policy)
+            if obstacle:
+                self._problem(obstacle, value, container=container)
+            elif container not in request.skipped:
+                found.append(container)
+        return tuple(found)
+
+    def binding(self) -> bool:
+        """Whether the pod asks Azure's webhook for its custom token endpoint, which AKS names `identity-binding`."""
+        values = self.on_pod.values
+        return any(
+            key.startswith(names.CUSTOM_TOKEN_ENDPOINT) and value.strip().lower() == "true"
+            for key, value in values.items()
+        )
+
+    def check_endpoint(self, helpers: tuple[str, ...]) -> None:
+        """The token endpoint must be there, or a reason why it is not must have been found."""
+        refused = any(each.place.annotation == names.TOKEN_ENDPOINT for each in self.problems)
+        if names.TOKEN_ENDPOINT_CONTAINER not in helpers and not refused:
+            place = self.place(names.AUTH_METHOD)
+            self.problems.append(message(kinds.METHOD_WITHOUT_ENDPOINT, place, needed=names.TOKEN_ENDPOINT))
+
+    def _problem(self, kind: Kind, value: Value, **more: str) -> None:
+        self.problems.append(message(kind, value.place, value=_quoted(value), **more))
+
+
+def _is_hidden(value: Value) -> bool:
+    """Whether no message may show it. Who sends a pod knows what is on it; a ServiceAccount may be another's."""
+    return not value.on_pod and is_likely_secret(value.text)
+
+
+def _quoted(value: Value) -> str:
+    return quoted(value.text) if value.on_pod else quoted_unless_secret(value.text)
+
+
+def _distinct(values: tuple[Value | None, ...]) -> Iterator[Value]:
+    yield from dict.fromkeys(value for value in values if value)
+
+
+def _obstacle(key: str, container: str, spec: Mapping[str, Any], policy: Policy) -> Kind | None:
+    """Why a helper container cannot run in the pod `spec`, or None."""
+    if not policy.helper_image:
+        return kinds.HELPER_WITHOUT_IMAGE
+    if (spec.get("os") or {}).get("name") == "windows":
+        return kinds.HELPER_ON_WINDOWS
+    if key == names.TOKEN_ENDPOINT and spec.get("hostNetwork"):
+        return kinds.HELPER_ON_HOST_NETWORK
+    if any(each.get("name") == container for each in spec["containers"]):
+        return kinds.HELPER_NAME_TAKEN
+    return None
