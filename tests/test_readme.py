@@ -173,3 +173,9 @@ def test_every_reason_of_a_decision_is_counted_from_zero() -> None:
     """The table of metrics and the decisions name the same outcomes."""
     assert set(OUTCOMES) == {"injected", "unchanged", "denied", "error"}
     assert Decision("injected", "injected").reason in OUTCOMES["injected"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_page_calls_the_command_line_by_its_name(page: Path) -> None:
+    """`m365wi`; docs/cli.md has its other names."""
+    assert "python -m webhook" not in page.read_text() or page.name == "cli.md"

@@ -197,7 +197,7 @@ def test_unknown_authority(control_plane: Cluster, namespace: str, trusted: str,
             found = check(control_plane, namespace).finding("call")
     assert "kube-apiserver does not trust the certificate" in found
     assert reason in found
-    assert "webhook certs" in found
+    assert "`m365wi certs`" in found
 
 
 def test_an_expired_certificate(control_plane: Cluster, namespace: str) -> None:
