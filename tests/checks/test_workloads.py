@@ -9,6 +9,7 @@ import pytest
 
 from tests.checks.support import CLIENT, USE, narrowed, the_pod, the_registration
 from webhook.checks import workloads
+from webhook.checks.workloads import Workload, kind_and_name
 from webhook.core.identity import Account
 from webhook.core.messages import workloads as rows
 from webhook.core.messages.annotations import CLIENT_ID_PLACEHOLDER, UNKNOWN_ANNOTATION
@@ -139,3 +140,28 @@ def test_a_stateful_sets_pod_has_the_volumes_of_its_claims() -> None:
         {"name": "data", "persistentVolumeClaim": {"claimName": "data-db-3"}},
         {"name": "work", "emptyDir": {}},
     ]
+
+
+def test_a_rollout_of_argo_is_a_workload() -> None:
+    """By its names; kubectl cannot restart it, so it is patched as its operator wants it."""
+    for text in ("rollout/web", "ro/web", "Rollouts/web"):
+        kind, name = kind_and_name(text)
+        assert (kind.path("shop", name), name) == ("/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/web", "web")
+    template = {"metadata": {}, "spec": {"containers": [{"name": "app"}]}}
+    rollout = Workload(kind, "shop", "web", {"metadata": {"name": "web"}, "spec": {"template": template}})
+    assert rollout.problem() is None
+    assert rollout.restart() == (
+        "kubectl patch rollout web -n shop --type merge -p "
+        r'"{\"spec\":{\"restartAt\":\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\"}}"'
+    )
+
+
+def test_a_rollout_of_another_workloads_template_names_it() -> None:
+    """With the command that looks at that one."""
+    kind, _ = kind_and_name("rollout/web")
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "base"}
+    problem = Workload(kind, "shop", "web", {"spec": {"workloadRef": reference}}).problem()
+    assert str(problem) == (
+        "Rollout shop/web takes its pod template from deployment/base: that one was not looked at "
+        "(m365wi check -n shop --workload deployment/base) [WI760]"
+    )

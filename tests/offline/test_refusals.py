@@ -77,6 +77,6 @@ def test_a_patch_that_jsonpatch_reads_differently_is_our_bug(
     ran = mutate("-o", output, all=[ACCOUNT, pod()])
     assert (ran.code, ran.out) == (3, "")
     assert ran.err[-1].startswith(
-        "m365wi mutate: this is a bug of the program, so nothing is printed; please report it: "
+        "python -m webhook mutate: this is a bug of the program, so nothing is printed; please report it: "
     )
     assert "all.yaml" in ran.err[-1]

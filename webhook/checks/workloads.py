@@ -10,13 +10,13 @@ from webhook.checks.registration import Registration
 from webhook.core import names
 from webhook.core.decision import Decision, decide, decide_early
 from webhook.core.identity import Account, read_identity
-from webhook.core.messages import Message, Place, one_line
+from webhook.core.messages import Message, Place, message, one_line
 from webhook.core.messages import workloads as rows
 from webhook.core.messages.annotations import NEAR_MISSES
 from webhook.core.pod_shape import shape_problem
 from webhook.core.policy import NAMESPACE_LABEL, Policy
 from webhook.core.review import Request
-from webhook.core.workload_kinds import WORKLOAD_KINDS, WorkloadKind
+from webhook.core.workload_kinds import ROLLOUT, WORKLOAD_KINDS, WorkloadKind
 from webhook.findings import Finding, finding
 
 _SETTINGS: Final = names.POD_ANNOTATIONS | names.ACCOUNT_ANNOTATIONS
@@ -36,6 +36,10 @@ class Workload:
 
     def problem(self) -> Message | None:
         """Why its template is not a pod, so that nothing else can be asked of it; None if it is one."""
+        referred = (self.document.get("spec") or {}).get("workloadRef") if self.kind == ROLLOUT else None
+        if referred:
+            target = f"{str(referred.get('kind')).lower()}/{referred.get('name')}"
+            return message(rows.TEMPLATE_ELSEWHERE, Place(str(self)), target=target, namespace=self.namespace)
         found = shape_problem(self._template())
         return found.message(path=".".join(self.kind.steps), place=str(self)) if found else None
 
@@ -75,6 +79,9 @@ class Workload:
         """The command that creates its pods again."""
         if self.kind.restarts:
             return f"kubectl rollout restart {self.kind.name.lower()}/{self.name} -n {self.namespace}"
+        if self.kind == ROLLOUT:
+            now = '{\\"spec\\":{\\"restartAt\\":\\"$(date -u +%Y-%m-%dT%H:%M:%SZ)\\"}}'
+            return f'kubectl patch {self.command()} --type merge -p "{now}"'
         if self.kind.name == "Pod":
             return f"delete the pod and create it again: kubectl delete pod {self.name} -n {self.namespace}"
         if self.kind.name in ("Job", "CronJob"):
@@ -104,7 +111,7 @@ class Workload:
 def kind_and_name(text: str) -> tuple[WorkloadKind, str]:
     """KIND/NAME as kubectl takes it: singular, plural or short, in any case. Raises ValueError: what is expected."""
     kind, _, name = text.partition("/")
-    kinds = [each for each in WORKLOAD_KINDS if each.has_pods]
+    kinds = [each for each in (*WORKLOAD_KINDS, ROLLOUT) if each.has_pods]
     for each in kinds:
         if kind.lower().partition(".")[0] in (each.name.lower(), each.plural, *each.short):
             if names.OBJECT_NAME.fullmatch(name):

@@ -74,7 +74,7 @@ def _print(flags: argparse.Namespace, policy: Policy, files: ManifestFiles, envi
     results = decide_all(files.manifests, policy, flags.namespace)
     for result in results:
         write_stderr(_lines(result))
-    if not any(result.has_pods for result in results):
+    if not any(result.has_template or result.note for result in results):
         write_stderr([str(message(manifests.NO_PODS))])
     if any(result.refused for result in results):
         write_stderr([str(message(manifests.NOTHING_PRINTED))])
@@ -101,7 +101,9 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
 def _lines(result: Result) -> Iterator[str]:
     """The decision about an object, then a line for each warning and each hint."""
     decision = result.decision
-    if result.refused:
+    if result.note:
+        yield f"{result.title}: {result.note}"
+    elif result.refused:
         yield f"{result.title}: refused: {one_line(decision.problems)}"
     elif decision.outcome == "injected":
         yield f"{result.title}: injected"

@@ -51,7 +51,7 @@ def as_json(sources: Sequence[SourceFile], results: Sequence[Result]) -> Output:
 
 def as_patch(sources: Sequence[SourceFile], results: Sequence[Result]) -> Output:
     """The JSON Patch of the only object with pods. If there are several, a line of JSON each, even without a change."""
-    found = [result for result in results if result.has_pods]
+    found = [result for result in results if result.has_template]
     if len(found) == 1:
         return Output(_json(found[0].operations))
     lines = [

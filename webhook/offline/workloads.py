@@ -7,7 +7,7 @@ objects have pods, and where their template is, stands in webhook.core.workload_
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from webhook.accounts.files import BadFiles, account_in, is_account
 from webhook.core import names
@@ -22,18 +22,25 @@ from webhook.core.selection import skip_reason
 from webhook.core.workload_kinds import workload_kind
 from webhook.documents import metadata
 from webhook.documents.files import Manifest
+from webhook.offline import operators
 from webhook.offline.hints import hints
+
+_UNDECIDED: Final = Decision("unchanged", "not-selected")
 
 
 @dataclass(frozen=True)
 class Result:
-    """The decision about one object. operations: the JSON Patch of the object itself, not of its pod."""
+    """The decision about one object. operations: the JSON Patch of the object itself, not of its pod.
+
+    note: instead of a decision, of an object whose pods an operator makes.
+    """
 
     manifest: Manifest
     namespace: str
     decision: Decision
     operations: tuple[Operation, ...] = ()
     hints: tuple[Message, ...] = ()
+    note: Message | None = None
 
     @property
     def title(self) -> str:
@@ -46,7 +53,7 @@ class Result:
         return self.decision.outcome in ("denied", "error")
 
     @property
-    def has_pods(self) -> bool:
+    def has_template(self) -> bool:
         """Whether it is a pod or has a pod template."""
         return _steps(self.manifest) is not None
 
@@ -65,6 +72,8 @@ def decide_all(manifests: Sequence[Manifest], policy: Policy, namespace: str) ->
     for manifest in manifests:
         if _steps(manifest) is not None:
             decided[id(manifest)] = cluster.result(manifest, manifest.namespace(namespace))
+        elif id(manifest) not in decided and (result := cluster.note(manifest, manifest.namespace(namespace))):
+            decided[id(manifest)] = result
     return [decided[id(manifest)] for manifest in manifests if id(manifest) in decided]
 
 
@@ -116,6 +125,13 @@ class _Cluster:
         label_decides = self.policy.scope == POD_LABEL and _selected(request, self.policy, label="true")
         found = hints(manifest, steps, decision, account, label_decides=label_decides)
         return Result(manifest, namespace, decision, operations, tuple(found))
+
+    def note(self, manifest: Manifest, namespace: str) -> Result | None:
+        """What there is to say of an object whose pods an operator makes; None for any other object."""
+        note = operators.note(manifest, {name for place, name in self.accounts if place == namespace})
+        if note is None:
+            return None
+        return Result(manifest, namespace, _UNDECIDED, hints=tuple(operators.hints(manifest)), note=note)
 
     def _decision(self, request: Request) -> Decision:
         labels = self.labels.get(request.namespace)

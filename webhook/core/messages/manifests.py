@@ -122,7 +122,7 @@ LABEL_ON_WORKLOAD: Final = Kind(
     "WI430",
     Severity.WARNING,
     "{object}: label {label} does not reach the pods there: put it in {wanted}",
-    help="A controller gives its pods the labels of its template, and not its own.",
+    help="A controller or an operator gives its pods the labels of that field, and not those of its own object.",
 )
 LABEL_IN_ANNOTATIONS: Final = Kind(
     "WI431",
@@ -167,6 +167,19 @@ NO_PODS: Final = Kind(
     Severity.NOTE,
     "no object in these files has pods",
     help="Everything passes through as it came.",
+)
+OPERATORS_PODS: Final = Kind(
+    "WI454",
+    Severity.NOTE,
+    "its pods are decided in the cluster, when its operator creates them",
+    fix="kubectl get pods -o yaml shows what they got",
+    help="Only the operator knows what its pods look like. The webhook is asked about each of them.",
+)
+PERHAPS_PODS: Final = Kind(
+    "WI455",
+    Severity.NOTE,
+    "its pods, if its controller makes any, are decided in the cluster",
+    help="The kind is not known here, and the object looks as if it had pods.",
 )
 NOTHING_PRINTED: Final = Kind(
     "WI452",

@@ -268,3 +268,10 @@ LIFETIME_DIFFERS_OR_OWN: Final = Kind(
     fix="if it was not set by hand: {restart}",
     help="The pod template may have its own token volume; with --workload it is looked at, and the finding is certain.",
 )
+TEMPLATE_ELSEWHERE: Final = Kind(
+    "WI760",
+    Severity.ERROR,
+    "{object} takes its pod template from {target}: that one was not looked at",
+    fix="m365wi check -n {namespace} --workload {target}",
+    help="A Rollout with workloadRef has the pods of another workload.",
+)
