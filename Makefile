@@ -10,7 +10,7 @@ ATTACKS := tests/attacks
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-node test-kind check messages variables cli manifests bench format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-node test-tools test-kind check messages variables cli manifests bench format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,6 +47,11 @@ test-wheels: $(SET_UP) ## test the wheels: installed by pip, pipx and uv; the ol
 test-node: $(SET_UP) ## run the tests on a node: containerd, kubelet, our image; needs root and Debian
 	$(BIN)/python -m testbed.node
 	$(BIN)/python -m pytest -n 0 -m node tests/node
+
+test-tools: $(SET_UP) ## run other people's tools as in a pod and write docs/tools.md; needs Java, Maven and Cargo
+	$(BIN)/python -m testbed.third_party.build
+	$(BIN)/python -m testbed.third_party.providers
+	$(BIN)/python -m testbed.third_party.pod $(BIN)/python -m pytest -n 0 -m tools tests/third_party
 
 test-kind: $(SET_UP) ## run the same tests on kind; needs Docker
 	M365WI_TEST_CLUSTER=kind $(BIN)/python -m testbed.node

@@ -1,4 +1,4 @@
-"""`make test-quick` starts no process: a test that may start one is marked `slow`, `cluster` or `node`."""
+"""`make test-quick` starts no process: a test that may start one is marked `slow`, `cluster`, `node` or `tools`."""
 
 from __future__ import annotations
 
@@ -77,7 +77,9 @@ def _unmarked(items: list[pytest.Item]) -> Iterator[str]:
     """
     clean: set[Any] = set()
     for item in items:
-        if not isinstance(item, pytest.Function) or any(map(item.get_closest_marker, ("slow", "cluster", "node"))):
+        if not isinstance(item, pytest.Function) or any(
+            map(item.get_closest_marker, ("slow", "cluster", "node", "tools"))
+        ):
             continue
         definitions = [one for found in item._fixtureinfo.name2fixturedefs.values() for one in found]
         functions = [item.function, *(one.func for one in definitions if one.scope != "session")]

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from testbed.entra import tls as tls_context
 from testbed.entra.access_token import AccessTokens
+from testbed.entra.api import Api, ApiService
 from testbed.entra.clock import Clock
 from testbed.entra.clouds import Place, place
 from testbed.entra.directory import TENANT_ID, Application, Directory, Tenant
@@ -48,9 +49,9 @@ class Listening:
 class Entra:
     """login.microsoftonline.com and graph.microsoft.com of one cloud, until `close`. See `testbed.entra` for its use.
 
-    clock: where the time comes from. resources: resource URIs that exist in addition to Graph, Azure Resource
-    Manager and Key Vault. refetch_after: see `Keys`. directory: an existing folder for `ca_file`. report: is called
-    with each entry of the log.
+    clock: where the time comes from. resources: resource URIs that exist in addition to Graph, Azure Resource Manager
+    and Key Vault. apis: further APIs, for which the login server answers, too. refetch_after: see `Keys`. directory: an
+    existing folder for `ca_file`. report: is called with each entry of the log.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class Entra:
         clock: Callable[[], float] = time.time,
         listening: Listening = Listening(),
         resources: Sequence[str] = (),
+        apis: Sequence[Api] = (),
         refetch_after: float = 300.0,
         directory: Path | None = None,
         report: Callable[[Asked], None] | None = None,
     ) -> None:
         self.clock = Clock(clock)
-        self.place: Place = place(cloud, resources=resources)
+        self.place: Place = place(cloud, resources=[*resources, *(uri for api in apis for uri in api.audiences)])
+        self._apis = apis
         self.behaviour = Behaviour()
         self.directory = Directory(self.clock, self.place.audience)
         self._log = Log(report)
@@ -87,6 +90,7 @@ class Entra:
         if listening.tls:
             return tls_context.load(self.ca_file, *listening.tls)
         hosts = ("localhost", "127.0.0.1", "::1", *self.place.login_hosts, *self.place.graph_hosts)
+        hosts = (*hosts, *(api.host for api in self._apis))
         return tls_context.make(self.ca_file, (*hosts, *listening.names))
 
     def _start(self, listening: Listening, context: ssl.SSLContext, stack: contextlib.ExitStack) -> Iterator[Server]:
@@ -105,7 +109,8 @@ class Entra:
             ("issuer", self._issuers, listening.issuer_port),
         )
         # If both names lead to one address, as they do with hostAliases, login's port answers for Graph too.
-        others: Mapping[str, tuple[Site, Service]] = dict.fromkeys(self.place.graph_hosts, ("graph", self._graph))
+        others: dict[str, tuple[Site, Service]] = dict.fromkeys(self.place.graph_hosts, ("graph", self._graph))
+        others |= {api.host: ("api", ApiService(api, self.access_tokens)) for api in self._apis}
         for site, service, port in sites:
             server = Server(
                 service,

@@ -49,11 +49,13 @@ _BY_STATUS: Final = {429: 90055, 500: 90006, 503: 90033}
 class Behaviour:
     """What a test may set at any time; all values are in seconds.
 
-    token_lifetime: of access tokens. refresh_in: the field of that name; None leaves it out. leeway: how much an
-    assertion's times may be off. date_skew: how much the Date headers of login and Graph are ahead.
+    token_lifetime: of access tokens. expires_in: what the answer says of it, if that is to be something else.
+    refresh_in: the field of that name; None leaves it out. leeway: how much an assertion's times may be off. date_skew:
+    how much the Date headers of login and Graph are ahead.
     """
 
     token_lifetime: int = 3599
+    expires_in: int | None = None
     refresh_in: int | None = None
     leeway: float = 300.0
     date_skew: float = 0.0
@@ -194,7 +196,8 @@ class Login:
         token = self._tokens.issue(
             application, audience=resource, lifetime=lifetime, is_graph=is_graph, is_cae=note.is_cae
         )
-        document: dict[str, Any] = {"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime}
+        told = lifetime if self._behaviour.expires_in is None else self._behaviour.expires_in
+        document: dict[str, Any] = {"token_type": "Bearer", "expires_in": told, "ext_expires_in": told}
         if self._behaviour.refresh_in is not None:
             document["refresh_in"] = self._behaviour.refresh_in
         return json_response(200, document | {"access_token": token})

@@ -228,8 +228,9 @@ TOOLS: Final = (
         "4.1.0",
         POWER_PLATFORM,
         FAMILIES[POWER_PLATFORM].variables,
-        "microsoft/terraform-provider-power-platform: internal/provider/provider.go",
-        '`provider "powerplatform" {}`',
+        # It refuses to start without these two, and does not use them if there is a file (docs/tools.md).
+        "microsoft/terraform-provider-power-platform: internal/provider/provider.go, internal/api/auth.go; run",
+        '`provider "powerplatform" {}`, and `ARM_OIDC_REQUEST_TOKEN` and `ARM_OIDC_REQUEST_URL` by hand, with any text',
     ),
     Tool(
         "CLI for Microsoft 365",

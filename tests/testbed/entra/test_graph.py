@@ -5,8 +5,10 @@ from __future__ import annotations
 import uuid
 
 import pytest
+import requests
 
 from testbed.entra import TENANT_ID, Application, Entra, running
+from testbed.entra.api import Api
 from testbed.entra.client import Client
 
 pytestmark = pytest.mark.slow
@@ -44,6 +46,29 @@ def test_the_subscribed_skus(client: Client, app: Application) -> None:
     (sku,) = client.graph("/v1.0/subscribedSkus", client.token(app)).json()["value"]
     assert sku["id"].startswith(TENANT_ID)
     assert sku["prepaidUnits"]["enabled"] == 25
+
+
+def test_another_api() -> None:
+    """One that the login server answers for by its name, with the documents that it was given."""
+    api = Api(host="api.example.com", audiences=("https://api.example.com",), documents={"/things": {"value": [1]}})
+    with running(apis=[api]) as entra, Client(entra) as client:
+        app = client.application()
+        token = str(client.exchange(app, scope="https://api.example.com/.default").json()["access_token"])
+
+        def ask(path: str, token: str) -> requests.Response:
+            headers = {"Host": api.host} | ({"Authorization": f"Bearer {token}"} if token else {})
+            return client.session.get(f"{entra.login.rstrip('/')}{path}", headers=headers, timeout=10)
+
+        assert ask("/Things/?api-version=1", token).json() == {"value": [1]}
+        assert ask("/things", "").status_code == 401
+        assert ask("/things", client.token(app)).status_code == 401
+        assert ask("/other", token).status_code == 404
+        assert [(asked.on, asked.status) for asked in entra.requests if asked.on == "api"] == [
+            ("api", 200),
+            ("api", 401),
+            ("api", 401),
+            ("api", 404),
+        ]
 
 
 @pytest.mark.parametrize(
