@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from webhook.commands import main, serve
+from webhook.commands import main
+from webhook.server import process
 from webhook.server.asgi import Receive, Scope, Send
 from webhook.server.process import WorkerParts
 
@@ -43,11 +44,11 @@ def inspected(parts: WorkerParts) -> WorkerParts:
 
 
 if __name__ == "__main__":
-    run = vars(serve)["run_worker"]
+    run = process.run
 
     def run_inspected(make_parts: Callable[[], WorkerParts], **options: Any) -> None:
         """What `serve` calls."""
         run(lambda: inspected(make_parts()), **options)
 
-    vars(serve)["run_worker"] = run_inspected
+    vars(process)["run"] = run_inspected
     sys.exit(main(sys.argv[1:]))
