@@ -9,8 +9,8 @@ from typing import Final
 
 from certs import messages
 from certs.errors import CertificateError, Forbidden, NotFound, Rejected
-from certs.managed.next_step import Create, Promote, Publish, RecordLeafEnd, Retire, Sign, Stage, Step
 from certs.managed.settings import RotationSettings
+from certs.managed.steps import Create, Promote, Publish, RecordLeafEnd, Retire, Sign, Stage, Step
 from certs.messages import Problem, ProblemKind, problem
 
 __all__ = ["STEP_AREAS", "Area", "authority_from_the_future", "clock", "explain", "no_webhook", "not_serving"]

@@ -17,10 +17,10 @@ from certs.clock import Clock
 from certs.errors import NotFound, StoreUnavailable
 from certs.managed import secret, secret_changes
 from certs.managed.ca_bundle import PublishedBundle, TrustStore
-from certs.managed.next_step import Create, Leaf, Promote, Publish, RecordLeafEnd, Retire, Sign, Stage, Step
 from certs.managed.reader import Snapshot, answer_within
 from certs.managed.secret import SecretState, SecretStore, StoredSecret
 from certs.managed.settings import RotationSettings
+from certs.managed.steps import Create, Leaf, Promote, Publish, RecordLeafEnd, Retire, Sign, Stage, Step
 from certs.messages import ProblemKind, problem
 from certs.pem import bundle_pem, fingerprint
 from certs.serving import Serving, check

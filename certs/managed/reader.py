@@ -17,11 +17,11 @@ from certs.errors import NotFound, StoreError, StoreUnavailable
 from certs.managed import secret
 from certs.managed.advice import Area
 from certs.managed.ca_bundle import PublishedBundle, TrustStore, WebhookConfiguration, our_bundles, trusted_since
-from certs.managed.next_step import Leaf, Observation
 from certs.managed.refusal import learn_retired, refuse
 from certs.managed.report import Report
 from certs.managed.secret import AuthorityRecord, SecretState, SecretStore, StoredSecret
 from certs.managed.settings import RotationSettings
+from certs.managed.steps import Leaf, Observation
 from certs.pem import fingerprint
 
 __all__ = ["Reader", "Snapshot", "answer_within"]

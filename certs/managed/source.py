@@ -21,16 +21,7 @@ from certs.errors import CertificateError, Conflict, NotFound, UntimelyPair
 from certs.managed import advice
 from certs.managed.advice import STEP_AREAS, Area
 from certs.managed.ca_bundle import TrustStore, trusted_by_all
-from certs.managed.next_step import (
-    Create,
-    Leaf,
-    NothingToDo,
-    Observation,
-    Step,
-    next_step,
-    phase,
-    waits_for_slow_apiservers,
-)
+from certs.managed.next_step import next_step, phase, waits_for_slow_apiservers
 from certs.managed.pause import GLANCE, Pause
 from certs.managed.perform import COUNTS, Performer
 from certs.managed.reader import Reader, Snapshot
@@ -38,6 +29,7 @@ from certs.managed.report import Report
 from certs.managed.secret import SecretStore
 from certs.managed.self_dial import Dial, SelfDial
 from certs.managed.settings import RotationSettings
+from certs.managed.steps import Create, Leaf, NothingToDo, Observation, Step
 from certs.messages import problem
 from certs.pem import fingerprint
 from certs.serving import Serving

@@ -21,9 +21,10 @@ from certs.managed import advice
 from certs.managed.advice import Area
 from certs.managed.by_hand import NothingToRotate, PerhapsRotated, rotate_authority, rotate_leaves
 from certs.managed.ca_bundle import PublishedBundle, our_bundles
-from certs.managed.next_step import Observation, phase
+from certs.managed.next_step import phase
 from certs.managed.secret import SecretState, StoredSecret, read
 from certs.managed.settings import RotationSettings
+from certs.managed.steps import Observation
 from certs.messages import Problem, problem
 from certs.names import BACKDATED
 from certs.pem import fingerprint

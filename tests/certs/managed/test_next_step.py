@@ -10,24 +10,20 @@ import pytest
 
 from certs.authority import make_authority
 from certs.managed.ca_bundle import PublishedBundle
-from certs.managed.next_step import (
-    MOST_PREVIOUS,
+from certs.managed.next_step import MOST_PREVIOUS, Phase, next_step, phase, waits_for_slow_apiservers
+from certs.managed.secret import AuthorityRecord, SecretState
+from certs.managed.steps import (
     Create,
     Leaf,
     NothingToDo,
     Observation,
-    Phase,
     Promote,
     Publish,
     RecordLeafEnd,
     Retire,
     Sign,
     Stage,
-    next_step,
-    phase,
-    waits_for_slow_apiservers,
 )
-from certs.managed.secret import AuthorityRecord, SecretState
 from certs.pem import bundle_pem, fingerprint, parse_bundle
 from tests.certs.fakes import START, settings
 
