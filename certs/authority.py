@@ -6,7 +6,6 @@ tenth of one with RSA 2048. Nothing here puts a private key into a repr, a str o
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
+from certs.constraints import constrained_to, general_name
 from certs.errors import UntimelyPair, UntrustedLeaf
 from certs.names import BACKDATED
 from certs.pem import Pair, bundle_pem, private_pem
@@ -52,8 +52,14 @@ class Authority:
         return private_pem(self.key)
 
 
-def make_authority(*, now: datetime, lifetime: timedelta, common_name: str = "m365-workload-identity CA") -> Authority:
-    """A new authority, valid from an hour ago until `now` + `lifetime`.
+def make_authority(
+    *,
+    now: datetime,
+    lifetime: timedelta,
+    common_name: str = "m365-workload-identity CA",
+    names: Sequence[str] = (),
+) -> Authority:
+    """A new authority, valid from an hour ago until `now` + `lifetime`. names: for which it may sign; none: for any.
 
     Its serial number is random, and its subject ends in the first 8 hex digits of its key's id. If two authorities had
     the same subject, a verifier could pick the wrong one and report a bad signature instead of an unknown authority.
@@ -62,7 +68,7 @@ def make_authority(*, now: datetime, lifetime: timedelta, common_name: str = "m3
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     short = identifier.digest.hex()[:8]
     subject = _name(f"{common_name[: _SUBJECT_LIMIT - 9]} {short}")
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -74,9 +80,10 @@ def make_authority(*, now: datetime, lifetime: timedelta, common_name: str = "m3
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(identifier, critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
-        .sign(key, hashes.SHA256())
     )
-    return Authority(certificate=certificate, key=key)
+    if names:
+        builder = builder.add_extension(constrained_to(names), critical=True)
+    return Authority(certificate=builder.sign(key, hashes.SHA256()), key=key)
 
 
 def make_leaf(authority: Authority, *, names: Sequence[str], now: datetime, lifetime: timedelta) -> Pair:
@@ -102,7 +109,7 @@ def make_leaf(authority: Authority, *, names: Sequence[str], now: datetime, life
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([general_name(name) for name in names]), critical=False)
         .add_extension(identifier, critical=False)
         .add_extension(_authority_key_identifier(issuer), critical=False)
         .sign(authority.key, hashes.SHA256())
@@ -126,7 +133,7 @@ def verify(
     if not trusted:
         raise UntrustedLeaf(f"no certificate in the bundle is valid at {now:%Y-%m-%d %H:%M:%SZ}")
     try:
-        verifier = PolicyBuilder().store(Store(trusted)).time(now).build_server_verifier(_general_name(name))
+        verifier = PolicyBuilder().store(Store(trusted)).time(now).build_server_verifier(general_name(name))
         verifier.verify(leaf, list(chain))
     except (VerificationError, ValueError) as error:
         reason = str(error).partition(" (encountered processing")[0].removeprefix("validation failed: ")
@@ -188,10 +195,3 @@ def _name(common_name: str) -> x509.Name:
 
 def _common_name(certificate: x509.Certificate) -> str:
     return certificate.subject.rfc4514_string() or "a certificate without subject"
-
-
-def _general_name(name: str) -> x509.DNSName | x509.IPAddress:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)

@@ -36,7 +36,10 @@ class DevelopmentSource:
         self._lifetime, self._leaf_lifetime = lifetime, leaf_lifetime
         self.serving = Serving(clock=self._clock)
         self._authority = make_authority(
-            now=self._clock.now(), lifetime=lifetime, common_name="m365-workload-identity development CA"
+            now=self._clock.now(),
+            lifetime=lifetime,
+            common_name="m365-workload-identity development CA",
+            names=self._names,
         )
         self._renew()
 

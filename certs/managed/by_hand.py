@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from certs import messages
 from certs.authority import make_authority
+from certs.constraints import permitted_names
 from certs.errors import Conflict, NotFound, StoreUnavailable
 from certs.managed import secret, secret_changes
 from certs.managed.next_step import MOST_PREVIOUS
@@ -62,7 +63,13 @@ async def rotate_authority(secrets: SecretStore, *, settings: RotationSettings) 
         if len(state.previous) >= MOST_PREVIOUS:
             raise NothingToRotate(problem(messages.TOO_MANY_AUTHORITIES, count=len(state.previous)))
         now = _time(stored)
-        authority = make_authority(now=now, lifetime=settings.authority_lifetime, common_name=settings.common_name)
+        authority = make_authority(
+            now=now,
+            lifetime=settings.authority_lifetime,
+            common_name=settings.common_name,
+            # The replicas may have --extra-names that this command does not know.
+            names=tuple(dict.fromkeys([*settings.names, *permitted_names(state.current)])),
+        )
         return secret_changes.stage(stored, state, authority, leaf_lifetime=settings.leaf_lifetime, now=now)
 
     await _change(secrets, settings, change)

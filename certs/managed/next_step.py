@@ -19,6 +19,8 @@ published" true:
   replica that is suspended between reading and signing signs nothing that lives longer than is recorded.
 - That an authority no longer signs is known when its successor is read in its place. Only then is the end of its last
   leaf recorded, later by what clocks may differ. Until then it stays in every caBundle. A stranger in one gets an end.
+- An authority signs for the names that it was made for. If the settings have others, leaves are signed without these
+  until an authority that permits them has been staged and promoted as any other.
 - Every change to a caBundle is made against the version that was read, and adds to what is there.
 - All times are the API server's, because it judges leaves (`certs.clock.ApiClock`). A replica whose wall clock differs
   from it by more than `skew` signs its own leaves and changes nothing else.
@@ -27,11 +29,13 @@ published" true:
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from cryptography import x509
 
 from certs.authority import is_authority, renewal_time
+from certs.constraints import permits
 from certs.managed.ca_bundle import trusted_by_all, wanted_bundle
 from certs.managed.refusal import strangers
 from certs.managed.secret import SecretState
@@ -208,13 +212,17 @@ def _retire(observed: Observation) -> Retire | None:
 
 
 def _stage(observed: Observation, settings: RotationSettings) -> Stage | None:
+    """The next authority if this one ends, or is not for all our names; in place of one that is not either."""
     state, now = observed.secret, observed.now
-    if state is None or (current := _if_unexpired(state.current, now)) is None or _if_unexpired(state.next, now):
+    if state is None or (current := _if_unexpired(state.current, now)) is None:
         return None
+    if following := _if_unexpired(state.next, now):
+        return None if _permits_all(following, settings.names) else Stage()
     issued = current.not_valid_before_utc + BACKDATED
     due = renewal_time(issued, current.not_valid_after_utc, jitter=observed.jitter)
     too_short = current.not_valid_after_utc - issued < settings.shortest_authority  # as after `interval` became longer
-    return Stage() if (due <= now or too_short) and len(state.previous) < MOST_PREVIOUS else None
+    needed = due <= now or too_short or not _permits_all(current, settings.names)
+    return Stage() if needed and len(state.previous) < MOST_PREVIOUS else None
 
 
 def _promote(observed: Observation, settings: RotationSettings) -> Promote | None:
@@ -240,6 +248,10 @@ def _ended_authorities(state: SecretState, now: datetime) -> frozenset[str]:
         for known, record in state.records.items()
         if known not in alive and record.leaves_end is not None and record.leaves_end < now
     )
+
+
+def _permits_all(authority: x509.Certificate, names: Iterable[str]) -> bool:
+    return all(permits(authority, name) for name in names)
 
 
 def _if_unexpired(authority: x509.Certificate | None, now: datetime) -> x509.Certificate | None:

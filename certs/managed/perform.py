@@ -14,6 +14,7 @@ from typing import TypeVar
 from certs import messages
 from certs.authority import Authority, make_authority, make_leaf, renewal_time, verify
 from certs.clock import Clock
+from certs.constraints import permits, widened
 from certs.errors import NotFound, StoreUnavailable
 from certs.managed import secret, secret_changes
 from certs.managed.ca_bundle import PublishedBundle, TrustStore
@@ -87,16 +88,19 @@ class Performer:
             raise StoreUnavailable("the Secret was not read")
         observed, settings = snapshot.observation, self._settings
         authority = secret.signer(snapshot.stored, step.authority)
-        pair = make_leaf(authority, names=settings.names, now=observed.requested_at, lifetime=step.lifetime)
+        names = [name for name in settings.names if permits(step.authority, name)]
+        pair = make_leaf(authority, names=names, now=observed.requested_at, lifetime=step.lifetime)
         not_after, now = pair.certificate.not_valid_after_utc, self._clock.now()
         check(pair, now=now)  # before the bundles are asked: after a suspend the leaf is at fault, not the bundles
         for published in observed.bundles or ():
             # A bundle without the authority does not trust the leaf before this one either.
             if fingerprint(step.authority) in published.fingerprints:
                 verify(pair.certificate, published.bundle.certificates, name=settings.name, now=now)
-        self._serving.replace(pair, names=settings.names)
+        self._serving.replace(pair, names=names)
         self._counts["leaves_signed"] += 1
         _log.info("serving a leaf certificate of %s until %s", _subject(authority), not_after)
+        if missing := set(settings.names).difference(names):
+            _log.info("it is not for %s: its authority does not permit that, the next will", ", ".join(sorted(missing)))
         return Leaf(
             authority=step.authority,
             issued=observed.requested_at,
@@ -142,7 +146,7 @@ class Performer:
     async def _create(self, step: Create, snapshot: Snapshot) -> None:
         """Store a new authority, in the Secret that is there or in a new one."""
         state, stored, now = _state(snapshot), snapshot.stored, self._clock.now()
-        authority, lifetime = self._authority(), self._settings.leaf_lifetime
+        authority, lifetime = self._authority(state), self._settings.leaf_lifetime
         data = secret_changes.create(stored, state, authority, previous=step.previous, leaf_lifetime=lifetime, now=now)
         if stored is None:
             await self._answer(self._secrets.create(data))
@@ -169,7 +173,7 @@ class Performer:
         """The Secret's data after `step`."""
         now, lifetime = self._clock.now(), self._settings.leaf_lifetime
         if isinstance(step, Stage):
-            return secret_changes.stage(stored, state, self._authority(), leaf_lifetime=lifetime, now=now)
+            return secret_changes.stage(stored, state, self._authority(state), leaf_lifetime=lifetime, now=now)
         if isinstance(step, Promote):
             return secret_changes.promote(stored, state, now=now)
         if isinstance(step, RecordLeafEnd):
@@ -178,10 +182,14 @@ class Performer:
             return secret_changes.retire(stored, state, step.ended, leaf_lifetime=lifetime, now=now)
         raise TypeError(type(step).__name__)
 
-    def _authority(self) -> Authority:
+    def _authority(self, state: SecretState) -> Authority:
+        """A new one, for our names, and for those of the ones that it replaces because they are for others."""
         settings = self._settings
         return make_authority(
-            now=self._clock.now(), lifetime=settings.authority_lifetime, common_name=settings.common_name
+            now=self._clock.now(),
+            lifetime=settings.authority_lifetime,
+            common_name=settings.common_name,
+            names=widened(settings.names, state.authorities()),
         )
 
     def _report_written(self, step: Step) -> None:

@@ -52,14 +52,17 @@ def create(
 def stage(
     stored: StoredSecret, state: SecretState, authority: Authority, *, leaf_lifetime: timedelta, now: datetime
 ) -> dict[str, bytes]:
-    """A Secret in which `authority` comes next."""
+    """A Secret in which `authority` comes next. Another one that was to come next is retired: it has signed nothing."""
+    records = {**state.records, **_record(authority, leaf_lifetime)}
+    if state.next is not None and (replaced := records.get(fingerprint(state.next))):
+        records[fingerprint(state.next)] = replace(replaced, leaves_end=now)
     return _render(
         stored,
         state,
         authorities=(c for c in state.authorities() if c != state.next),
         key=stored.data[CA_KEY],
         following=authority,
-        records={**state.records, **_record(authority, leaf_lifetime)},
+        records=records,
         now=now,
     )
 

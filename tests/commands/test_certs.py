@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 
 from certs.authority import make_authority, make_leaf
-from certs.managed.secret import SecretState
+from certs.managed.ca_bundle import PublishedBundle
+from certs.managed.secret import AuthorityRecord, SecretState
+from certs.messages import Problem
+from certs.pem import Bundle, fingerprint
 from demo.server import Running, running
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.processes import wait_until
 from testbed.cluster.registration import CONFIGURATIONS, configuration
 from testbed.cluster.relay import Cut, relay
-from webhook.commands.certs import _renewal_of_leaf
+from webhook.commands.certs import _bundles, _renewal_of_leaf
 from webhook.settings import Rotation
 
 NAMESPACE = "certs-command"
@@ -93,6 +96,26 @@ def test_a_fresh_leaf_of_an_old_ca_is_renewed_late(age: timedelta, renewed: str)
     state = SecretState(current=authority.certificate)
     assert _renewal_of_leaf(leaf, state, Rotation().certs("m365")) == renewed
     assert _renewal_of_leaf(leaf, SecretState(), Rotation().certs("m365")) == ""
+
+
+@pytest.mark.slow
+def test_a_stranger_in_a_ca_bundle_is_shown_with_its_end() -> None:
+    """As soon as a replica has recorded when it is taken out."""
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    ours, theirs = (make_authority(now=now, lifetime=timedelta(days=730)).certificate for _ in range(2))
+    bundle = PublishedBundle(name="pods", bundle=Bundle(certificates=(ours, theirs)))
+    end = AuthorityRecord(expires=now + timedelta(days=730), leaves_end=now + timedelta(days=14, hours=3))
+    recorded = SecretState(current=ours, records={fingerprint(theirs): end})
+    shown = {}
+    for what, state in (("recorded", recorded), ("not yet", SecretState(current=ours)), ("no Secret", None)):
+        problems: list[Problem] = []
+        shown[what] = [row.state for row in _bundles((bundle,), state, problems)][-1]
+        assert problems == []
+    assert shown == {
+        "recorded": "somebody else's, or of a CA that is gone, taken out after 2030-01-15T03:00:00Z",
+        "not yet": "somebody else's, or of a CA that is gone",
+        "no Secret": "somebody else's, or of a CA that is gone",
+    }
 
 
 def test_the_cluster_is_found_as_kubectl_finds_it(control_plane: Cluster, webhook: Running) -> None:

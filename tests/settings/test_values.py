@@ -58,7 +58,7 @@ def test_an_address_in_use_is_accepted() -> None:
 def test_hosts_are_separated_by_commas() -> None:
     """Names and addresses."""
     assert values.hosts("a.example.com, 10.0.0.1,::1") == ("a.example.com", "10.0.0.1", "::1")
-    for text in ("", "a,,b", "a b", "a/b"):
+    for text in ("", "a,,b", "a b", "a/b", "a..b", "a.", ".a", "a:b", f"{64 * 'a'}.b", f"{128 * 'a.'}b"):
         with pytest.raises(ValueError, match="DNS names or IP addresses"):
             values.hosts(text)
 

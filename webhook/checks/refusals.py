@@ -59,7 +59,8 @@ _CALLS: Final = (
     (r"has expired or is not yet valid", RefusalKind.EXPIRED),
     (r"certificate signed by unknown authority|certificate is not trusted", RefusalKind.UNKNOWN_AUTHORITY),
     (
-        r"certificate is valid for|doesn't contain any IP SANs|not valid for any names|legacy Common Name",
+        r"certificate is valid for|doesn't contain any IP SANs|not valid for any names|legacy Common Name|"
+        r"not authorized to sign for this name",
         RefusalKind.WRONG_NAME,
     ),
     (r"does not look like a TLS handshake|HTTP response to HTTPS client", RefusalKind.NO_TLS),

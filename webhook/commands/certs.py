@@ -191,8 +191,15 @@ def _bundles(
         if signing and signing not in each.fingerprints:
             problems.append(problem(messages.SHOWN_NOT_TRUSTED, webhook=each.name))
         for certificate in each.bundle.certificates:
-            purpose = "ours" if fingerprint(certificate) in known else "somebody else's, or of a CA that is gone"
-            yield _row(f"caBundle of {each.name}", certificate, purpose)
+            ours = fingerprint(certificate) in known
+            yield _row(f"caBundle of {each.name}", certificate, "ours" if ours else _stranger(certificate, state))
+
+
+def _stranger(certificate: x509.Certificate, state: SecretState | None) -> str:
+    """What a certificate is that is in a caBundle and not in the Secret, with its end if a replica has set one."""
+    end = state.leaves_end(certificate) if state else None
+    until = f", taken out after {_time(end)}" if end else ""
+    return f"somebody else's, or of a CA that is gone{until}"
 
 
 async def _served_leaf(

@@ -1,6 +1,7 @@
 """What the text of a setting means. Each function raises ValueError; its message is what was expected."""
 
 import errno
+import ipaddress
 import re
 import socket
 from collections.abc import Callable, Iterable
@@ -70,9 +71,20 @@ def duration(text: str) -> timedelta:
 def hosts(text: str) -> tuple[str, ...]:
     """DNS names and IP addresses."""
     parts = tuple(part.strip() for part in text.split(","))
-    if not all(re.fullmatch(r"[A-Za-z0-9.:-]{1,253}", part) for part in parts):
+    if not all(map(_is_host, parts)):
         raise ValueError("DNS names or IP addresses, separated by commas")
     return parts
+
+
+def _is_host(text: str) -> bool:
+    # Go refuses every certificate of an authority whose name constraints have a DNS name with an empty label.
+    if re.fullmatch(r"(?=.{1,253}$)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*", text):
+        return True
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def client_names(text: str) -> tuple[str, ...]:

@@ -68,6 +68,10 @@ JUST_NOW = HOUR.total_seconds()
 ASKED = SecretState(current=CURRENT, renew_leaves=START - MINUTE)
 TOO_SHORT = make_authority(now=START, lifetime=3 * HOUR).certificate
 SHORTEST = make_authority(now=START, lifetime=SETTINGS.shortest_authority).certificate
+OURS, OTHER = (
+    make_authority(now=START, lifetime=60 * DAY, names=names).certificate
+    for names in (SETTINGS.names, SETTINGS.names[1:])
+)
 BOTH = (entry(CURRENT, NEXT),)
 
 
@@ -102,7 +106,11 @@ BOTH = (entry(CURRENT, NEXT),)
         ({"now": START + 39 * DAY, "leaf": leaf(renew_at=START + 50 * DAY, not_after=START + 55 * DAY)}, NothingToDo),
         ({"secret": SecretState(current=TOO_SHORT), "bundles": (entry(TOO_SHORT),), "leaf": leaf(TOO_SHORT)}, Stage),
         ({"secret": SecretState(current=SHORTEST), "bundles": (entry(SHORTEST),), "leaf": leaf(SHORTEST)}, NothingToDo),
+        ({"secret": SecretState(current=OTHER), "bundles": (entry(OTHER),), "leaf": leaf(OTHER)}, Stage),
+        ({"secret": SecretState(current=OURS), "bundles": (entry(OURS),), "leaf": leaf(OURS)}, NothingToDo),
         # staged
+        ({"secret": SecretState(current=CURRENT, next=OTHER), "bundles": (entry(CURRENT, OTHER),)}, Stage),
+        ({"secret": SecretState(current=CURRENT, next=OURS), "bundles": (entry(CURRENT, OURS),)}, NothingToDo),
         ({"secret": SecretState(current=CURRENT, next=NEXT)}, Publish),
         ({"secret": SecretState(current=CURRENT, next=NEXT), "bundles": BOTH, "trusted_since": LONG_SEEN}, Promote),
         ({"secret": SecretState(current=CURRENT, next=NEXT), "bundles": BOTH, "trusted_since": JUST_SEEN}, NothingToDo),
