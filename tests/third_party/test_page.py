@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import pytest
+import yaml
 
 from testbed.third_party import page
+from testbed.third_party.build import HERE
 from testbed.third_party.rows import ROWS
 
 
@@ -44,3 +46,10 @@ def test_no_two_rows_have_the_same_key() -> None:
     """One would overwrite the result of the other."""
     assert len({page.key_of(row) for row in ROWS}) == len(ROWS)
     assert page.key_of(replace(ROWS[0], endpoint=True)) != page.key_of(ROWS[0])
+
+
+def test_the_example_of_terraform_is_what_is_run() -> None:
+    """The configuration in manifests/examples/terraform-pod.yaml, to the letter."""
+    example = HERE.parents[1] / "manifests" / "examples" / "terraform-pod.yaml"
+    config = next(yaml.safe_load_all(example.read_text()))
+    assert config["data"]["main.tf"] == (HERE / "terraform" / "microsoft365" / "main.tf").read_text()
