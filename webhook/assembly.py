@@ -68,7 +68,7 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
         if request.path == "/metrics":
             _measure(certificates, clients, metrics)
 
-    reviewer = Reviewer(CachedAccounts(source, counter=metrics.lookup), settings.policy)
+    reviewer = _reviewer(source, settings, metrics)
     return WorkerParts(
         reviews=Application(reviewer.review, metrics=metrics, log=log, lifecycle=lifecycle),
         operations=on_event_loop(operations),
@@ -78,6 +78,11 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
         metrics=metrics,
         callers=callers,
     )
+
+
+def _reviewer(source: AccountSource, settings: ServeSettings, metrics: Metrics) -> Reviewer:
+    accounts = CachedAccounts(source, counter=metrics.lookup)
+    return Reviewer(accounts, settings.policy, kept=accounts.kept)
 
 
 def _clients(file: Path, certificates: CertificateSource, callers: Callers) -> ClientAuthorities:

@@ -2,10 +2,12 @@
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 from webhook.accounts.source import AccountSource, LookupFailed
 from webhook.core.decision import Decision, decide, decide_early
+from webhook.core.identity import Account
 from webhook.core.policy import Policy
 from webhook.core.response import respond
 from webhook.core.review import BadReview, Request, parse
@@ -37,15 +39,31 @@ class Answer(NamedTuple):
     seconds_lookup: float = 0.0
 
 
-class Reviewer:
-    """Answers admission reviews by a policy and the ServiceAccounts of a source."""
+def _nothing_kept(namespace: str, name: str) -> Account | None:
+    return None
 
-    def __init__(self, accounts: AccountSource, policy: Policy) -> None:
+
+class Reviewer:
+    """Answers admission reviews by a policy and the ServiceAccounts of a source.
+
+    kept: finds a ServiceAccount of which the source need not be asked, by namespace and name.
+    """
+
+    def __init__(
+        self,
+        accounts: AccountSource,
+        policy: Policy,
+        *,
+        kept: Callable[[str, str], Account | None] = _nothing_kept,
+    ) -> None:
         self._accounts = accounts
         self._policy = policy
+        self._kept = kept
 
-    async def review(self, body: bytes | bytearray, *, timeout: float) -> Answer:
-        """The answer to `body`, within about `timeout` seconds. Raises nothing: an error is an answer too.
+    def review(self, body: bytes | bytearray, *, timeout: float) -> Answer | Awaitable[Answer]:
+        """The answer to `body`, or what to await for it, about `timeout` seconds, if the source must be asked.
+
+        Raises nothing, and nor does what is awaited: an error is an answer too.
 
             the user's mistake                       200, denied: kube-apiserver refuses, whatever the failurePolicy
             not an AdmissionReview about a new pod   400 \\
@@ -61,25 +79,36 @@ class Reviewer:
             _log.exception("a review could not be read")
             return Answer(500, b"internal error: see the webhook's log\n", INTERNAL)
         try:
-            return await self._decide(request, timeout)
+            decision = decide_early(request, self._policy)
+            if decision is None:
+                account = self._kept(request.namespace, request.account_name)
+                if account is None:
+                    return self._look_up(request, timeout)
+                decision = decide(request, account, self._policy)
+            return _answer(request, 200, respond(request.uid, decision), decision)
+        except Exception:
+            return _internal_error(request)
+
+    async def _look_up(self, request: Request, timeout: float) -> Answer:
+        start = time.perf_counter()
+        try:
+            account = await self._accounts.get(request.namespace, request.account_name, seconds=timeout)
+            seconds_lookup = time.perf_counter() - start
+            decision = decide(request, account, self._policy)
+            return _answer(request, 200, respond(request.uid, decision), decision, seconds_lookup=seconds_lookup)
         except LookupFailed as error:
             _log.warning("%s", error)
             return _answer(
                 request, 503, b"the ServiceAccount could not be read: try again\n", LOOKUP_FAILED, retry_after=1
             )
         except Exception:
-            _log.exception("review %s failed", ascii(request.uid))
-            return _answer(request, 500, b"internal error: see the webhook's log\n", INTERNAL)
+            return _internal_error(request)
 
-    async def _decide(self, request: Request, timeout: float) -> Answer:
-        decision = decide_early(request, self._policy)
-        seconds_lookup = 0.0
-        if decision is None:
-            start = time.perf_counter()
-            account = await self._accounts.get(request.namespace, request.account_name, seconds=timeout)
-            seconds_lookup = time.perf_counter() - start
-            decision = decide(request, account, self._policy)
-        return _answer(request, 200, respond(request.uid, decision), decision, seconds_lookup=seconds_lookup)
+
+def _internal_error(request: Request) -> Answer:
+    """Called with the error that is being handled."""
+    _log.exception("review %s failed", ascii(request.uid))
+    return _answer(request, 500, b"internal error: see the webhook's log\n", INTERNAL)
 
 
 def _answer(
@@ -95,11 +124,11 @@ def _answer(
         status,
         body,
         decision,
-        retry_after=retry_after,
-        uid=request.uid,
-        namespace=request.namespace,
-        pod=request.pod_name,
-        account=request.account_name,
-        dry_run=request.dry_run,
-        seconds_lookup=seconds_lookup,
+        retry_after,
+        request.uid,
+        request.namespace,
+        request.pod_name,
+        request.account_name,
+        request.dry_run,
+        seconds_lookup,
     )

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.core.support import Accounts, account, body, pod
+from tests.core.support import Accounts, account, answered, body, pod
 from tests.server.entry import FakeReviewer
 from tests.server.test_application import Review as RecordingReview
 from webhook.core.policy import Policy
@@ -17,6 +17,7 @@ SUBJECTS: dict[str, Review] = {
     "recording": RecordingReview(),
     "process": FakeReviewer(None, Log(write=lambda _: None)).review,  # type: ignore[arg-type]
     "real": Reviewer(Accounts(account()), Policy()).review,
+    "real, from memory": Reviewer(Accounts(), Policy(), kept=lambda *_: account()).review,
 }
 
 
@@ -32,7 +33,7 @@ async def test_a_review_has_an_answer_that_can_be_sent_counted_and_logged(
 ) -> None:
     """The body may come as bytes or, in pieces, as a bytearray."""
     async with asyncio.timeout(5):
-        answer = await review(kind(body(pod())), timeout=4.5)
+        answer = await answered(review(kind(body(pod())), timeout=4.5))
     assert answer.status == 200
     assert isinstance(answer.body, bytes)
     assert answer.decision.reason in OUTCOMES[answer.decision.outcome]
@@ -40,10 +41,10 @@ async def test_a_review_has_an_answer_that_can_be_sent_counted_and_logged(
     assert answer.seconds_lookup >= 0
 
 
-@pytest.mark.parametrize("name", ["process", "real"])
+@pytest.mark.parametrize("name", ["process", "real", "real, from memory"])
 async def test_what_is_not_a_review_is_400_with_a_line(name: str) -> None:
     """Nothing is raised."""
-    answer = await SUBJECTS[name](b"[", timeout=4.5)
+    answer = await answered(SUBJECTS[name](b"[", timeout=4.5))
     assert answer.status == 400
     assert answer.body.endswith(b"\n")
     assert answer.body.count(b"\n") == 1

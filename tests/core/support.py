@@ -1,6 +1,6 @@
 """What the tests of the core have in common: short ways to say a pod, a ServiceAccount, a review."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
@@ -10,10 +10,16 @@ from webhook.core import names
 from webhook.core.clouds import CLOUDS
 from webhook.core.identity import Account, Identity
 from webhook.core.review import Request
+from webhook.reviewer import Answer
 
 Json = dict[str, Any]
 LABELLED = {names.USE_LABEL: "true"}
 AUDIENCE = CLOUDS["public"].audience
+
+
+async def answered(answer: Answer | Awaitable[Answer]) -> Answer:
+    """The answer of a review, which comes at once or must be awaited."""
+    return answer if isinstance(answer, Answer) else await answer
 
 
 def container(name: str = "app", **fields: Any) -> Json:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from tests.core.cases import FOLDER, USUAL_ENV, Case, differences, load, read
-from tests.core.support import Accounts
+from tests.core.support import Accounts, answered
 from webhook.core.decision import Decision, decide, decide_early
 from webhook.core.messages import one_line
 from webhook.core.mutation import apply
@@ -64,7 +64,7 @@ async def test_a_case_is_answered_as_it_says(case: Case) -> None:
     if case.policy.scope == NAMESPACE_LABEL and case.expect.reason == "not-selected":
         return  # kube-apiserver's namespaceSelector keeps such a pod from us; alone we do not know the labels
     accounts = Accounts(*([case.account] if case.account else []))
-    answer = await Reviewer(accounts, case.policy).review(orjson.dumps(case.review("some-uid")), timeout=5)
+    answer = await answered(Reviewer(accounts, case.policy).review(orjson.dumps(case.review("some-uid")), timeout=5))
     assert answer.status == 200
     response = orjson.loads(answer.body)["response"]
     assert response["uid"] == "some-uid"

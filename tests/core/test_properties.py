@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.core.cases import USUAL_ANNOTATIONS
 from tests.core.pods import PROVIDED, VALUES, account_annotations, damaged, pods
-from tests.core.support import Accounts, account, body, pod, request, review
+from tests.core.support import Accounts, account, answered, body, pod, request, review
 from webhook.core.decision import Decision, decide, decide_early
 from webhook.core.identity import Account
 from webhook.core.messages import one_line
@@ -243,10 +243,10 @@ def parsed(text: bytes) -> Request | BadReview:
         return error
 
 
-async def answered(text: bytes) -> int:
+async def status_of(text: bytes) -> int:
     """The status of the review of `text`, whose ServiceAccount is annotated."""
     source = Accounts(*(Account("shop", name, USUAL_ANNOTATIONS) for name in ("terraform", "default")))
-    return (await Reviewer(source, Policy(scope=CLUSTER)).review(text, timeout=1)).status
+    return (await answered(Reviewer(source, Policy(scope=CLUSTER)).review(text, timeout=1))).status
 
 
 @given(st.binary(max_size=200))
@@ -271,7 +271,7 @@ def test_a_review_that_was_cut_or_changed_on_its_way_is_read_or_refused(put_in: 
 @given(damaged(pods().map(review), under=("request", "object")))
 async def test_a_pod_of_any_shape_is_answered_or_refused(damage: Any) -> None:
     """200 or 400: a 500 would be our bug, and an exception the end of the connection."""
-    assert await answered(orjson.dumps(damage)) in (200, 400)
+    assert await status_of(orjson.dumps(damage)) in (200, 400)
 
 
 @given(damaged(st.just(review(pod()))))

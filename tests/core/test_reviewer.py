@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from tests.core.cases import CLIENT, TENANT, USUAL_ENV
-from tests.core.support import Accounts, account, body, container, mount, pod, token_volume
+from tests.core.support import Accounts, account, answered, body, container, mount, pod, token_volume
 from webhook.accounts.source import LookupFailed
 from webhook.core import mutation, names
 from webhook.core.mutation import UnsoundPatch
@@ -26,7 +26,7 @@ UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 
 
 async def reviewed(text: bytes, accounts: Accounts | None = None, policy: Policy = Policy()) -> Answer:
-    return await Reviewer(accounts or Accounts(account()), policy).review(text, timeout=4.5)
+    return await answered(Reviewer(accounts or Accounts(account()), policy).review(text, timeout=4.5))
 
 
 def response(answer: Answer) -> dict[str, Any]:
@@ -254,13 +254,14 @@ async def test_a_strangers_long_path_does_not_fill_the_memory(what: str) -> None
 async def test_nothing_of_a_review_is_kept(method: str) -> None:
     """A stranger's text is gone after the answer, from the variables that name the file, too."""
     reviewer = Reviewer(Accounts(account()), Policy())
-    await reviewer.review(body(pod()), timeout=1)
+    await answered(reviewer.review(body(pod()), timeout=1))
     tracemalloc.start()
     try:
         for number in range(5):
             env = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": f"/{number}" + "x" * 1_000_000}]
-            await reviewer.review(body(pod(container(env=env), annotations={names.AUTH_METHOD: method})), timeout=1)
-        del env
+            text = body(pod(container(env=env), annotations={names.AUTH_METHOD: method}))
+            await answered(reviewer.review(text, timeout=1))
+        del env, text
         gc.collect()
         assert tracemalloc.get_traced_memory()[0] < 1_000_000
     finally:

@@ -86,14 +86,20 @@ class CachedAccounts:
 
     async def get(self, namespace: str, name: str, *, seconds: float) -> Account | None:
         """See AccountSource."""
+        return self.kept(namespace, name) or await self._ask((namespace, name), seconds)
+
+    def kept(self, namespace: str, name: str) -> Account | None:
+        """The ServiceAccount, if the source need not be asked."""
         key = (namespace, name)
         kept = self._kept.get(key)
-        if kept:
-            if self._clock() < kept[0]:
-                self._counter("cache", "found")
-                return kept[1]
-            del self._kept[key]
-        return await self._ask(key, seconds)
+        if kept is None:
+            return None
+        until, account = kept
+        if self._clock() < until:
+            self._counter("cache", "found")
+            return account
+        del self._kept[key]
+        return None
 
     async def _ask(self, key: tuple[str, str], seconds: float) -> Account | None:
         self._arrivals += 1

@@ -22,6 +22,7 @@ for everything else failurePolicy decides. The first five lines are settled befo
 drains, requests are answered as before, with `Connection: close` (`webhook.server.worker_life`).
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Sequence
@@ -47,16 +48,21 @@ _log = logging.getLogger("webhook")
 class Review(Protocol):
     """Answers the body of a call within `timeout` seconds (`webhook.reviewer`)."""
 
-    def __call__(self, body: bytes | bytearray, *, timeout: float) -> Awaitable[Answer]:
-        """The answer. Raises nothing but CancelledError."""
+    def __call__(self, body: bytes | bytearray, *, timeout: float) -> Answer | Awaitable[Answer]:
+        """The answer, or what to await for it. Raises nothing but CancelledError."""
 
 
 class Application:
     """The ASGI application.
 
+    It does not wait before it has yielded once, by `asyncio.sleep(0)`, unless its client makes it wait for the body.
+    Until then it needs no task, and most reviews never do (`webhook.server.connection`).
+
     review: answers a body. budget: bytes that bodies of more than 64 KiB and answers may hold in memory together
     (`webhook.server.bodies`).
     """
+
+    needs_no_task: Final = True
 
     def __init__(
         self,
@@ -104,7 +110,13 @@ class Application:
         if body is None:  # the client has gone, or was too slow and has its 408
             return
         try:
-            answer = await self._judge(body, start, seconds)
+            answer = self._review(body, timeout=max(seconds - (time.perf_counter() - start), 0.001))
+            if not isinstance(answer, Answer):
+                await asyncio.sleep(0)
+                answer = await answer
+        except Exception:  # noqa: BLE001 - a caller never gets a traceback
+            _log.exception("a review could not be answered")
+            answer = Answer(500, b"internal error: see the webhook's log\n", INTERNAL)
         finally:
             del body  # before what it held is given back
             self._bodies.release(held)
@@ -125,13 +137,6 @@ class Application:
             self._metrics.refused("size")
             return 413, "bad-request", _TOO_BIG, ()
         return None
-
-    async def _judge(self, body: bytes | bytearray, start: float, seconds: float) -> Answer:
-        try:
-            return await self._review(body, timeout=max(seconds - (time.perf_counter() - start), 0.001))
-        except Exception:  # noqa: BLE001 - a caller never gets a traceback
-            _log.exception("a review could not be answered")
-            return Answer(500, b"internal error: see the webhook's log\n", INTERNAL)
 
     async def _answer(self, send: Send, answer: Answer, start: float) -> None:
         status, content = answer.status, answer.body
@@ -165,6 +170,7 @@ class Application:
             return
         # In pieces, because a transport keeps all that it is given at once, even if its client does not read.
         try:
+            await asyncio.sleep(0)
             for position in range(0, len(content), _PIECE):
                 piece = content[position : position + _PIECE]
                 await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -196,14 +196,13 @@ class Exchange:
         parts = [_STATUS_LINES[status], date()]
         framed = False
         self._expects = False
-        self._closes = self._closes or not self.whole or self._transport.ending
+        self._closes = self._closes or self._request is _ARRIVING or self._transport.ending
         for header in headers:
             if header == CLOSE:
                 self._closes = True
                 continue
-            name, value = header
-            framed = framed or name == b"content-length"
-            parts += (name, b": ", value, b"\r\n")
+            framed = framed or header[0] == b"content-length"
+            parts.append(b"%b: %b\r\n" % header)
         self._closes = self._closes or not framed
         parts.append(b"connection: close\r\n\r\n" if self._closes else b"\r\n")
         return b"".join(parts)

@@ -55,6 +55,7 @@ class Listener:
             limits=limits,
             connections=self.connections,
             callers=callers,
+            needs_no_task=getattr(application, "needs_no_task", False),
         )
         if callers is not None:
             callers.at_renewal(self.connections.renew)
