@@ -42,8 +42,10 @@ _VARIABLES: Final = {
     "graph": ("M365_GRAPH_HOST",),
 }
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_TENANT: Final = re.compile(r"(?=.{1,255}$)[0-9a-zA-Z-]*[0-9a-zA-Z](\.[0-9a-zA-Z-]*[0-9a-zA-Z])*")
-_SHARED_TENANTS: Final = ("common", "organizations", "consumers")
+# A domain has a dot: `common`, `organizations` and `consumers` stand for all tenants. The webhook has the same rule:
+# tests/cases/tenants.json is tested over both.
+_LABEL: Final = "[0-9a-zA-Z]([0-9a-zA-Z-]{0,61}[0-9a-zA-Z])?"
+_DOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +170,7 @@ def _missing(name: str) -> Message:
 
 
 def _identity_problems(tenant: _Setting | None, client: _Setting | None) -> Iterator[Message]:
-    if tenant and (not _TENANT.fullmatch(tenant.text) or tenant.text.lower() in _SHARED_TENANTS):
+    if tenant and not _GUID.fullmatch(tenant.text) and not _DOMAIN.fullmatch(tenant.text):
         yield tenant.problem(messages.TENANT_WRONG)
     if client and not _GUID.fullmatch(client.text):
         query = f'az ad app list --display-name {shlex.quote(quoted(client.text))} --query "[].appId"'

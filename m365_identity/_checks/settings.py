@@ -19,7 +19,7 @@ _USUAL: Final = "/var/run/secrets/azure/tokens/azure-identity-token"
 _WHO: Final = ("tenant_id", "client_id", "token_file")
 _WHERE: Final = ("cloud", "authority", "graph")
 # Settings that are good in themselves, to ask about the others alone.
-_ANY: Final = {"tenant_id": "any", "client_id": "00000000-0000-0000-0000-000000000000", "token_file": "/any"}
+_ANY: Final = {"tenant_id": "any.example", "client_id": "00000000-0000-0000-0000-000000000000", "token_file": "/any"}
 _WHERE_VARIABLES: Final = ("M365_CLOUD", "AZURE_CLOUD", "AZURE_AUTHORITY_HOST", "M365_GRAPH_HOST")
 
 

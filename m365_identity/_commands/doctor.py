@@ -22,7 +22,7 @@ _LONGEST: Final = 600.0  # seconds; a longer silence is a mistake in the flag
 _SETTINGS: Final = ("tenant_id", "client_id", "token_file", "cloud", "authority", "graph")
 # Settings that are good in themselves, so that only flags can be wrong.
 _COMPLETE: Final = {
-    "M365_TENANT_ID": "any",
+    "M365_TENANT_ID": "any.example",
     "M365_CLIENT_ID": "00000000-0000-0000-0000-000000000000",
     "AZURE_FEDERATED_TOKEN_FILE": "/any",
 }

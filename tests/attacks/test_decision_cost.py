@@ -118,6 +118,10 @@ BODIES: Final[Mapping[str, tuple[Callable[[int], bytes], int]]] = {
         20_000,
     ),
     "containers and tokens": (named_file, 1000),
+    "annotations with prefixes like ours": (
+        lambda n: body(None, {f"azure.workload.identi{j:x}/client-id": "x" for j in range(n)}),
+        4000,
+    ),
     "annotations": (lambda n: body(None, {f"{names.AZURE_PREFIX}client_id{j:x}": "x" for j in range(n)}), 4000),
     "labels": (lambda n: body({}, {f"{j:x}": "" for j in range(n)}), 20_000),
     "families": (lambda n: body(None, {names.ENV: "m365," * n}), 50_000),

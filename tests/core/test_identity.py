@@ -7,12 +7,14 @@ import pytest
 
 from tests.core.cases import CLIENT, TENANT, USUAL_ANNOTATIONS
 from tests.core.support import account, pod, request
+from tests.core.tenants import OTHERS, TENANTS
 from webhook.core import names
 from webhook.core.formats import is_audience, is_guid, is_tenant
 from webhook.core.identity import Identity, Reading, read_account_alone, read_identity
 from webhook.core.messages import Place
-from webhook.core.messages.annotations import METHOD_WITHOUT_ENDPOINT, UNKNOWN_ANNOTATION
+from webhook.core.messages.annotations import METHOD_WITHOUT_ENDPOINT, TENANT_ID_INVALID, UNKNOWN_ANNOTATION
 from webhook.core.policy import Policy
+from webhook.settings import values
 
 OTHER = "33333333-3333-4333-8333-333333333333"
 NONE: Mapping[str, str] = {}
@@ -365,3 +367,57 @@ def test_what_a_pod_must_have_is_no_mistake_of_its_service_account() -> None:
         assert read_account_alone(managed).identity is not None
         (problem,) = read_identity(request(pod()), managed, Policy()).problems
         assert problem.kind is METHOD_WITHOUT_ENDPOINT
+
+
+@pytest.mark.parametrize("text", TENANTS)
+def test_what_may_be_a_tenant_is_taken_by_webhook_and_settings(text: str) -> None:
+    """The same list holds for the helper (tests/helper/test_settings.py)."""
+    assert is_tenant(text)
+    assert values.tenant(text) == text
+
+
+@pytest.mark.parametrize("text", OTHERS)
+def test_what_cannot_be_a_tenant_is_refused_by_webhook_and_settings(text: str) -> None:
+    """`fic` and `check` read the annotations in the same way."""
+    (problem,) = read_account_alone(account({**USUAL_ANNOTATIONS, names.TENANT_ID: text})).problems
+    assert problem.kind is TENANT_ID_INVALID
+    with pytest.raises(ValueError, match="GUID or domain"):
+        values.tenant(text)
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("azure.workload.identiy/client-id", "azure.workload.identity/client-id"),
+        ("azure.worklod.identity/client-id", "azure.workload.identity/client-id"),
+        ("azure-workload-identity/tenant-id", "azure.workload.identity/tenant-id"),
+        ("azure.workload.identity.io/client_id", "azure.workload.identity/client-id"),
+        ("m365.workload-identity/cloud", "m365.workload.identity/cloud"),
+        ("m36.workload.identity/env", "m365.workload.identity/env"),
+    ],
+)
+def test_a_misspelt_prefix_is_found(key: str, meant: str) -> None:
+    """On the pod, whose annotations are not read at all otherwise, and on the ServiceAccount."""
+    for found in (reading({key: "x"}).warnings, reading({}, {**USUAL_ANNOTATIONS, key: "x"}).warnings):
+        (warning,) = [each for each in found if each.kind is UNKNOWN_ANNOTATION]
+        assert warning.values["unknown"] == key
+        assert warning.values["meant"] == meant
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "client-id",
+        "example.com/client-id",
+        "iam.gke.io/client-id",
+        "eks.amazonaws.com/role-arn",
+        "workloads.example.com/client-id",
+        "identity.example.com/tenant-id",
+        "azure.workload.identiy/blue",
+        "azure.workload.identiy",
+        "x" * 500 + "/client-id",
+    ],
+)
+def test_an_annotation_of_somebody_else_is_no_near_miss(key: str) -> None:
+    """Nobody is warned of what is not ours."""
+    assert [each for each in reading({key: "x"}, USUAL_ANNOTATIONS).warnings if each.kind is UNKNOWN_ANNOTATION] == []

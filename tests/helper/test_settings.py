@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from m365_identity import CLOUDS, SettingsError, graph_root, graph_scope
 from m365_identity.settings import Settings, settings
+from tests.core.tenants import OTHERS, TENANTS
 
 TENANT = "11111111-2222-4333-8444-555555555555"
 CLIENT = "66666666-7777-4888-9999-000000000000"
@@ -89,6 +90,12 @@ def test_settings_that_are_only_missing_are_marked() -> None:
     assert caught.value.missing
 
 
+@pytest.mark.parametrize("text", TENANTS)
+def test_a_tenant_is_what_the_webhook_takes_for_one(text: str) -> None:
+    """The same list as in tests/core/test_identity.py."""
+    assert settings(tenant_id=text, client_id=CLIENT, token_file="/token", environ={}).tenant_id == text
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "expected"),
     [
@@ -96,10 +103,7 @@ def test_settings_that_are_only_missing_are_marked() -> None:
         ("M365_CLIENT_ID", "a'; rm -rf /", "--display-name 'a'\"'\"'; rm -rf /'"),
         ("M365_TENANT_ID", "common", "expected the tenant's GUID or domain"),
         ("M365_TENANT_ID", "a b", 'M365_TENANT_ID is "a b"'),
-        *(
-            ("M365_TENANT_ID", each, "the tenant's GUID or domain")
-            for each in ("..", ".", "-", "a..b", "a.", ".a", "a/b")
-        ),
+        *(("M365_TENANT_ID", each, "the tenant's GUID or domain") for each in (*OTHERS, "-", "a.", ".a", "a/b")),
         ("M365_TENANT_ID", f"{'a.' * 127}aa", "the tenant's GUID or domain"),
         ("M365_CLOUD", "Public", "expected one of public, gcc, gcchigh, dod, china, ex, rx"),
         ("AZURE_CLOUD", "AzureCloud", 'AZURE_CLOUD is "AzureCloud"'),

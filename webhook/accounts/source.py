@@ -2,9 +2,9 @@
 
 from typing import Any, Final, Protocol
 
-from webhook.core import names
 from webhook.core.identity import Account
 from webhook.core.messages import Message, Place, manifests, message
+from webhook.core.near_misses import concerns_us
 from webhook.documents import metadata as texts
 
 _ANY_PLACE: Final = Place("ServiceAccount")
@@ -41,5 +41,5 @@ def account_from(document: Any, *, place: Place = _ANY_PLACE) -> Account:
     for key, value in annotations.items():
         if not isinstance(value, str):
             raise BadAccount(texts.problem(place, "annotation", key, value))
-    ours = {k: v for k, v in annotations.items() if k.startswith((names.AZURE_PREFIX, names.M365_PREFIX))}
+    ours = {k: v for k, v in annotations.items() if concerns_us((k,))}
     return Account(str(metadata.get("namespace") or "default"), metadata["name"], ours)

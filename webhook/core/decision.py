@@ -21,12 +21,14 @@ from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from webhook.core.annotations import pod_annotations
+from webhook.core.families import M365
 from webhook.core.identity import Account, Identity, read_identity
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages.annotations import NEAR_MISSES
 from webhook.core.messages.pods import ACCOUNT_NOT_FOUND, MORE_WARNINGS, TOO_LARGE, UNKNOWN_CONTAINER
 from webhook.core.mutation import CONTAINER_LISTS, Operation, TooMuchAdded, containers_to_inject, mutate
 from webhook.core.names import MAXIMUM_ADDED, PREFLIGHT_CONTAINER, SKIP_CONTAINERS, TOKEN_ENDPOINT_CONTAINER
+from webhook.core.pod_warnings import provider_warnings, without_needless
 from webhook.core.policy import Policy
 from webhook.core.review import Request
 from webhook.core.selection import labelled, skip_reason
@@ -90,16 +92,20 @@ def decide(request: Request, account: Account | None, policy: Policy) -> Decisio
             audit={"outcome": "denied", "reason": "invalid-annotation"},
         )
     skip = request.skipped
+    found = reading.warnings
+    if found or M365 not in reading.identity.families:  # of nearly all pods neither
+        containers = [each.container for each in containers_to_inject(request.pod["spec"], skip)]
+        found = (*without_needless(found, containers), *provider_warnings(containers, reading.identity))
     try:
         mutation = mutate(request.pod, reading.identity, skip)
     except TooMuchAdded as error:
-        return _too_large(request, error, reading.warnings)
-    warnings: Sequence[Message] = reading.warnings + mutation.warnings
+        return _too_large(request, error, found)
+    warnings: Sequence[Message] = found + mutation.warnings
     more_warnings = 0
     if skip:
         unknown = _unknown_names(request, skip)
         # A stranger's annotation names thousands: only those that are kept become messages, the others are counted.
-        warnings = [*reading.warnings, *_unknown_warnings(unknown[:_MOST_WARNINGS]), *mutation.warnings]
+        warnings = [*found, *_unknown_warnings(unknown[:_MOST_WARNINGS]), *mutation.warnings]
         more_warnings = len(unknown[_MOST_WARNINGS:])
     if not mutation.operations:
         return _unchanged("already-injected", warnings, reading.identity, more_warnings)

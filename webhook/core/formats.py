@@ -1,6 +1,6 @@
 """What a client id, a tenant and an audience look like.
 
-The helper knows the same tenants (`m365_identity.settings`): tests/cases/tenants.txt is tested over both.
+The helper knows the same tenants (`m365_identity.settings`): tests/cases/tenants.json is tested over both.
 """
 
 import re

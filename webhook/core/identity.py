@@ -29,7 +29,7 @@ from webhook.core.clouds import CLOUDS, UNKNOWN_TO_PROVIDER, Cloud
 from webhook.core.families import ANSIBLE, ARM, M365, left_without
 from webhook.core.messages import Message, message
 from webhook.core.messages import annotations as kinds
-from webhook.core.near_misses import near_misses
+from webhook.core.near_misses import concerns_us, near_misses
 from webhook.core.policy import Policy
 from webhook.core.reader import AUTH_METHODS, MANAGED_IDENTITY, Reader
 from webhook.core.review import Request
@@ -101,7 +101,7 @@ def read_identity(request: Request, account: Account, policy: Policy) -> Reading
     A pod without annotations of its own says nothing, so all such pods of one ServiceAccount share one reading.
     """
     annotations = raw_annotations(request)
-    if annotations and any(key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)) for key in annotations):
+    if annotations and concerns_us(annotations):
         return _read_identity(request, account, policy)
     for made_for, reading in account.readings:
         if made_for is policy:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple, TypedDict
 from webhook.core.helper_containers import missing_helpers
 from webhook.core.identity import Identity
 from webhook.core.messages import Message, message
-from webhook.core.messages.pods import VARIABLES_KEPT
+from webhook.core.messages.pods import SECRET_LEFT_OVER, VARIABLES_KEPT
 from webhook.core.names import MAXIMUM_ADDED
 from webhook.core.token_volumes import volume_entry
 from webhook.core.variables import EnvVar, helper_variables, is_usual, missing
@@ -83,7 +83,7 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
     changed: list[str] = []
     warnings = list(placement.warnings)
     for (path, container), access in zip(targets, accesses[len(helpers) :], strict=True):
-        variables, different = missing(identity, container, access.file, access.beside)
+        variables, different, left_over = missing(identity, container, access.file, access.beside)
         name = str(container.get("name"))
         if variables or access.mount:
             operations += _container_operations(path, container, variables, access)
@@ -91,6 +91,8 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
         if different:
             place = container_place(name)
             warnings.append(message(VARIABLES_KEPT, place, variables=", ".join(different)))
+        if left_over:
+            warnings.append(message(SECRET_LEFT_OVER, container_place(name), variables=", ".join(left_over)))
     if placement.volumes:
         volumes = spec.get("volumes")
         _check("volume", "name", volumes, placement.volumes)

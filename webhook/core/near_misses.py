@@ -2,7 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from webhook.core import names
@@ -16,16 +17,27 @@ _KNOWN: Final = sorted(names.ACCOUNT_ANNOTATIONS | names.POD_ANNOTATIONS)
 # A stranger may send thousands of annotations; comparing spellings is the only work that grows with them.
 _SPELLINGS_COMPARED: Final = 20
 _LONGEST_COMPARED: Final = 100  # characters; the longest known annotation has 56
+_PREFIXES: Final = (names.AZURE_PREFIX, names.M365_PREFIX)
+_LONGEST_PREFIX: Final = 40  # characters; ours have 23
+_SIMILAR_PREFIX: Final = 0.85
 _SIMILAR: Final = 0.8  # of 1: `client_id` and `tenant` resemble a known name, `event` does not resemble `env`
 
 
 def near_misses(annotations: Annotations) -> Iterator[Message]:
-    """A warning for each annotation under our prefixes that has no effect on this object."""
+    """A warning for each annotation under our prefixes, or one like them, that has no effect on this object."""
     compared = 0
     effective = _EFFECTIVE[annotations.kind]
     elsewhere = _OTHER[annotations.kind]
     for key in annotations.values:
-        if not key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)) or key in effective:
+        if key in effective:
+            continue
+        if not key.startswith((names.AZURE_PREFIX, names.M365_PREFIX)):
+            if compared < _SPELLINGS_COMPARED and _may_be_near(key):
+                compared += 1
+                meant = _meant_with_prefix(key)
+                if meant:
+                    place = annotations.place(key)
+                    yield message(UNKNOWN_ANNOTATION, place, unknown=key, similar=meant, meant=meant)
             continue
         place = annotations.place(key)
         if key in _EFFECTIVE[elsewhere]:
@@ -41,6 +53,39 @@ def near_misses(annotations: Annotations) -> Iterator[Message]:
                 prefix = prefix if meant.startswith(prefix) else ""
                 similar = meant.removeprefix(prefix)
                 yield message(UNKNOWN_ANNOTATION, place, unknown=key.removeprefix(prefix), similar=similar, meant=meant)
+
+
+def concerns_us(keys: Iterable[str]) -> bool:
+    """Whether one of the annotations `keys` has our prefix, or one that is misspelt, as `azure.worklod.identity/`."""
+    compared = 0
+    for key in keys:
+        if key.startswith(_PREFIXES):
+            return True
+        if compared < _SPELLINGS_COMPARED and _may_be_near(key):
+            compared += 1
+            if _near_prefix(key.partition("/")[0]):
+                return True
+    return False
+
+
+def _may_be_near(key: str) -> bool:
+    """Whether it is worth to compare the prefix of `key` with ours; one that is misspelt has one of the two words."""
+    return 0 < key.find("/") <= _LONGEST_PREFIX and ("workload" in key or "identity" in key)
+
+
+# The prefixes of a cluster's annotations are few; those of a stranger may be many.
+@lru_cache(maxsize=256)
+def _near_prefix(prefix: str) -> str:
+    """Our prefix that `prefix` resembles, or ""."""
+    close = difflib.get_close_matches(prefix + "/", _PREFIXES, n=1, cutoff=_SIMILAR_PREFIX)
+    return close[0] if close else ""
+
+
+def _meant_with_prefix(key: str) -> str:
+    """The annotation that `key`, with a misspelt prefix, stands for, or ""."""
+    prefix, _, spelled = key[:_LONGEST_COMPARED].partition("/")
+    near = _near_prefix(prefix)
+    return _meant(near + spelled) if near else ""
 
 
 def _meant(key: str) -> str:

@@ -11,6 +11,7 @@ from webhook.core.families import (
     AZURE,
     CLI,
     CLOUD_VARIABLE,
+    FAMILIES,
     M365,
     MANAGED_IDENTITY_VARIABLE,
     METHOD_VARIABLE,
@@ -45,7 +46,10 @@ class EnvVar(NamedTuple):
 
 
 _LONGEST_KEPT: Final = 256  # characters of a path; the guide's has 50
-_NAMES: Final = frozenset({TOKEN_FILE_VARIABLE, *VARIABLES, IDENTITY_ENDPOINT_VARIABLE, IDENTITY_HEADER_VARIABLE})
+_SECRETS: Final = frozenset(name for family in FAMILIES.values() for name in family.secrets)
+_NAMES: Final = frozenset(
+    {TOKEN_FILE_VARIABLE, *VARIABLES, IDENTITY_ENDPOINT_VARIABLE, IDENTITY_HEADER_VARIABLE, *_SECRETS}
+)
 _ENDPOINT: Final = (
     EnvVar(IDENTITY_ENDPOINT_VARIABLE, IDENTITY_ENDPOINT),
     EnvVar(IDENTITY_HEADER_VARIABLE, field="metadata.uid"),
@@ -53,10 +57,14 @@ _ENDPOINT: Final = (
 
 
 class Missing(NamedTuple):
-    """The variables that a container is missing, in the order of injection, and the names of those that differ."""
+    """The variables that a container is missing, in the order of injection, and what looks like a mistake.
+
+    different: the names of those that it sets to something else. left_over: its own secrets beside our client ids.
+    """
 
     variables: tuple[EnvVar, ...]
     different: tuple[str, ...]
+    left_over: tuple[str, ...] = ()
 
 
 def missing(identity: Identity, container: Mapping[str, Any], token_file: str, beside: str = "") -> Missing:
@@ -80,7 +88,22 @@ def missing(identity: Identity, container: Mapping[str, Any], token_file: str, b
                 variables.append(variable)
         elif not variable.field and "valueFrom" not in entry and entry.get("value", "") != variable.value:
             different.append(variable.name)
-    return Missing(tuple(variables), tuple(different))
+    secrets = _left_over(identity, environment, own) if not _SECRETS.isdisjoint(own) else ()
+    return Missing(tuple(variables), tuple(different), secrets)
+
+
+def _left_over(
+    identity: Identity, environment: tuple[EnvVar, ...], own: Mapping[Any, Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """The container's secrets of the families whose client id is ours: they belong to another sign-in."""
+    values = {variable.name: variable.value for variable in environment}
+    found: dict[str, None] = {}
+    for name in identity.families:
+        family = FAMILIES[name]
+        client = own.get(family.client)
+        if values.get(family.client) and (client is None or client.get("value") == values[family.client]):
+            found |= dict.fromkeys(each for each in family.secrets if each in own)
+    return tuple(found)
 
 
 def is_usual(token_file: str) -> bool:

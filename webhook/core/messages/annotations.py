@@ -45,7 +45,8 @@ UNKNOWN_ANNOTATION: Final = Kind(
     Severity.WARNING,
     "unknown annotation {unknown}, did you mean {similar}?",
     fix="rename it to {meant}",
-    help="An annotation with one of our two prefixes has a name that resembles a known one. It has no effect.",
+    help="An annotation with one of our two prefixes, or with a prefix like them, has a name that resembles a known "
+    "one. It has no effect.",
 )
 MISPLACED_ANNOTATION: Final = Kind(
     "WI107",

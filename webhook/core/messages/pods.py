@@ -90,6 +90,22 @@ TOKEN_LIVES_TOO_LONG: Final = Kind(
     fix="set its expirationSeconds to at most {limit}",
     help="Entra refuses a token that lives longer than 25 hours; the kubelet renews a shorter one in time.",
 )
+SECRET_LEFT_OVER: Final = Kind(
+    "WI219",
+    Severity.WARNING,
+    "a secret stands beside the injected client id: {variables} of {object}",
+    fix="remove it, or set the client id beside it",
+    help="Tools prefer a secret, a certificate or a password to the token, and sign in with it as the application that "
+    "was injected, which it may not belong to.",
+)
+PROVIDER_WITHOUT_CLOUD: Final = Kind(
+    "WI220",
+    Severity.WARNING,
+    'env without m365: each provider block "microsoft365" needs cloud itself: {object}',
+    fix='set cloud = "{cloud}" and auth_method = "workload_identity" in it, or M365_CLOUD in the container',
+    help="The container looks like Terraform. The provider has no default for cloud and auth_method, and without the "
+    "family m365 no variable sets them. Ignore this if the provider is another one.",
+)
 MORE_WARNINGS: Final = Kind(
     "WI290",
     Severity.NOTE,
