@@ -215,3 +215,32 @@ def test_every_alert_is_about_metrics_that_exist() -> None:
 def events() -> list[str]:
     """What certs counts."""
     return [*perform.COUNTS, *clients.COUNTS]
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        ({}, {"maxUnavailable": 1}),
+        ({"minAvailable": 2}, {"minAvailable": 2}),
+        ({"minAvailable": "0"}, {"minAvailable": 0}),
+        ({"maxUnavailable": "50%"}, {"maxUnavailable": "50%"}),
+    ],
+)
+def test_the_budget_of_disruptions_is_set(budget: dict[str, Any], expected: dict[str, Any]) -> None:
+    """By number or percentage; one replica at a time by default."""
+    spec = one(installed({"podDisruptionBudget": budget}), "PodDisruptionBudget")["spec"]
+    assert {key: spec[key] for key in ("minAvailable", "maxUnavailable") if key in spec} == expected
+
+
+def test_more_objects_are_installed() -> None:
+    """With templates in them rendered."""
+    extra = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "{{ .Values.name }}-extra"},
+        "data": {"a": "b"},
+    }
+    assert one(installed({"extraObjects": [extra]}), "ConfigMap") == {
+        **extra,
+        "metadata": {"name": "m365-workload-identity-extra"},
+    }

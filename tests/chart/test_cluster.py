@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from testbed.cluster.processes import wait_until
 from tests.chart import kinds
 from tests.chart.objects import installed, one, some
 from webhook.checks.registration import restore
+from webhook.cluster.certificate_objects import KubeConfiguration
+from webhook.cluster.kube import Kube
 
 pytestmark = pytest.mark.slow
 
@@ -165,9 +168,15 @@ def fill(api: Api, name: str) -> tuple[str, dict[str, str]]:
 
 def filled(api: Api, name: str) -> tuple[str | None, dict[str, str] | None]:
     """What is there now."""
-    (entry,) = api.get(f"{CONFIGURATIONS}/{name}").expect().json["webhooks"]
     secret = api.get(f"/api/v1/namespaces/{name}/secrets/{name}-ca").expect().json
-    return entry["clientConfig"].get("caBundle"), secret.get("data")
+    return published(api, name), secret.get("data")
+
+
+def published(api: Api, name: str) -> str | None:
+    """The caBundle that is there now."""
+    (entry,) = api.get(f"{CONFIGURATIONS}/{name}").expect().json["webhooks"]
+    bundle: str | None = entry["clientConfig"].get("caBundle")
+    return bundle
 
 
 @pytest.mark.parametrize("how", ["--server-side=true", "--server-side=false"], ids=["as Helm 4", "as Helm 3"])
@@ -176,7 +185,8 @@ def test_helm_installs_upgrades_and_takes_everything_away(control_plane: Cluster
     api, kubeconfig = control_plane.api, control_plane.kubeconfig
     where = (release, str(CHART), "--namespace", release, how)
     said = helm("install", *where, values=only_in(release), kubeconfig=kubeconfig)
-    assert f"helm test -n {release} {release}" in said
+    assert f"helm test --logs -n {release} {release}" in said
+    assert "m365wi fic -n NAMESPACE --service-account NAME" in said
     there = fill(api, release)
     helm("upgrade", *where, values={**only_in(release), "cloud": "gcchigh", "replicas": 3}, kubeconfig=kubeconfig)
     assert filled(api, release) == there
@@ -204,6 +214,39 @@ def test_what_check_says_puts_a_selector_back_that_somebody_changed(control_plan
     (after,) = api.get(f"{CONFIGURATIONS}/{release}").expect().json["webhooks"]
     assert after["objectSelector"] == before["objectSelector"]
     assert filled(api, release) == there
+
+
+def publish(cluster: Cluster, name: str) -> str:
+    """Publishes an authority as the webhook does, by its own adapter. Returns the caBundle."""
+    certificate = Authority().certificate
+
+    async def publish() -> None:
+        async with Kube(cluster.kubeconfig) as kube:
+            configuration = KubeConfiguration(kube, name)
+            there = await configuration.get()
+            await configuration.patch({"labelled.m365.workload.identity": certificate}, version=there.version)
+
+    asyncio.run(publish())
+    return base64.b64encode(certificate).decode()
+
+
+def test_the_mode_of_certificates_is_changed_in_both_directions(control_plane: Cluster, release: str) -> None:
+    """As docs/certificates.md says: to a caBundle of one's own by --force-conflicts, and back without it."""
+    kubeconfig = control_plane.kubeconfig
+    where = (release, str(CHART), "--namespace", release)
+    own = base64.b64encode(Authority().certificate).decode()
+    files = {**only_in(release), "certificates": {"mode": "files", "secretName": "own", "caBundle": own}}
+    helm("install", *where, values=only_in(release), kubeconfig=kubeconfig)
+    publish(control_plane, release)
+    with pytest.raises(Refused, match=r'conflict with "m365-workload-identity"'):
+        helm("upgrade", *where, values=files, kubeconfig=kubeconfig)
+    helm("upgrade", *where, "--force-conflicts", values=files, kubeconfig=kubeconfig)
+    assert published(control_plane.api, release) == own
+    helm("upgrade", *where, values=only_in(release), kubeconfig=kubeconfig)
+    assert published(control_plane.api, release) is None, "until a replica publishes its own"
+    bundle = publish(control_plane, release)
+    helm("upgrade", *where, values={**only_in(release), "cloud": "gcchigh"}, kubeconfig=kubeconfig)
+    assert published(control_plane.api, release) == bundle
 
 
 @pytest.mark.parametrize("how", ["--server-side=true", "--server-side=false"], ids=["as Helm 4", "as Helm 3"])

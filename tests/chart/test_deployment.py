@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from testbed.chart.helm import NAME, NAMESPACE, template
+from testbed.chart.helm import CHART, NAME, NAMESPACE, helm, template
 from tests.chart.objects import HOOK, container, installed, one, some
 from webhook.server.process import BACKGROUND_ENDS_SECONDS, Drain
 from webhook.settings import FILES, SELF_MANAGED, ServeSettings, add_flags, read_settings
@@ -317,3 +318,45 @@ def test_the_test_leaves_nothing_behind() -> None:
         assert ("hook-failed" in policy) == (each["kind"] != "Pod")
     (role,) = some(hooks, "Role")
     assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}]
+
+
+@pytest.mark.parametrize(
+    ("repository", "expected"),
+    [
+        ("m365-workload-identity", "mirror:5000/a/m365-workload-identity:0.1.0"),
+        ("team/m365", "mirror:5000/a/team/m365:0.1.0"),
+        ("registry.example.com/team/m365", "mirror:5000/a/team/m365:0.1.0"),
+        ("localhost:5001/m365", "mirror:5000/a/m365:0.1.0"),
+    ],
+)
+def test_one_registry_stands_for_all(repository: str, expected: str) -> None:
+    """As umbrella charts set it: for the webhook, for the pod of `helm test` and for the helper containers."""
+    values = {"image": {"repository": repository}, "global": {"imageRegistry": "mirror:5000/a"}}
+    objects = template(values)
+    assert container(installed(values))["image"] == expected
+    (test,) = one(objects, "Pod")["spec"]["containers"]
+    assert test["image"] == expected
+    assert settings(values).policy.helper_image == expected
+    own = {**values, "helper": {"image": f"ghcr.io/helper@{DIGEST}"}}
+    assert settings(own).policy.helper_image == f"mirror:5000/a/helper@{DIGEST}"
+
+
+def test_the_deployment_and_dns_are_set() -> None:
+    """Annotations of the Deployment itself, and the DNS of its pods."""
+    values = {"deploymentAnnotations": {"reloader": "yes"}, "dnsConfig": {"options": [{"name": "ndots", "value": "1"}]}}
+    assert one(installed(values), "Deployment")["metadata"]["annotations"] == {"reloader": "yes"}
+    assert pod(values)["dnsConfig"] == {"options": [{"name": "ndots", "value": "1"}]}
+
+
+def test_the_chart_is_a_dependency_with_a_condition(tmp_path: Path) -> None:
+    """Helm's best practices: the parent's value `enabled` decides whether there is one at all."""
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "templates").mkdir()
+    shutil.copytree(CHART, tmp_path / "charts" / NAME)
+    condition = f"{{name: {NAME}, version: 0.1.0, condition: {NAME}.enabled}}"
+    (tmp_path / "Chart.yaml").write_text(
+        f"apiVersion: v2\nname: platform\nversion: 1.0.0\ndependencies: [{condition}]\n"
+    )
+    for enabled in (True, False):
+        shown = helm("template", "platform", str(tmp_path), "--namespace", "infra", values={NAME: {"enabled": enabled}})
+        assert shown.count("kind: MutatingWebhookConfiguration") == enabled

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import orjson
 
 from certs.clock import SystemClock
+from webhook import __version__
 from webhook.cluster import kubeconfig
 from webhook.cluster.credential_plugin import run_plugin
 from webhook.cluster.kubeconfig import CURRENT, BadKubeconfig, Choice, Kubeconfig
@@ -62,6 +63,8 @@ with _only_what_is_used():
     from kubernetes.aio.config.config_exception import ConfigException
     from kubernetes.aio.config.incluster_config import load_incluster_config
 
+# kube-apiserver takes the part before the slash as the field manager of what is written.
+_USER_AGENT: Final = f"m365-workload-identity/{__version__}"
 _PAGE: Final = 500  # objects in one answer, as kubectl asks for them
 _LONGEST_REASON: Final = 300  # characters: it becomes a part of a longer line
 _TOKEN_SECONDS: Final = 60.0  # between two readings; the kubelet renews the token minutes before its end
@@ -162,7 +165,7 @@ class Kube:
             token = await client.configuration.get_api_key_with_prefix("BearerToken")
         except (ConfigException, OSError, BadKubeconfig) as error:
             raise Unavailable(f"{method} {path}: the token cannot be read: {error}") from None
-        headers = {"Accept": accept, "Content-Type": f"application/{kind}"}
+        headers = {"Accept": accept, "Content-Type": f"application/{kind}", "User-Agent": _USER_AGENT}
         if token:
             headers["Authorization"] = token
         try:

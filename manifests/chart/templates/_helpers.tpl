@@ -16,9 +16,35 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 {{- end }}
 
+{{/* A percentage is text, and a number is not. */}}
+{{- define "m365.share" -}}
+{{ if contains "%" (toString .) }}{{ . | quote }}{{ else }}{{ int . }}{{ end }}
+{{- end }}
+
+{{/* An image, from the global registry if there is one. The first part of a name is a registry if it has a dot or a port. */}}
+{{- define "m365.fromRegistry" -}}
+{{- $registry := .root.Values.global.imageRegistry -}}
+{{- $first := first (splitList "/" .image) -}}
+{{- if not $registry -}}
+{{ .image }}
+{{- else if and (contains "/" .image) (or (contains "." $first) (contains ":" $first) (eq $first "localhost")) -}}
+{{ printf "%s/%s" $registry (trimPrefix (printf "%s/" $first) .image) }}
+{{- else -}}
+{{ printf "%s/%s" $registry .image }}
+{{- end -}}
+{{- end }}
+
+{{- define "m365.helperImage" -}}
+{{- with .Values.helper.image -}}
+{{ include "m365.fromRegistry" (dict "root" $ "image" .) }}
+{{- else -}}
+{{ include "m365.image" . }}
+{{- end -}}
+{{- end }}
+
 {{- define "m365.image" -}}
 {{- with .Values.image -}}
-{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
+{{ include "m365.fromRegistry" (dict "root" $ "image" .repository) }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
 {{- end }}
 {{- end }}
 
@@ -136,6 +162,14 @@ matchLabels:
 {{- if and .names (not (or .configMapName .secretName)) -}}
 {{- $wrong = append $wrong "clientCertificates.names is set without an authority: name its ConfigMap in clientCertificates.configMapName" -}}
 {{- end -}}
+{{- end -}}
+{{- with .Values.podDisruptionBudget -}}
+{{- if and (ne (toString .minAvailable) "") (ne (toString .maxUnavailable) "") -}}
+{{- $wrong = append $wrong "podDisruptionBudget.minAvailable and podDisruptionBudget.maxUnavailable are both set: Kubernetes accepts one" -}}
+{{- end -}}
+{{- end -}}
+{{- if not .Values.enabled -}}
+{{- $wrong = append $wrong "enabled is false, which a parent chart reads: give its dependency `condition: m365-workload-identity.enabled`" -}}
 {{- end -}}
 {{- if eq (int .Values.port) (int .Values.operationsPort) -}}
 {{- $wrong = append $wrong (printf "port and operationsPort are both %d: they must differ" (int .Values.port)) -}}
