@@ -12,7 +12,7 @@ from typing import Any
 ACCOUNT = Path(os.environ.get("TEST_ACCOUNT", "/var/run/secrets/kubernetes.io/serviceaccount"))
 PATIENCE = float(os.environ.get("TEST_PATIENCE", "120"))
 PAUSE = 1.0
-# Nobody mends this while the test waits: kube-apiserver knows a new configuration after a second or two.
+# Waiting does not change this: kube-apiserver knows a new configuration after a second or two.
 FINAL_PATIENCE = min(PATIENCE, 10.0)
 ADMITTED = "the pod was admitted without a token"
 POD = {
