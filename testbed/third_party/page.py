@@ -44,7 +44,7 @@ def rendered(text: str, results: Mapping[Key, str]) -> str:
         lines.append(f"| {' | '.join((*key, results.get(key) or before.get(key) or _NOT_RUN))} |\n")
     table = "".join((_RAN, *lines))
     if READ:
-        table += "\nRead in the source, because it cannot run here:\n\n" + _RAN
+        table += "\nNot part of the run: read in the source, or tried by hand if the line says so.\n\n" + _RAN
         table += "".join(
             f"| {each.tool} | {each.version} | {each.way} | {each.pod} | {each.result} |\n" for each in READ
         )

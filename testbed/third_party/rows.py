@@ -228,6 +228,13 @@ READ: tuple[Read, ...] = (
         result="signs in, with the token file",
     ),
     Read(
+        tool="Ansible, azure.azcollection",
+        version="3.21.0 (of ansible 14.5.0)",
+        way="`auth_source: env`",
+        pod="`AZURE_SUBSCRIPTION_ID=…`, with and without `env: ansible`",
+        result="tried by hand: signs in, with the token file; it takes `AZURE_TENANT_ID` if `AZURE_TENANT` is not set",
+    ),
+    Read(
         tool="kubelogin",
         version="0.2.19",
         way="`kubelogin convert-kubeconfig -l workloadidentity`",
