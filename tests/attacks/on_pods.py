@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tests.attacks.beside import MIB, Attack, Webhook
+from tests.attacks.on_connections import answers as statuses
+from tests.attacks.on_connections import connected
 from tests.attacks.test_costly_bodies import VALUES, bomb
 from tests.attacks.test_decision_cost import BODIES, repeated
 from tests.core.support import body, container, pod
-from tests.server.client import Client
+from tests.server.client import Client, post
 
 Json = dict[str, Any]
 
@@ -97,6 +99,19 @@ def large_pods(webhook: Webhook, number: int) -> None:
     asked(webhook, [body(pod(*containers, volumes=volumes, initContainers=containers))] * 4)
 
 
+def large_pods_at_once(webhook: Webhook, number: int) -> None:
+    """Crowds of reviews of 230 KB, and of reviews of 6 KB for 2000 containers."""
+    variables = [{"name": f"E{each}", "value": "x" * 20} for each in range(50)]
+    large = body(pod(*[container(f"c{each}", env=variables) for each in range(100)]))
+    many = body(pod(*[{}] * 1000, initContainers=[{}] * 1000))
+    with connected(webhook.port, 40 if number == 0 else 10, post(large)[:-1], webhook.context()) as clients:
+        for client in clients:
+            client.send(large[-1:])
+        statuses(clients)
+    with connected(webhook.port, 10, post(many), webhook.context()) as clients:
+        statuses(clients)
+
+
 ATTACKS: Final[Mapping[str, Attack]] = {
     "costly decisions": decisions,
     "large answers": answers,
@@ -104,4 +119,5 @@ ATTACKS: Final[Mapping[str, Attack]] = {
     "odd texts": texts,
     "odd names": names,
     "large pods": large_pods,
+    "large pods at once": large_pods_at_once,
 }

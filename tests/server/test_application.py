@@ -1,5 +1,6 @@
 """The ASGI application by itself: what a real server cannot be brought to do in a test."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -136,3 +137,14 @@ async def test_no_other_protocol_is_spoken() -> None:
     """The worker never asks for one."""
     with pytest.raises(ValueError, match="websocket is not served"):
         await Exchange().application({"type": "websocket"}, None, None)  # type: ignore[arg-type]
+
+
+async def test_a_small_review_passes_large_ones_that_wait() -> None:
+    """Ten of them are asked first, and only one of these can have begun."""
+    exchange = Exchange(budget=64 * 1024 * 1024)
+    large = b'{"x":"' + b"x" * 100_000 + b'"}'
+    tasks = [asyncio.create_task(exchange.ask((large, False))) for _ in range(10)]
+    tasks.append(asyncio.create_task(exchange.ask((b"{}", False))))
+    await asyncio.gather(*tasks)
+    assert exchange.review.bodies.index(b"{}") <= 1
+    assert len(exchange.review.bodies) == 11

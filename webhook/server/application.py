@@ -34,6 +34,7 @@ from webhook.reviewer import INTERNAL, Answer
 from webhook.server.asgi import CLOSE, Headers, Receive, Scope, Send
 from webhook.server.bodies import BUDGET, MAX_BODY, Bodies, NoRoom, TooBig
 from webhook.server.deadlines import Timeouts
+from webhook.server.large_reviews import LargeReviews
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.line_rate import LineRate
 
@@ -82,6 +83,7 @@ class Application:
         self._paths = frozenset(paths)
         self._timeouts = timeouts or Timeouts()
         self._bodies = Bodies(budget)
+        self._large = LargeReviews()
         self._rate = LineRate(self._left_out)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,10 +112,14 @@ class Application:
         if body is None:  # the client has gone, or was too slow and has its 408
             return
         try:
-            answer = self._review(body, timeout=max(seconds - (time.perf_counter() - start), 0.001))
+            begun = time.perf_counter()
+            if self._large.waits(body, begun):
+                begun = await self._large.turn()
+            answer = self._review(body, timeout=max(seconds - (begun - start), 0.001))
             if not isinstance(answer, Answer):
                 await asyncio.sleep(0)
                 answer = await answer
+            self._large.done(begun)
         except Exception:  # noqa: BLE001 - a caller never gets a traceback
             _log.exception("a review could not be answered")
             answer = Answer(500, b"internal error: see the webhook's log\n", INTERNAL)

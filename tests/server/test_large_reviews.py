@@ -1,0 +1,36 @@
+"""Large reviews take turns; small ones do not wait for them."""
+
+import asyncio
+
+from webhook.server.large_reviews import LargeReviews
+
+SMALL = b"{}" * 100
+LARGE = b"x" * 65 * 1024
+MANY_OBJECTS = b"{}," * 1000
+
+
+async def test_large_reviews_begin_one_in_a_turn_of_the_loop() -> None:
+    """In the order in which they came."""
+    reviews, turn, begun = LargeReviews(), 0, dict[int, int]()
+
+    async def review(number: int) -> None:
+        await reviews.turn()
+        begun[number] = turn
+
+    tasks = [asyncio.create_task(review(number)) for number in range(10)]
+    while not all(task.done() for task in tasks):
+        await asyncio.sleep(0)
+        turn += 1
+    assert list(begun) == list(range(10))
+    assert len(set(begun.values())) == 10
+
+
+async def test_a_review_is_large_by_its_bytes_or_after_a_slow_one_by_its_objects() -> None:
+    """Objects are counted only for a moment after a review that took long, and a usual one never waits."""
+    reviews = LargeReviews(clock=lambda: 1.0)
+    assert [reviews.waits(body, 1.0) for body in (SMALL, LARGE, MANY_OBJECTS)] == [False, True, False]
+    reviews.done(0.996)
+    assert not reviews.waits(MANY_OBJECTS, 1.0)
+    reviews.done(0.994)
+    assert [reviews.waits(body, 1.05) for body in (SMALL, LARGE, MANY_OBJECTS)] == [False, True, True]
+    assert [reviews.waits(body, 1.2) for body in (SMALL, LARGE, MANY_OBJECTS)] == [False, True, False]
