@@ -22,6 +22,9 @@ _SECRETS: Final = {
     "AZURE_CLIENT_CERTIFICATE_PATH": "a certificate",
     "AZURE_PASSWORD": "a user's password",
 }
+# AKS identity bindings: Azure SDKs that opt in send their token to this proxy.
+_PROXY: Final = "AZURE_KUBERNETES_TOKEN_PROXY"
+_PROXY_AUTHORITIES: Final = ("AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA")
 _REGIONS: Final = ("AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION")
 _MANAGED: Final = ("IDENTITY_ENDPOINT", "MSI_ENDPOINT")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
@@ -37,6 +40,8 @@ def contradictions(found: Found) -> Iterator[LinkFinding]:
 def _different_values(environ: Mapping[str, str]) -> Iterator[LinkFinding]:
     for ours, theirs in _PAIRS:
         first, second = _value(environ, ours), _value(environ, theirs)
+        if theirs == "AZURE_FEDERATED_TOKEN_FILE" and _value(environ, _PROXY):
+            continue  # it is for the proxy, and has another audience on purpose
         if first and second and first.lower() != second.lower():
             yield finding(messages.VARIABLES_DIFFER, ours=ours, first=shown(first), theirs=theirs, second=shown(second))
 
@@ -57,8 +62,17 @@ def _different_clouds(found: Found) -> Iterator[LinkFinding]:
 def others(found: Found) -> Iterator[LinkFinding]:
     """Variables that keep Azure SDKs from signing in with the token, or send them elsewhere. Values are not shown."""
     environ = found.environ
-    findings = [*_secrets(environ), *_chain(environ), *_managed(environ), *_regions(environ)]
+    findings = [*_secrets(environ), *_chain(environ), *_managed(environ), *_bindings(environ), *_regions(environ)]
     yield from findings or [finding(messages.NO_OTHER_CREDENTIAL)]
+
+
+def _bindings(environ: Mapping[str, str]) -> Iterator[LinkFinding]:
+    if _value(environ, _PROXY):
+        yield finding(messages.PROXY_OF_BINDINGS, variable=_PROXY)
+        if all(_value(environ, name) for name in _PROXY_AUTHORITIES):
+            yield finding(messages.PROXY_AUTHORITIES, file=_PROXY_AUTHORITIES[0], data=_PROXY_AUTHORITIES[1])
+        if not _value(environ, "M365_OIDC_TOKEN_FILE_PATH"):
+            yield finding(messages.PROXY_TOKEN_ALONE, variable=_PROXY)
 
 
 def _secrets(environ: Mapping[str, str]) -> Iterator[LinkFinding]:

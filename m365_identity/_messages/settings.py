@@ -114,6 +114,26 @@ REGION_SET: Final = Kind(
     fix="unset {variable}",
 )
 
+PROXY_OF_BINDINGS: Final = Kind(
+    "WIH136",
+    Severity.OK,
+    "{variable} is set, by AKS identity bindings: Azure SDKs that opt in send the token of AZURE_FEDERATED_TOKEN_FILE "
+    "to it; this helper and Terraform's provider do not",
+)
+PROXY_AUTHORITIES: Final = Kind(
+    "WIH137",
+    Severity.WARNING,
+    "{file} and {data} are both set: the Azure SDKs refuse that",
+    fix="unset {data}",
+)
+PROXY_TOKEN_ALONE: Final = Kind(
+    "WIH138",
+    Severity.WARNING,
+    "{variable} is set and M365_OIDC_TOKEN_FILE_PATH is not: the only token may be for the audience of the proxy, "
+    "which Entra refuses",
+    fix="create the pod again with the webhook running: it adds a token for Microsoft 365",
+)
+
 # What Terraform's provider reads.
 PROVIDER: Final = Kind("WIH140", Severity.OK, 'provider "microsoft365" {{}} finds all that it needs')
 PROVIDER_UNUSED: Final = Kind(

@@ -142,6 +142,38 @@ def test_all_of_them_are_reported() -> None:
     assert len(list(others(Found(environ=environ)))) == 3
 
 
+BINDING = {
+    "AZURE_KUBERNETES_TOKEN_PROXY": "https://proxy.example.com",
+    "AZURE_KUBERNETES_CA_FILE": "/ca.crt",
+    "AZURE_FEDERATED_TOKEN_FILE": "/wi/token",
+    "M365_OIDC_TOKEN_FILE_PATH": FILE,
+}
+
+
+def test_the_two_tokens_of_an_identity_binding_are_no_contradiction() -> None:
+    """One is for the proxy of AKS, the other for Microsoft 365; without the proxy they differ by mistake."""
+    assert one(contradictions, Found(environ=INJECTED | BINDING)).status is LinkStatus.OK
+    without = {name: value for name, value in BINDING.items() if "KUBERNETES" not in name}
+    assert one(contradictions, Found(environ=INJECTED | without)).status is LinkStatus.WARN
+    finding = one(others, Found(environ=INJECTED | BINDING))
+    assert finding.status is LinkStatus.OK
+    assert "AZURE_KUBERNETES_TOKEN_PROXY is set, by AKS identity bindings" in finding.detail
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"AZURE_KUBERNETES_CA_DATA": "PEM"}, "AZURE_KUBERNETES_CA_FILE and AZURE_KUBERNETES_CA_DATA are both set"),
+        ({"M365_OIDC_TOKEN_FILE_PATH": ""}, "the only token may be for the audience of the proxy"),
+    ],
+)
+def test_what_fails_with_an_identity_binding(changes: dict[str, str], says: str) -> None:
+    """Each with its fix."""
+    _, finding = others(Found(environ=INJECTED | BINDING | changes))
+    assert finding.status is LinkStatus.WARN
+    assert says in finding.detail
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
