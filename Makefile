@@ -84,7 +84,7 @@ cli: $(SET_UP) ## write docs/cli.md from the commands' flags
 manifests: $(SET_UP) ## write manifests/install*.yaml from the chart; the first run builds Helm
 	$(BIN)/python -m testbed.chart.manifests
 
-bench: $(SET_UP) ## measure speed, as ratios to a reference in the same run
+bench: $(SET_UP) ## measure speed, as ratios to a reference and to the commit before in the same run, and by part
 	$(BIN)/python -m bench
 
 format: $(SET_UP) ## format the source and fix what ruff can fix
