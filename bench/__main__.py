@@ -26,7 +26,7 @@ from bench.endpoint import Measured, Plan
 from bench.generator import BenchError
 from bench.machine import busy, setup
 from bench.pods import WrongAnswer
-from bench.programs import GENERATOR, REFERENCE, binary
+from bench.programs import PROGRAMS, binary
 from bench.report import Report, as_json, as_text, update_page
 from testbed.cluster.processes import ClusterError
 from testbed.cluster.toolchain import BuildError
@@ -94,7 +94,7 @@ def _tables(chosen: Sequence[str], plan: Plan, commit: str) -> Iterator[list[str
 
 def run(against_reference: Sequence[str], plan: Plan, *, command: str) -> Report:
     """Measures "endpoint" and "cluster". Raises BenchError, BuildError, ClusterError or WrongAnswer."""
-    for program in (REFERENCE, GENERATOR):
+    for program in PROGRAMS:
         binary(program, report=say)  # built before anything is measured
     if warning := busy():
         say(warning)

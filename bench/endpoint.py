@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from bench.generator import BenchError, Point, Target, post
+from bench.generator import BenchError, Point, Target, post, post_at_rate
 from bench.machine import on_core, two_cores
 from bench.report import GOALS, Row
 from bench.webhooks import Files, Webhook, ours, reference, write_files
@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 CONNECTIONS = (1, 8, 64)
+RATES = (500, 1500)  # requests a second: a tenth of what the slower webhook can do, and half of it
 WARM_UP = 8
 NAMES = ("reference", "ours")
 Say = Callable[[str], None]
@@ -69,13 +70,18 @@ def measure(plan: Plan, say: Say) -> Measured:
                 "ours": ours(workshop, files, core=core, python=plan.python),
             }
             points = _points(plan, webhooks, files, say)
+            at_rates = _points_at_rates(plan, webhooks, files, say)
             memory = memory_rows(webhooks)
     finally:
         workshop.close()
     rows = [_row(points, connections, measure) for measure in MEASURES for connections in CONNECTIONS]
+    for rate in RATES:
+        for what, value in (("p50", lambda point: point.p50), ("p99", lambda point: point.p99)):
+            columns = [tuple(map(value, at_rates[name, rate])) for name in NAMES]
+            rows.append(Row(f"latency {what} at {rate:,} requests a second", "ms", columns[0], columns[1]))
     rows += memory
     rows.append(Row("start until ready", "s", starts["reference"], starts["ours"], GOALS["start"]))
-    return Measured(tuple(rows), tuple(point for seen in points.values() for point in seen))
+    return Measured(tuple(rows), tuple(point for seen in (points | at_rates).values() for point in seen))
 
 
 Points = dict[tuple[str, int], list[Point]]
@@ -138,6 +144,20 @@ def _points(plan: Plan, webhooks: dict[str, Webhook], files: Files, say: Say) ->
                 say(f"round {turn + 1} of {plan.rounds}, {connections} connections, {name}: {point}")
     for webhook in webhooks.values():
         webhook.check(files)
+    return points
+
+
+def _points_at_rates(plan: Plan, webhooks: Mapping[str, Webhook], files: Files, say: Say) -> Points:
+    """Points by name and rate: an open loop."""
+    points: Points = {(name, rate): [] for name in NAMES for rate in RATES}
+    for turn in range(plan.rounds):
+        for rate in RATES:
+            for name in NAMES if turn % 2 == 0 else reversed(NAMES):
+                aim = target(webhooks[name], files)
+                point = post_at_rate(aim, rate=rate, connections=CONNECTIONS[-1], seconds=plan.seconds)
+                webhooks[name].forget_log()
+                points[name, rate].append(point)
+                say(f"round {turn + 1} of {plan.rounds}, {rate} requests a second, {name}: {point}")
     return points
 
 

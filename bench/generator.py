@@ -1,4 +1,8 @@
-"""Load, by bombardier: a fixed number of connections, each of which posts again after each answer."""
+"""Load: a fixed number of connections, each of which posts again after each answer (bombardier), or a fixed rate.
+
+At a fixed rate a request is due at its time, whether or not earlier ones have been answered, and its latency counts
+from then: that is what clients see who do not wait for each other, as those of kube-apiserver.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.programs import GENERATOR, binary
+from bench.programs import GENERATOR, RATE, binary
 
-__all__ = ["BenchError", "Point", "Target", "post"]
+__all__ = ["BenchError", "Point", "Target", "post", "post_at_rate"]
 
 TIMEOUT = "10s"
 
@@ -59,12 +63,38 @@ def post(target: Target, *, connections: int, seconds: int) -> Point:
     command += ["-H", "Content-Type: application/json", target.url]
     if target.pair is not None:
         command += ["--cert", target.pair[0], "--key", target.pair[1]]
-    environment = os.environ | {"GOMAXPROCS": str(len(os.sched_getaffinity(0)))}
     before = _children_seconds()
+    result = _output(command)["result"]
+    return _point(result, processor_seconds=_children_seconds() - before)
+
+
+def post_at_rate(target: Target, *, rate: int, connections: int, seconds: int) -> Point:
+    """Posts `rate` requests a second for `seconds`, each when it is due or as soon as one of `connections` is free."""
+    command: list[str | Path] = [binary(RATE), "-url", target.url, "-body", target.body, "-rate", str(rate)]
+    command += ["-connections", str(connections), "-seconds", str(seconds)]
+    before = _children_seconds()
+    result = _output(command)
+    requests, errors = int(result["requests"]), int(result["errors"])
+    return Point(
+        requests_per_second=round((requests - errors) / result["seconds"], 1),
+        p50=round(result["p50"], 3),
+        p99=round(result["p99"], 3),
+        requests=requests,
+        errors=errors,
+        bytes_per_answer=round(result["bytes"] / max(requests, 1), 1),
+        generator_busy=round((_children_seconds() - before) / result["seconds"], 2),
+    )
+
+
+def _output(command: list[str | Path]) -> dict[str, Any]:
+    """What a load generator says, as JSON. Raises BenchError."""
+    environment = os.environ | {"GOMAXPROCS": str(len(os.sched_getaffinity(0)))}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise BenchError(f"bombardier: exit status {done.returncode}: {done.stderr.strip()[-500:]}")
-    return _point(json.loads(done.stdout)["result"], processor_seconds=_children_seconds() - before)
+        name = Path(command[0]).name
+        raise BenchError(f"{name}: exit status {done.returncode}: {done.stderr.strip()[-500:]}")
+    output: dict[str, Any] = json.loads(done.stdout)
+    return output
 
 
 def _point(result: dict[str, Any], *, processor_seconds: float) -> Point:

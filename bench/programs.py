@@ -1,6 +1,7 @@
-"""The two Go programs that the benchmark needs, built once into the cache of the test cluster.
+"""The Go programs that the benchmark needs, built once into the cache of the test cluster.
 
-`reference/` is the webhook that ours is measured against; `load/` pins bombardier, the load generator.
+`reference/` is the webhook that ours is measured against; `load/` pins bombardier, the load generator; `rate/` posts at
+a fixed rate.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from testbed.cluster import toolchain
 from testbed.cluster.build import ARCHITECTURES, FLAGS, Report, cache_root, one_at_a_time, to_stderr
 
-__all__ = ["GENERATOR", "REFERENCE", "Program", "binary", "missing"]
+__all__ = ["GENERATOR", "PROGRAMS", "RATE", "REFERENCE", "Program", "binary", "missing"]
 
 HERE = Path(__file__).parent
 LINKER_FLAGS = "-s -w"
@@ -52,11 +53,13 @@ class Program:
 
 REFERENCE = Program("reference", HERE / "reference", ".")
 GENERATOR = Program("bombardier", HERE / "load", "github.com/codesenberg/bombardier")
+RATE = Program("rate", HERE / "rate", ".")
+PROGRAMS = (REFERENCE, GENERATOR, RATE)
 
 
 def missing() -> list[str]:
     """The programs that are missing in the cache."""
-    return [program.name for program in (REFERENCE, GENERATOR) if not program.place.exists()]
+    return [program.name for program in PROGRAMS if not program.place.exists()]
 
 
 def binary(program: Program, *, report: Report = to_stderr) -> Path:

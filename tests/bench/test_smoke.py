@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from bench import pods, programs
 from bench.__main__ import PAGE, QUICK, run
+from bench.generator import Target, post_at_rate
 from bench.machine import Setup, two_cores
 from bench.report import BEGIN, END, GOALS, Report, Row, as_json, as_text, update_page
 
@@ -36,6 +42,9 @@ def test_a_quick_run_measures_everything_without_an_error() -> None:
         f"{what}, {connections}"
         for what in ("requests a second", "latency p50", "latency p99", "processor time a request")
         for connections in ("1 connection", "8 connections", "64 connections")
+    }
+    every_point |= {
+        f"latency {what} at {rate} requests a second" for what in ("p50", "p99") for rate in ("500", "1,500")
     }
     others = {
         "memory, all processes, each page once",
@@ -87,3 +96,50 @@ def test_a_program_is_built_anew_when_its_source_changes(tmp_path: Path) -> None
     source.write_text("package main // changed\n", encoding="utf-8")
     assert program.place != before
     assert program.go == (1, 26, 0)
+
+
+@pytest.mark.skipif(
+    not programs.RATE.place.exists() and not shutil.which("go"),
+    reason="the Go program is not built, and there is no Go",
+)
+def test_a_slow_answer_counts_for_all_requests_that_were_due_meanwhile(tmp_path: Path) -> None:
+    """An open loop: at 100 requests a second, an answer that takes 0.7 seconds makes 70 others late."""
+    body = tmp_path / "body.json"
+    body.write_text("{}", encoding="utf-8")
+    with slow_once(0.7) as url:
+        point = post_at_rate(Target(url, body), rate=100, connections=1, seconds=1)
+    assert (point.requests, point.errors) == (100, 0)
+    assert point.p50 > 50  # with a fixed number of connections only one request of all would have been slow
+    assert point.p99 > 500
+
+
+@contextlib.contextmanager
+def slow_once(seconds: float) -> Iterator[str]:
+    """A server of which one answer, the tenth, takes so long."""
+    seen = 0
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            nonlocal seen
+            seen += 1
+            self.rfile.read(int(self.headers["content-length"]))
+            if seen == 10:
+                time.sleep(seconds)  # that is what is measured
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,3 @@
+module m365-workload-identity/bench/rate
+
+go 1.22
