@@ -4,7 +4,7 @@
     a credential that may be new (70021, 700211, 700212, 700213,     again until the bound: Entra's servers learn of a
     70025), an issuer that Entra could not read (90061, 50166,       new credential one by one
     501661)
-    passing problems (90033, 90006, 90024, 90012, 50033), 5xx, 408   again until the bound
+    passing problems (see PASSING), 5xx, 408                           again until the bound
     throttling (429, 50196, 90055)                                   again until the bound, not before Retry-After
     no connection, silence, a cut, a proxy that answers 5xx or 408   again until the bound
     token expired or not yet valid (700024)                          the file is read again, once and at once
@@ -24,7 +24,7 @@ from m365_identity.retry import Clock, Retry
 __all__ = ["Attempts", "Healing", "heals", "is_throttled", "may_heal"]
 
 FRESH_CREDENTIAL: Final = frozenset({70021, 700211, 700212, 700213, 70025, 90061, 50166, 501661})
-PASSING: Final = frozenset({90033, 90006, 90024, 90012, 50033})
+PASSING: Final = frozenset({90033, 90006, 90024, 90012, 50033, 90090, 90091, 501621})
 THROTTLED: Final = frozenset({50196, 90055})
 OUT_OF_TIME: Final = frozenset({700024})
 

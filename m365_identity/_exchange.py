@@ -95,6 +95,7 @@ class Exchange:
             scope=" ".join(key.scopes),
             assertion=self._assertion,
             now=self._clock.wall(),
+            proxy=self._proxy,
         )
         advice = advise(failure, situation)
         made = attempts.count

@@ -5,18 +5,20 @@ answer of a proxy or a captive portal can echo the request.
 """
 
 import enum
+import errno
 import json
+import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from m365_identity._text import shown
 
-__all__ = ["Failure", "FailureKind", "from_answer", "from_exception", "plain", "retry_after"]
+__all__ = ["Failure", "FailureKind", "Step", "clock_skew", "from_answer", "from_exception", "plain", "retry_after"]
 
 _LONGEST_TEXT: Final = 600  # characters: Entra's longest descriptions have four or five hundred
 _LONGEST_READ: Final = 100_000  # characters in which tokens are looked for
@@ -49,9 +51,21 @@ class FailureKind(enum.Enum):
     """A connection was made, and then there was silence or a cut."""
 
 
+class Step(enum.Enum):
+    """How far an attempt came that is UNREACHABLE."""
+
+    NAME = "the name of the server, or of the proxy, has no address here"
+    CONNECTION = "no connection to the server, or to the proxy, was made"
+    TLS = "TLS did not begin on the connection"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """One failed attempt. description: Entra's sentence, or what is strange or wrong. retry_after: in seconds."""
+    """One failed attempt. description: Entra's sentence, or what is strange or wrong. retry_after: in seconds.
+
+    problem: the words of the system or of OpenSSL. verify_code: OpenSSL's number for a certificate that is not trusted.
+    skew: seconds by which the server's clock is ahead of the one here; None if it did not say what time it is.
+    """
 
     kind: FailureKind
     description: str
@@ -60,6 +74,10 @@ class Failure:
     codes: tuple[int, ...] = ()
     correlation_id: str = ""
     retry_after: float | None = None
+    step: Step = field(default=Step.CONNECTION, compare=False)
+    problem: str = field(default="", compare=False)
+    verify_code: int = field(default=0, compare=False)
+    skew: float | None = field(default=None, compare=False)
 
     @property
     def code(self) -> int | None:
@@ -77,12 +95,18 @@ class Failure:
         return f"AADSTS{self.code} ({self.error}, HTTP {self.http_status})"
 
 
+_TIMED_OUT: Final = Failure(
+    kind=FailureKind.UNREACHABLE, description="the connection timed out", problem="it timed out"
+)
+
+
 def from_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: float) -> Failure | None:
     """What is wrong with the token endpoint's answer; None if it holds a token. `now` is the time of day."""
     document = _document(body)
     content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     wait = retry_after(headers, now)
     correlation = headers.get("x-ms-request-id", "")
+    skew = clock_skew(headers, now)
     if document is not None and ("error" in document or "error_codes" in document):
         description = document.get("error_description")
         return Failure(
@@ -93,6 +117,7 @@ def from_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: fl
             codes=_codes(document),
             correlation_id=plain(document.get("correlation_id") or correlation, 80),
             retry_after=wait,
+            skew=skew,
         )
     if status == 200 and not body and not content_type:
         # http.client takes headers that were cut off for complete ones.
@@ -106,6 +131,7 @@ def from_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: fl
         http_status=status,
         correlation_id=plain(correlation, 80),
         retry_after=wait,
+        skew=skew,
     )
 
 
@@ -113,34 +139,61 @@ def from_exception(error: BaseException) -> Failure:
     """Why an attempt was not answered, in words that hold nothing of the request."""
     chain = list(_chain(error))
     names = {kind.__name__ for each in chain for kind in type(each).__mro__}
-    untrusted = [each for each in chain if isinstance(each, ssl.SSLCertVerificationError)]
-    if untrusted:
-        # aiohttp's own exception has the type of its cause, and not its words.
-        words = next((plain(each.verify_message) for each in untrusted if hasattr(each, "verify_message")), "")
-        return Failure(kind=FailureKind.UNTRUSTED, description=f"its certificate is not trusted{words and ': '}{words}")
-    if "ProxyError" in names or "ClientHttpProxyError" in names or "ClientProxyConnectionError" in names:
-        status = next(filter(None, map(_proxy_status, chain)), 0)
-        if status:
-            return Failure(kind=FailureKind.PROXY, description=f"the proxy answered {status}", http_status=status)
-        return Failure(kind=FailureKind.UNREACHABLE, description="the proxy cannot be reached")
-    for each in chain:
-        if isinstance(each, socket.gaierror):
-            return Failure(kind=FailureKind.UNREACHABLE, description=f"its name cannot be resolved ({each.strerror})")
-    if any(isinstance(each, ConnectionRefusedError) for each in chain):
-        return Failure(kind=FailureKind.UNREACHABLE, description="it refused the connection")
+    known = _untrusted(chain) or _barred(chain, names)
+    if known is not None:
+        return known
     if "ConnectionTimeoutError" in names:  # aiohttp's, which older releases of azure-core take for a late answer
-        return Failure(kind=FailureKind.UNREACHABLE, description="the connection timed out")
+        return _TIMED_OUT
     # azure-core takes some of what aiohttp says of answers for failed requests. Before the request it is a "connector".
     cut = names & {"ServerDisconnectedError", "ClientPayloadError", "ConnectionResetError"}
     if "ServiceRequestError" in names and (not cut or "ClientConnectorError" in names):
         if names & {"ServiceRequestTimeoutError", "ConnectTimeoutError", "TimeoutError"}:
-            return Failure(kind=FailureKind.UNREACHABLE, description="the connection timed out")
-        if any(isinstance(each, ssl.SSLError) for each in chain):
-            return Failure(kind=FailureKind.UNREACHABLE, description="it does not speak TLS as expected")
-        return Failure(kind=FailureKind.UNREACHABLE, description="the connection failed")
+            return _TIMED_OUT
+        tls = next((each for each in chain if isinstance(each, ssl.SSLError)), None)
+        if tls is None:
+            return _unreachable("the connection failed", _system_words(chain))
+        words = plain((getattr(tls, "reason", None) or "TLS failed").replace("_", " ").lower())
+        return _unreachable("it does not speak TLS as expected", words, Step.TLS)
     if names & {"ServiceResponseTimeoutError", "ReadTimeoutError", "TimeoutError"}:
         return Failure(kind=FailureKind.NO_ANSWER, description="it did not answer in time")
     return Failure(kind=FailureKind.NO_ANSWER, description=_CUT)
+
+
+def _untrusted(chain: Sequence[BaseException]) -> Failure | None:
+    """A certificate that is not trusted. aiohttp's own exception has the type of its cause, and not its words."""
+    untrusted = [each for each in chain if isinstance(each, ssl.SSLCertVerificationError)]
+    if not untrusted:
+        return None
+    known = next((each for each in untrusted if hasattr(each, "verify_message")), None)
+    words = plain(known.verify_message) if known else ""
+    return Failure(
+        kind=FailureKind.UNTRUSTED,
+        description=f"its certificate is not trusted{words and ': '}{words}",
+        problem=words,
+        verify_code=known.verify_code if known else 0,
+    )
+
+
+def _barred(chain: Sequence[BaseException], names: Container[str]) -> Failure | None:
+    """A proxy that refuses, a name without an address, a connection that was refused; None for anything else."""
+    by_proxy = any(name in names for name in ("ProxyError", "ClientHttpProxyError", "ClientProxyConnectionError"))
+    status = next(filter(None, map(_proxy_status, chain)), 0) if by_proxy else 0
+    if status:
+        return Failure(kind=FailureKind.PROXY, description=f"the proxy answered {status}", http_status=status)
+    name = next((each for each in chain if isinstance(each, socket.gaierror | UnicodeError)), None)
+    if name is not None:
+        words = plain(getattr(name, "strerror", "") or "it is not the name of a host")
+        whose = "the proxy's name" if by_proxy else "its name"
+        return _unreachable(f"{whose} cannot be resolved ({words})", words, Step.NAME)
+    if by_proxy:
+        return _unreachable("the proxy cannot be reached", _system_words(chain))
+    if any(isinstance(each, ConnectionRefusedError) for each in chain):
+        return _unreachable("it refused the connection", os.strerror(errno.ECONNREFUSED))
+    return None
+
+
+def _unreachable(description: str, problem: str, step: Step = Step.CONNECTION) -> Failure:
+    return Failure(kind=FailureKind.UNREACHABLE, description=description, problem=problem, step=step)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -156,9 +209,23 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
+def clock_skew(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds by which the server's clock is ahead; None if it does not say. Its seconds are whole ones, cut off."""
+    try:
+        return parsedate_to_datetime(headers.get("Date", "")).timestamp() + 0.5 - now
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
 def plain(text: object, limit: int = _LONGEST_TEXT) -> str:
     """Text from outside as `shown` shows it, without anything that looks like a token."""
     return shown(_TOKEN.sub("<token>", shown(text, _LONGEST_READ)), limit)
+
+
+def _system_words(chain: Sequence[BaseException]) -> str:
+    """What the system says of a connection that failed."""
+    words = (each.strerror for each in chain if isinstance(each, OSError) and isinstance(each.strerror, str))
+    return plain(next(filter(None, words), "it failed"), 80)
 
 
 def _proxy_status(error: BaseException) -> int:

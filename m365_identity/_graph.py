@@ -11,12 +11,15 @@ from azure.core.credentials import SupportsTokenInfo, TokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from m365_identity import _failures
+from m365_identity._advice.advise import advice_of
+from m365_identity._advice.network import Way, no_answer
 from m365_identity._attempts import Attempts, may_heal
 from m365_identity._failures import Failure, FailureKind
 from m365_identity._messages import Kind, message
 from m365_identity._messages import graph as messages
+from m365_identity._messages.network import STATE_LOSS
 from m365_identity._network import trusted_authorities
-from m365_identity._network.proxies import usable
+from m365_identity._network.proxies import Proxy, usable
 from m365_identity.errors import Advice, GraphError, M365IdentityError, NoAnswerError, UnreachableError
 from m365_identity.retry import Clock, OnRetry, Retry
 from m365_identity.settings import Settings
@@ -44,12 +47,15 @@ def get(
     """
     url = f"{settings.graph}{path}"
     attempts = Attempts(retry, clock)
-    with _client(credential, settings, environ) as client:
+    # With a token, the login host has been reached.
+    proxy = usable(settings.graph, os.environ, socks=True)
+    way = Way(url=settings.graph, proxy=proxy, consequence=STATE_LOSS)
+    with _client(credential, settings, environ, proxy) as client:
         while True:
             answer = _request(client, url, attempts.silence())
             error: M365IdentityError
             if isinstance(answer, Failure):
-                failure, error = answer, _network_error(answer, settings, attempts)
+                failure, error = answer, _network_error(answer, way, attempts)
             else:
                 outcome = _judge(answer, path, settings, clock.wall())
                 if isinstance(outcome, dict):
@@ -63,14 +69,15 @@ def get(
             clock.sleep(pause)
 
 
-def _client(credential: TokenCredential | SupportsTokenInfo, settings: Settings, environ: Mapping[str, str]) -> Any:
+def _client(
+    credential: TokenCredential | SupportsTokenInfo, settings: Settings, environ: Mapping[str, str], proxy: Proxy | None
+) -> Any:
     from azure.core import PipelineClient
     from azure.core.pipeline.policies import BearerTokenCredentialPolicy, UserAgentPolicy
 
     from m365_identity._network.requests_transport import transport
 
     policies = [UserAgentPolicy("m365-identity"), BearerTokenCredentialPolicy(credential, settings.scope)]
-    proxy = usable(settings.graph, os.environ, socks=True)
     wires = transport(trust=trusted_authorities.authorities(environ), proxy=proxy)
     return PipelineClient[Any, Any](settings.graph, policies=policies, transport=wires)
 
@@ -131,17 +138,15 @@ def _advice(status: int, code: str, settings: Settings) -> Advice:
 
 
 def _explain(kind: Kind, settings: Settings) -> Advice:
-    found = message(kind, client=settings.client_id, graph=settings.graph, scope=settings.scope)
-    return Advice(code=found.code, meaning=found.text, causes=found.causes, fix=found.fix)
+    return advice_of(message(kind, client=settings.client_id, graph=settings.graph, scope=settings.scope))
 
 
-def _network_error(failure: Failure, settings: Settings, attempts: Attempts) -> M365IdentityError:
-    untrusted = failure.kind is FailureKind.UNTRUSTED
+def _network_error(failure: Failure, way: Way, attempts: Attempts) -> M365IdentityError:
     kind = NoAnswerError if failure.kind is FailureKind.NO_ANSWER else UnreachableError
     return kind(
-        f"no answer from {settings.graph} ({failure})",
-        host=settings.graph,
-        advice=_explain(messages.UNTRUSTED if untrusted else messages.UNREACHABLE, settings),
+        f"no answer from {way.url} ({failure})",
+        host=way.url,
+        advice=advice_of(no_answer(failure, way) or message(messages.UNREACHABLE, graph=way.url)),
         attempts=attempts.count,
         may_heal=may_heal(failure),
     )

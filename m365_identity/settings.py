@@ -94,7 +94,7 @@ def settings(
     wrong = [*_identity_problems(tenant, client)]
     chosen, place = _where(found, wrong)
     if wrong or tenant is None or client is None or file is None:
-        missing = [_missing(name) for name in ("tenant_id", "client_id", "token_file") if found[name] is None]
+        missing = [_missing(name, found) for name in ("tenant_id", "client_id", "token_file") if found[name] is None]
         raise SettingsError([*wrong, *missing], missing=not wrong)
     sources = {name: value.source for name, value in found.items() if value}
     return Settings(
@@ -164,9 +164,12 @@ def _find(name: str, given: str | None, environ: Mapping[str, str]) -> _Setting 
     return None
 
 
-def _missing(name: str) -> Message:
+def _missing(name: str, found: Mapping[str, _Setting | None]) -> Message:
+    """A pod that has the token file was injected: what is missing is an annotation, and not the label."""
     first, second = _VARIABLES[name]
-    return message(messages.MISSING, setting=name.replace("_", " "), first=first, second=second)
+    kinds = {"tenant_id": messages.TENANT_MISSING, "client_id": messages.CLIENT_MISSING} if found["token_file"] else {}
+    kind = kinds.get(name, messages.MISSING)
+    return message(kind, setting=name.replace("_", " "), first=first, second=second)
 
 
 def _identity_problems(tenant: _Setting | None, client: _Setting | None) -> Iterator[Message]:

@@ -1,26 +1,25 @@
 """What a failure means, its likely causes, and the fix, with the values of the reader's own pod."""
 
-import hashlib
-import json
-import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from m365_identity._advice.codes import ABOUT_THE_TOKEN, BY_CODE
+from m365_identity._advice.credential import commands
 from m365_identity._advice.general import general
+from m365_identity._advice.network import Way, no_answer
 from m365_identity._failures import Failure
-from m365_identity._messages import message
-from m365_identity._text import one_line, stamp
+from m365_identity._messages import Kind, Message, entra, message
+from m365_identity._messages import token_file as odd
+from m365_identity._network.proxies import Proxy
+from m365_identity._text import duration, listed, one_line, stamp
 from m365_identity._tokens.assertion import Assertion
 from m365_identity.errors import Advice
 from m365_identity.settings import Settings
 
-__all__ = ["Situation", "advise", "federated_credential", "federated_credential_command"]
+__all__ = ["Situation", "advice_of", "advise"]
 
-_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
-_LONGEST_NAME: Final = 120  # characters
+_LEEWAY: Final = 300.0  # seconds by which Entra lets times be off
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +27,7 @@ class Situation:
     """Who tried to sign in, with what, and when.
 
     tenant_id: the one of the call. assertion: what the token says about itself, None if it could not be read. now:
-    seconds since the epoch.
+    seconds since the epoch, by the clock here. proxy: on the way to the login host.
     """
 
     settings: Settings
@@ -36,12 +35,17 @@ class Situation:
     scope: str
     assertion: Assertion | None
     now: float
+    proxy: Proxy | None = None
 
 
 def advise(failure: Failure, situation: Situation) -> Advice:
     """The advice for a failed exchange: by its AADSTS code, else by how it failed."""
+    barred = no_answer(failure, Way(url=situation.settings.authority, proxy=situation.proxy))
+    if barred is not None:
+        return advice_of(barred)
     kind = next((BY_CODE[code] for code in failure.codes if code in BY_CODE), None) or general(failure)
-    values = _values(situation) | {"failure": failure.description, "status": str(failure.http_status)}
+    kind = _seen(kind, failure, situation)
+    values = _values(situation) | _said(failure, situation)
     explained = message(kind, **values)
     seen = (*_differences(situation), *(_observations(situation) if kind in ABOUT_THE_TOKEN else ()))
     # A guess can be the same as what was seen: it is there once.
@@ -49,42 +53,14 @@ def advise(failure: Failure, situation: Situation) -> Advice:
     return Advice(code=explained.code, meaning=explained.text, causes=tuple(causes), fix=explained.fix)
 
 
-def federated_credential(assertion: Assertion | None) -> dict[str, object]:
-    """The federated identity credential that lets `assertion` in, as Graph and `az` take it."""
-    return {
-        "name": _name(assertion),
-        "issuer": assertion.issuer if assertion else "<issuer>",
-        "subject": assertion.subject if assertion else "<subject>",
-        "audiences": [assertion.audience if assertion else "<audience>"],
-    }
-
-
-def _name(assertion: Assertion | None) -> str:
-    """A readable name, different for each ServiceAccount of each cluster: an application has each name once.
-
-    `m365wi fic` gives the same name, so that the same credential is not made twice.
-    """
-    if assertion is None:
-        return "kubernetes"
-    account = assertion.account or ("kubernetes",)
-    mark = hashlib.sha256(f"{assertion.issuer}\n{assertion.subject}".encode()).hexdigest()[:8]
-    return f"{_NAME.sub('-', '-'.join(account))[: _LONGEST_NAME - 9]}-{mark}"
-
-
-def federated_credential_command(client_id: str, assertion: Assertion | None) -> str:
-    """The shell command that makes that credential."""
-    return (
-        f"az ad app federated-credential create --id {shlex.quote(client_id)} "
-        f"--parameters {shlex.quote(json.dumps(federated_credential(assertion)))}"
-    )
+def advice_of(found: Message) -> Advice:
+    """A message as advice."""
+    return Advice(code=found.code, meaning=found.text, causes=found.causes, fix=found.fix)
 
 
 def _values(situation: Situation) -> dict[str, str]:
     settings, assertion = situation.settings, situation.assertion
     unknown = "(not known: the token could not be read)"
-    client = shlex.quote(settings.client_id)
-    # Without the name, which cannot be changed.
-    changed = {name: value for name, value in federated_credential(assertion).items() if name != "name"}
     account = assertion.account if assertion else None
     return {
         "client": settings.client_id,
@@ -92,6 +68,7 @@ def _values(situation: Situation) -> dict[str, str]:
         "cloud": settings.cloud.name,
         "expected": settings.cloud.audience,
         "login": settings.authority,
+        "graph": settings.graph,
         "graph_scope": settings.scope,
         "file": str(settings.token_file),
         "scope": situation.scope,
@@ -103,11 +80,38 @@ def _values(situation: Situation) -> dict[str, str]:
         "slash": _slash(assertion),
         "valid": _validity(situation),
         "now": stamp(situation.now),
-        "create": federated_credential_command(settings.client_id, assertion),
-        "list": f"az ad app federated-credential list --id {client}",
-        "update": f"az ad app federated-credential update --id {client} --federated-credential-id ITS_NAME "
-        f"--parameters {shlex.quote(json.dumps(changed))}",
+        **commands(settings.client_id, assertion, settings.cloud.audience),
     }
+
+
+def _said(failure: Failure, situation: Situation) -> dict[str, str]:
+    """What the answer says."""
+    wait, skew = "", failure.skew or 0.0
+    if failure.retry_after:
+        until = stamp(situation.now + failure.retry_after)
+        wait = f"; Entra wants no request for {duration(failure.retry_after)}, until {until}"
+    return {
+        "failure": failure.description,
+        "status": str(failure.http_status),
+        "wait": wait,
+        "skew": duration(skew),
+        "direction": "behind" if skew > 0 else "ahead of",
+    }
+
+
+def _seen(kind: Kind, failure: Failure, situation: Situation) -> Kind:
+    """What can be seen to be wrong with the token, by the login host's clock if that is known; else `kind`."""
+    assertion, skew = situation.assertion, failure.skew or 0.0
+    if kind is entra.NO_AUDIENCE and assertion is not None and not assertion.suits_entra:
+        return entra.NO_AUDIENCE_OF_API_SERVER
+    if kind is not entra.OUT_OF_TIME or assertion is None:
+        return kind
+    if abs(skew) > _LEEWAY:
+        return entra.OUT_OF_TIME_BY_CLOCK
+    now, begin, end = situation.now + skew, assertion.issued, assertion.expires
+    if end is not None and end <= now:
+        return entra.EXPIRED
+    return entra.NOT_YET_VALID if begin is not None and begin - now > _LEEWAY else kind
 
 
 def _differences(situation: Situation) -> Iterator[str]:
@@ -118,21 +122,22 @@ def _differences(situation: Situation) -> Iterator[str]:
 
 
 def _observations(situation: Situation) -> Iterator[str]:
-    """What is odd in the token itself. It comes before any guess, since it is certain."""
-    assertion, settings = situation.assertion, situation.settings
+    """What is odd in the token itself, as `doctor` says it. It comes before any guess, since it is certain."""
+    assertion, cloud = situation.assertion, situation.settings.cloud
     if assertion is None:
         return
-    if assertion.audience != settings.cloud.audience:
+    if not assertion.issuer.startswith("https://"):
+        yield message(odd.ISSUER_NOT_HTTPS, issuer=assertion.issuer).text
+    elif assertion.issuer.startswith("https://kubernetes.default"):
+        yield message(odd.ISSUER_OF_CLUSTER, issuer=assertion.issuer).text
+    if not assertion.suits_entra:
+        yield message(odd.FOR_API_SERVER, audiences=listed(assertion.audiences) or "no one named").text
+    elif assertion.audience != cloud.audience:
         yield (
             f'the audience of this token is "{assertion.audience}", '
-            f'and the usual one in the cloud {settings.cloud.name} is "{settings.cloud.audience}"'
+            f'and the usual one in the cloud {cloud.name} is "{cloud.audience}"'
         )
-    if not assertion.issuer.startswith("https://") or assertion.issuer.startswith("https://kubernetes.default"):
-        yield (
-            f'Entra can never reach the issuer of this token, "{assertion.issuer}": '
-            "the cluster needs one that is public"
-        )
-    elif assertion.issuer.endswith("/"):
+    if assertion.issuer.endswith("/"):
         yield _slash(assertion)
     if assertion.expires is not None and assertion.expires <= situation.now:
         yield f"this token expired at {stamp(assertion.expires)}"

@@ -6,9 +6,9 @@ not here is not an error.
 
 from typing import Final
 
-from m365_identity._messages import Kind, entra, uncoded
+from m365_identity._messages import Kind, entra, tenant, uncoded
 
-__all__ = ["ABOUT_THE_TOKEN", "BY_CODE"]
+__all__ = ["ABOUT_THE_TOKEN", "BY_CODE", "SEEN"]
 
 _CODES: Final[dict[Kind, tuple[int, ...]]] = {
     entra.NO_MATCH: (70021,),
@@ -18,34 +18,53 @@ _CODES: Final[dict[Kind, tuple[int, ...]]] = {
     entra.SUBJECT_OF_ENTRA: (7002137,),
     entra.SUBJECT_CASE: (7002138,),
     entra.NO_CREDENTIAL: (70025,),
-    entra.NO_APPLICATION: (
+    tenant.NO_APPLICATION: (
         700016,
         700011,
         70001,
     ),
-    entra.APPLICATION_DISABLED: (7000112,),
-    entra.PUBLIC_CLIENT: (700025,),
-    entra.ISSUER_NOT_ALLOWED: (70052,),
-    entra.NO_TENANT: (
+    tenant.APPLICATION_DISABLED: (
+        7000112,
+        1000031,
+    ),
+    tenant.PUBLIC_CLIENT: (700025,),
+    tenant.ISSUER_NOT_ALLOWED: (70052,),
+    tenant.NO_TENANT: (
         90002,
         900023,
+        50029,
     ),
-    entra.TENANT_OF_ANOTHER_CLOUD: (90038,),
-    entra.CROSS_CLOUD: (
+    tenant.TENANT_OF_ANOTHER_CLOUD: (90038,),
+    tenant.CROSS_CLOUD: (
         900382,
         900432,
     ),
-    entra.US_AT_PUBLIC: (900439,),
-    entra.LOGIN_UNKNOWN: (50049,),
-    entra.REGIONAL: (100007,),
-    entra.NOT_A_JWT: (50027,),
+    tenant.US_AT_PUBLIC: (900439,),
+    tenant.LOGIN_UNKNOWN: (
+        50049,
+        50050,
+        90051,
+    ),
+    tenant.REGIONAL: (100007,),
+    entra.NOT_A_JWT: (
+        50027,
+        5002723,
+        90016,
+        50120,
+        240002,
+    ),
     entra.SIGNATURE: (
         50013,
         50006,
         50012,
         700027,
+        900384,
+        50099,
     ),
-    entra.ALGORITHM: (5002738,),
+    entra.ALGORITHM: (
+        5002738,
+        50032,
+    ),
     entra.OUT_OF_TIME: (
         700024,
         500133,
@@ -53,6 +72,7 @@ _CODES: Final[dict[Kind, tuple[int, ...]]] = {
     entra.TOKEN_OF_ENTRA: (
         700222,
         700229,
+        700226,
     ),
     entra.FEDERATION_POLICY: (
         700223,
@@ -63,7 +83,11 @@ _CODES: Final[dict[Kind, tuple[int, ...]]] = {
         50166,
         501661,
     ),
-    entra.NO_RESOURCE: (500011,),
+    entra.NO_RESOURCE: (
+        500011,
+        50001,
+        650054,
+    ),
     entra.SCOPE_REFUSED: (
         70011,
         28002,
@@ -71,10 +95,13 @@ _CODES: Final[dict[Kind, tuple[int, ...]]] = {
         700022,
         700023,
         1002012,
+        90009,
+        901002,
     ),
     entra.NO_PROOF: (
         7000218,
         7000216,
+        50192,
     ),
     entra.SECRET_REFUSED: (
         7000215,
@@ -84,13 +111,119 @@ _CODES: Final[dict[Kind, tuple[int, ...]]] = {
     entra.PART_MISSING: (
         90014,
         900144,
+        90100,
+        90102,
+        90117,
+        90121,
     ),
-    entra.REQUEST_CHANGED: (9002313,),
-    entra.BLOCKED: (
+    entra.REQUEST_CHANGED: (
+        9002313,
+        70003,
+        90004,
+        90013,
+        90015,
+        90023,
+        90056,
+        90107,
+        165900,
+        900561,
+    ),
+    tenant.BLOCKED: (
         53003,
         530032,
+        50053,
+        53004,
+        53011,
+        530034,
+        530035,
     ),
-    entra.NO_CONSENT: (65001,),
+    tenant.NO_CONSENT: (
+        65001,
+        65005,
+        650056,
+        650057,
+        90008,
+        90093,
+        90094,
+        90095,
+        90099,
+    ),
+    tenant.NO_SERVICE_PRINCIPAL: (7000229,),
+    tenant.NOT_ASSIGNED: (
+        50105,
+        501051,
+    ),
+    tenant.DEVICE_POLICY: (
+        50005,
+        50072,
+        50074,
+        50076,
+        50078,
+        50079,
+        50097,
+        50129,
+        50131,
+        50158,
+        53000,
+        53001,
+        53002,
+    ),
+    tenant.TENANT_RESTRICTED: (
+        50002,
+        500021,
+        500022,
+        500212,
+        500213,
+    ),
+    tenant.FIRST_PARTY: (65002,),
+    tenant.SHARED_TENANT: (
+        50059,
+        50128,
+        50194,
+        90019,
+        90124,
+        90130,
+        9001023,
+        9002332,
+    ),
+    tenant.RESOURCE_MISCONFIGURED: (
+        50003,
+        50007,
+        50010,
+        50042,
+        50043,
+        50124,
+        50146,
+        501241,
+        501461,
+    ),
+    tenant.RESOURCE_DISABLED: (
+        500014,
+        650052,
+    ),
+    tenant.NOT_AVAILABLE: (
+        51000,
+        90010,
+        90043,
+        90082,
+    ),
+    tenant.SUPPORT: (
+        50000,
+        90036,
+        90092,
+    ),
+    tenant.ANOTHER_KEY: (
+        50048,
+        700021,
+        700026,
+        700030,
+        50017,
+    ),
+    tenant.CHAINED_TOKEN: (700231,),
+    tenant.OTHER_TENANT_TOKEN: (700236,),
+    tenant.TOKEN_TOO_LONG: (70023,),
+    tenant.SEVERAL_MATCH: (700263,),
+    tenant.CLAIM_POLICY: (7002381,),
     entra.THROTTLED: (
         50196,
         90055,
@@ -101,6 +234,9 @@ _CODES: Final[dict[Kind, tuple[int, ...]]] = {
         90024,
         90012,
         50033,
+        90090,
+        90091,
+        501621,
     ),
 }
 
@@ -112,6 +248,7 @@ ABOUT_THE_TOKEN: Final = frozenset(
         entra.NO_MATCH,
         entra.NO_ISSUER,
         entra.NO_AUDIENCE,
+        entra.NO_AUDIENCE_OF_API_SERVER,
         entra.NO_SUBJECT,
         entra.SUBJECT_OF_ENTRA,
         entra.SUBJECT_CASE,
@@ -126,3 +263,8 @@ ABOUT_THE_TOKEN: Final = frozenset(
     }
 )
 """Messages whose causes begin with what can be seen to be odd in the token itself."""
+
+SEEN: Final = frozenset(
+    {entra.EXPIRED, entra.NOT_YET_VALID, entra.OUT_OF_TIME_BY_CLOCK, entra.NO_AUDIENCE_OF_API_SERVER},
+)
+"""Messages in place of that of a code, if more can be seen here than Entra says."""

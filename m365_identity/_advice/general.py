@@ -19,12 +19,10 @@ BY_STATUS: Final[dict[int, Kind]] = {
 BY_KIND: Final[dict[FailureKind, Kind]] = {
     FailureKind.REFUSED: uncoded.REFUSED,
     FailureKind.STRANGE: uncoded.NOT_ENTRA,
-    FailureKind.UNREACHABLE: uncoded.UNREACHABLE,
     FailureKind.PROXY: uncoded.PROXY_REFUSED,
-    FailureKind.UNTRUSTED: uncoded.UNTRUSTED,
     FailureKind.NO_ANSWER: uncoded.NO_ANSWER,
 }
-"""If there is neither a known code nor a known status."""
+"""If there is neither a known code nor a known status, and the way to the server is not what is barred (`network`)."""
 
 
 def general(failure: Failure) -> Kind:

@@ -44,4 +44,4 @@ def roles(found: Found) -> Iterator[LinkFinding]:
     elif found.claims.roles:
         yield finding(messages.ROLES, roles=listed([shown(role) for role in sorted(found.claims.roles)]))
     else:
-        yield finding(messages.NO_ROLES, client=found.settings.client_id)
+        yield finding(messages.NO_ROLES, client=found.settings.client_id, graph=found.settings.graph)

@@ -56,6 +56,10 @@ def audience(found: Found) -> Iterator[LinkFinding]:
     if not token.audiences:
         yield finding(messages.NO_AUDIENCE)
         return
+    expected = (found.place.cloud if found.place else CLOUDS["public"]).audience
+    if not token.suits_entra:
+        yield finding(messages.FOR_API_SERVER, audiences=audiences, expected=expected)
+        return
     if len(token.audiences) > 1:
         yield finding(messages.SEVERAL_AUDIENCES, audiences=audiences)
     if found.place is None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from azure.core.exceptions import AzureError
@@ -38,6 +37,7 @@ def discovery(found: Found) -> Iterator[LinkFinding]:
         scope=settings.scope,
         assertion=found.assertion,
         now=found.now,
+        proxy=found.sites["login"].proxy,
     )
     advice = advise(failure, situation)
     yield LinkFinding(
@@ -86,16 +86,8 @@ def _get(url: str, found: Found) -> Any:
             )
         except AzureError as error:
             return _failures.from_exception(error)
-        found.skew = _skew(answer.headers.get("Date", ""), (before + found.clock.wall()) / 2)
+        found.skew = _failures.clock_skew(answer.headers, (before + found.clock.wall()) / 2)
         return answer
-
-
-def _skew(date: str, here: float) -> float | None:
-    """Seconds by which the other clock is ahead; None if it does not say. Its seconds are whole ones, cut off."""
-    try:
-        return parsedate_to_datetime(date).timestamp() + 0.5 - here
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _judge(answer: Any, found: Found) -> Failure | None:

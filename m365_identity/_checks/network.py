@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final, NamedTuple
 
+from m365_identity._advice import network
 from m365_identity._checks.certificates import Certificate, from_der, is_foreign, verified
 from m365_identity._checks.found import Found, Site
 from m365_identity._checks.result import LinkFinding, finding, from_message
-from m365_identity._messages import Kind
 from m365_identity._messages import network as messages
 from m365_identity._network.connections import connect
 from m365_identity._network.proxies import BadProxyError, Proxy, excluded, usable
@@ -22,18 +22,6 @@ __all__ = ["Links", "links"]
 
 _LARGEST_HEAD: Final = 16 * 1024  # bytes of a proxy's answer
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
-_EXPIRED, _NOT_YET, _NAME = 10, 9, (62, 64)  # X509_V_ERR_* of OpenSSL
-_STRICT: Final = range(80, 95)  # those of its strict mode, which Python uses since 3.13
-_REFUSALS: Final = {
-    0: messages.PROXY_SILENT,
-    403: messages.PROXY_POLICY,
-    407: messages.PROXY_PASSWORD,
-    **dict.fromkeys((502, 503, 504), messages.PROXY_CANNOT),
-}
-_STATE_LOSS: Final = (
-    "; the login host can be reached, and Terraform's provider may take a Graph that cannot for resources that are "
-    "gone, and drop them from its state"
-)
 
 
 class Links(NamedTuple):
@@ -91,13 +79,7 @@ def _name(found: Found, *, name: str) -> Iterator[LinkFinding]:
         known = "an address" if addresses == [host] else listed(addresses, most=4)
         yield finding(messages.NAME_OF_PROXY if site.proxy else messages.NAME, host=host, addresses=known)
         return
-    yield finding(
-        messages.NO_NAME_OF_PROXY if site.proxy else messages.NO_NAME,
-        host=host,
-        port=port,
-        problem=problem,
-        consequence=_consequence(found, name),
-    )
+    yield from_message(network.name(_way(found, name), problem))
 
 
 def _connection(found: Found, *, name: str) -> Iterator[LinkFinding]:
@@ -108,14 +90,9 @@ def _connection(found: Found, *, name: str) -> Iterator[LinkFinding]:
     try:
         _connect(site, found.silence).close()
     except _TunnelRefusedError as error:
-        yield _refused_by_proxy(site, error, _consequence(found, name))
+        yield from_message(network.proxy_refusal(_way(found, name), error.proxy, error.status))
     except OSError as error:
-        yield finding(
-            messages.NO_CONNECTION_TO_PROXY if site.proxy else messages.NO_CONNECTION,
-            where=f"the proxy {site.proxy}" if site.proxy else f"{site.host}:{site.port}",
-            problem=_reason(error),
-            consequence=_consequence(found, name),
-        )
+        yield from_message(network.connection(_way(found, name), _reason(error)))
     else:
         kind = messages.CONNECTION_BY_PROXY if site.proxy else messages.CONNECTION
         yield finding(kind, host=site.host, port=site.port)
@@ -129,15 +106,12 @@ def _tls(found: Found, *, name: str) -> Iterator[LinkFinding]:
     try:
         version, certificate = _handshake(found, site)
     except ssl.SSLCertVerificationError as error:
-        yield _untrusted(site, error, _unverified(site, found.silence), _consequence(found, name))
+        seen = _unverified(site, found.silence)
+        issuer = f"; it is issued by {seen.issuer}, for {seen.subject}" if seen else ""
+        problem = shown(error.verify_message)
+        yield from_message(network.untrusted(_way(found, name), error.verify_code, problem, issuer=issuer))
     except OSError as error:  # ssl.SSLError is one
-        yield finding(
-            messages.NO_HANDSHAKE,
-            host=site.host,
-            url=site.url,
-            problem=_reason(error),
-            consequence=_consequence(found, name),
-        )
+        yield from_message(network.handshake(_way(found, name), _reason(error)))
     else:
         site.is_reached = True
         kind = messages.TLS_FOREIGN if is_foreign(site.url, certificate) else messages.TLS
@@ -202,42 +176,10 @@ def _unverified(site: Site, silence: float) -> Certificate | None:
         return None
 
 
-def _untrusted(
-    site: Site, error: ssl.SSLCertVerificationError, certificate: Certificate | None, consequence: str
-) -> LinkFinding:
-    return finding(
-        _why_untrusted(error.verify_code),
-        host=site.host,
-        url=site.url,
-        problem=shown(error.verify_message),
-        issuer=f"; it is issued by {certificate.issuer}, for {certificate.subject}" if certificate else "",
-        consequence=consequence,
-    )
-
-
-def _why_untrusted(code: int) -> Kind:
-    if code in (_EXPIRED, _NOT_YET):
-        return messages.OUT_OF_TIME
-    if code in _NAME:
-        return messages.OTHER_NAME
-    return messages.NOT_STRICT if code in _STRICT else messages.UNTRUSTED
-
-
-def _refused_by_proxy(site: Site, error: _TunnelRefusedError, consequence: str) -> LinkFinding:
-    return finding(
-        _REFUSALS.get(error.status, messages.NOT_A_PROXY),
-        proxy=error.proxy,
-        variable=error.proxy.variable,
-        address=error.proxy.address,
-        status=error.status,
-        host=site.host,
-        port=site.port,
-        consequence=consequence,
-    )
-
-
-def _consequence(found: Found, name: str) -> str:
-    return _STATE_LOSS if name == "graph" and found.sites["login"].is_reached else ""
+def _way(found: Found, name: str) -> network.Way:
+    site = found.sites[name]
+    is_graph_alone = name == "graph" and found.sites["login"].is_reached
+    return network.Way(url=site.url, proxy=site.proxy, consequence=messages.STATE_LOSS if is_graph_alone else "")
 
 
 def _reason(error: OSError) -> str:

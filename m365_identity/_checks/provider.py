@@ -4,6 +4,7 @@ It takes variables as they are, knows no default cloud, and its variables count 
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 from m365_identity._checks.found import Found
@@ -16,11 +17,17 @@ from m365_identity.clouds import CLOUDS
 __all__ = ["provider"]
 
 _SETS_UP: Final = ("M365_CLIENT_ID", "M365_TENANT_ID", "M365_AUTH_METHOD", "M365_CLOUD")
-_METHODS: Final = {
-    "workload_identity": "AZURE_FEDERATED_TOKEN_FILE",
-    "oidc": "M365_OIDC_TOKEN_FILE_PATH",
-    "managed_identity": "IDENTITY_ENDPOINT",
+_METHODS: Final = {"workload_identity": "AZURE_FEDERATED_TOKEN_FILE", "oidc": "M365_OIDC_TOKEN_FILE_PATH"}
+_IDENTITY: Final = "managed_identity"
+# By method: what the tenant and the client id are read from, the first that is set.
+_TENANTS: Final = {"workload_identity": ("M365_TENANT_ID", "AZURE_TENANT_ID"), "oidc": ("M365_TENANT_ID",)}
+_CLIENTS: Final = {
+    "workload_identity": ("M365_CLIENT_ID", "AZURE_CLIENT_ID"),
+    "oidc": ("M365_CLIENT_ID",),
+    _IDENTITY: ("M365_MANAGED_IDENTITY_ID", "AZURE_CLIENT_ID"),
 }
+_ENDPOINT: Final = ("IDENTITY_ENDPOINT", "IDENTITY_HEADER")
+_ISOLATED: Final = ("ex", "rx")
 _UNREAD: Final = "M365_FEDERATED_TOKEN_FILE"
 
 
@@ -29,7 +36,7 @@ def provider(found: Found) -> Iterator[LinkFinding]:
     environ = found.environ
     findings = [*_unread(environ)]
     if any(environ.get(name) for name in _SETS_UP):
-        findings += [*_verbatim(environ), *_cloud(environ), *_method(environ), *_proxy(environ)]
+        findings += [*_verbatim(environ), *_cloud(environ), *_method(found), *_proxy(environ)]
         findings = findings or [finding(messages.PROVIDER)]
     elif not findings:
         findings = [finding(messages.PROVIDER_UNUSED)]
@@ -57,16 +64,30 @@ def _cloud(environ: Mapping[str, str]) -> Iterator[LinkFinding]:
         yield finding(messages.PROVIDER_CLOUD_UNKNOWN, variable=variable, value=shown(cloud), clouds=", ".join(CLOUDS))
     elif cloud == "gcc":
         yield finding(messages.PROVIDER_GCC, variable=variable)
+    elif cloud in _ISOLATED:
+        yield finding(messages.PROVIDER_ISOLATED, variable=variable, cloud=cloud)
 
 
-def _method(environ: Mapping[str, str]) -> Iterator[LinkFinding]:
+def _method(found: Found) -> Iterator[LinkFinding]:
+    environ = found.environ
     method = environ.get("M365_AUTH_METHOD", "").strip()
     if not method:
         yield finding(messages.PROVIDER_NO_METHOD)
-    elif method not in _METHODS:
+        return
+    if method not in _CLIENTS:
         yield finding(messages.PROVIDER_METHOD, method=shown(method))
-    elif not environ.get(_METHODS[method], "").strip():
+        return
+    absent = next((name for name in _ENDPOINT if not environ.get(name, "").strip()), None)
+    if method == _IDENTITY and absent:
+        yield finding(messages.PROVIDER_NO_ENDPOINT, method=method, variable=absent)
+    for names in (_CLIENTS[method], *([_TENANTS[method]] if method in _TENANTS else [])):
+        if not any(environ.get(name, "").strip() for name in names):
+            yield finding(messages.PROVIDER_LACKS, method=method, variables=" or ".join(names), first=names[0])
+    file = environ.get(_METHODS.get(method, ""), "").strip()
+    if method in _METHODS and not file:
         yield finding(messages.PROVIDER_NO_FILE, method=method, variable=_METHODS[method])
+    elif file and found.token_file is not None and not Path(file).is_file():
+        yield finding(messages.PROVIDER_FILE_ABSENT, variable=_METHODS[method], path=shown(file))
 
 
 def _proxy(environ: Mapping[str, str]) -> Iterator[LinkFinding]:

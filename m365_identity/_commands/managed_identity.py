@@ -12,8 +12,8 @@ What is refused, in this order, as `{"statusCode": …, "message": "…"}`:
     401  X-IDENTITY-HEADER is not there, or not the right one
     400  api-version, resource or the identity asked for is missing, there twice, or not what can be had
     400  signing in failed in a way that asking again cannot change: clients go on to their next credential
-    429  Entra was asked too often; Retry-After where Entra gave one
-    503  signing in failed in a way that may heal: clients try again, azure-identity four times within some seconds
+    429  Entra was asked too often, and wants to be left alone for longer than the endpoint may wait; Retry-After
+    503  signing in failed in a way that may heal, and the endpoint's patience is over: clients try again
 
 Clients repeat 404 and 5xx, so nothing that stays as it is answered with these.
 """

@@ -22,7 +22,9 @@ from m365_identity.settings import Settings
 
 __all__ = ["add_arguments", "run"]
 
-_PATIENCE: Final = 10.0  # seconds; clients try again themselves, azure-identity four times
+# Seconds. Entra's usual Retry-After is 60, and may come twice; Terraform's provider gives a resource 180, and ends in a
+# panic if it sees a 429 or 5xx itself.
+_PATIENCE: Final = 150.0
 _CHECK_SECONDS: Final = 5.0  # for an answer over loopback
 _HEADER: Final = re.compile(r"[!-~]{8,256}")
 _PATH: Final = re.compile(r"[A-Za-z0-9/._~-]*")

@@ -3,7 +3,9 @@
     WIH0xx  usage.py        flags and arguments of the commands
     WIH1xx  settings.py     settings, variables that contradict each other, trusted authorities
     WIH2xx  token_file.py   the token file, and what the token in it says
-    WIH3xx  entra.py        what Entra answers, and why; uncoded.py if no known code says it
+    WIH3xx  entra.py        what Entra answers about credential, token and request, and why; uncoded.py if no known
+                            code says it
+            tenant.py       what it answers about application, tenant, cloud and policies
     WIH4xx  network.py      proxies, names, connections, certificates
     WIH5xx  graph.py        the tenant, the clock, the access token, Microsoft Graph
 
@@ -14,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from m365_identity._messages import entra, graph, network, settings, token_file, uncoded, usage
+from m365_identity._messages import entra, graph, network, settings, tenant, token_file, uncoded, usage
 from m365_identity._messages.message import Kind, Message, Severity, message
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "message",
     "network",
     "settings",
+    "tenant",
     "token_file",
     "uncoded",
     "usage",
@@ -46,4 +49,4 @@ def _table(rows: Iterable[Kind]) -> Mapping[str, Kind]:
     return MappingProxyType(dict(sorted(table.items())))
 
 
-TABLE: Final = _table(_rows(usage, settings, token_file, entra, uncoded, network, graph))
+TABLE: Final = _table(_rows(usage, settings, token_file, entra, tenant, uncoded, network, graph))

@@ -5,6 +5,7 @@ Microsoft may change Entra's codes: `m365_identity._advice.codes` has the messag
 
 from typing import Final
 
+from m365_identity._messages import graph, token_file
 from m365_identity._messages.message import Kind, Severity
 
 _PROPAGATION: Final = "the credential was made in the last minutes: Entra's servers learn of it one by one"
@@ -13,8 +14,6 @@ _REBUILT: Final = "the cluster was rebuilt or its --service-account-issuer chang
 _ROTATED: Final = (
     "the cluster's signing key was changed and its JWKS, as Entra can read it, does not have the new one yet"
 )
-_SETTINGS: Final = "client id {client} or tenant id {tenant} is wrong: see the annotations of ServiceAccount {account}"
-_CLOUD: Final = "the application is in another cloud than {cloud} ({login})"
 _ISSUER: Final = (
     "make {discovery} and its jwks_uri readable from the internet, without a login (`m365wi issuer` checks both)"
 )
@@ -25,20 +24,23 @@ _SCOPE: Final = "ask for one resource with /.default, for Microsoft Graph {graph
 _SECRET: Final = "another credential than this one was used, with a client secret"
 _RESTART: Final = "restart the pod, so that it gets a new token: kubectl delete pod POD"
 
+_OF_IDENTITY: Final = "{create_for_identity}"
+_OF_IDENTITY_THERE: Final = "{list_of_identity}"
+
 
 # No federated identity credential matches.
 NO_MATCH: Final = Kind(
     "WIH301",
     Severity.ERROR,
     "application {client} has no federated identity credential for this token's issuer, subject, audience",
-    ("issuer, subject or audience differ, perhaps in one character", _PROPAGATION, _OTHER_APP),
+    ("issuer, subject or audience differ, perhaps in one character", _PROPAGATION, _OTHER_APP, _OF_IDENTITY),
     fix="compare with `{list}`; if it is not there: {create}",
 )
 NO_ISSUER: Final = Kind(
     "WIH302",
     Severity.ERROR,
     'no federated identity credential of application {client} has the issuer "{issuer}"',
-    ("{slash}", _REBUILT, _PROPAGATION, _OTHER_APP),
+    ("{slash}", _REBUILT, _PROPAGATION, _OTHER_APP, _OF_IDENTITY),
     fix="{create}",
 )
 NO_AUDIENCE: Final = Kind(
@@ -49,10 +51,20 @@ NO_AUDIENCE: Final = Kind(
         "the credential was made for another cloud's audience",
         "the annotation m365.workload.identity/audience or the cloud of ServiceAccount {account} is wrong",
         _PROPAGATION,
+        _OF_IDENTITY_THERE,
     ),
     fix=(
         "give the credential that has this issuer and subject this token's audience: {list}; {update}; or, for "
         'another token, set m365.workload.identity/audience to "{expected}"'
+    ),
+)
+NO_AUDIENCE_OF_API_SERVER: Final = Kind(
+    "WIH336",
+    Severity.ERROR,
+    "the token is not one for Entra, and no federated identity credential may have its audience",
+    fix=(
+        'mount a projected volume with a serviceAccountToken and audience: "{expected}", or let the webhook do it, and '
+        "have the variable name its file; if no credential is there: {create}"
     ),
 )
 NO_SUBJECT: Final = Kind(
@@ -63,6 +75,7 @@ NO_SUBJECT: Final = Kind(
         "the pod runs as another ServiceAccount or in another namespace than the credential is for",
         _PROPAGATION,
         _OTHER_APP,
+        _OF_IDENTITY,
     ),
     fix="{create}",
 )
@@ -77,95 +90,18 @@ SUBJECT_CASE: Final = Kind(
     "WIH306",
     Severity.ERROR,
     'a federated identity credential has the subject "{subject}" but for upper and lower case',
-    ("namespace or ServiceAccount are written with other letters in the credential; waiting heals nothing",),
+    (
+        "namespace or ServiceAccount are written with other letters in the credential; waiting heals nothing",
+        _OF_IDENTITY_THERE,
+    ),
     fix="delete that credential (`{list}` names it) and create it again: {create}",
 )
 NO_CREDENTIAL: Final = Kind(
     "WIH307",
     Severity.ERROR,
     "application {client} has no federated identity credential at all",
-    ("it was not created yet", _OTHER_APP, _PROPAGATION),
+    ("it was not created yet", _OTHER_APP, _PROPAGATION, _OF_IDENTITY),
     fix="{create}",
-)
-
-# The application.
-NO_APPLICATION: Final = Kind(
-    "WIH308",
-    Severity.ERROR,
-    "tenant {tenant} has no application {client}",
-    (_SETTINGS, "it has no service principal in this tenant", _CLOUD),
-    fix=(
-        "az ad sp show --id {client} in that tenant; if it is not found: az ad sp create --id {client}; if the id is "
-        "wrong, correct the annotation azure.workload.identity/client-id and restart the pod"
-    ),
-)
-APPLICATION_DISABLED: Final = Kind(
-    "WIH309",
-    Severity.ERROR,
-    "application {client} is disabled",
-    ("an administrator, or Microsoft, has disabled it or its service principal",),
-    fix="az ad sp update --id {client} --set accountEnabled=true",
-)
-PUBLIC_CLIENT: Final = Kind(
-    "WIH310",
-    Severity.ERROR,
-    "application {client} is a public client, which may not prove who it is",
-    ("its manifest allows public client flows only",),
-    fix="az ad app update --id {client} --is-fallback-public-client false",
-)
-ISSUER_NOT_ALLOWED: Final = Kind(
-    "WIH311",
-    Severity.ERROR,
-    "this issuer's tokens are only taken from managed identities and applications of a single tenant",
-    ("the file holds a token of Entra's and not of the cluster's", "the application is multi-tenant"),
-    fix="mount the ServiceAccount's token at {file}, and for it: {create}",
-)
-
-# The tenant and the cloud.
-NO_TENANT: Final = Kind(
-    "WIH312",
-    Severity.ERROR,
-    "{login} does not know tenant {tenant}",
-    ("the tenant id is wrong", "the tenant is in another cloud than {cloud}"),
-    fix=(
-        "az account show --query tenantId gives the id; set azure.workload.identity/tenant-id, or "
-        "m365.workload.identity/cloud, and restart the pod"
-    ),
-)
-TENANT_OF_ANOTHER_CLOUD: Final = Kind(
-    "WIH313",
-    Severity.ERROR,
-    "tenant {tenant} belongs to another national cloud than {cloud}",
-    ("M365_CLOUD is wrong for this tenant",),
-    fix="set m365.workload.identity/cloud to the tenant's cloud, and restart the pod",
-)
-CROSS_CLOUD: Final = Kind(
-    "WIH314",
-    Severity.ERROR,
-    "a confidential client cannot sign in from one cloud to another",
-    ("tenant {tenant} is not in the cloud {cloud}", "some sovereign clouds do not allow federation"),
-    fix="set m365.workload.identity/cloud to the tenant's own cloud, and restart the pod",
-)
-US_AT_PUBLIC: Final = Kind(
-    "WIH315",
-    Severity.ERROR,
-    "a client of the US Government cannot sign in at the public endpoint",
-    ("M365_CLOUD is {cloud}, and the tenant is a US Government one",),
-    fix=('set m365.workload.identity/cloud to "gcchigh" or "dod", and restart the pod'),
-)
-LOGIN_UNKNOWN: Final = Kind(
-    "WIH316",
-    Severity.ERROR,
-    "Entra does not know the login host {login}",
-    ("AZURE_AUTHORITY_HOST is misspelt",),
-    fix="unset AZURE_AUTHORITY_HOST, so that the cloud decides",
-)
-REGIONAL: Final = Kind(
-    "WIH317",
-    Severity.ERROR,
-    "this client may not use a regional endpoint",
-    ("AZURE_REGIONAL_AUTHORITY_NAME is set",),
-    fix="unset AZURE_REGIONAL_AUTHORITY_NAME",
 )
 
 # The token itself.
@@ -195,19 +131,44 @@ ALGORITHM: Final = Kind(
     "WIH320",
     Severity.ERROR,
     "the token is signed in a way that Entra does not take: it knows RS256, RS384 and RS512",
-    ("the cluster's signing key is an elliptic curve one (ES256), or another that is not RSA",),
+    (
+        "the cluster's signing key is an elliptic curve one (ES256), or another that is not RSA",
+        "it is an RSA key of less than 2048 bits",
+    ),
     fix=(
         "give kube-apiserver and kube-controller-manager an RSA key of 2048 bits or more to sign with "
         "(--service-account-signing-key-file), publish it in the issuer's JWKS, and restart the pods"
     ),
+)
+EXPIRED: Final = Kind(
+    "WIH339",
+    Severity.ERROR,
+    "the token has expired: it says {valid}, and it is {now} here",
+    token_file.EXPIRED.causes,
+    fix=token_file.EXPIRED.fix,
+)
+NOT_YET_VALID: Final = Kind(
+    "WIH340",
+    Severity.ERROR,
+    "the token is not yet valid: it says {valid}, and it is {now} here",
+    token_file.NOT_YET_VALID.causes,
+    fix=token_file.NOT_YET_VALID.fix,
+)
+OUT_OF_TIME_BY_CLOCK: Final = Kind(
+    "WIH341",
+    Severity.ERROR,
+    "the token is expired or not yet valid, and this clock is {skew} {direction} that of the login host: it says "
+    "{valid}, and it is {now} here",
+    (*graph.CLOCK_WRONG.causes, "the kubelet renews tokens by this clock, and so too late or too early"),
+    fix=graph.CLOCK_WRONG.fix,
 )
 OUT_OF_TIME: Final = Kind(
     "WIH321",
     Severity.ERROR,
     "the token is expired or not yet valid: it says {valid}, and it is {now} here",
     (
-        "the file is mounted with subPath, or was copied: the kubelet does not renew it then",
         "the clock of the node that signs tokens, or of this one, is wrong",
+        "the file is mounted with subPath, or was copied: the kubelet does not renew it then",
         "a program keeps the token in memory instead of reading the file again",
     ),
     fix=("mount the volume's folder without subPath; compare `date -u` with the Date header of {login}; " + _RESTART),
@@ -281,34 +242,18 @@ REQUEST_CHANGED: Final = Kind(
     fix="let {login} pass through the proxy unchanged",
 )
 
-# Policies.
-BLOCKED: Final = Kind(
-    "WIH331",
-    Severity.ERROR,
-    "Conditional Access or a security policy blocks application {client} from here",
-    ("the address that the cluster leaves from is not in an allowed location", "the application is at risk"),
-    fix=("have the cluster's outgoing address added to a named location that the policy excludes; " + _ADMIN),
-)
-NO_CONSENT: Final = Kind(
-    "WIH332",
-    Severity.ERROR,
-    "no administrator has consented to what application {client} asks for",
-    ("the application permissions were added and not granted",),
-    fix="az ad app permission admin-consent --id {client}",
-)
-
 # Too much, and not now.
 THROTTLED: Final = Kind(
     "WIH333",
     Severity.ERROR,
-    "Entra got too many requests",
+    "Entra got too many requests{wait}",
     ("a new credential is made for every call, so that none keeps its token", "many pods started at once"),
-    fix="make one credential and keep it: it asks once an hour",
+    fix="make one credential and keep it: it asks once an hour; until then, wait as long as Entra says",
 )
 PASSING: Final = Kind(
     "WIH334",
     Severity.ERROR,
-    "Entra had a passing problem",
+    "Entra had a passing problem{wait}",
     ("none on this side",),
     fix="try again later; if it stays, see https://status.cloud.microsoft with the correlation id",
 )

@@ -8,6 +8,13 @@ _SYNCHRONISE: Final = "have the clock of this node synchronised (chrony, NTP); c
 _LOGIN: Final = "check that the login host is the right one"
 API_ID: Final = "00000003-0000-0000-c000-000000000000"
 """Graph's own application id, which may stand for its address."""
+ROLE_OF_IDENTITY: Final = (
+    "a user-assigned managed identity has no such permissions, so give its service principal the role: az rest "
+    "--method POST --url {graph}/v1.0/servicePrincipals/OBJECT_ID/appRoleAssignments --body "
+    '\'{{"principalId": "OBJECT_ID", "resourceId": "OBJECT_ID_OF_GRAPH", "appRoleId": "PERMISSION_ID"}}\' '
+    f"(az ad sp show --id {{client}} --query id; az ad sp show --id {API_ID} --query id)"
+)
+"""How a managed identity gets a permission."""
 
 # The checks.
 NEEDS: Final = Kind("WIH501", Severity.SKIPPED, 'needs "{title}"')
@@ -76,7 +83,7 @@ NO_ROLES: Final = Kind(
         "the application has a directory role instead, which the token does not show here",
     ),
     fix=f"az ad app permission add --id {{client}} --api {API_ID} --api-permissions PERMISSION_ID=Role; "
-    "az ad app permission admin-consent --id {client}",
+    f"az ad app permission admin-consent --id {{client}}; {ROLE_OF_IDENTITY}",
 )
 
 # Graph.
@@ -96,7 +103,8 @@ FORBIDDEN: Final = Kind(
         "no administrator has consented to the application permission (delegated permissions do not count)",
         "the consent is newer than the token: only the next one has it",
     ),
-    fix="add the application permission, and consent to it: az ad app permission admin-consent --id {client}",
+    fix="add the application permission, and consent to it: az ad app permission admin-consent --id {client}; "
+    + ROLE_OF_IDENTITY,
 )
 UNAUTHORIZED: Final = Kind(
     "WIH533",
@@ -126,11 +134,4 @@ UNREACHABLE: Final = Kind(
     "from its state",
     ("a NetworkPolicy, firewall or proxy lets the login host pass and not Graph", "Graph had a passing problem"),
     fix="let {graph} pass as well; from the pod's network: curl -v {graph}",
-)
-UNTRUSTED: Final = Kind(
-    "WIH537",
-    Severity.ERROR,
-    UNREACHABLE.text,
-    (UNREACHABLE.causes[0], "a proxy decrypts TLS, and its certificate authority is not known here"),
-    fix=UNREACHABLE.fix,
 )

@@ -4,6 +4,10 @@ from typing import Final
 
 from m365_identity._messages.message import Kind, Severity
 
+STATE_LOSS: Final = (
+    "; the login host can be reached, and Terraform's provider may take a Graph that cannot for resources that are "
+    "gone, and drop them from its state"
+)
 _THIS_KIND: Final = "not looked at through a proxy of this kind"
 
 
@@ -104,8 +108,22 @@ PROXY_PASSWORD: Final = Kind(
     ("it wants a user and a password",),
     fix="name user and password in {variable}: http://USER:PASSWORD@{address}",
 )
+PROXY_PASSWORD_WRONG: Final = Kind(
+    "WIH438",
+    Severity.ERROR,
+    PROXY_POLICY.text,
+    (
+        "it does not take the user and password in {variable}",
+        "it wants another way of signing in than Basic, such as NTLM or Kerberos",
+    ),
+    fix='correct user and password in {variable}; write "#" as %23, "/" as %2F, ":" as %3A, "@" as %40, "%" as %25',
+)
 PROXY_CANNOT: Final = Kind(
-    "WIH427", Severity.ERROR, PROXY_POLICY.text, ("it cannot reach the host itself",), fix=PROXY_POLICY.fix
+    "WIH427",
+    Severity.ERROR,
+    PROXY_POLICY.text,
+    ("it cannot reach the host itself",),
+    fix=PROXY_POLICY.fix,
 )
 NOT_A_PROXY: Final = Kind(
     "WIH428", Severity.ERROR, PROXY_POLICY.text, ("it is not a proxy for HTTPS",), fix=PROXY_POLICY.fix

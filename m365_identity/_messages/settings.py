@@ -19,6 +19,20 @@ MISSING: Final = Kind(
     fix='label the pod azure.workload.identity/use: "true", annotate its ServiceAccount with '
     "azure.workload.identity/client-id, and create the pod again",
 )
+TENANT_MISSING: Final = Kind(
+    "WIH107",
+    Severity.ERROR,
+    "no tenant id: neither {first} nor {second} is set, although the token file is named",
+    fix="annotate the ServiceAccount with azure.workload.identity/tenant-id (az account show --query tenantId) and "
+    "create the pod again, or set {second}; the platform engineer can set it for all pods: --tenant-id of the webhook",
+)
+CLIENT_MISSING: Final = Kind(
+    "WIH108",
+    Severity.ERROR,
+    "no client id: neither {first} nor {second} is set, although the token file is named",
+    fix="annotate the ServiceAccount with azure.workload.identity/client-id, the id of the application or of a "
+    "user-assigned managed identity, and create the pod again, or set {second}",
+)
 TENANT_WRONG: Final = Kind(
     "WIH102",
     Severity.ERROR,
@@ -27,7 +41,11 @@ TENANT_WRONG: Final = Kind(
     help="common, organizations and consumers are not tenants: an application signs in to one tenant.",
 )
 CLIENT_WRONG: Final = Kind(
-    "WIH103", Severity.ERROR, '{place} is "{value}", expected the application\'s GUID ({query})', fix=_CORRECT
+    "WIH103",
+    Severity.ERROR,
+    '{place} is "{value}", expected the application\'s GUID ({query})',
+    fix=_CORRECT,
+    help='It can also be that of a user-assigned managed identity: az identity list --query "[].[name,clientId]".',
 )
 CLOUD_UNKNOWN: Final = Kind("WIH104", Severity.ERROR, '{place} is "{value}", expected one of {clouds}', fix=_CORRECT)
 LOGIN_WRONG: Final = Kind(
@@ -182,13 +200,37 @@ PROVIDER_METHOD: Final = Kind(
     "WIH148",
     Severity.WARNING,
     "M365_AUTH_METHOD is {method}: the provider does not sign in with the token",
-    fix="set M365_AUTH_METHOD to workload_identity",
+    fix="set M365_AUTH_METHOD to workload_identity, or to managed_identity in a pod with the token endpoint",
 )
 PROVIDER_NO_FILE: Final = Kind(
     "WIH149",
     Severity.WARNING,
     "M365_AUTH_METHOD is {method}, and {variable} is not set, which the provider reads then",
     fix="set {variable} to the token file",
+)
+PROVIDER_NO_ENDPOINT: Final = Kind(
+    "WIH154",
+    Severity.WARNING,
+    "M365_AUTH_METHOD is {method}, and {variable} is not set, which the provider reads then",
+    fix='annotate the pod with m365.workload.identity/token-endpoint: "true", and create it again',
+)
+PROVIDER_LACKS: Final = Kind(
+    "WIH151",
+    Severity.WARNING,
+    "{variables} is not set, and the provider needs it with M365_AUTH_METHOD={method}",
+    fix="set {first}; the webhook does, as the annotations of the ServiceAccount say",
+)
+PROVIDER_FILE_ABSENT: Final = Kind(
+    "WIH152",
+    Severity.WARNING,
+    "{variable} is {path}, which is not a file here",
+    fix="set {variable} to the token file",
+)
+PROVIDER_ISOLATED: Final = Kind(
+    "WIH153",
+    Severity.WARNING,
+    "{variable} is {cloud}: the provider asks for no token in that cloud, and calls Graph without one",
+    fix="use another tool in the cloud {cloud}, such as an SDK of Graph with this helper's credential",
 )
 PROVIDER_PROXY: Final = Kind(
     "WIH150",

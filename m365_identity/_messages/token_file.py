@@ -79,7 +79,7 @@ NO_ISSUER: Final = Kind("WIH230", Severity.ERROR, "the token names no issuer", f
 ISSUER_NOT_HTTPS: Final = Kind(
     "WIH231",
     Severity.ERROR,
-    '"{issuer}" is not an https address, so Entra can never fetch its keys',
+    '"{issuer}" is not an https address, so Entra can never reach it',
     fix=_PUBLISH,
 )
 ISSUER_OF_CLUSTER: Final = Kind(
@@ -111,6 +111,14 @@ OTHER_NAMESPACE: Final = Kind(
 NO_AUDIENCE: Final = Kind("WIH250", Severity.ERROR, "the token names no audience", fix=_OWN)
 SEVERAL_AUDIENCES: Final = Kind(
     "WIH251", Severity.WARNING, "{audiences}: the token has several audiences, and Entra expects one", fix=_OWN
+)
+FOR_API_SERVER: Final = Kind(
+    "WIH255",
+    Severity.WARNING,
+    "the token is for \"{audiences}\", which is not one of the usual ones: it is the API server's, as in the pod's own "
+    "token for the cluster and in a volume without `audience`; a reader of such a token may act in the cluster",
+    fix='mount a projected volume with a serviceAccountToken and audience: "{expected}", or let the webhook do it, and '
+    "have AZURE_FEDERATED_TOKEN_FILE name its file",
 )
 AUDIENCE_OF_SOME_CLOUD: Final = Kind("WIH252", Severity.OK, "{audiences}")
 AUDIENCE: Final = Kind("WIH253", Severity.OK, "{audiences} (as the cloud {cloud} expects)")

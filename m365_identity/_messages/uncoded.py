@@ -8,7 +8,10 @@ REFUSED_BEFORE_ENTRA: Final = Kind(
     "WIH350",
     Severity.ERROR,
     "a proxy or firewall before Entra refused the request, HTTP {status}",
-    ("a proxy or firewall does not let {login} pass", "HTTPS_PROXY names the wrong proxy, or has no password"),
+    (
+        "a proxy that reads along, or a firewall, does not let {login} pass",
+        "HTTPS_PROXY names the wrong proxy, or has no password",
+    ),
     fix="let {login} pass, or correct HTTPS_PROXY",
 )
 REFUSED: Final = Kind(
@@ -25,35 +28,12 @@ NOT_ENTRA: Final = Kind(
     ("a proxy, firewall or captive portal answers in its place", "AZURE_AUTHORITY_HOST names another server"),
     fix="let {login} pass unchanged; unset AZURE_AUTHORITY_HOST if it is not intended",
 )
-UNREACHABLE: Final = Kind(
-    "WIH353",
-    Severity.ERROR,
-    "the login host cannot be reached from here",
-    (
-        "a NetworkPolicy or firewall does not let the pod out to port 443",
-        "the cluster has no DNS for the name",
-        "a proxy is needed, and HTTPS_PROXY is not set or wrong; or NO_PROXY has this host",
-    ),
-    fix="from the pod's network: curl -v {login}",
-)
 PROXY_REFUSED: Final = Kind(
     "WIH354",
     Severity.ERROR,
     "the proxy makes no connection to the login host, HTTP {status}",
     ("the proxy cannot reach {login} itself", "HTTPS_PROXY names the wrong proxy, or something else than a proxy"),
     fix="see that the proxy reaches {login}, or correct HTTPS_PROXY and NO_PROXY",
-)
-UNTRUSTED: Final = Kind(
-    "WIH355",
-    Severity.ERROR,
-    "what answers as {login} cannot show that it is Entra, so no token was sent",
-    (
-        "a proxy or firewall decrypts TLS, and its certificate authority is not known here",
-        "SSL_CERT_FILE or REQUESTS_CA_BUNDLE names a file without the authority that is needed",
-        "the image has no certificate authorities, or old ones",
-        "such a proxy's certificates have no key identifiers or key usage, which Python wants since 3.13",
-    ),
-    fix="put the authority's PEM into a file that also has the public ones, and name it in SSL_CERT_FILE",
 )
 NO_ANSWER: Final = Kind(
     "WIH356",

@@ -8,6 +8,7 @@ from m365_identity._tokens import jwt_claims
 __all__ = ["Assertion", "decode"]
 
 _ACCOUNT: Final = "system:serviceaccount:"
+_API_SERVERS: Final = ("kubernetes", "k3s", "rke2", "api")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +30,22 @@ class Assertion:
         return self.audiences[0] if self.audiences else ""
 
     @property
+    def suits_entra(self) -> bool:
+        """Whether the token can be meant for Entra: one that the API server takes is for the API server alone."""
+        return bool(self.audiences) and not any(map(_is_api_server, self.audiences))
+
+    @property
     def account(self) -> tuple[str, str] | None:
         """Namespace and name of the ServiceAccount, None if the subject is not one."""
         namespace, colon, name = self.subject.removeprefix(_ACCOUNT).partition(":")
         return (namespace, name) if self.subject.startswith(_ACCOUNT) and colon else None
+
+
+def _is_api_server(audience: str) -> bool:
+    """An address or the name of a host is never Entra's audience; the API server's is one, or its issuer, as a rule."""
+    plain = audience.strip('"/ ').lower()
+    is_address = "://" in plain or "." in plain
+    return plain in _API_SERVERS or (is_address and not plain.startswith("api://"))
 
 
 def decode(token: str) -> Assertion:

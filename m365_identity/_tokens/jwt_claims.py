@@ -19,7 +19,8 @@ def claims(token: str) -> dict[str, Any]:
     """The claims of a signed JWT. Raises ValueError with what is wrong with it."""
     parts = token.split(".")
     if len(parts) != 3:
-        raise ValueError(f"it has {len(parts)} parts between dots, expected 3")
+        count = f"{len(parts)} parts" if len(parts) > 1 else "1 part"
+        raise ValueError(f"it has {count} between dots, expected 3")
     if not all(_PART.fullmatch(part) for part in parts):
         raise ValueError("it has characters that are not base64url")
     _object(parts[0], "header")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from testbed.entra.messages import Response, json_response
+from testbed.entra.seldom import SELDOM
 
 __all__ = ["CODES", "Code", "Refusal", "refusal_response", "stamp"]
 
@@ -79,6 +80,21 @@ CODES: Final[Mapping[int, Code]] = {
             "grant type.",
             7000218: "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
             7000222: "The provided client secret keys for app '{client_id}' are expired.",
+            7000229: "The client application {client_id} is missing service principal in the tenant {tenant}.",
+            700021: "Client assertion application identifier doesn't match 'client_id' parameter.",
+            700026: "Client application has no configured keys.",
+            700030: "Invalid certificate - subject name in certificate is not authorized.",
+            700226: "Only MSI tokens may be used as Federated Identity Credentials for AAD issuer.",
+            700231: "Token obtained using a federated identity credential may not be used as a federated identity "
+            "credential.",
+            700236: "Entra ID tokens issued by issuer '{issuer}' may not be used for federated identity credential "
+            "flows for applications or managed identities registered in this tenant.",
+            700263: "More than one federated identity record matches the presented assertion.",
+            7002381: "A claim that the tenant's policy demands is missing in the presented assertion.",
+            50017: "Validation of given certificate for certificate based authentication failed.",
+            50048: "Subject mismatches Issuer claim in the client assertion.",
+            50192: "No credential was included in the sign-in request.",
+            900384: "JWT token failed signature validation.",
         },
     ),
     **_codes(
@@ -90,13 +106,24 @@ CODES: Final[Mapping[int, Code]] = {
             700016: "Application with identifier '{client_id}' was not found in the directory '{tenant}'. "
             + _WRONG_TENANT,
             7000112: "Application '{client_id}'({name}) is disabled.",
+            1000031: "Application {name} cannot be accessed at this time. Contact your administrator.",
+            65002: "Consent between first party application '{client_id}' and first party resource must be configured "
+            "via preauthorization.",
         },
     ),
     **_codes(
         "invalid_request",
         400,
         {
+            70023: "External OIDC token lifetime exceeds the maximum allowed, which is 1.01:00:00.",
             50027: "JWT token is invalid or malformed.",
+            5002723: "Invalid JWT token. No certificate SHA-1 thumbprint, certificate SHA-256 thumbprint, nor keyId "
+            "specified in token header.",
+            50032: "The RSA key is too weak.",
+            50050: "The request is malformed.",
+            50099: "The JWT signature is invalid.",
+            50120: "Issue with JWT header.",
+            51000: "The feature is disabled.",
             50059: "No tenant-identifying information found in either the request or implied by any provided "
             "credentials.",
             50166: _EXTERNAL,
@@ -168,6 +195,11 @@ CODES: Final[Mapping[int, Code]] = {
         },
     ),
     **_codes("temporarily_unavailable", 429, {90055: "There are too many incoming requests. Please try again later."}),
+    **{
+        number: code
+        for (error, status), texts in SELDOM.items()
+        for number, code in _codes(error, status, texts).items()
+    },
 }
 """Every code that a client with a federated token can meet, by number."""
 

@@ -8,6 +8,7 @@
     each of the three is in some credential, together none  70021
     the issuer's documents cannot be read                   50166, 501661
     no key of the issuer made the signature                 700027
+    valid for more than 25 hours                            70023
     expired, or not valid yet                               700024
 
 Credentials come before keys: an issuer that Entra could never reach, such as https://kubernetes.default.svc, is
@@ -31,6 +32,8 @@ from testbed.entra.keys import Keys
 __all__ = ["Presented", "check", "claims_of", "read"]
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512")
+MOST_SECONDS: Final = 25 * 3600
+_NEVER: Final = 1e12  # seconds; what Entra says of an end so far away is not known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,7 @@ class Presented:
     audience: str
     expires: float
     not_before: float
+    issued: float
     algorithm: str
     key_id: str | None
     text: str = field(repr=False)
@@ -69,6 +73,7 @@ def read(text: str) -> Presented:
             audience=_text(audience),
             expires=float(claims["exp"]),
             not_before=float(claims.get("nbf", 0)),
+            issued=float(claims.get("iat", claims["exp"])),
             algorithm=_text(header["alg"]),
             key_id=None if header.get("kid") is None else _text(header["kid"]),
             text=text,
@@ -88,6 +93,8 @@ def check(presented: Presented, application: Application, keys: Keys, *, now: fl
         raise Refusal(700027, reason="The key was not found.")
     if not any(_is_signed_by(presented, key) for key in candidates):
         raise Refusal(700027, reason="Key was found, but use of the key to verify the signature failed.")
+    if MOST_SECONDS < presented.expires - presented.issued < _NEVER:
+        raise Refusal(70023)
     if not presented.not_before - leeway <= now < presented.expires + leeway:
         raise Refusal(
             700024, now=_precise(now), valid_from=_precise(presented.not_before), expiry=_precise(presented.expires)

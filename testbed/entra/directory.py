@@ -40,7 +40,10 @@ class FederatedCredential:
 
 
 class Application:
-    """An application in one tenant. `roles`, `disabled` and `public` may be set at any time."""
+    """An application in one tenant. `roles`, `disabled`, `public` and `has_service_principal` may be set at any time.
+
+    Without a service principal it is as `az ad app create` leaves it, before `az ad sp create`.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class Application:
         self.roles = tuple(roles)
         self.disabled = disabled
         self.public = public
+        self.has_service_principal = True
         self.object_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{tenant_id}/{client_id}"))
         self._clock = clock
         self._default_audience = default_audience

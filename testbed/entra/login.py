@@ -5,11 +5,12 @@ The token endpoint accepts `grant_type=client_credentials` with a client asserti
     not a POST                                   900561         body is not a form               9002313
     tenant neither GUID nor domain / missing     900023, 50059  unknown / of another cloud       90002, 90038
     grant_type missing / another                 900144, 70003  client_id, scope missing         900144, 90014
-    application unknown / disabled               700016, 7000112
+    application unknown / without principal      700016, 7000229    disabled                         7000112
     scope without /.default / malformed          1002012, 70011 resource unknown                 500011
     no assertion / a secret / a public client    7000218, 7000215, 700025
     assertion's type missing / another           900144, 7000216
     the assertion itself                         see testbed.entra.assertion
+    not assigned to a resource that wants it     501051
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Behaviour:
     token_lifetime: of access tokens. expires_in: what the answer says of it, if that is to be something else.
     refresh_in: the field of that name; None leaves it out. leeway: how much an assertion's times may be off. date_skew:
     how much the Date headers of login and Graph are ahead.
+    is_assignment_required: whether resources give tokens only to applications with one of their roles.
     """
 
     token_lifetime: int = 3599
@@ -59,6 +61,7 @@ class Behaviour:
     refresh_in: int | None = None
     leeway: float = 300.0
     date_skew: float = 0.0
+    is_assignment_required: bool = False
 
 
 class Login:
@@ -187,10 +190,14 @@ class Login:
             raise Refusal(90014, field="scope")
         if application is None:
             raise Refusal(700016)
+        if not application.has_service_principal:
+            raise Refusal(7000229)
         if application.disabled:
             raise Refusal(7000112, name=application.name)
         resource = self._resource(form["scope"])
         self._authenticate(form, application)
+        if self._behaviour.is_assignment_required and not application.roles:
+            raise Refusal(501051, name=application.name, resource=resource)
         lifetime = self._behaviour.token_lifetime
         is_graph = resource in self._place.graph_audiences
         token = self._tokens.issue(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from m365_identity._advice.advise import federated_credential as helpers_advice
+from m365_identity._advice.credential import federated_credential as helpers_advice
 from m365_identity._tokens.assertion import Assertion
 from webhook.core.identity import Account
 from webhook.core.messages.annotations import CLIENT_ID_INVALID, NOT_ONE_OF

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from m365_identity import _messages, settings
-from m365_identity._advice.codes import ABOUT_THE_TOKEN, BY_CODE
+from m365_identity._advice.codes import ABOUT_THE_TOKEN, BY_CODE, SEEN
 from m365_identity._advice.general import BY_KIND, BY_STATUS
 from m365_identity._messages import TABLE, Kind, Severity, message
 from m365_identity.errors import SettingsError
@@ -51,8 +51,8 @@ def test_every_message_is_used() -> None:
         for name, value in vars(table).items():
             if isinstance(value, Kind):
                 assert re.search(rf"\b(messages|settings|usage)\.{name}\b", code), (table.__name__, name)
-    used = {*BY_CODE.values(), *BY_KIND.values(), *BY_STATUS.values()}
-    for table in (_messages.entra, _messages.uncoded):
+    used = {*BY_CODE.values(), *BY_KIND.values(), *BY_STATUS.values(), *SEEN}
+    for table in (_messages.entra, _messages.tenant, _messages.uncoded):
         assert {value for value in vars(table).values() if isinstance(value, Kind)} <= used
     assert used >= ABOUT_THE_TOKEN
 

@@ -123,10 +123,25 @@ def test_a_proxy_that_refuses_gets_one_request(
     assert [tunnel.host for tunnel in proxy.tunnels] == ["login.microsoftonline.com"]
     assert f"(the proxy answered {status})" in error.summary
     assert error.advice is not None
-    assert f"HTTP {status}" in error.advice.meaning
-    assert "HTTPS_PROXY names the wrong proxy" in error.advice.causes[1]
-    assert ("has no password" in error.advice.causes[1]) is (status in (403, 407))
-    assert "correct HTTPS_PROXY" in error.advice.fix
+    assert f"the proxy {proxy.url} answered {status} to CONNECT login.microsoftonline.com:443" in error.summary
+    first = {403: "its policy", 407: "it wants a user and a password"}.get(status, "it is not a proxy for HTTPS")
+    assert error.advice.causes[0].startswith(first)
+    assert "HTTPS_PROXY" in error.advice.fix
+
+
+def test_a_password_that_the_proxy_does_not_take_comes_first(
+    pod: Pod, kind: Flavour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And it is not shown."""
+    with proxying(routes=pod.entra.routes) as proxy:
+        proxy.wants = "user:right"
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("http://", "http://user:hush@"))
+        environ = {name: value for name, value in pod.environ.items() if name != "AZURE_AUTHORITY_HOST"}
+        error = pod.fails(kind, environ=environ)
+    assert error.advice is not None
+    assert error.advice.causes[0] == "it does not take the user and password in HTTPS_PROXY"
+    assert proxy.url in error.summary
+    assert "hush" not in str(error)
 
 
 @pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
@@ -143,8 +158,8 @@ def test_a_proxy_with_troubles_of_its_own_is_asked_again(
     assert error.attempts == len(proxy.tunnels) > 1
     assert f"(the proxy answered {status})" in error.summary
     assert error.advice is not None
-    assert f"the proxy makes no connection to the login host, HTTP {status}" in error.summary
-    assert "the proxy cannot reach" in error.advice.causes[0]
+    assert f"the proxy {proxy.url} answered {status} to CONNECT" in error.summary
+    assert error.advice.causes[0] == "it cannot reach the host itself"
 
 
 def test_a_missing_proxy_is_an_error(pod: Pod, kind: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,6 +191,19 @@ def test_what_fails_with_an_identity_binding(changes: dict[str, str], says: str)
         ),
         ({"M365_AUTH_METHOD": "oidc"}, "M365_OIDC_TOKEN_FILE_PATH is not set, which the provider reads then"),
         ({"M365_AUTH_METHOD": "managed_identity"}, "IDENTITY_ENDPOINT is not set, which the provider reads then"),
+        (
+            {"M365_AUTH_METHOD": "managed_identity", "IDENTITY_ENDPOINT": "http://127.0.0.1:20365/msi/token"},
+            "IDENTITY_HEADER is not set, which the provider reads then",
+        ),
+        (
+            {"M365_TENANT_ID": "", "AZURE_TENANT_ID": ""},
+            "M365_TENANT_ID or AZURE_TENANT_ID is not set, and the provider needs it",
+        ),
+        (
+            {"M365_CLIENT_ID": "", "AZURE_CLIENT_ID": ""},
+            "M365_CLIENT_ID or AZURE_CLIENT_ID is not set, and the provider needs it",
+        ),
+        ({"M365_CLOUD": "ex"}, "M365_CLOUD is ex: the provider asks for no token in that cloud"),
         ({"AZURE_FEDERATED_TOKEN_FILE": ""}, "AZURE_FEDERATED_TOKEN_FILE is not set, which the provider reads then"),
         ({"M365_FEDERATED_TOKEN_FILE": FILE}, "M365_FEDERATED_TOKEN_FILE is set, and nothing reads it"),
         ({"M365_CLIENT_ID": f"{CLIENT}\n"}, "M365_CLIENT_ID has white space around its value"),

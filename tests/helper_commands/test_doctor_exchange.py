@@ -19,7 +19,8 @@ pytestmark = pytest.mark.slow
 
 PATIENCE = {"slow": ("--timeout", "4")}
 """Only what never answers is waited for in vain; the rest has time on a busy machine."""
-PROVOKED = sorted(BY_CODE.keys() & CODES.keys())
+PROVOKED = sorted({kind: code for code, kind in reversed(BY_CODE.items())}.values())
+"""A code of each message: tests/helper/test_advice.py has them all."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def emulator() -> Iterator[Entra]:
 
 def test_no_code_of_the_table_is_left_out() -> None:
     """The emulator knows every code that there is advice for."""
-    assert set(PROVOKED) == set(BY_CODE)
+    assert set(BY_CODE) <= set(CODES)
 
 
 @pytest.mark.parametrize("code", PROVOKED)

@@ -121,7 +121,7 @@ def test_without_the_login_host_there_is_no_warning_about_state(trusted: Pod) ->
 
 def told(**claims: Any) -> LinkFinding:
     """What is said of an access token with these claims, at NOW."""
-    environ = {"M365_TENANT_ID": "t", "M365_CLIENT_ID": CLIENT, "AZURE_FEDERATED_TOKEN_FILE": "/t"}
+    environ = {"M365_TENANT_ID": "contoso.com", "M365_CLIENT_ID": CLIENT, "AZURE_FEDERATED_TOKEN_FILE": "/t"}
     usual = {"aud": "https://graph.microsoft.com", "appid": CLIENT, "exp": NOW + 3600}
     known = Found(environ=environ, settings=settings(environ=environ), skew=0.0)
     known.clock = type(known.clock)(wall=lambda: NOW)

@@ -139,12 +139,16 @@ def test_a_proxy_that_is_none(trusted: Pod) -> None:
     assert "hush" not in str(report)
 
 
-def test_a_socks_proxy_is_not_looked_at(trusted: Pod) -> None:
-    """The standard library does not speak it; the exchange is tried all the same, and says what comes of it."""
-    report = doctor(trusted.environ | {"ALL_PROXY": "socks5://127.0.0.1:1080"})
-    assert report.status("login-proxy") == "warn"
-    assert report.detail("login-tls") == "not looked at through a proxy of this kind"
-    assert report.status("exchange") == "fail"
+def test_a_socks_proxy_is_named(trusted: Pod, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the credentials never knows it, the other one with a further package; it is not looked at either way."""
+    socks = {"ALL_PROXY": "socks5://127.0.0.1:1080"}
+    report = doctor(trusted.environ | socks)
+    assert report.failed() == {"login-proxy", "graph-proxy"}
+    assert report.detail("login-proxy").startswith("ALL_PROXY names a SOCKS proxy")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "socks")
+    known = Found(environ=socks, sites={"login": Site("https://login.example")})
+    assert one(links("login").proxy, known).code == "WIH405"
+    assert one(links("login").tls, known).detail == "not looked at through a proxy of this kind"
 
 
 def test_a_name_is_shown_with_its_addresses(trusted: Pod) -> None:

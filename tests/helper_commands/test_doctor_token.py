@@ -73,7 +73,11 @@ def in_cloud(cloud: str, **claims: Any) -> Found:
     """A token with these claims, in a cloud."""
     known = found(**claims)
     known.place = settings(
-        tenant_id="t", client_id="66666666-7777-4888-9999-000000000000", token_file="/t", cloud=cloud, environ={}
+        tenant_id="contoso.com",
+        client_id="66666666-7777-4888-9999-000000000000",
+        token_file="/t",
+        cloud=cloud,
+        environ={},
     )
     return known
 

@@ -32,6 +32,8 @@ from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentity
 
 from bench.programs import Program, binary
 from certs.authority import make_authority
+from m365_identity import Retry
+from m365_identity._commands import serve
 from m365_identity._tokens import access_token
 from tests.helper_commands.processes import Commands, Process
 
@@ -242,6 +244,43 @@ def test_many_clients_make_one_exchange(commands: Commands, serving: Serving) ->
     assert len({document["access_token"] for _, document in answers}) == 1
     assert len(commands.pod.entra.exchanges) == 1
     assert int(answers[0][1]["expires_on"]) > time.time()
+
+
+def test_terraform_sees_nothing_of_throttling_and_errors(commands: Commands, serving: Serving) -> None:
+    """Its provider ends in a panic at 429 and 5xx: at the first token, at a renewal, and after the token's end."""
+    pod = commands.pod
+    pod.federate()
+    pod.entra.behaviour.token_lifetime = 3
+    pod.entra.next("login", status=429, retry_after=1)
+    pod.entra.next("login", status=500)
+    status, first = ask(serving)
+    assert (status, [asked.status for asked in pod.entra.exchanges]) == (200, [429, 500, 200])
+    pod.entra.next("login", status=429)
+    pod.entra.next("login", status=500)
+    statuses, kept = zip(*(ask(serving) for _ in range(3)), strict=True)
+    assert set(statuses) == {200}
+    if time.time() < int(first["expires_on"]):  # else the machine is too slow to see that it is kept
+        assert kept[0]["access_token"] == first["access_token"]
+    time.sleep(max(0.0, int(first["expires_on"]) - time.time()) + 0.1)
+    pod.entra.next("login", status=500, times=2)
+    status, renewed = ask(serving)
+    assert status == 200
+    assert renewed["access_token"] != first["access_token"]
+
+
+def test_a_wait_that_is_too_long_is_handed_on(commands: Commands) -> None:
+    """An hour is beyond every patience: at once, with what Entra said; a minute is not, within the usual one."""
+    commands.pod.federate()
+    commands.pod.entra.next("login", status=429, retry_after=3600)
+    connection = http.client.HTTPConnection("127.0.0.1", start(commands).port, timeout=60)
+    path = "/msi/token?api-version=2019-08-01&resource=https://graph.microsoft.com"
+    connection.request("GET", path, headers={"X-IDENTITY-HEADER": HEADER})
+    answer = connection.getresponse()
+    said = json.loads(answer.read())["message"]
+    connection.close()
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "3600")
+    assert re.search(r"Entra wants no request for 60 min, until \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", said), said
+    assert Retry(bound=serve._PATIENCE).bound > 2 * 60 + 10
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

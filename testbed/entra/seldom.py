@@ -1,0 +1,102 @@
+"""Entra's errors besides those of `testbed.entra.aadsts`: an application that signs in by itself seldom meets them.
+
+Their sentences are shortened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["SELDOM"]
+
+SELDOM: Final[Mapping[tuple[str, int], Mapping[int, str]]] = {
+    ("invalid_request", 400): {
+        50000: "There was an error issuing a token.",
+        50003: "No signing key is configured.",
+        50007: "The partner encryption certificate was not found for this app.",
+        50010: "Audience URI validation for the app failed since no token audiences were configured.",
+        50029: "Invalid URI - domain name contains invalid characters.",
+        50042: "The salt required to generate a pairwise identifier is missing in principle.",
+        50043: "There is more than one salt to generate a pairwise identifier.",
+        50124: "Claims Transformation contains invalid input parameter.",
+        50128: "Invalid domain name - No tenant-identifying information found.",
+        50146: "This application is required to be configured with an application-specific signing key.",
+        50194: "Application '{client_id}'({name}) is not configured as a multi-tenant application.",
+        90004: "The request is not properly formatted.",
+        90009: "The application is requesting a token for itself.",
+        90010: "Not supported.",
+        90013: "Invalid input from the user.",
+        90015: "The query string is too long.",
+        90016: "The access token is not valid. The required claim is missing.",
+        90019: "No tenant-identifying information found in the request.",
+        90023: "Invalid STS request.",
+        90036: "An unexpected, non-retryable error from the directory.",
+        90043: "The feature is disabled.",
+        90051: "Invalid national cloud identifier.",
+        90056: "The resource request is wrong.",
+        90082: "The selected authentication policy for the request is not currently supported.",
+        90092: "Non-retryable error from the Graph.",
+        90100: "A parameter is empty or not valid.",
+        90102: "A value must be a valid absolute URI.",
+        90107: "The request is not valid: invalid characters.",
+        90117: "Invalid request input.",
+        90121: "Invalid empty request.",
+        90124: "The resource is not supported over the /common or /consumers endpoints.",
+        90130: "The application is not supported over the /common or /consumers endpoints.",
+        165900: "Invalid API request.",
+        240002: "The required claim is missing.",
+        501241: "Mandatory input is missing from a claims transformation.",
+        501461: "AcceptMappedClaims is only supported for a token audience matching the application GUID.",
+        901002: "The 'resource' request parameter is not supported.",
+        9001023: "The grant type is not supported over the /common or /consumers endpoints.",
+        9002332: "Application '{client_id}'({name}) is configured for use by Microsoft Entra users only.",
+    },
+    ("invalid_resource", 400): {
+        50001: "The resource is disabled or does not exist.",
+        500014: "The service principal for resource '{resource}' is disabled.",
+        650052: "The app needs access to a service that your organization has not subscribed to.",
+        650054: "The application asked for permissions to access a resource that has been removed.",
+    },
+    ("invalid_grant", 400): {
+        50002: "Sign-in failed because of a restricted proxy access on the tenant.",
+        50005: "Conditional Access does not support the platform of this device.",
+        50053: "Sign-in was blocked because it came from an IP address with malicious activity.",
+        50072: "Enrollment for a second factor is needed.",
+        50074: "Strong authentication is required.",
+        50076: "You must use multi-factor authentication to access '{resource}'.",
+        50078: "Presented multi-factor authentication has expired.",
+        50079: "You must enroll in multi-factor authentication.",
+        50097: "Device authentication is required.",
+        50105: "The signed in user or application is not assigned to a role for the application '{resource}'.",
+        50129: "The device is not workplace joined.",
+        50131: "Conditional Access failed.",
+        50158: "External security challenge was not satisfied.",
+        53000: "The device is not compliant.",
+        53001: "The device is not domain joined.",
+        53002: "The app used is not an approved app.",
+        53004: "Blocked due to risk.",
+        53011: "Blocked due to risk on home tenant.",
+        65005: "Misconfigured application.",
+        90008: "The application has not been consented to.",
+        90093: "Graph returned with a forbidden error code for the request.",
+        90094: "Administrator consent is required.",
+        90095: "Administrator consent is required, and can be asked for.",
+        90099: "The application '{client_id}' ({name}) has not been authorized in the tenant '{tenant}'.",
+        500021: "Access to '{tenant}' tenant is denied.",
+        500022: "Access to '{tenant}' tenant is denied.",
+        500212: "The outbound access policy does not allow access to the resource tenant.",
+        500213: "The cross-tenant access policy of the resource tenant does not allow access.",
+        501051: "Application '{client_id}'({name}) is not assigned to a role for the application '{resource}'.",
+        530034: "Blocked due to suspicious activity.",
+        530035: "Access has been blocked by security defaults.",
+        650056: "Misconfigured application.",
+        650057: "Invalid resource.",
+    },
+    ("temporarily_unavailable", 503): {
+        501621: "A claims transformation has timed out.",
+        90090: "The service is temporarily unavailable.",
+        90091: "Graph cannot be reached.",
+    },
+}
+"""By `error` and HTTP status: the sentence of each number."""
