@@ -47,6 +47,8 @@ class Proxy:
         *,
         routes: Mapping[str, tuple[str, int]] | None = None,
         is_closed: bool = True,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.refuse_with: int | None = None
         self.wants = ""
@@ -54,7 +56,7 @@ class Proxy:
         self._is_closed = is_closed
         self._lock = threading.Lock()
         self._tunnels: list[Tunnel] = []
-        self._connections = Acceptor(self._serve, host="127.0.0.1", port=0, name="proxy")
+        self._connections = Acceptor(self._serve, host=host, port=port, name="proxy")
 
     @property
     def url(self) -> str:

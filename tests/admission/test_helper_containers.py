@@ -1,11 +1,12 @@
 """Helper containers as a real kube-apiserver stores them. tests/cases/helpers.yaml has their contents."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from demo.server import Running
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.pods import a_pod, create, make_account
+from testbed.cluster.processes import wait_until
 
 IMAGE = "example.test/helper:1"
 BOTH = {"m365.workload.identity/preflight": "true", "m365.workload.identity/token-endpoint": "true"}
@@ -35,6 +36,99 @@ def test_helpers_meet_the_strictest_pod_security(
     assert helpers[1]["restartPolicy"] == "Always"
     # The defaults that a pod without them gets would be a second opinion about what a helper needs.
     assert all(helper["resources"]["limits"] == {"memory": "128Mi"} for helper in helpers)
+
+
+GUARANTEED = {"limits": {"cpu": "1", "memory": "1Gi"}}
+LIMIT_RANGE = {
+    "apiVersion": "v1",
+    "kind": "LimitRange",
+    "metadata": {"name": "limits"},
+    "spec": {
+        "limits": [
+            {
+                "type": "Container",
+                "min": {"cpu": "50m", "memory": "80Mi"},
+                "max": {"cpu": "1", "memory": "100Mi"},
+                "maxLimitRequestRatio": {"cpu": "2"},
+            }
+        ]
+    },
+}
+QUOTA = {
+    "apiVersion": "v1",
+    "kind": "ResourceQuota",
+    "metadata": {"name": "quota"},
+    "spec": {"hard": {f"{kind}.{name}": "4Gi" for kind in ("requests", "limits") for name in ("cpu", "memory")}},
+}
+
+
+def asking(name: str, spec: Mapping[str, Any], resources: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A pod that asks for both helpers, with more members of its spec, and resources of its container."""
+    pod = a_pod(name)
+    pod["metadata"]["annotations"] = BOTH
+    pod["spec"] |= spec
+    if resources:
+        pod["spec"]["containers"][0]["resources"] = resources
+    return pod
+
+
+WHOLE: Sequence[tuple[Mapping[str, Any], Mapping[str, Any] | None]] = (
+    (
+        {"requests": {"memory": "64Mi", "cpu": "100m"}, "limits": {"memory": "1Gi", "cpu": "1"}},
+        {"requests": {"memory": "64Mi"}},
+    ),
+    ({"requests": {"memory": "50Mi", "cpu": "5m"}, "limits": {"memory": "60Mi", "cpu": "20m"}}, None),
+    ({"limits": {"memory": "60Mi", "cpu": "20m"}}, None),
+    ({"limits": {"cpu": "5m"}}, {"requests": {"memory": "10Mi"}}),
+    ({"requests": {"memory": "10Mi"}}, None),
+    ({"limits": {"hugepages-2Mi": "4Mi", "cpu": "1m"}}, None),
+)
+
+
+def test_a_pod_that_asks_for_resources_as_a_whole_may_have_helpers(
+    control_plane: Cluster, namespace: str, another_webhook: Callable[..., Running]
+) -> None:
+    """It is admitted as it is without them, with the same class and the same resources as a whole."""
+    another_webhook("--helper-image", IMAGE)
+    make_account(control_plane, namespace)
+    for number, (whole, own) in enumerate(WHOLE):
+        pod = asking(f"helped-{number}", {"resources": whole}, own)
+        helped = create(control_plane, namespace, pod)
+        alone = create(control_plane, namespace, {**pod, "metadata": {"name": f"alone-{number}"}})
+        assert [each["name"] for each in helped["spec"]["initContainers"]] == ["m365-preflight", "m365-token-endpoint"]
+        assert helped["status"]["qosClass"] == alone["status"]["qosClass"]
+        for name in ({*whole.get("limits", ()), *whole.get("requests", ())}) & {"cpu", "memory"}:
+            requests = helped["spec"]["resources"]["requests"]
+            assert requests[name] == alone["spec"]["resources"]["requests"][name]
+
+
+def test_helpers_change_no_class_and_fit_a_quota_and_a_limit_range(
+    control_plane: Cluster, namespace: str, another_webhook: Callable[..., Running]
+) -> None:
+    """Guaranteed stays Guaranteed; under a quota each container needs limits; a LimitRange gives its own defaults."""
+    another_webhook("--helper-image", IMAGE)
+    make_account(control_plane, namespace)
+    path = f"/api/v1/namespaces/{namespace}"
+    guaranteed = create(control_plane, namespace, asking("guaranteed", {}, GUARANTEED))
+    assert guaranteed["status"]["qosClass"] == "Guaranteed"
+    control_plane.api.post(f"{path}/resourcequotas", QUOTA).expect()
+    burstable = {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "100m", "memory": "64Mi"}}
+    assert create(control_plane, namespace, asking("in-a-quota", {}, burstable))["status"]["qosClass"] == "Burstable"
+    control_plane.api.post(f"{path}/limitranges", LIMIT_RANGE).expect()
+    wait_until(
+        lambda: "resources" in (dry_run(control_plane, namespace)["spec"]["containers"][0]),
+        "the LimitRange is in force",
+        seconds=20,
+    )
+    limited = create(control_plane, namespace, asking("in-a-limit-range", {}))
+    assert [each["resources"]["limits"]["memory"] for each in limited["spec"]["initContainers"]] == ["100Mi", "100Mi"]
+
+
+def dry_run(cluster: Cluster, namespace: str) -> dict[str, Any]:
+    """A pod without helpers as kube-apiserver would store it."""
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    found: dict[str, Any] = cluster.api.post(path, a_pod("asked", labels={}), params={"dryRun": "All"}).expect().json
+    return found
 
 
 def test_a_pod_that_may_not_have_helpers_is_told(

@@ -8,7 +8,7 @@ import pytest
 from demo.server import Running
 from testbed.cluster.cluster import Cluster
 from tests.admission.test_cases import CASES, check
-from tests.core.cases import Case
+from tests.core.cases import Case, helper_flags
 from webhook.core.policy import Policy
 
 OTHERS = [case for case in CASES if case.policy != Policy() and case.policy.scope == Policy().scope]
@@ -17,8 +17,7 @@ OTHERS = [case for case in CASES if case.policy != Policy() and case.policy.scop
 def flags(policy: Policy) -> tuple[str, ...]:
     """The settings that make this policy."""
     values = {"--tenant-id": policy.tenant_id, "--cloud": policy.cloud, "--audience": policy.audience}
-    values["--helper-image"] = policy.helper_image
-    return tuple(word for flag, value in values.items() if value for word in (flag, value))
+    return (*(word for flag, value in values.items() if value for word in (flag, value)), *helper_flags(policy))
 
 
 def by_policy() -> list[tuple[Policy, list[Case]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import pytest
 
 from testbed.chart.helm import CHART, NAME, NAMESPACE, helm, template
 from tests.chart.objects import HOOK, container, installed, one, some
+from webhook.core.policy import Policy
 from webhook.server.process import BACKGROUND_ENDS_SECONDS, Drain
 from webhook.settings import FILES, SELF_MANAGED, ServeSettings, add_flags, read_settings
 
@@ -93,6 +95,33 @@ def test_every_setting_of_the_values_arrives() -> None:
         "identity",
     )
     assert found.rotation.leaf_lifetime.days == 7
+
+
+def test_the_settings_of_helper_containers_arrive() -> None:
+    """By default those of the webhook itself; null leaves a user out, and what is set is added to the defaults."""
+    usual = Policy(helper_image=IMAGE)
+    assert settings().policy == usual
+    found = settings(
+        {
+            "helper": {
+                "resources": {"requests": {"cpu": 0.5}, "limits": {"cpu": "1", "memory": None}},
+                "securityContext": {"runAsUser": 1000650000, "runAsGroup": None},
+                "env": {"HTTPS_PROXY": "http://proxy.example.com:3128?<&>", "no_proxy": '.svc,"'},
+                "authorities": {"configMap": "corporate"},
+                "networkSidecars": ["gate", "mesh"],
+            }
+        }
+    )
+    assert found.policy == replace(
+        usual,
+        helper_resources={"requests": {"cpu": "0.5", "memory": "64Mi"}, "limits": {"cpu": "1"}},
+        helper_security_context={"runAsUser": 1000650000},
+        helper_env={"HTTPS_PROXY": "http://proxy.example.com:3128?<&>", "no_proxy": '.svc,"'},
+        helper_authorities="corporate/ca.crt",
+        helper_network_sidecars=("gate", "mesh"),
+    )
+    nothing = settings({"helper": {"resources": {"requests": None, "limits": None}}}).policy
+    assert nothing.helper_resources == {}
 
 
 def test_without_helper_images_no_pod_gets_a_helper() -> None:

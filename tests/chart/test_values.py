@@ -44,6 +44,19 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
     "no such level": ({"logLevel": "trace"}, "at '/logLevel'"),
     "no such mode": ({"certificates": {"mode": "csr"}}, "at '/certificates/mode'"),
     "a wrong helper image": ({"helper": {"image": "my image"}}, "at '/helper/image'"),
+    "a helper that is root": (
+        {"helper": {"securityContext": {"runAsUser": 0}}},
+        "at '/helper/securityContext/runAsUser'",
+    ),
+    "a helper with a capability": (
+        {"helper": {"securityContext": {"capabilities": {"add": ["NET_ADMIN"]}}}},
+        "additional properties 'capabilities' not allowed",
+    ),
+    "a variable that is not a helper's": (
+        {"helper": {"env": {"LD_PRELOAD": "/x"}}},
+        "additional properties 'LD_PRELOAD' not allowed",
+    ),
+    "a proxy's password": ({"helper": {"env": {"HTTPS_PROXY": "http://u:p@proxy"}}}, "at '/helper/env/HTTPS_PROXY'"),
     "an action twice": (
         {"validatingAdmissionPolicy": {"actions": ["Deny", "Deny"]}},
         "at '/validatingAdmissionPolicy/actions'",

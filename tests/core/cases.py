@@ -21,6 +21,8 @@ cases of one subject, a YAML document each:
         app: usual
       helpers: [m365-preflight]      # the init containers that are added, in their order; left out: none
       helperEnv: usual               # what each of them has, as a container; left out: usual
+      helper: {}                     # how each of them differs from the usual one; left out: not at all
+      volumes: [{...}]               # whole entries that are added after `volume`; left out: none
 
 `message` and each warning end with their code, such as `[WI101]`; in front of it comes the fix, in brackets. Both may
 also be `{contains: text}` or `{contains: [text, text]}`. Texts name the default namespace only as `shop/` or `-n shop`,
@@ -28,19 +30,28 @@ so that `Case.moved` can put the case elsewhere.
 
 A volume is `usual` (azure-identity-token, 3600 s, the public audience) or `{name, audience, expirationSeconds}`, where
 what is left out is as usual. A container is `usual` (the eight variables of the usual ServiceAccount and the usual
-mount), or `{env, but, mount, endpoint}`:
+mount), or `{env, but, mount, endpoint, last}`:
 
     env:    `usual` (also when left out), or the variables that come before the container's own, in this order; {}: none
     but:    values among them that differ; null: that variable is not injected
     mount:  `usual` (also when left out), null: none, or `{name, mountPath}`, where what is left out is as usual
     endpoint: true when the two variables of the token endpoint come after the others
+    last:   entries that come after those
 
-With m365-token-endpoint among the helpers, each of them also has its two variables.
+With m365-token-endpoint among the helpers, each of them also has its two variables. `helper` is
+`{behind, resources, securityContext, env, envFrom, mounts}`:
+
+    behind:           the init container that stands right before the first helper; left out: helpers are the first
+    resources:        in place of the usual ones; null: none
+    securityContext:  members that differ; null: that member is not there
+    env, envFrom:     entries that come after the variables of helperEnv; the list
+    mounts:           entries that come before that of helperEnv
 
 The usual ServiceAccount is annotated with azure.workload.identity/client-id and tenant-id, see CLIENT and TENANT.
 """
 
 import copy
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -156,7 +167,8 @@ class Addition:
 class Expected:
     """What the webhook must answer. additions: by container name, those that get something. volume: the whole entry.
 
-    helpers: the init containers that are added. helper_env: what each of them has.
+    helpers: the init containers that are added. helper_env: what each of them has. helper: how they differ besides.
+    volumes: more whole entries.
     """
 
     outcome: str
@@ -167,6 +179,8 @@ class Expected:
     additions: Mapping[str, Addition]
     helpers: tuple[str, ...]
     helper_env: Addition
+    helper: Json = field(default_factory=dict)
+    volumes: tuple[Json, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -248,17 +262,44 @@ class Case:
                 container["volumeMounts"] = [*(container.get("volumeMounts") or ()), copy.deepcopy(addition.mount)]
         helpers = [self._helper(name) for name in self.expect.helpers]
         if helpers:
-            spec["initContainers"] = [*helpers, *(spec.get("initContainers") or ())]
-        if self.expect.volume:
-            spec["volumes"] = [*(spec.get("volumes") or ()), copy.deepcopy(self.expect.volume)]
+            init = spec.get("initContainers") or []
+            behind = self.expect.helper.get("behind")
+            place = [each["name"] for each in init].index(behind) + 1 if behind else 0
+            spec["initContainers"] = [*init[:place], *helpers, *init[place:]]
+        volumes = [self.expect.volume] * bool(self.expect.volume) + list(self.expect.volumes)
+        if volumes:
+            spec["volumes"] = [*(spec.get("volumes") or ()), *copy.deepcopy(volumes)]
         return pod
 
     def _helper(self, name: str) -> Json:
         env = [entry for entry in self.expect.helper_env.env if entry not in ENDPOINT]
         env += ENDPOINT if "m365-token-endpoint" in self.expect.helpers else ()
-        own = {"name": name, "image": self.policy.helper_image, **HELPERS[name], **HELPER}
+        changed = self.expect.helper
+        env += changed.get("env") or ()
         mount = self.expect.helper_env.mount
-        return copy.deepcopy({**own, "env": env, "volumeMounts": [mount] if mount else []})
+        mounts = [*(changed.get("mounts") or ()), *([mount] if mount else ())]
+        own = {"name": name, "image": self.policy.helper_image, **HELPERS[name], **HELPER}
+        own["resources"] = changed.get("resources", own["resources"])
+        own["securityContext"] = _without_none({**own["securityContext"], **(changed.get("securityContext") or {})})
+        own |= {"env": env, "envFrom": changed.get("envFrom"), "volumeMounts": mounts}
+        return copy.deepcopy(_without_none(own))
+
+
+def helper_flags(policy: Policy) -> list[str]:
+    """The settings of helper containers that make `policy`."""
+    usual, flags = Policy(), []
+    for name in ("resources", "security_context", "env", "authorities", "network_sidecars"):
+        value = getattr(policy, f"helper_{name}")
+        if value != getattr(usual, f"helper_{name}"):
+            text = (
+                json.dumps(value) if isinstance(value, dict) else value if isinstance(value, str) else ",".join(value)
+            )
+            flags.append(f"--helper-{name.replace('_', '-')}={text}")
+    return [f"--helper-image={policy.helper_image}", *flags] if policy.helper_image else flags
+
+
+def _without_none(value: Json) -> Json:
+    return {key: each for key, each in value.items() if each is not None}
 
 
 def load() -> list[Case]:
@@ -372,9 +413,11 @@ def _policy(stated: Json) -> Policy:
 
 
 def _expected(stated: Json) -> Expected:
-    _only(
-        {"outcome", "reason", "message", "warnings", "volume", "containers", "helpers", "helperEnv"}, stated, "expect"
-    )
+    known = {"outcome", "reason", "message", "warnings", "volume", "volumes", "containers", "helpers"}
+    known |= {"helper", "helperEnv"}
+    _only(known, stated, "expect")
+    helper = stated.get("helper") or {}
+    _only({"behind", "resources", "securityContext", "env", "envFrom", "mounts"}, helper, "helper")
     outcome = stated.get("outcome", "injected")
     reason = stated.get("reason", "injected")
     if (outcome == "denied") != ("message" in stated):
@@ -392,6 +435,8 @@ def _expected(stated: Json) -> Expected:
         additions={name: _addition(each) for name, each in (stated.get("containers") or {}).items()},
         helpers=tuple(stated.get("helpers") or ()),
         helper_env=_addition(stated.get("helperEnv") or "usual"),
+        helper=helper,
+        volumes=tuple(stated.get("volumes") or ()),
     )
 
 
@@ -417,7 +462,7 @@ def _volume(stated: str | Json | None) -> Json | None:
 
 
 def _addition(stated: str | Json) -> Addition:
-    values = {} if stated == "usual" else _as_object(stated, {"env", "but", "mount", "endpoint"})
+    values = {} if stated == "usual" else _as_object(stated, {"env", "but", "mount", "endpoint", "last"})
     env = values.get("env", "usual")
     env = dict(USUAL_ENV if env == "usual" else env)
     changed = values.get("but") or {}
@@ -428,6 +473,7 @@ def _addition(stated: str | Json) -> Addition:
         mount = USUAL_MOUNT if mount == "usual" else {**USUAL_MOUNT, **_as_object(mount, set(USUAL_MOUNT))}
     entries = tuple({"name": name, "value": value} for name, value in env.items() if value is not None)
     entries += ENDPOINT if values.get("endpoint") else ()
+    entries += tuple(values.get("last") or ())
     return Addition(entries, {**mount, "readOnly": True} if mount else None)
 
 

@@ -4,6 +4,7 @@ import copy
 import posixpath
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import jsonpatch
@@ -179,18 +180,82 @@ def test_our_way_to_apply_a_patch_is_jsonpatchs(pod: Json, annotations: dict[str
 
 
 HELPED = Policy(tenant_id="contoso.com", helper_image="helper:1")
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 HELPERS = {
     "m365.workload.identity/preflight": "m365-preflight",
     "m365.workload.identity/token-endpoint": "m365-token-endpoint",
 }
 
 
-@given(pods(), st.sets(st.sampled_from(sorted(HELPERS)), min_size=1))
-def test_helpers_come_first_once_and_change_nothing_else(pod: Json, asked: set[str]) -> None:
+def fitted(pods: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
+    """With the fields that helpers look at in addition, most of them as Kubernetes allows them."""
+    field: dict[str, list[Any]] = {
+        "resources": [{"limits": {"cpu": 1, "memory": "1Gi"}}, {"requests": {"cpu": "5m"}, "limits": None}, [], None],
+        "securityContext": [{"runAsUser": 1000, "runAsGroup": None}, {"runAsUser": 0}, {"runAsUser": True}, ""],
+    }
+    variables = st.lists(
+        st.fixed_dictionaries(
+            {"name": st.sampled_from(["https_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "A", "M365_CLOUD"])},
+            optional={
+                "value": st.sampled_from(["/data/ca.pem", "127.0.0.1:1", "http://$(A)@b", "$(B)$$(A)", "", None, 1]),
+                "valueFrom": st.sampled_from([None, {}, {"fileKeyRef": {"key": "k"}}, {"secretKeyRef": {"name": "s"}}]),
+            },
+        ),
+        max_size=4,
+    )
+    container = st.fixed_dictionaries(
+        {},
+        optional={key: st.sampled_from(values) for key, values in field.items()}
+        | {
+            "restartPolicy": st.just("Always"),
+            "envFrom": st.sampled_from(
+                [None, [{"secretRef": {"name": "s"}}], [{"prefix": 1}, {"configMapRef": []}, 0]]
+            ),
+        },
+    )
+    spec = st.fixed_dictionaries({}, optional={key: st.sampled_from(values) for key, values in field.items()})
+
+    @st.composite
+    def with_fields(draw: st.DrawFn) -> Json:
+        pod = draw(pods)
+        pod["spec"] |= draw(spec)
+        for each in all_containers(pod):
+            each |= draw(container)
+            each["env"] = [*(each.get("env") or ()), *draw(variables)]
+        return pod
+
+    return with_fields()
+
+
+def check_helper(helper: Json, pod: Json) -> None:
+    """It finds its token; each variable is there once, each mount too, and each mount has its volume."""
+    file = next(each["value"] for each in helper["env"] if each["name"] == "AZURE_FEDERATED_TOKEN_FILE")
+    mounts = [posixpath.normpath(each["mountPath"]) for each in helper["volumeMounts"]]
+    assert any(file.startswith(directory + "/") for directory in mounts)
+    assert max(Counter(mounts).values()) == 1
+    assert max(Counter(each["name"] for each in helper["env"]).values()) == 1
+    assert {each["name"] for each in helper["volumeMounts"]} <= {each["name"] for each in pod["spec"]["volumes"]}
+    assert all(each["readOnly"] is True for each in helper["volumeMounts"])
+    assert helper["securityContext"].items() >= RESTRICTED.items()
+    assert helper["securityContext"].get("runAsUser") != 0
+
+
+@given(
+    fitted(pods()),
+    st.sets(st.sampled_from(sorted(HELPERS)), min_size=1),
+    st.sampled_from([HELPED, replace(HELPED, helper_resources={}, helper_authorities="c/k")]),
+)
+def test_helpers_come_together_once_and_change_nothing_else(pod: Json, asked: set[str], policy: Policy) -> None:
     """Whatever the pod looks like: its own containers are all there, in their order, with their own values."""
     pod["metadata"]["annotations"] = {**(pod["metadata"].get("annotations") or {}), **dict.fromkeys(asked, "true")}
     review, usual = request(pod), account(USUAL_ANNOTATIONS)
-    first = decide_early(review, HELPED) or decide(review, usual, HELPED)
+    first = decide_early(review, policy) or decide(review, usual, policy)
     if first.outcome != "injected":
         return
     after = apply(pod, first.operations)
@@ -198,14 +263,15 @@ def test_helpers_come_first_once_and_change_nothing_else(pod: Json, asked: set[s
     skipped = pod["metadata"]["annotations"].get("azure.workload.identity/skip-containers", "")
     expected = [name for key, name in HELPERS.items() if key in asked and name not in skipped]
     names = [container["name"] for container in after["spec"].get("initContainers") or ()]
-    assert names == expected + [container["name"] for container in pod["spec"].get("initContainers") or ()]
-    for old, new in zip(all_containers(pod), all_containers(after)[len(expected) :], strict=True):
+    place = names.index(expected[0]) if expected else 0
+    assert names[place : place + len(expected)] == expected
+    others = [each for each in all_containers(after) if each["name"] not in expected]
+    for old, new in zip(all_containers(pod), others, strict=True):
         assert {**old, "env": 0, "volumeMounts": 0} == {**new, "env": 0, "volumeMounts": 0}
-    for helper in all_containers(after)[: len(expected)]:
-        file = next(each["value"] for each in helper["env"] if each["name"] == "AZURE_FEDERATED_TOKEN_FILE")
-        assert file.startswith(helper["volumeMounts"][0]["mountPath"] + "/")
+    for helper in all_containers(after)[place : place + len(expected)]:
+        check_helper(helper, after)
     again = request(after)
-    second = decide_early(again, HELPED) or decide(again, usual, HELPED)
+    second = decide_early(again, policy) or decide(again, usual, policy)
     assert (second.operations, second.reason) == ((), "already-injected")
 
 

@@ -136,6 +136,39 @@ def test_our_own_managed_identity_endpoint_is_well() -> None:
     assert "m365-identity serve" in finding.detail
 
 
+@pytest.mark.parametrize(
+    ("proxies", "named"),
+    [
+        ({"HTTP_PROXY": "http://proxy.example:3128"}, "HTTP_PROXY"),
+        ({"http_proxy": "proxy:1", "HTTP_PROXY": "proxy:2", "NO_PROXY": "localhost"}, "http_proxy"),
+        ({"ALL_PROXY": "socks5://proxy.example:1080", "NO_PROXY": "127.0.0.1", "no_proxy": ".svc"}, "ALL_PROXY"),
+    ],
+)
+def test_a_proxy_that_gets_the_requests_for_our_own_endpoint_is_named(proxies: dict[str, str], named: str) -> None:
+    """They have IDENTITY_HEADER in them. What the proxy's variable holds may be a password."""
+    finding = one(others, Found(environ={"IDENTITY_ENDPOINT": "http://127.0.0.1:20365/msi/token"} | proxies))
+    assert finding.status is LinkStatus.WARN
+    assert f"and {named} is set" in finding.detail
+    assert "add 127.0.0.1 to NO_PROXY" in finding.fix
+    assert proxies[named] not in finding.detail
+
+
+@pytest.mark.parametrize(
+    "proxies",
+    [
+        {"HTTPS_PROXY": "http://proxy.example:3128"},
+        {"HTTP_PROXY": " "},
+        {"HTTP_PROXY": "http://proxy.example:3128", "NO_PROXY": "localhost, 127.0.0.1"},
+        {"HTTP_PROXY": "http://proxy.example:3128", "NO_PROXY": "127.0.0.0/8"},
+        {"HTTP_PROXY": "http://proxy.example:3128", "no_proxy": "*"},
+    ],
+)
+def test_a_proxy_for_other_requests_is_well(proxies: dict[str, str]) -> None:
+    """The endpoint is asked without TLS, and may be among the exceptions."""
+    finding = one(others, Found(environ={"IDENTITY_ENDPOINT": "http://127.0.0.1:20365/msi/token"} | proxies))
+    assert finding.status is LinkStatus.OK
+
+
 def test_all_of_them_are_reported() -> None:
     """Not only the first."""
     environ = INJECTED | {"AZURE_CLIENT_SECRET": "x", "MSAL_FORCE_REGION": "y", "IDENTITY_ENDPOINT": "http://10.0.0.1"}

@@ -14,7 +14,7 @@ def test_a_case_ends_as_it_does_in_a_cluster(case: cases.Case, mutate: Mutate) -
     flags += [f"--tenant-id={policy.tenant_id}"] * bool(policy.tenant_id)
     flags += [f"--audience={policy.audience}"] * bool(policy.audience)
     flags += [f"--env={','.join(policy.env)}"]
-    flags += [f"--helper-image={policy.helper_image}"] * bool(policy.helper_image)
+    flags += cases.helper_flags(policy)
     ran = mutate(*flags, accounts=[case.namespace_object(), *([account] if account else [])], pods=case.pod)
 
     title = f"Pod {case.namespace}/{case.request().pod_name}: "

@@ -43,7 +43,7 @@ def mutated(text: str) -> tuple[str, str, list[workloads.Result]]:
         assert not reading.problems
         sources += reading.sources
         found += reading.manifests
-    results = workloads.decide_all(found, Policy(), "default")
+    results = workloads.decide_all(found, Policy(helper_image="m365-identity:1"), "default")
     output = outputs.as_yaml(sources[1:], results)
     assert not output.warnings
     return output.text, outputs.as_diff(sources[1:], results).text, results
@@ -133,6 +133,45 @@ def test_additions_follow_the_style_around_them() -> None:
             (HEAD + STYLED).splitlines(keepends=True), result.splitlines(keepends=True), "<stdin>", "<stdin>\t(mutated)"
         )
     )
+
+
+MESH = """\
+  initContainers:
+    # the mesh
+    - name: istio-proxy
+      restartPolicy: Always  # a native sidecar
+      # its end
+
+    # ours
+    -
+      name: mine
+  containers: [{name: a}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "after"),
+    [
+        (MESH, "      # its end\n", "\n    # ours\n    -\n      name: mine\n"),
+        (
+            "  initContainers: [{name: istio-proxy, restartPolicy: Always}, {name: mine}]\n  containers: [{name: a}]\n",
+            '"readOnly": true}]}, ',
+            "{name: mine",
+        ),
+    ],
+    ids=["in block style", "inside brackets"],
+)
+def test_a_helper_between_two_containers_stands_between_their_comments(text: str, before: str, after: str) -> None:
+    """A container of the webhook's that needs another one stands right behind it."""
+    result = mutated(
+        HEAD.replace("spec:", "  annotations: {m365.workload.identity/preflight: 'true'}\nspec:", 1) + text
+    )[0]
+    (document,) = parse(result)
+    names = [each["name"] for each in document.value["spec"]["initContainers"]]
+    assert names == ["istio-proxy", "m365-preflight", "mine"]
+    middle = result.index("m365-preflight")
+    assert before in result[:middle]
+    assert after in result[middle:]
 
 
 def test_lists_without_indentation_stay_so() -> None:

@@ -66,6 +66,7 @@ class Identity(NamedTuple):
 
     helpers: the containers that the pod gets in addition to its own, in their order. helper_image: what they run in.
     binding: whether Azure's webhook is to give the pod a token for another audience, as identity bindings do.
+    policy: what else is decided about them; None for pods without them, since identities are compared often.
     """
 
     client_id: str
@@ -80,6 +81,7 @@ class Identity(NamedTuple):
     helpers: tuple[str, ...] = ()
     helper_image: str = ""
     binding: bool = False
+    policy: Policy | None = None
 
 
 class Reading(NamedTuple):
@@ -158,6 +160,7 @@ def _read_identity(request: Request, account: Account, policy: Policy, *, alone:
         helpers=helpers,
         helper_image=policy.helper_image,
         binding=reader.binding(),
+        policy=policy if helpers else None,
     )
     return Reading(identity, (), warnings, annotated=client is not None)
 

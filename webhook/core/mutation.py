@@ -4,16 +4,17 @@ Nothing of the user's is replaced, reordered or dropped, whether this version kn
 decoded into types, and every operation is an `add`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple, TypedDict
 
-from webhook.core.helper_containers import missing_helpers
+from webhook.core.endpoint_proxies import behind_proxy
+from webhook.core.helper_containers import NOTHING, Surroundings, missing_helpers, surroundings
 from webhook.core.identity import Identity
 from webhook.core.messages import Message, message
-from webhook.core.messages.pods import SECRET_LEFT_OVER, VARIABLES_KEPT
-from webhook.core.names import MAXIMUM_ADDED
+from webhook.core.messages.pods import ENDPOINT_BEHIND_PROXY, SECRET_LEFT_OVER, VARIABLES_KEPT
+from webhook.core.names import IDENTITY_ENDPOINT_VARIABLE, MAXIMUM_ADDED
 from webhook.core.token_volumes import volume_entry
 from webhook.core.variables import EnvVar, helper_variables, is_usual, missing
 from webhook.core.volumes import Access, container_place, mount_entry, place_tokens
@@ -74,16 +75,19 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
     """What `pod` is missing of `identity`, in all containers but those in `skip`. Raises UnsoundPatch, TooMuchAdded."""
     spec = pod["spec"]
     targets = containers_to_inject(spec, skip)
-    helpers = missing_helpers(spec, identity)
-    containers = [*helpers, *(container for _, container in targets)]
+    helpers = missing_helpers(pod, identity, skip)
+    around = surroundings(pod, identity, skip) if helpers else NOTHING
+    containers = [*({**each, "volumeMounts": around.mounts} for each in helpers), *(each for _, each in targets)]
     placement = place_tokens(spec, containers, identity)
     accesses = placement.accesses
-    _check_size(containers, accesses, identity)
+    _check_size(containers, accesses, identity, len(helpers) * around.size)
     operations: list[Operation] = []
     changed: list[str] = []
-    warnings = list(placement.warnings)
+    warnings = [*placement.warnings, *around.warnings]
     for (path, container), access in zip(targets, accesses[len(helpers) :], strict=True):
         variables, different, left_over = missing(identity, container, access.file, access.beside)
+        if identity.helpers:
+            variables += _for_the_endpoint(variables, container, warnings)
         name = str(container.get("name"))
         if variables or access.mount:
             operations += _container_operations(path, container, variables, access)
@@ -101,7 +105,8 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
             operations.append(_appended("/spec/volumes", volumes, entry))
             volumes = volumes or [entry]  # there is a list now
     if helpers:  # last, because from here on the paths of init containers are others
-        operations += _helper_operations(spec, helpers, accesses, identity)
+        volumes = [] if placement.volumes else spec.get("volumes")
+        operations += _helper_operations(spec, helpers, accesses, identity, around, volumes)
         changed += [helper["name"] for helper in helpers]
     return Mutation(tuple(operations), tuple(changed), tuple(warnings))
 
@@ -125,33 +130,67 @@ def _container_operations(
 
 
 def _helper_operations(
-    spec: Mapping[str, Any], helpers: Sequence[dict[str, Any]], accesses: Sequence[Access], identity: Identity
-) -> tuple[Operation, ...]:
-    """The helper containers, each with its variables and its mount. accesses: theirs come first."""
+    spec: Mapping[str, Any],
+    helpers: Sequence[dict[str, Any]],
+    accesses: Sequence[Access],
+    identity: Identity,
+    around: Surroundings,
+    volumes: list[Any] | None,
+) -> Iterator[Operation]:
+    """The helper containers, each with its variables and its mounts, and their volumes.
+
+    accesses: theirs come first. volumes: the list as far as it matters whether there is one.
+    """
+    _check("volume", "name", spec.get("volumes"), tuple(volume["name"] for volume in around.volumes))
+    for volume in around.volumes:
+        yield _appended("/spec/volumes", volumes, volume)
+        volumes = []
     own = spec.get("initContainers")
     names = tuple(helper["name"] for helper in helpers)
     _check("container", "name", [*(own or ()), *spec["containers"]], names)
-    entries = []
-    for helper, access in zip(helpers, accesses, strict=False):
-        environment = [variable.entry() for variable in helper_variables(identity, access.file, access.beside)]
-        mounts = [mount_entry(access.mount)] if access.mount else []
-        entries.append({**helper, "env": environment, "volumeMounts": mounts})
-    return _prepended("/spec/initContainers", entries, alone=own is None)
+    entries = [_helper(*each, identity, around) for each in zip(helpers, accesses, strict=False)]
+    yield from _prepended("/spec/initContainers", entries, alone=own is None, place=around.place)
+
+
+def _for_the_endpoint(
+    variables: tuple[EnvVar, ...], container: Mapping[str, Any], warnings: list[Message]
+) -> tuple[EnvVar, ...]:
+    """What keeps requests for the token endpoint away from a proxy, for a container that gets its variables."""
+    if not any(variable.name == IDENTITY_ENDPOINT_VARIABLE for variable in variables):
+        return ()
+    found = behind_proxy(container)
+    if found.proxy:
+        place = container_place(container.get("name"))
+        warnings.append(message(ENDPOINT_BEHIND_PROXY, place, variable=found.proxy))
+    return found.added
+
+
+def _helper(helper: dict[str, Any], access: Access, identity: Identity, around: Surroundings) -> dict[str, Any]:
+    """A helper container as it is sent."""
+    variables = helper_variables(identity, access.file, access.beside)
+    names = {variable.name for variable in variables}
+    environment: list[Mapping[str, Any]] = [variable.entry() for variable in variables]
+    environment += [entry for entry in around.env if entry["name"] not in names]
+    mounts = [*around.mounts, *([mount_entry(access.mount)] if access.mount else ())]
+    sources = {"envFrom": list(around.env_from)} if around.env_from else {}
+    return {**helper, "env": environment, **sources, "volumeMounts": mounts}
 
 
 # Characters, more than all names and values have that do not depend on a path: six domains of 253 are the most of it.
 _MOST_WITHOUT_PATHS = 3000
 
 
-def _check_size(containers: Sequence[Mapping[str, Any]], accesses: Sequence[Access], identity: Identity) -> None:
+def _check_size(
+    containers: Sequence[Mapping[str, Any]], accesses: Sequence[Access], identity: Identity, more: int
+) -> None:
     """Raises TooMuchAdded before anything is built: a long path is repeated for each container."""
     # Four times, in three variables and the mount. This is enough for nearly every pod; only large ones are counted.
-    bound = 0
+    bound = more
     for file, mount, beside in accesses:
         bound += _MOST_WITHOUT_PATHS + 4 * (len(file) + len(beside)) + (len(mount.volume) if mount else 0)
     if bound <= MAXIMUM_ADDED:
         return
-    size = 0
+    size = more
     for container, (file, mount, beside) in zip(containers, accesses, strict=True):
         size += sum(len(name) + len(value) for name, value, _ in missing(identity, container, file, beside).variables)
         size += len(mount.volume) + len(mount.path) if mount else 0
@@ -202,14 +241,14 @@ def _variables(path: str, variables: tuple[EnvVar, ...], *, alone: bool) -> tupl
     return _prepended(path, [variable.entry() for variable in variables], alone=alone)
 
 
-def _prepended(path: str, entries: list[dict[str, Any]], *, alone: bool) -> tuple[Operation, ...]:
-    """At the front of the list at `path`; `alone` if the list does not exist yet."""
+def _prepended(path: str, entries: list[dict[str, Any]], *, alone: bool, place: int = 0) -> tuple[Operation, ...]:
+    """At the front of the list at `path`, or behind its first `place`; `alone` if the list does not exist yet."""
     if alone:
         return ({"op": "add", "path": path, "value": entries},) if entries else ()
-    return tuple({"op": "add", "path": f"{path}/{index}", "value": entry} for index, entry in enumerate(entries))
+    return tuple({"op": "add", "path": f"{path}/{index}", "value": entry} for index, entry in enumerate(entries, place))
 
 
-def _appended(path: str, existing: list[Any] | None, entry: dict[str, Any]) -> Operation:
+def _appended(path: str, existing: list[Any] | None, entry: Mapping[str, Any]) -> Operation:
     if existing is None:
         return {"op": "add", "path": path, "value": [entry]}
     return {"op": "add", "path": path + "/-", "value": entry}

@@ -2,13 +2,14 @@
 
 import re
 import shlex
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterator
+from typing import Final
 
 from webhook.core import names
 from webhook.core.annotations import Annotations, Value
 from webhook.core.families import FAMILIES, parse
 from webhook.core.formats import is_audience, is_guid, is_tenant
+from webhook.core.helper_obstacles import helper_obstacle
 from webhook.core.likely_secrets import is_likely_secret, quoted_unless_secret
 from webhook.core.messages import Kind, Message, Place, message
 from webhook.core.messages import annotations as kinds
@@ -112,7 +113,7 @@ class Reader:
             if value.text != "true":
                 self._problem(kinds.NOT_TRUE_OR_FALSE, value)
                 continue
-            obstacle = _obstacle(key, container, request.pod["spec"], policy)
+            obstacle = helper_obstacle(key, container, request.pod["spec"], policy)
             if obstacle:
                 self._problem(obstacle, value, container=container)
             elif container not in request.skipped:
@@ -149,16 +150,3 @@ def _quoted(value: Value) -> str:
 
 def _distinct(values: tuple[Value | None, ...]) -> Iterator[Value]:
     yield from dict.fromkeys(value for value in values if value)
-
-
-def _obstacle(key: str, container: str, spec: Mapping[str, Any], policy: Policy) -> Kind | None:
-    """Why a helper container cannot run in the pod `spec`, or None."""
-    if not policy.helper_image:
-        return kinds.HELPER_WITHOUT_IMAGE
-    if (spec.get("os") or {}).get("name") == "windows":
-        return kinds.HELPER_ON_WINDOWS
-    if key == names.TOKEN_ENDPOINT and spec.get("hostNetwork"):
-        return kinds.HELPER_ON_HOST_NETWORK
-    if any(each.get("name") == container for each in spec["containers"]):
-        return kinds.HELPER_NAME_TAKEN
-    return None

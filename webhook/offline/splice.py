@@ -1,7 +1,7 @@
 """Additions put into a text of YAML; no other byte changes.
 
     addition to                  how
-    a list in block style        new entries before the first or after the last one, dashes in line
+    a list in block style        new entries before the first, between two or after the last one, dashes in line
     an object in block style     new keys after the last one, below its comments
     [] or {}                     JSON on the same line
     a key without a value        below the key
@@ -42,7 +42,7 @@ class NoPlace(Exception):
 def splice(text: str, documents: Sequence[YamlDocument], values: Sequence[Any]) -> list[Edit]:
     """The edits of `text`, in order, that turn the values of its `documents` into `values`. Raises NoPlace.
 
-    Lists may have more entries at either end, and objects more keys; all else in `values` is the documents' own
+    Lists may have more entries, all in one place, and objects more keys; all else in `values` is the documents' own
     objects. `text` ends with a line break.
     """
     edits = [
@@ -120,35 +120,36 @@ class _Splicer:
 
     def _entries(self, node: YamlSequence, old: list[Any], new: list[Any], key: YamlNode | None) -> Iterator[Edit]:
         grown = len(new) - len(old)
-        # A list that grows at its end keeps its entries; one that grows at its front may change them, too.
-        before = 0 if not old or new[0] is old[0] else grown
-        for child, was, becomes in zip(node.nodes, old, new[before : before + len(old)], strict=True):
+        at = next((i for i, was in enumerate(old) if not _is_same(was, new[i])), len(old))  # where the new ones are
+        for child, was, becomes in zip(node.nodes, old, new[:at] + new[at + grown :], strict=True):
             yield from self._walk(child, was, becomes, None)
         if not grown:
             return
+        added = new[at : at + grown]
         if node.flow:
-            yield from self._inline_entries(node, new[:before], new[before + len(old) :])
-        else:
-            # An anchor stands on the line of the key, before the dashes.
-            dash = _DASH.search(self._text, node.start if node.anchored else self._line_start(node.start))
-            if dash is None or not (node.anchored or len(dash[1]) == node.column):
-                raise NoPlace("a list within a list")
-            column = len(dash[1])
-            if before:
-                yield self._lines(self._above(dash.start()), block(new[:before], offset=self._offset), column)
-            if new[before + len(old) :]:
-                comments = column + 1 if key and key.column == column else column
-                appended = block(new[before + len(old) :], offset=self._offset)
-                yield self._lines(self._below(node, comments), appended, column)
-
-    def _inline_entries(self, node: YamlSequence, first: list[Any], last: list[Any]) -> Iterator[Edit]:
-        if not node.nodes:
-            yield Edit(node.end - 1, node.end - 1, inline(first + last)[1:-1])
+            yield self._inline_entries(node, at, added)
             return
-        if first:
-            yield Edit(node.nodes[0].start, node.nodes[0].start, inline(first)[1:-1] + ", ")
-        if last:
-            yield Edit(node.nodes[-1].end, node.nodes[-1].end, ", " + inline(last)[1:-1])
+        # An anchor stands on the line of the key, before the dashes.
+        dash = _DASH.search(self._text, node.start if node.anchored else self._line_start(node.start))
+        if dash is None or not (node.anchored or len(dash[1]) == node.column):
+            raise NoPlace("a list within a list")
+        column = len(dash[1])
+        lines = block(added, offset=self._offset)
+        if at == 0 and old:
+            yield self._lines(self._above(dash.start()), lines, column)
+        elif at < len(old):
+            yield self._lines(self._below(node.nodes[at - 1], column + 1), lines, column)
+        else:
+            comments = column + 1 if key and key.column == column else column
+            yield self._lines(self._below(node, comments), lines, column)
+
+    def _inline_entries(self, node: YamlSequence, at: int, added: list[Any]) -> Edit:
+        text = inline(added)[1:-1]
+        if not node.nodes:
+            return Edit(node.end - 1, node.end - 1, text)
+        if at < len(node.nodes):
+            return Edit(node.nodes[at].start, node.nodes[at].start, f"{text}, ")
+        return Edit(node.nodes[-1].end, node.nodes[-1].end, f", {text}")
 
     def _filled(self, node: YamlScalar, new: Any, key: YamlNode) -> Iterator[Edit]:
         start = node.start
@@ -213,6 +214,13 @@ class _Splicer:
     def _line_end(self, position: int) -> int:
         """The start of the next line."""
         return self._text.find("\n", position) + 1 or len(self._text)
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    """Whether an entry of a list is the old one, with more in it or not."""
+    if isinstance(old, dict) and isinstance(new, dict) and "name" in old:
+        return bool(old["name"] == new.get("name"))
+    return old is new
 
 
 def _last(node: YamlNode) -> YamlNode:

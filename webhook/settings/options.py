@@ -12,7 +12,7 @@ from webhook.core import names
 from webhook.core.clouds import CLOUDS
 from webhook.core.families import DEFAULT_FAMILIES, FAMILIES, parse
 from webhook.core.policy import SCOPES
-from webhook.settings import values
+from webhook.settings import helpers, values
 from webhook.settings.errors import SettingsError
 from webhook.settings.serve import CERTIFICATES, LISTEN, LOG_LEVELS, OPS_LISTEN, Rotation
 
@@ -132,6 +132,41 @@ OPTIONS: Final = (
         "IMAGE",
         "image of the helper containers, preflight and token-endpoint (none)",
         values.image,
+        policy=True,
+    ),
+    Option(
+        "helper_resources",
+        "JSON",
+        "their requests and limits ({'requests': {'cpu': '10m', …}, …})",
+        helpers.resources,
+        policy=True,
+    ),
+    Option(
+        "helper_security_context",
+        "JSON",
+        "their runAsUser and runAsGroup, if the pod sets none ({'runAsUser': 65532, …})",
+        helpers.security_context,
+        policy=True,
+    ),
+    Option(
+        "helper_env",
+        "JSON",
+        "their proxies and trusted authorities, if the pod sets none ({})",
+        helpers.environment,
+        policy=True,
+    ),
+    Option(
+        "helper_authorities",
+        "NAME/KEY",
+        "a ConfigMap in each pod's namespace with the authorities that they trust (none)",
+        helpers.config_map,
+        policy=True,
+    ),
+    Option(
+        "helper_network_sidecars",
+        "NAMES",
+        "native sidecars behind which they stand, in addition to those of known meshes (none)",
+        helpers.container_names,
         policy=True,
     ),
     Option(

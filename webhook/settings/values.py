@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import json
 import re
 import socket
 from collections.abc import Callable, Iterable
@@ -56,6 +57,8 @@ def plain(value: object) -> str:
         return f"{value.total_seconds():g}s"
     if isinstance(value, tuple):
         return ",".join(map(str, value))
+    if isinstance(value, dict):
+        return json.dumps(value, sort_keys=True)
     return "" if value is None else str(value)
 
 

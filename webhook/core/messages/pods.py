@@ -106,6 +106,38 @@ PROVIDER_WITHOUT_CLOUD: Final = Kind(
     help="The container looks like Terraform. The provider has no default for cloud and auth_method, and without the "
     "family m365 no variable sets them. Ignore this if the provider is another one.",
 )
+PREFLIGHT_BEFORE_MESH: Final = Kind(
+    "WI230",
+    Severity.WARNING,
+    "{helper} has no network, because the mesh's proxy starts after it: {object}",
+    fix="let the mesh inject a native sidecar, or exclude port 443 from it (docs/helper-containers.md)",
+    help="An ordinary container starts after all init containers. If a CNI plugin sends the pod's traffic to it, "
+    "connections of init containers are refused. The webhook puts preflight behind a native sidecar.",
+)
+PREFLIGHT_BEFORE_PROXY: Final = Kind(
+    "WI231",
+    Severity.WARNING,
+    "{helper} starts before the proxy that {variable} names in the pod itself",
+    fix="make the proxy a native sidecar: an init container with restartPolicy Always",
+    help="The helper containers use the proxies of the pod's own containers. A proxy on the loopback address must run "
+    "before preflight does.",
+)
+AUTHORITIES_NOT_SHARED: Final = Kind(
+    "WI232",
+    Severity.WARNING,
+    "helper containers cannot use {variable}, which {problem}: {object}",
+    fix="mount the file from a ConfigMap, or set helper.authorities of the chart",
+    help="The helper containers take over the trusted authorities of the pod's own container, if the file is in a "
+    "volume. They cannot read the image of another container.",
+)
+ENDPOINT_BEHIND_PROXY: Final = Kind(
+    "WI233",
+    Severity.WARNING,
+    "requests for the token endpoint may go to {variable}: {object}",
+    fix="put 127.0.0.1 into NO_PROXY",
+    help="Many clients send requests to 127.0.0.1 to the proxy, IDENTITY_HEADER with them, unless NO_PROXY names the "
+    "address. The webhook adds NO_PROXY only to containers that do not set it.",
+)
 MORE_WARNINGS: Final = Kind(
     "WI290",
     Severity.NOTE,

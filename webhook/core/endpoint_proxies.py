@@ -1,0 +1,53 @@
+"""Requests to the token endpoint that would leave the pod: a client in a container with HTTP_PROXY asks the proxy.
+
+Python's, JavaScript's and curl's clients send `http://127.0.0.1:20365` to HTTP_PROXY, IDENTITY_HEADER in it, unless
+NO_PROXY has that address; Go's do not. Per container that gets the endpoint's variables:
+
+    no proxy for http                                      nothing
+    NO_PROXY has the address, or only the kubelet knows    nothing
+    NO_PROXY is not set, nor can it come from envFrom      NO_PROXY=127.0.0.1 is added
+    otherwise                                              the user is warned: what he set is not changed
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from webhook.core.variables import EnvVar
+
+_PROXIES: Final = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+_EXCEPTIONS: Final = ("no_proxy", "NO_PROXY")
+_ADDRESS: Final = "127.0.0.1"
+_EXCLUDING: Final = frozenset({_ADDRESS, f"{_ADDRESS}:20365", f"{_ADDRESS}/32", "127.0.0.0/8", "127.0.0.0/24", "*"})
+_ADDED: Final = EnvVar("NO_PROXY", _ADDRESS)
+
+
+class BehindProxy(NamedTuple):
+    """What is to be done for a container. added: variables for it. proxy: the variable to warn of, or ""."""
+
+    added: tuple[EnvVar, ...] = ()
+    proxy: str = ""
+
+
+_NOTHING: Final = BehindProxy()
+
+
+def behind_proxy(container: Mapping[str, Any]) -> BehindProxy:
+    """What a container needs so that its requests to the token endpoint stay in the pod."""
+    variables = {entry.get("name"): entry for entry in container.get("env") or ()}
+    proxy = next((name for name in _PROXIES if _is_set(variables.get(name))), "")
+    if not proxy:
+        return _NOTHING
+    exceptions = [name for name in _EXCEPTIONS if name in variables]
+    if not exceptions:
+        return BehindProxy(proxy=proxy) if container.get("envFrom") else BehindProxy(added=(_ADDED,))
+    # The small letters win in clients that read both.
+    entry = variables[next((name for name in exceptions if _is_set(variables[name])), exceptions[0])]
+    value = entry.get("value") or ""
+    if "valueFrom" in entry or not isinstance(value, str) or "$(" in value:
+        return _NOTHING
+    excluded = {part.strip() for part in value.replace(" ", ",").split(",")}
+    return _NOTHING if excluded & _EXCLUDING else BehindProxy(proxy=proxy)
+
+
+def _is_set(entry: Mapping[str, Any] | None) -> bool:
+    return entry is not None and ("valueFrom" in entry or bool(entry.get("value")))

@@ -1,0 +1,131 @@
+"""The authorities that a helper container trusts: those of the pod's own container, else those of the settings.
+
+Behind a proxy that reads TLS, or with a login host of one's own, the public authorities are not enough. The first of
+the pod's own containers that sets one of the variables lends them, each with the mount that holds its file:
+
+    the file is in a volume                                      the variable, and that mount, read-only
+    it is in a volume that an init container fills (emptyDir)    the same, and the helper stands behind that container
+    it is in no volume, so in the container's own image          left out, and the user is warned
+    its path is known to the kubelet only                        left out, and the user is warned
+"""
+
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from webhook.core.messages import Message, Place, message
+from webhook.core.messages.pods import AUTHORITIES_NOT_SHARED
+from webhook.core.own_containers import HELPER_NAMES
+from webhook.core.text import shown
+
+AUTHORITIES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+VOLUME: Final = "m365-authorities"
+MOUNT_PATH: Final = "/var/run/secrets/m365/authorities"
+
+_FOLDERS: Final = "SSL_CERT_DIR"
+
+
+class Authorities(NamedTuple):
+    """What a helper container gets for them. volumes: new ones of the pod. after: the container that fills a volume."""
+
+    env: tuple[Mapping[str, Any], ...] = ()
+    mounts: tuple[Mapping[str, Any], ...] = ()
+    volumes: tuple[Mapping[str, Any], ...] = ()
+    after: str = ""
+    warnings: tuple[Message, ...] = ()
+
+
+def helper_authorities(
+    spec: Mapping[str, Any], own: Sequence[Mapping[str, Any]], settings: Mapping[str, str], config_map: str
+) -> Authorities:
+    """The authorities of a helper container. own: the pod's own containers.
+
+    settings: variables of the webhook's; config_map: NAME/KEY of the settings, of a ConfigMap in the pod's namespace.
+    """
+    for container in own:
+        variables = {entry.get("name"): entry for entry in container.get("env") or ()}
+        found = {name: variables[name] for name in AUTHORITIES if name in variables}
+        if any("valueFrom" in entry or entry.get("value") for entry in found.values()):
+            return _taken(spec, container, found)
+    if config_map:
+        return _of_config_map(spec, config_map)
+    return Authorities(tuple({"name": name, "value": settings[name]} for name in AUTHORITIES if name in settings))
+
+
+def _of_config_map(spec: Mapping[str, Any], config_map: str) -> Authorities:
+    name, _, key = config_map.partition("/")
+    taken = {volume.get("name") for volume in spec.get("volumes") or ()}
+    volume = next(each for number in range(len(taken) + 1) if (each := _numbered(number)) not in taken)
+    return Authorities(
+        env=({"name": "SSL_CERT_FILE", "value": f"{MOUNT_PATH}/{key}"},),
+        mounts=({"name": volume, "mountPath": MOUNT_PATH, "readOnly": True},),
+        volumes=({"name": volume, "configMap": {"defaultMode": 0o644, "name": name}},),
+    )
+
+
+def _numbered(number: int) -> str:
+    return f"{VOLUME}-{number + 1}" if number else VOLUME
+
+
+def _taken(
+    spec: Mapping[str, Any], container: Mapping[str, Any], found: Mapping[str, Mapping[str, Any]]
+) -> Authorities:
+    env, warnings = [], []
+    mounts: dict[Any, Mapping[str, Any]] = {}
+    after = ""
+    place = Place(f"container {shown(container.get('name'))}")
+    for name, entry in found.items():
+        value = entry.get("value")
+        if "valueFrom" not in entry and not value:
+            continue
+        if "valueFrom" in entry or not isinstance(value, str) or "$(" in value:
+            warnings.append(message(AUTHORITIES_NOT_SHARED, place, variable=name, problem="is not a plain path"))
+            continue
+        paths = [path for path in (value.split(":") if name == _FOLDERS else [value]) if path]
+        inside = [(mount, filler) for path in paths for mount, filler in _mount(spec, container, path)]
+        if not inside:
+            warnings.append(message(AUTHORITIES_NOT_SHARED, place, variable=name, problem="names a file in no volume"))
+            continue
+        env.append({"name": name, "value": value})
+        mounts |= {mount["mountPath"]: mount for mount, _ in inside}
+        fillers = [filler for _, filler in inside if filler] + [after] * bool(after)
+        after = max(fillers, key=lambda each: _position(spec, each), default="")
+    return Authorities(tuple(env), tuple(mounts.values()), after=after, warnings=tuple(warnings))
+
+
+def _mount(spec: Mapping[str, Any], container: Mapping[str, Any], path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """The mount of `container` that holds `path`, for another container, and who fills its volume; or nothing."""
+    path = posixpath.normpath(path)
+    around = []
+    for mount in container.get("volumeMounts") or ():
+        directory = mount.get("mountPath")
+        if isinstance(directory, str) and directory.startswith("/"):
+            directory = posixpath.normpath(directory)
+            if path == directory or path.startswith(directory.rstrip("/") + "/"):
+                around.append((len(directory), mount))
+    if not around:
+        return
+    _, mount = max(around, key=lambda each: each[0])
+    volume = next((each for each in spec.get("volumes") or () if each.get("name") == mount.get("name")), None)
+    if volume is None or mount.get("subPathExpr"):
+        return
+    filler = ""
+    if "emptyDir" in volume:
+        filler = next(_fillers(spec, str(volume["name"])), "")
+        if not filler:
+            return  # a container fills it that runs later
+    kept = {key: mount[key] for key in ("name", "mountPath", "subPath") if mount.get(key)}
+    yield {**kept, "readOnly": True}, filler
+
+
+def _fillers(spec: Mapping[str, Any], volume: str) -> Iterator[str]:
+    """The init containers that may write into the volume, the last one first."""
+    for container in reversed(spec.get("initContainers") or ()):
+        for mount in container.get("volumeMounts") or ():
+            if mount.get("name") == volume and not mount.get("readOnly") and container.get("name") not in HELPER_NAMES:
+                yield str(container.get("name"))
+
+
+def _position(spec: Mapping[str, Any], name: str) -> int:
+    names = [each.get("name") for each in spec.get("initContainers") or ()]
+    return names.index(name) if name in names else -1
