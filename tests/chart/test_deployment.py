@@ -290,7 +290,7 @@ def test_it_makes_do_with_nothing() -> None:
     }
     assert "volumes" not in spec
     assert (spec["enableServiceLinks"], spec["automountServiceAccountToken"]) == (False, True)
-    assert found["resources"] == {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "384Mi"}}
+    assert found["resources"] == {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}}
     assert {"name": "MALLOC_MMAP_THRESHOLD_", "value": "65536"} in found["env"]
 
 
