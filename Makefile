@@ -10,7 +10,7 @@ ATTACKS := tests/attacks
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-node test-tools test-kind check messages variables cli manifests bench format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-node test-tools test-kind check messages variables cli manifests bench bench-scale format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -86,6 +86,9 @@ manifests: $(SET_UP) ## write manifests/install*.yaml from the chart; the first 
 
 bench: $(SET_UP) ## measure speed, as ratios to a reference and to the commit before in the same run, and by part
 	$(BIN)/python -m bench
+
+bench-scale: $(SET_UP) ## measure with 200 and with 50,000 ServiceAccounts in a real kube-apiserver: 10 minutes
+	$(BIN)/python -m bench.scale
 
 format: $(SET_UP) ## format the source and fix what ruff can fix
 	$(BIN)/ruff format .

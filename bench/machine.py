@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.programs import GENERATOR, REFERENCE, binary
 
-__all__ = ["Setup", "Usage", "busy", "on_core", "setup", "two_cores", "usage_of"]
+__all__ = ["Setup", "Usage", "busy", "kibibytes", "on_core", "processes_of", "setup", "two_cores", "usage_of"]
 
 PROC = Path("/proc")
 
@@ -71,11 +71,11 @@ def busy() -> str:
 def usage_of(session: int) -> Usage:
     """What all processes of a session use. See Usage."""
     files = ("stat", "status", "smaps_rollup")
-    stats, statuses, maps = ([_text(process / name) for process in _members(session)] for name in files)
+    stats, statuses, maps = ([_text(process / name) for process in processes_of(session)] for name in files)
     # Anonymous memory is shared among these processes only, so its proportional sizes add up to the whole.
-    anonymous = sum(_kibibytes(text, "Pss_Anon") for text in maps)
-    in_files = max((_kibibytes(text, "RssFile") for text in statuses), default=0)
-    largest = max((_kibibytes(text, "VmHWM") for text in statuses), default=0)
+    anonymous = sum(kibibytes(text, "Pss_Anon") for text in maps)
+    in_files = max((kibibytes(text, "RssFile") for text in statuses), default=0)
+    largest = max((kibibytes(text, "VmHWM") for text in statuses), default=0)
     ticks = sum(int(ticks) for text in stats for ticks in text.rpartition(")")[2].split()[11:13])
     return Usage(
         resident=round((anonymous + in_files) / 1024, 1),
@@ -104,7 +104,8 @@ def setup(python: str = sys.executable) -> Setup:
     )
 
 
-def _members(session: int) -> list[Path]:
+def processes_of(session: int) -> list[Path]:
+    """The folders in /proc of all processes of a session."""
     # In stat the name is in brackets and may contain anything; after it: state, parent, group, session.
     return [
         process
@@ -119,7 +120,8 @@ def _text(file: Path) -> str:
     return ""
 
 
-def _kibibytes(status: str, name: str) -> int:
+def kibibytes(status: str, name: str) -> int:
+    """A number of kB in a file of /proc, 0 if it is missing there."""
     found = re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
     return int(found[1]) if found else 0
 

@@ -19,7 +19,7 @@ from bench.programs import REFERENCE, binary
 from testbed.cluster.pki import Authority, trusting
 from testbed.cluster.processes import Process, Workshop, free_ports
 
-__all__ = ["Files", "Webhook", "ours", "reference", "write_files"]
+__all__ = ["Files", "Webhook", "ours", "reference", "started", "write_files"]
 
 ROOT = Path(__file__).parent.parent
 PATH = "/mutate-v1-pod"
@@ -40,10 +40,11 @@ class Files:
 
 @dataclass(frozen=True)
 class Webhook:
-    """A webhook that is ready. start_seconds: from its exec to the first 200 of /readyz."""
+    """A webhook that is ready. probes: the port of probes. start_seconds: from its exec to the first 200 of /readyz."""
 
     process: Process
     port: int
+    probes: int
     start_seconds: float
 
     @property
@@ -98,7 +99,7 @@ def reference(workshop: Workshop, files: Files, *, core: int | None = None) -> W
     command += ["-listen", f"127.0.0.1:{port}", "-ops-listen", f"127.0.0.1:{probes}"]
     command += ["-tls-cert", files.certificate, "-tls-key", files.key]
     command += ["-account", account, "-tenant-id", pods.TENANT_ID]
-    return _started(workshop, "reference", command, core, (port, probes))
+    return started(workshop, "reference", command, core, (port, probes))
 
 
 def ours(
@@ -120,12 +121,13 @@ def ours(
     command += ["--listen", f"127.0.0.1:{port}", "--ops-listen", f"127.0.0.1:{probes}"]
     command += ["--tls-cert", files.certificate, "--tls-key", files.key]
     command += ["--kubeconfig", kubeconfig] if kubeconfig else ["--accounts", files.accounts]
-    return _started(workshop, "ours", command, core, (port, probes))
+    return started(workshop, "ours", command, core, (port, probes))
 
 
-def _started(
+def started(
     workshop: Workshop, name: str, command: list[str | Path], core: int | None, ports: tuple[int, int]
 ) -> Webhook:
+    """Starts a webhook that listens on `ports`, for reviews and for probes, and waits until it is ready."""
     port, probes = ports
     began = time.perf_counter()
     if core is None:
@@ -137,7 +139,7 @@ def _started(
         if process.popen.poll() is not None or time.perf_counter() - began > READY_SECONDS:
             raise BenchError(f"{name} is not ready: {said}; its log ends with\n{process.tail()}")
         time.sleep(POLL_SECONDS)
-    return Webhook(process, port, round(time.perf_counter() - began, 4))
+    return Webhook(process, port, probes, round(time.perf_counter() - began, 4))
 
 
 def _unready(port: int) -> str:

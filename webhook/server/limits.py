@@ -12,7 +12,7 @@ class Limits:
     keep_alive: more than the 90 s after which Go closes an idle connection, so that we never close one that
     kube-apiserver is just using. shutdown: for a client to read the rest of the last answer and to end TLS.
     connections: kube-apiserver opens one for each review that it waits for, some tens under load. 512 of them hold
-    about 15 MB when idle and 290 MB when each sends 200 KB at the same time; the chart's limit of memory is 384 MiB.
+    about 12 MiB when idle and 115 MiB when each sends 200 KB at the same time; the chart's limit of memory is 256 MiB.
     """
 
     handshake: float = 10.0
