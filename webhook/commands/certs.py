@@ -33,6 +33,7 @@ from webhook.cluster.kube import Kube
 from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters
 from webhook.commands.printed import write_stdout
+from webhook.commands.progress import progress
 from webhook.core.messages import Place, message
 from webhook.core.messages import settings as kinds
 from webhook.settings import SettingsError, add_flags, bad_value
@@ -117,7 +118,7 @@ async def _rotate(kube: Kube, settings: RotationSettings, *, authority: bool) ->
 
 async def _overview(kube: Kube, settings: RotationSettings, connect: str | None) -> Overview:
     problems: list[Problem] = []
-    async with kube:
+    async with kube, progress("asking the cluster"):
         state = await _read_secret(kube, settings, problems)
         bundles = await _read_bundles(kube, settings, problems)
     rows = [*_authorities(state), *_bundles(bundles, state, problems)]

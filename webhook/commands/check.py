@@ -19,6 +19,7 @@ from webhook.cluster.kube import Kube
 from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters, reports
 from webhook.commands.printed import write_stdout
+from webhook.commands.progress import progress
 from webhook.core import names
 from webhook.core.messages import Message
 from webhook.core.workload_kinds import WorkloadKind
@@ -75,5 +76,5 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
 
 
 async def _findings(kube: Kube, target: Target) -> list[Finding]:
-    async with kube:
+    async with kube, progress("asking the cluster"):
         return [finding async for finding in ClusterCheck(kube, target, now=datetime.now(UTC)).findings()]

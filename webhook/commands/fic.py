@@ -18,6 +18,7 @@ from webhook.cluster.kube import Kube, Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters
 from webhook.commands.printed import write_stderr, write_stdout
+from webhook.commands.progress import progress
 from webhook.core.formats import is_guid
 from webhook.core.identity import Account
 from webhook.core.messages import Message, Place, message
@@ -72,7 +73,7 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
 
 async def _print(flags: argparse.Namespace, settings: ServeSettings, kube: Kube) -> int:
     try:
-        async with kube:
+        async with kube, progress("asking the cluster"):
             account = await _account(kube, flags.namespace, flags.service_account)
             issuer, finding = await _issuer(kube)
     except Unavailable as error:

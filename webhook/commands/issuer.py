@@ -13,6 +13,7 @@ from webhook.cluster.kube import Kube, Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters, reports
 from webhook.commands.printed import write_stdout
+from webhook.commands.progress import progress
 from webhook.core.messages import Place, message
 from webhook.core.messages import settings as kinds
 from webhook.core.messages.checks import API_SERVER_UNREACHABLE
@@ -57,7 +58,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
 async def _look(kube: Kube, from_url: str | None, folder: Path | None) -> tuple[str, list[Finding]]:
     """The issuer, "" if it is not known, and the findings."""
     try:
-        async with kube:
+        async with kube, progress("asking the cluster"):
             discovery = await _read(kube, DISCOVERY, issuers.read_discovery)
             keys = await _read(kube, KEYS, issuers.read_keys)
     except Unavailable as error:
