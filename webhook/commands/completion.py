@@ -4,9 +4,10 @@ import argparse
 from collections.abc import Mapping
 from typing import Final
 
-from argcomplete.shell_integration import shellcode
-
 from webhook.commands.printed import write_stdout
+from webhook.core.messages import message
+from webhook.core.messages.settings import LIBRARY_MISSING
+from webhook.settings import SettingsError
 
 # Each with the line of its start-up file, which --help shows.
 _SHELLS: Final = {
@@ -27,6 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Prints the text for the shell."""
+    """Prints the text for the shell. Raises SettingsError without argcomplete, which the image does not have."""
+    try:
+        from argcomplete.shell_integration import shellcode
+    except ModuleNotFoundError:
+        missing = message(LIBRARY_MISSING, command="completion", library="argcomplete", extra="")
+        raise SettingsError([missing]) from None
     write_stdout(shellcode([_PROGRAM], shell=flags.shell) + "\n")
     return 0
