@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from tests.checks.support import ENTRY, NOW, the_registration
 from webhook.checks import installation
-from webhook.checks.installation import Installation, Replica
+from webhook.checks.explanations import explain
+from webhook.checks.installation import Deployment, Installation, Replica
+from webhook.checks.refusals import Refusal, RefusalKind
 from webhook.findings import Status
 
 
@@ -18,23 +21,81 @@ from webhook.findings import Status
             {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]},
             "Unschedulable",
         ),
-        ({"containerStatuses": [{"state": {"waiting": {"reason": "ImagePullBackOff"}}}]}, "ImagePullBackOff"),
+        (
+            {"containerStatuses": [{"image": "x/w:1", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]},
+            "ImagePullBackOff of x/w:1",
+        ),
         ({"containerStatuses": [{"state": {"terminated": {"reason": "OOMKilled"}}}]}, "OOMKilled"),
     ],
 )
 def test_why_a_pod_of_the_webhook_is_not_ready(status: dict[str, Any], trouble: str) -> None:
     """In the word that `kubectl get pods` has for it."""
     found = installation.replica({"metadata": {"name": "w-0"}, "spec": {"serviceAccountName": "w"}, "status": status})
-    assert found == Replica("w-0", "w", trouble)
+    assert found == Replica("w-0", "w", trouble, started=trouble == "OOMKilled")
 
 
 def test_a_webhook_with_a_pod_that_is_not_ready_still_works() -> None:
-    """It is a warning, before the other pods fail, too."""
-    behind = Installation("a/b", True, True, 1, (Replica("w-0", "w", "OOMKilled"), Replica("w-1", "w", "")))
-    found = installation.not_all_ready(behind)
-    assert found is not None
+    """It is a warning, before the other pods fail, too; one that is being deleted is no reason to look."""
+    ready, broken = Replica("w-1", "w", ""), Replica("w-0", "w", "OOMKilled")
+    (found,) = installation.afterwards(Installation("a/b", True, True, 1, (broken, ready)), "")
     assert found.status is Status.WARN
-    assert installation.not_all_ready(Installation("a/b", replicas=(Replica("w-1", "w", ""),))) is None
+    assert "1 of its 2 pods not ready" in found.detail
+    leaving = installation.replica({"metadata": {"name": "w-2", "deletionTimestamp": NOW}, "spec": {}})
+    assert not [*installation.afterwards(Installation("a/b", True, True, 1, (leaving, ready)), "")]
+
+
+@pytest.mark.parametrize(
+    ("behind", "reason", "remedy"),
+    [
+        (Installation("a/b", exists=False), "it does not exist", "restore"),
+        (Installation("a/b", True, False, 1), "it has no such port", "restore"),
+        (
+            Installation("a/b", True, True, 0, (), selector={"x": "z"}, deployment=Deployment("b", 2, 2, {"x": "y"})),
+            "its selector (x=z) does not select the 2 ready pods of Deployment b",
+            "kubectl set selector service b -n a x=y",
+        ),
+        (
+            Installation("a/b", True, True, 0, (), selector={"x": "y"}, deployment=Deployment("b", 0, 0, {"x": "y"})),
+            "Deployment b is scaled to 0",
+            "kubectl scale deployment b -n a --replicas=2",
+        ),
+        (
+            Installation("a/b", True, True, 0, (), selector={"x": "y"}, deployment=Deployment("b", 2, 0, {"x": "y"})),
+            "Deployment b has no pods",
+            "kubectl describe deployment,replicaset -n a",
+        ),
+        (Installation("a/b", True, True, 0, ()), "it has no pods and no Deployment", "restore"),
+    ],
+)
+def test_a_call_over_an_old_connection_says_nothing_of_the_next(behind: Installation, reason: str, remedy: str) -> None:
+    """kube-apiserver keeps a connection for a while, whatever becomes of the Service."""
+    (found,) = installation.afterwards(behind, "restore")
+    assert found.status is Status.FAIL
+    assert reason in found.detail
+    assert found.fix == remedy
+
+
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [
+        ({"waiting": {"reason": "ImagePullBackOff"}}, "kubectl describe pod -n a w-0"),
+        ({"running": {}}, "kubectl logs -n a w-0"),
+    ],
+)
+def test_the_log_of_a_pod_that_never_started_is_not_asked_for(status: dict[str, Any], command: str) -> None:
+    """Its events have the reason; the pod is named."""
+    pod = {"metadata": {"name": "w-0"}, "spec": {}, "status": {"containerStatuses": [{"state": status}]}}
+    behind = Installation("a/b", True, True, 0, (installation.replica(pod),))
+    refusal = Refusal(RefusalKind.NO_ENDPOINTS, ENTRY, "")
+    failed = explain(refusal, the_registration(), behind, namespace="shop", account="web", now=NOW)
+    assert failed.fix.endswith(command)
+
+
+def test_what_may_not_be_read_behind_the_service_is_skipped() -> None:
+    """With the namespace, since the user may well read these objects elsewhere."""
+    (found,) = installation.not_seen(Installation("a/b", unseen=("endpointslices", "pods")))
+    assert found.status is Status.SKIP
+    assert "endpointslices and pods in namespace a" in found.detail
 
 
 def test_endpoints_without_a_state_are_ready() -> None:

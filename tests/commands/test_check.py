@@ -68,8 +68,19 @@ def test_findings_are_shown_a_line_each() -> None:
         f"      pods: {', '.join(many[:10])} and 2 more",
         "      fix: f",
         "",
-        "Something is wrong.",
+        "Something is wrong. Not looked at: b.",
     ]
+
+
+def test_all_is_well_is_said_of_what_was_looked_at_only() -> None:
+    """What was skipped is listed, by what could not be read."""
+    well = finding("call", Row("WI996", Severity.OK, "fine"))
+    skipped = finding("pods", Row("WI997", Severity.SKIPPED, "{resource} unseen"), resource="pods in shop")
+    assert reports.text([well]).endswith("\nAll is well.\n")
+    assert reports.text([well, skipped]).endswith(
+        "\nNothing is wrong with what was looked at. Not looked at: pods in shop.\n"
+    )
+    assert json.loads(reports.document([well, skipped]))["skipped"] == ["pods in shop"]
 
 
 def test_findings_are_shown_as_json_with_all_that_is_known_of_them() -> None:
@@ -79,6 +90,7 @@ def test_findings_are_shown_as_json_with_all_that_is_known_of_them() -> None:
     shown = json.loads(reports.document([finding("account", kind, place, pods=("web-1",), value="v")], restart=[]))
     assert shown == {
         "status": "warn",
+        "skipped": [],
         "restart": [],
         "findings": [
             {
@@ -98,13 +110,12 @@ def test_the_page_shows_findings_as_they_are_printed() -> None:
     """The two lines of the example, for an installation as the chart makes it."""
     found = the_registration(service=("m365-workload-identity-system", "m365-workload-identity"))
     name = "m365-workload-identity-7d4-"
-    replicas = tuple(Replica(f"{name}{end}", "m365-workload-identity", "ImagePullBackOff") for end in ("x2x", "9kd"))
+    trouble, account = "ImagePullBackOff of m365wi:0.1", "m365-workload-identity"
+    replicas = tuple(Replica(f"{name}{end}", account, trouble, started=False) for end in ("x2x", "9kd"))
     installation = Installation("m365-workload-identity-system/m365-workload-identity", True, True, 0, replicas)
     refusal = Refusal(RefusalKind.NO_ENDPOINTS, "labelled.m365.workload.identity", "")
     failed = explain(refusal, found, installation, namespace="shop", account="default", now=NOW)
     first, second, fix = reports.text([registration.present(found), failed]).splitlines()[:3]
     page = PAGE.read_text(encoding="utf-8").splitlines()
     assert first in page
-    shown_fix = page[page.index(second) + 1]
-    assert shown_fix.endswith(" …")
-    assert fix.startswith(shown_fix.removesuffix("…"))
+    assert page[page.index(second) + 1] == fix

@@ -145,17 +145,17 @@ def test_a_service_without_the_port(control_plane: Cluster, namespace: str, own:
 
 
 def test_no_endpoints(control_plane: Cluster, namespace: str, own: str) -> None:
-    """Scaled to 0, or no pod gets ready: the pods are named with the reason."""
+    """The Deployment is gone, or no pod gets ready: the pods are named with the reason."""
     make_service(control_plane, own)
     with registered(control_plane.api, "https://x/", change=calls(own)):
-        scaled_to_0 = check(control_plane, namespace).finding("call")
+        nothing = check(control_plane, namespace).finding("call")
         pod = a_pod("webhook-0", account="default", labels={"app": "webhook"})
         control_plane.api.post(f"/api/v1/namespaces/{own}/pods", pod).expect()
         not_ready = check(control_plane, namespace).finding("call")
-    assert f"Service {own}/{OUR_SERVICE} has no ready endpoints; it has no pods [" in scaled_to_0
-    assert "--replicas=2" in scaled_to_0
+    assert f"Service {own}/{OUR_SERVICE} has no ready endpoints; it has no pods and no Deployment [" in nothing
+    assert "fix: helm upgrade" in nothing
     assert "1 of its 1 pods not ready (webhook-0: Pending)" in not_ready
-    assert f"kubectl get pods -n {own}" in not_ready
+    assert not_ready.endswith(f"fix: kubectl get pods -n {own}; kubectl describe pod -n {own} webhook-0")
 
 
 def test_connection_refused(control_plane: Cluster, namespace: str) -> None:

@@ -3,12 +3,13 @@
     order                        the questions to the API server, in their order
     api, probe                   one question: for an object, for a list; a pod that is created by dry run
     registration, installation   the webhook configuration; the webhook's Service and pods
+    behind                       reads Service, EndpointSlices, pods and Deployment
     refusals, explanations       kube-apiserver's words if a pod is not created, by kind; the finding for each kind
     accounts, workloads          a ServiceAccount; an object with pods
     pods, differences, new_pod   running pods, compared with a new one
     selectors, timestamps        how Kubernetes writes label selectors and times
 
 Whether a pod gets its identity is seen in one that is created by dry run. All other objects are read to find the cause.
-Only `order`, `api` and `probe` talk to the API server; the rest is pure. Each finding is a row of the tables in
-`webhook.core.messages`: checks, calls and workloads.
+Only `order`, `api`, `probe` and `behind` talk to the API server; the rest is pure. Each finding is a row of the tables
+in `webhook.core.messages`: checks, calls and workloads.
 """

@@ -74,7 +74,7 @@ def explain(
     values = {
         **_of_message(refusal, kind, entry, now),
         **_of_entry(entry),
-        **_of_installation(behind),
+        **_of_installation(behind, restore(found)),
         "restore": restore(found),
         "configuration": found.name if found else "NAME",
     }
@@ -120,11 +120,13 @@ def _of_entry(entry: Entry | None) -> dict[str, object]:
     return {"port": port, "seconds": entry.seconds, "host": host}
 
 
-def _of_installation(behind: Installation) -> dict[str, object]:
+def _of_installation(behind: Installation, restored: str) -> dict[str, object]:
     """The values that the webhook's Service and pods have."""
     return {
         "replicas": behind.replicas_state(),
         "look": behind.look(),
+        "remedy": behind.remedy(restored),
+        "pod": behind.replicas[0].name if behind.replicas else "POD",
         "own_namespace": behind.namespace or "NAMESPACE",
         "account": behind.account() or "system:serviceaccount:NAMESPACE:NAME",
     }

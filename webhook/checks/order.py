@@ -104,8 +104,10 @@ class ClusterCheck:
         labels = namespace["metadata"].get("labels") or {} if isinstance(namespace, dict) else {}
         self._policy = replace(self._policy, scope=found.scope)
         self._prober = replace(self._prober, namespace_labels=labels, found=found)
-        if isinstance(namespace, NotSeen) and namespace.status == 404:
-            return  # reported when a pod is created there
+        if isinstance(namespace, NotSeen):
+            if namespace.status != 404:  # a 404 is reported when a pod is created there
+                yield api.not_seen("selection", f"namespace {target.namespace}", namespace)
+            return  # its labels are not known, and a selector may be about them
         problem = registration.selection_problem(found, target.namespace, labels, own_namespace=own_namespace)
         if problem:
             yield problem

@@ -1,25 +1,23 @@
-"""The test: a pod that is created by dry run; and if it is not injected, the objects behind the webhook."""
+"""The test: a pod that is created by dry run, and what comes of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from webhook.checks import api, installation, refusals, selectors
-from webhook.checks.api import NotSeen, get, list_all
+from webhook.checks import api, installation, refusals
+from webhook.checks.behind import read_installation
 from webhook.checks.explanations import explain
 from webhook.checks.installation import Installation
 from webhook.checks.refusals import RefusalKind
-from webhook.checks.registration import Entry, Registration, trust_problem
+from webhook.checks.registration import Entry, Registration, restore, trust_problem
 from webhook.cluster.kube import Kube
 from webhook.core import names
 from webhook.core.messages import Kind, Place, calls
 from webhook.core.mutation import CONTAINER_LISTS
 from webhook.findings import Finding, Status, finding
 
-_SECONDS: Final = 10.0  # kube-apiserver answers a read in far less, and a person waits for it
 _CREATE_SECONDS: Final = 60.0  # kube-apiserver gives a webhook up to 30 s, and there may be several
-_REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class Prober:
             behind = await self._installation(self.found.entry(refusal.webhook) if self.found else None)
             account = str(body["spec"].get("serviceAccountName") or "default")
             explained = explain(refusal, self.found, behind, namespace=self.namespace, account=account, now=self.now)
-            return DryRun((explained,))
+            return DryRun((explained, *(installation.not_seen(behind) if behind else ())))
         if has_token(body):
             variable = names.TOKEN_FILE_VARIABLE
             return DryRun((finding("call", calls.TOKEN_FILE_WITHOUT_VOLUME, pod=what, variable=variable),))
@@ -77,8 +75,10 @@ class Prober:
             kinds = (calls.ADMITTED_CALL_FAILED, calls.ADMITTED_NOT_INJECTED)
             return DryRun((self._not_injected(what, kinds, taking, behind),), made)
         injected = finding("call", calls.INJECTED, pod=what, namespace=self.namespace)
-        not_ready = installation.not_all_ready(behind) if behind else None
-        return DryRun((injected, not_ready) if not_ready else (injected,), made)
+        if behind is None:
+            return DryRun((injected,), made)
+        more = installation.afterwards(behind, restore(self.found))
+        return DryRun((injected, *more, *installation.not_seen(behind)), made)
 
     def _taking(self, labels: Mapping[str, str]) -> Entry | None:
         """The entry that takes a pod with `labels`."""
@@ -99,45 +99,12 @@ class Prober:
             pod=what,
             entry=entry.name,
             reason=behind.failure() or trust_problem(entry, self.now) or "kube-apiserver does not report why",
-            look=behind.look(),
+            look=behind.remedy(restore(self.found)),
         )
 
     async def _installation(self, entry: Entry | None) -> Installation | None:
-        """What is behind an entry that calls a Service, as far as the user may see it; None for other entries."""
-        if entry is None or entry.service is None:
-            return None
-        namespace, name, port = entry.service
-        behind = Installation(f"{namespace}/{name}")
-        service = await get(self.kube, f"/api/v1/namespaces/{namespace}/services/{name}")
-        if isinstance(service, NotSeen):
-            return replace(behind, exists=False) if service.status == 404 else behind
-        behind = replace(behind, exists=True, has_port=installation.has_port(service, port))
-        spec = service.get("spec") or {}
-        if spec.get("type") != "ExternalName":
-            path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
-            slices = await list_all(self.kube, path, {"labelSelector": f"kubernetes.io/service-name={name}"})
-            if isinstance(slices, list):
-                behind = replace(behind, endpoints=installation.ready_endpoints(slices))
-        if spec.get("selector"):
-            query = {"labelSelector": selectors.join(spec["selector"], ",")}
-            found = await list_all(self.kube, f"/api/v1/namespaces/{namespace}/pods", query)
-            if isinstance(found, list):
-                behind = replace(behind, replicas=tuple(map(installation.replica, found)))
-        if behind.replicas:
-            behind = replace(behind, may_read=await self._may_read(behind))
-        return behind
-
-    async def _may_read(self, behind: Installation) -> bool | None:
-        """Whether the webhook may read ServiceAccounts of the namespace; None if the user may not ask."""
-        attributes = {"verb": "get", "resource": "serviceaccounts", "namespace": self.namespace}
-        groups = ["system:serviceaccounts", f"system:serviceaccounts:{behind.namespace}", "system:authenticated"]
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
-            "spec": {"user": behind.account(), "groups": groups, "resourceAttributes": attributes},
-        }
-        reply = await self.kube.request("POST", _REVIEWS, body=body, seconds=_SECONDS)
-        return bool((reply.json().get("status") or {}).get("allowed")) if reply.status == 201 else None
+        """What is behind an entry; None for one that calls no Service."""
+        return await read_installation(self.kube, entry, self.namespace) if entry else None
 
 
 def has_token(pod: Mapping[str, Any]) -> bool:

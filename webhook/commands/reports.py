@@ -17,6 +17,8 @@ _SUMMARIES: Final = {
     Status.FAIL: "Something is wrong.",
 }
 
+_AS_FAR_AS_SEEN: Final = "Nothing is wrong with what was looked at."
+
 
 def text(findings: Sequence[Finding]) -> str:
     """A line for each finding, with its code at the end and its fix below it, and a line that sums up."""
@@ -30,11 +32,20 @@ def text(findings: Sequence[Finding]) -> str:
             lines.append(f"      pods: {shown(named, LONGEST_FIX)}")
         if each.fix:
             lines.append(f"      fix: {each.fix}")
-    lines += ["", _SUMMARIES[worst(findings)]]
+    skipped = not_looked_at(findings)
+    summary = _AS_FAR_AS_SEEN if skipped and worst(findings) is Status.OK else _SUMMARIES[worst(findings)]
+    lines += ["", f"{summary} Not looked at: {', '.join(skipped)}." if skipped else summary]
     return "".join(f"{line}\n" for line in lines)
 
 
+def not_looked_at(findings: Sequence[Finding]) -> list[str]:
+    """What was skipped: the resources that could not be read, and whatever else has no verdict."""
+    skipped = [each for each in findings if each.status is Status.SKIP]
+    return list(dict.fromkeys(each.message.values.get("resource") or each.about for each in skipped))
+
+
 def document(findings: Sequence[Finding], **more: Any) -> str:
-    """The same as JSON: `status`, then whatever else is given, then `findings`."""
-    found = {"status": worst(findings), **more, "findings": [each.document() for each in findings]}
+    """The same as JSON: `status`, `skipped`, then whatever else is given, then `findings`."""
+    verdict = {"status": worst(findings), "skipped": not_looked_at(findings)}
+    found = {**verdict, **more, "findings": [each.document() for each in findings]}
     return json.dumps(found, indent=2) + "\n"

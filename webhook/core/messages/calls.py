@@ -75,6 +75,14 @@ POLICY_REFUSES: Final = Kind(
     fix="create the pod again; if that does not help, ask your platform engineer to run `m365wi check`",
     help="kube-apiserver says this itself, by the chart's ValidatingAdmissionPolicy; `check` knows it by its code.",
 )
+OLD_CONNECTION: Final = Kind(
+    "WI640",
+    Severity.ERROR,
+    "Calls to {object} succeed only over a connection that kube-apiserver opened before, and no new one can be opened: "
+    "{reason}",
+    fix="{remedy}",
+    help="kube-apiserver keeps its connections for a while. Labelled pods are refused as soon as it opens a new one.",
+)
 
 NO_SERVICE: Final = Kind(
     "WI641",
@@ -94,7 +102,7 @@ NO_ENDPOINTS: Final = Kind(
     "WI643",
     Severity.ERROR,
     "{object} has no ready endpoints; {replicas}",
-    fix="{look}; if it is scaled to 0: kubectl scale deployment -n {own_namespace} NAME --replicas=2",
+    fix="{remedy}",
     help="No pod of the webhook is ready. Labelled pods are refused until one is.",
 )
 CONNECTION_REFUSED: Final = Kind(
@@ -170,7 +178,7 @@ CANNOT_DECIDE: Final = Kind(
     "WI653",
     Severity.ERROR,
     "{object} answers that it cannot decide (HTTP 503): it is not ready, or it cannot read ServiceAccounts; {replicas}",
-    fix="{look}; its log says which, and so does /readyz: kubectl port-forward -n {own_namespace} POD 8080, then "
+    fix="{look}; its log says which, and so does /readyz: kubectl port-forward -n {own_namespace} {pod} 8080, then "
     "curl localhost:8080/readyz; check its RBAC: kubectl auth can-i get serviceaccounts -A --as={account}",
     help="The webhook answers 503 and not a wrong decision if it cannot read what it needs.",
 )

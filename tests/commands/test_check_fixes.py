@@ -1,0 +1,122 @@
+"""`m365wi check` of faults made on a real cluster: its fix is followed to the letter, then it is asked again."""
+
+import secrets
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from demo.server import free_port, running
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.control_plane import ControlPlane
+from testbed.cluster.pods import a_pod
+from testbed.cluster.processes import wait_until
+from tests.commands.live import Ran, authority, check, pair, registered
+from tests.commands.test_check_cluster import OUR_SERVICE, calls, make_service
+
+APPS = "/apis/apps/v1"
+NODE = "nobody-runs-it"  # pods without a node are no endpoints
+
+
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("fixes")]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ControlPlane]:
+    """A cluster whose Services have addresses of loopback, so that something can answer there without a node."""
+    with ControlPlane(apiserver_flags=["--service-cluster-ip-range=127.64.0.0/16"]) as control_plane:
+        control_plane.api.post("/api/v1/nodes", {"metadata": {"name": NODE}}).expect()
+        yield control_plane
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of workloads."""
+    name = cluster.create_namespace(f"test-{secrets.token_hex(4)}")
+    yield name
+    cluster.delete_namespace(name)
+
+
+@pytest.fixture
+def own(cluster: Cluster) -> Iterator[str]:
+    """The namespace of the webhook."""
+    name = cluster.create_namespace(f"webhook-{secrets.token_hex(4)}")
+    yield name
+    cluster.delete_namespace(name)
+
+
+def follow(cluster: Cluster, finding: str) -> None:
+    """Runs the commands of a finding's fix as they are printed."""
+    commands = finding.rpartition("fix: ")[2].split("; ")
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "kubectl", finding
+        cluster.kubectl(*arguments)
+
+
+def make_replica_ready(cluster: Cluster, own: str) -> bool:
+    """What a kubelet would do, without a node; whether there was a pod."""
+    pods = f"/api/v1/namespaces/{own}/pods"
+    items = [pod for pod in cluster.api.get(pods).expect().json["items"] if "deletionTimestamp" not in pod["metadata"]]
+    for pod in items:
+        ready = {
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "podIP": "192.0.2.1",
+            "podIPs": [{"ip": "192.0.2.1"}],
+        }
+        status = {"status": {"phase": "Running", **ready}}
+        cluster.api.patch(f"{pods}/{pod['metadata']['name']}/status", status).expect()
+    return bool(items)
+
+
+@contextmanager
+def installed(cluster: Cluster, own: str, folder: Path) -> Iterator[None]:
+    """A webhook that kube-apiserver calls by a Service, and that answers whatever becomes of its endpoints."""
+    labels = {"app": "webhook"}
+    pod = a_pod(account="default", labels=labels)
+    template = {"metadata": {"labels": labels}, "spec": {**pod["spec"], "nodeName": NODE}}
+    spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+    cluster.api.post(f"{APPS}/namespaces/{own}/deployments", {"metadata": {"name": "hook"}, "spec": spec}).expect()
+    wait_until(lambda: make_replica_ready(cluster, own), "the replica", seconds=20)
+    port, signer, served = free_port(), authority(), folder / "served.pem"
+    make_service(cluster, own, ports=[{"port": port}])
+    service = cluster.api.get(f"/api/v1/namespaces/{own}/services/{OUR_SERVICE}").expect().json
+    served.write_bytes(pair(signer, f"{OUR_SERVICE}.{own}.svc").private_pem())
+    flags = ("--kubeconfig", str(cluster.kubeconfig), "--tls-cert", str(served))
+    with running(folder, [*flags, "--listen", f"{service['spec']['clusterIP']}:{port}"], port=port):
+        with registered(cluster.api, "https://x/", signer.pem.encode(), change=calls(own, port=port)):
+            yield
+
+
+def test_an_old_connection_hides_neither_a_wrong_selector_nor_that_nothing_runs(
+    cluster: Cluster, namespace: str, own: str, tmp_path: Path
+) -> None:
+    """Each is told from the other, although calls still succeed, and each has its own fix."""
+    service, done = f"/api/v1/namespaces/{own}/services/{OUR_SERVICE}", Ran(0, "", "")
+
+    def code(wanted: int) -> bool:
+        nonlocal done
+        make_replica_ready(cluster, own)
+        done = check(cluster, namespace)
+        return done.code == wanted
+
+    with installed(cluster, own, tmp_path):
+        wait_until(lambda: code(0), "endpoints", seconds=20)
+        assert done.out.endswith("All is well.\n")
+        cluster.api.patch(service, {"spec": {"selector": {"app": "nobody"}}}).expect()
+        wait_until(lambda: code(1), "no endpoints", seconds=20)
+        assert "is injected" in done.finding("call", "ok")
+        found = done.finding("webhook")
+        assert "its selector (app=nobody) does not select the 1 ready pods of Deployment hook" in found
+        follow(cluster, found)
+        wait_until(lambda: code(0), "endpoints", seconds=20)
+        assert done.out.endswith("All is well.\n")
+
+        cluster.kubectl("scale", "deployment", "hook", "-n", own, "--replicas=0")
+        wait_until(lambda: code(1), "no endpoints", seconds=20)
+        found = done.finding("webhook")
+        assert "no ready endpoints; Deployment hook is scaled to 0" in found
+        follow(cluster, found)
+        wait_until(lambda: code(0), "endpoints", seconds=20)

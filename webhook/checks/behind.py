@@ -1,0 +1,76 @@
+"""Reads what is behind a webhook entry: its Service, EndpointSlices, pods and Deployment."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from webhook.checks import installation, selectors
+from webhook.checks.api import NotSeen, get, list_all
+from webhook.checks.installation import Installation
+from webhook.checks.registration import Entry
+from webhook.cluster.kube import Kube
+
+_SECONDS: Final = 10.0  # kube-apiserver answers a read in far less, and a person waits for it
+_REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+
+
+async def read_installation(kube: Kube, entry: Entry, namespace: str) -> Installation | None:
+    """What is behind an entry that calls a Service, as far as the user may see it; None for other entries.
+
+    namespace: whose ServiceAccounts the webhook has to read. Raises Unavailable.
+    """
+    if entry.service is None:
+        return None
+    own, name, port = entry.service
+    behind = Installation(f"{own}/{name}")
+    service = await get(kube, f"/api/v1/namespaces/{own}/services/{name}")
+    if isinstance(service, NotSeen):
+        if service.status == 404:
+            return replace(behind, exists=False)
+        return _without(behind, "services", service)
+    spec = service.get("spec") or {}
+    has_port, selector = installation.has_port(service, port), spec.get("selector") or {}
+    behind = replace(behind, exists=True, has_port=has_port, selector=selector)
+    behind = await _with_endpoints(kube, behind, spec)
+    if selector:
+        query = {"labelSelector": selectors.join(selector, ",")}
+        pods = await list_all(kube, f"/api/v1/namespaces/{own}/pods", query)
+        if isinstance(pods, NotSeen):
+            behind = _without(behind, "pods", pods)
+        else:
+            behind = replace(behind, replicas=tuple(map(installation.replica, pods)))
+    if behind.endpoints == 0:
+        deployments = await list_all(kube, f"/apis/apps/v1/namespaces/{own}/deployments")
+        if isinstance(deployments, NotSeen):
+            behind = _without(behind, "deployments", deployments)
+        else:
+            behind = replace(behind, deployment=installation.deployment(deployments, name, selector))
+    return replace(behind, may_read=await _may_read(kube, behind, namespace)) if behind.replicas else behind
+
+
+async def _with_endpoints(kube: Kube, behind: Installation, spec: Mapping[str, Any]) -> Installation:
+    if spec.get("type") == "ExternalName":
+        return behind
+    name = behind.place.partition("/")[2]
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{behind.namespace}/endpointslices"
+    slices = await list_all(kube, path, {"labelSelector": f"kubernetes.io/service-name={name}"})
+    if isinstance(slices, NotSeen):
+        return _without(behind, "endpointslices", slices)
+    return replace(behind, endpoints=installation.ready_endpoints(slices))
+
+
+def _without(behind: Installation, resource: str, answer: NotSeen) -> Installation:
+    return replace(behind, unseen=(*behind.unseen, resource)) if answer.status == 403 else behind
+
+
+async def _may_read(kube: Kube, behind: Installation, namespace: str) -> bool | None:
+    """Whether the webhook may read ServiceAccounts of the namespace; None if the user may not ask."""
+    attributes = {"verb": "get", "resource": "serviceaccounts", "namespace": namespace}
+    groups = ["system:serviceaccounts", f"system:serviceaccounts:{behind.namespace}", "system:authenticated"]
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": behind.account(), "groups": groups, "resourceAttributes": attributes},
+    }
+    reply = await kube.request("POST", _REVIEWS, body=body, seconds=_SECONDS)
+    return bool((reply.json().get("status") or {}).get("allowed")) if reply.status == 201 else None
