@@ -19,6 +19,7 @@ from webhook.entra.federated_credential import (
     az,
     federated_credential,
     graph,
+    identity,
     terraform,
 )
 
@@ -119,6 +120,20 @@ def test_the_az_command_survives_a_shell() -> None:
     words = shlex.split(line)
     assert words[:6] == ["az", "ad", "app", "federated-credential", "create", "--id"]
     assert json.loads(words[-1])["issuer"] == "https://it's.example.com/$HOME"
+
+
+def test_a_managed_identity_has_a_command_of_its_own() -> None:
+    """`az` knows it by name and resource group; the rest is the same credential."""
+    comment, line = identity(made(issuer="https://it's.example.com/$HOME")).splitlines()
+    assert CLIENT in comment
+    words = shlex.split(line)
+    assert words[:4] == ["az", "identity", "federated-credential", "create"]
+    given = dict(zip(words[4::2], words[5::2], strict=True))
+    document = made(issuer="https://it's.example.com/$HOME").document()
+    assert given["--issuer"] == document["issuer"]
+    assert given["--subject"] == document["subject"]
+    assert [given["--audiences"]] == document["audiences"]
+    assert given["--name"] == document["name"]
 
 
 def test_the_json_is_the_body_that_graph_takes() -> None:

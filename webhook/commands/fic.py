@@ -33,6 +33,8 @@ from webhook.findings import Finding, Status
 from webhook.settings import ServeSettings, SettingsError, add_flags, bad_value
 
 _SECONDS: Final = 10.0  # of one request
+_FORMATS: Final = f"{', '.join(FORMATS)} (az); identity: for a user-assigned managed identity"
+_FOR_SHELLS: Final = ("az", "identity")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where = "of the ServiceAccount (that of the context)"
     parser.add_argument("-n", "--namespace", metavar="NAMESPACE", default="", help=where)
     parser.add_argument("--service-account", metavar="NAME", default="", help="whose pods are to sign in")
-    parser.add_argument("-o", "--output", metavar="FORMAT", default="az", help=f"{', '.join(FORMATS)} (az)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FORMAT",
+        default="az",
+        help=f"{', '.join(FORMATS)} (az); identity: for a user-assigned managed identity",
+    )
     parser.add_argument(
         "--client-id", metavar="GUID", default="", help="of the application (that of the ServiceAccount)"
     )
@@ -89,7 +97,7 @@ async def _print(flags: argparse.Namespace, settings: ServeSettings, kube: Kube)
     _report(flags, *(f"warning: {warning}" for warning in wanted.warnings))
     unusable = finding.status is Status.FAIL
     text = FORMATS[flags.output](wanted)
-    write_stdout(_as_comments(text) if unusable and flags.output == "az" else text)
+    write_stdout(_as_comments(text) if unusable and flags.output in _FOR_SHELLS else text)
     if unusable:
         _report(flags, str(finding.message))
     return int(unusable)

@@ -96,6 +96,20 @@ def az(wanted: FederatedCredential) -> str:
     )
 
 
+def identity(wanted: FederatedCredential) -> str:
+    """A command for each client id that is one of a user-assigned managed identity, for a POSIX shell.
+
+    `az` knows such an identity by its name and resource group, which are to be filled in.
+    """
+    name, issuer, subject, audience = map(shlex.quote, (wanted.name, wanted.issuer, wanted.subject, wanted.audience))
+    return "".join(
+        f"""# az identity list --query "[?clientId=='{application}'].[name,resourceGroup]" names both:\n"""
+        f"az identity federated-credential create --identity-name IDENTITY --resource-group GROUP --name {name} "
+        f"--issuer {issuer} --subject {subject} --audiences {audience}\n"
+        for application in wanted.applications
+    )
+
+
 def graph(wanted: FederatedCredential) -> str:
     """The body of `POST /applications(appId='…')/federatedIdentityCredentials`: the same for each application."""
     return json.dumps(wanted.document(), indent=2) + "\n"
@@ -124,7 +138,13 @@ def terraform(wanted: FederatedCredential) -> str:
     return "\n".join(blocks)
 
 
-FORMATS: Final[Mapping[str, Callable[[FederatedCredential], str]]] = {"az": az, "json": graph, "terraform": terraform}
+FORMATS: Final[Mapping[str, Callable[[FederatedCredential], str]]] = {
+    "az": az,
+    "identity": identity,
+    "json": graph,
+    "terraform": terraform,
+}
+"""By the value of -o."""
 
 
 def _applications(identity: Identity) -> tuple[str, ...]:
