@@ -63,10 +63,10 @@ def test_what_a_bundle_costs_grows_with_its_length_and_no_faster() -> None:
 
     def seconds(lines: int) -> float:
         text, taken = b"-----BEGIN CERTIFICATE-----\n" * lines, []
-        for _ in range(3):
-            start = time.perf_counter()
+        for _ in range(5):
+            start = time.thread_time()
             assert parse_bundle(text).certificates == ()
-            taken.append(time.perf_counter() - start)
+            taken.append(time.thread_time() - start)
         return min(taken)
 
     assert seconds(36_000) < 3 * 8 * seconds(4_500)

@@ -269,10 +269,10 @@ def test_a_bad_kubeconfig_is_a_wrong_setting_like_any_other(tmp_path: Path) -> N
     done = serve("--cloud", "nebula", environment={"M365WI_KUBECONFIG": str(kubeconfig)})
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        f"python -m webhook serve: M365WI_KUBECONFIG: {kubeconfig}: current-context is missing "
-        "(kubectl config use-context NAME) [WI532]",
         'python -m webhook serve: --cloud is "nebula", expected one of public, gcc, gcchigh, dod, china, ex, rx '
         "[WI501]",
+        f"python -m webhook serve: M365WI_KUBECONFIG: {kubeconfig}: current-context is missing "
+        "(kubectl config use-context NAME) [WI532]",
     ]
 
 
