@@ -36,10 +36,14 @@ def the_pod(
     variables: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     created: str = LATER,
+    mounted: bool = True,
     **metadata: Any,
 ) -> dict[str, Any]:
-    """A pod that runs as shop/terraform; variables: of its one container."""
+    """A pod that runs as shop/terraform; variables: of its one container, which has a volume for tokens if mounted."""
     env = [{"name": key, "value": value} for key, value in (variables or {}).items()]
+    container: dict[str, Any] = {"name": "app", "env": env}
+    if mounted:
+        container["volumeMounts"] = [{"name": "tokens", "mountPath": "/var/run/secrets"}]
     return {
         "metadata": {
             "name": name,
@@ -48,7 +52,7 @@ def the_pod(
             "creationTimestamp": created,
             **metadata,
         },
-        "spec": {"serviceAccountName": "terraform", "containers": [{"name": "app", "env": env}]},
+        "spec": {"serviceAccountName": "terraform", "containers": [container]},
     }
 
 

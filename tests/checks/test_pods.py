@@ -9,7 +9,7 @@ import pytest
 from testbed.cluster.registration import Scope
 from tests.checks.support import CLIENT, EARLIER, LATER, USE, the_pod, the_registration
 from webhook.checks import differences, pods
-from webhook.checks.new_pod import NewPod
+from webhook.checks.new_pod import NewPod, without_volume
 from webhook.core.families import FAMILIES, VARIABLES
 from webhook.core.identity import Account, read_identity
 from webhook.core.messages import workloads as rows
@@ -63,6 +63,33 @@ def test_pods_that_have_what_a_new_pod_would_get_are_fine() -> None:
     )
     (found,) = findings(the_pod(variables=INJECTED), new=NewPod(INJECTED))
     assert (found.message.kind, found.detail) == (rows.PODS_CURRENT, "1 pod of X, with what a new one would get")
+
+
+def test_a_pod_without_a_volume_for_its_token_is_found() -> None:
+    """The webhook leaves the variable alone that the pod template sets itself, and adds no volume then."""
+    (found,) = findings(the_pod(variables=INJECTED, mounted=False), new=NewPod(INJECTED))
+    assert found.message.kind is rows.TOKEN_FILE_ABSENT
+    assert "AZURE_FEDERATED_TOKEN_FILE is /var/run/secrets/azure/tokens/azure-identity-token" in found.detail
+    assert found.fix.startswith("remove AZURE_FEDERATED_TOKEN_FILE from the containers of the pod template")
+
+
+@pytest.mark.parametrize(
+    ("file", "mount", "absent"),
+    [
+        ("/tokens/a", "/tokens", False),
+        ("/tokens/a/../b", "/tokens/", False),
+        ("/tokens/a", "/tokens/a", False),
+        ("/tokens-of-mine/a", "/tokens", True),
+        ("/tokens/../a", "/tokens", True),
+        ("$(FOLDER)/a", "/tokens", False),
+        ("", "/tokens", False),
+    ],
+)
+def test_a_file_is_there_if_a_volume_is_mounted_at_or_above_it(file: str, mount: str, absent: bool) -> None:
+    """What a variable of the container decides is not known."""
+    env = [{"name": "M365_OIDC_TOKEN_FILE_PATH", "value": file}]
+    found = without_volume({"env": env, "volumeMounts": [{"name": "tokens", "mountPath": mount}]})
+    assert found == (("M365_OIDC_TOKEN_FILE_PATH", file) if absent else None)
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,24 @@ def test_the_patch_in_the_fix_adds_the_missing_label(
         assert check(control_plane, namespace, "--workload", "deployment/web").code == 0
 
 
+def test_a_token_file_that_is_not_there_is_found_before_a_pod_runs(
+    control_plane: Cluster, namespace: str, live_webhook: Running
+) -> None:
+    """The command in the fix can be run as it is; the webhook then adds variable and volume."""
+    make_account(control_plane, namespace)
+    document = deployment(replicas=0)
+    (container,) = document["spec"]["template"]["spec"]["containers"]
+    container["env"] = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/mine/token"}]
+    control_plane.api.post(f"{APPS}/namespaces/{namespace}/deployments", document).expect()
+    with ours(control_plane, live_webhook):
+        done = check(control_plane, namespace, "--workload", "deployment/web")
+        found = done.finding("workload")
+        assert done.code == 1
+        assert "AZURE_FEDERATED_TOKEN_FILE of container app is /mine/token, and no volume is mounted there" in found
+        control_plane.kubectl(*found.rpartition("fix: kubectl ")[2].split())
+        assert check(control_plane, namespace, "--workload", "deployment/web").out.endswith("All is well.\n")
+
+
 def test_labels_of_the_namespace_count_in_their_scope(control_plane: Cluster, namespace: str, tmp_path: Path) -> None:
     """The scope is read off the webhook configuration."""
     make_account(control_plane, namespace)

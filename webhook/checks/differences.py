@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from webhook.checks.new_pod import NewPod, environment, token
+from webhook.checks.new_pod import FILE_VARIABLES, NewPod, environment, token, without_volume
 from webhook.checks.registration import Registration
 from webhook.checks.timestamps import timestamp
 from webhook.core import names
@@ -21,8 +21,6 @@ from webhook.core.policy import Policy
 from webhook.core.review import Request
 from webhook.core.variables import missing
 
-# The variables with the paths of tokens: that of the Azure SDKs, and that of Microsoft 365 if it is another.
-_FILES: Final = (names.TOKEN_FILE_VARIABLE, names.OIDC_TOKEN_FILE_VARIABLE)
 # The variable by which a pod shows that it has a family.
 _SHOWS: Final = {
     "m365": "M365_AUTH_METHOD",
@@ -112,7 +110,7 @@ def difference(request: Request, expected: Expectation) -> Difference | None:
     if identity is None or not receivers:
         return None  # reported with the ServiceAccount and the workload
     # A container without the variable was added later, by another webhook.
-    holders = [each for each in receivers if not environment(each).keys().isdisjoint(_FILES)]
+    holders = [each for each in receivers if not environment(each).keys().isdisjoint(FILE_VARIABLES)]
     if not holders:
         return _without_identity(request, identity, expected)
     found = [each for container in holders for each in _of_container(request, container, identity, expected)]
@@ -138,6 +136,10 @@ def _of_container(
     request: Request, container: Mapping[str, Any], identity: Identity, expected: Expectation
 ) -> Iterator[Difference]:
     """What a container with a token has other than in a new pod."""
+    lacking = without_volume(container)
+    if lacking:
+        yield Difference(workloads.TOKEN_FILE_ABSENT, *lacking)
+        return  # nor does it matter which token is not there
     yield from _of_variables(request, container, identity, expected)
     yield from _of_token(request, container, identity, expected)
 
@@ -147,7 +149,7 @@ def _of_variables(
 ) -> Iterator[Difference]:
     """Variables that are missing, that have another value, or that a new pod would not have."""
     there = environment(container)
-    file, beside = (str((there.get(name) or {}).get("value") or "") for name in _FILES)
+    file, beside = (str((there.get(name) or {}).get("value") or "") for name in FILE_VARIABLES)
     beside = "" if beside == file else beside
     template = expected.template
     own = template.variables.get(str(container.get("name")), frozenset()) if template else frozenset()

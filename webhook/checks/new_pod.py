@@ -3,11 +3,14 @@
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import PurePosixPath
+from typing import Any, Final
 
 from webhook.core import names
 
-_DEFAULT_EXPIRATION = 3600  # seconds; the API server's, for a projected token that does not say
+# The variables with the paths of tokens: that of the Azure SDKs, and that of Microsoft 365 if it is another.
+FILE_VARIABLES: Final = (names.TOKEN_FILE_VARIABLE, names.OIDC_TOKEN_FILE_VARIABLE)
+_DEFAULT_EXPIRATION: Final = 3600  # seconds; the API server's, for a projected token that does not say
 
 
 @dataclass(frozen=True)
@@ -62,4 +65,15 @@ def token(pod: Mapping[str, Any], container: Mapping[str, Any]) -> Token | None:
             if found and posixpath.normpath(path) == posixpath.normpath(file):
                 expiration = int(found.get("expirationSeconds") or _DEFAULT_EXPIRATION)
                 return Token(str(volume["name"]), str(found.get("audience") or ""), expiration)
+    return None
+
+
+def without_volume(container: Mapping[str, Any]) -> tuple[str, str] | None:
+    """A variable with the path of a token where the container has no volume, and the path; None if all have one."""
+    variables = environment(container)
+    mounts = [PurePosixPath(str(mount.get("mountPath"))) for mount in container.get("volumeMounts") or ()]
+    for name in FILE_VARIABLES:
+        path = str((variables.get(name) or {}).get("value") or "")
+        if path and "$(" not in path and not any(map(PurePosixPath(posixpath.normpath(path)).is_relative_to, mounts)):
+            return name, path
     return None

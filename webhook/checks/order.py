@@ -158,8 +158,11 @@ class ClusterCheck:
                 yield each
             if broken(of_workload):
                 return  # its pods have the same mistake
-            async for each in self._of_new_pod(workload, account):
+            of_new_pod = [each async for each in self._of_new_pod(workload, account)]
+            for each in of_new_pod:
                 yield each
+            if any(each.message.kind is rows.NEW_TOKEN_FILE_ABSENT for each in of_new_pod):
+                return  # its pods have the same mistake
         if account and not isinstance(document, NotSeen):
             async for each in self._of_pods(account, document, workload):
                 yield each
@@ -190,6 +193,9 @@ class ClusterCheck:
         expected = decision.reason in ("injected", "already-injected")
         if outcome.made is None or (expected and not outcome.injected):
             yield replace(outcome.findings[0], about="workload")
+        elif expected and outcome.made:
+            for each in pods.token_files(outcome.made, workload):
+                yield each
 
     async def _of_pods(
         self, account: Account, document: Mapping[str, Any], workload: Workload | None

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from webhook.checks.differences import Difference, Expectation, difference
+from webhook.checks.new_pod import without_volume
 from webhook.checks.workloads import Workload
 from webhook.core import names
 from webhook.core.messages import Place
 from webhook.core.messages import workloads as rows
+from webhook.core.mutation import containers_to_inject
 from webhook.core.pod_shape import shape_problem
 from webhook.core.review import Request
 from webhook.core.selection import skip_reason
@@ -57,6 +59,24 @@ def findings(pods: Sequence[Pod], expected: Expectation, whose: str, workload: W
         yield finding("pods", kind, place, count=_counted(running))
 
 
+def token_files(pod: Pod, workload: Workload) -> Iterator[Finding]:
+    """The findings about a new pod of a workload whose variables name a file that is not there."""
+    request = Request(uid="", namespace=workload.namespace, pod=pod)
+    for container in containers_to_inject(pod["spec"], request.skipped):
+        lacking = without_volume(container.container)
+        if lacking:
+            variable, path = lacking
+            yield finding(
+                "workload",
+                rows.NEW_TOKEN_FILE_ABSENT,
+                Place(str(workload), field=workload.field("spec")),
+                container=container.container.get("name"),
+                variable=variable,
+                there=path,
+                removal=without_variable(workload, variable),
+            )
+
+
 def restart(pod: Pod) -> str:
     """The command that creates a pod again, by the object that it belongs to."""
     metadata = pod.get("metadata") or {}
@@ -75,6 +95,13 @@ def restart(pod: Pod) -> str:
     if kind:
         return f"kubectl delete pod {name} -n {namespace} ({kind} {owner_name} makes a new one)"
     return f"delete the pod and create it again: kubectl delete pod {name} -n {namespace}"
+
+
+def without_variable(workload: Workload | None, variable: str) -> str:
+    """How a variable is taken out of the pod template."""
+    if workload and workload.kind.restarts:
+        return f"kubectl set env {workload.kind.name.lower()}/{workload.name} -n {workload.namespace} {variable}-"
+    return f"remove {variable} from the containers of the pod template, then create the pods again"
 
 
 def _sort(running: Sequence[Pod], expected: Expectation) -> _Sorted:
@@ -106,6 +133,7 @@ def _outdated(
         wanted=reason.wanted,
         change="the annotation or a setting of the webhook" if expected.new else "the annotation",
         restart="; ".join(sorted(commands)),
+        removal=without_variable(workload, reason.variable),
     )
 
 

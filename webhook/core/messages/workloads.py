@@ -200,6 +200,22 @@ CREATED_UNNOTICED: Final = Kind(
     fix="{restart}",
     help="With failurePolicy Ignore, kube-apiserver creates a pod without an identity if no replica answers.",
 )
+TOKEN_FILE_ABSENT: Final = Kind(
+    "WI745",
+    Severity.ERROR,
+    "{count} of {object}: {variable} is {there}, and no volume is mounted there, so the file is missing",
+    fix="{removal}",
+    help="The webhook leaves a container alone that sets the variable itself. Otherwise it adds variable and volume. A "
+    "container that writes the file itself is a mistake, too: that token is never renewed.",
+)
+NEW_TOKEN_FILE_ABSENT: Final = Kind(
+    "WI726",
+    Severity.ERROR,
+    "A new pod of {object}: {variable} of container {container} is {there}, and no volume is mounted there, so the "
+    "file is missing",
+    fix="{removal}",
+    help="The webhook leaves a container alone that sets the variable itself. Otherwise it adds variable and volume.",
+)
 VARIABLE_MISSING: Final = Kind(
     "WI751",
     Severity.ERROR,
