@@ -10,6 +10,7 @@ import pytest
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.control_plane import ISSUER, ControlPlane
 from testbed.cluster.kubeconfig import Access, render
+from testbed.cluster.pods import make_account
 from tests.commands.live import Ran, authority, endpoint, pair, run, write_authority
 from tests.entra.support import DISCOVERY, HOME, KEYS, key
 from webhook.entra.published import Fetched
@@ -201,8 +202,8 @@ class TestPublished:
             asked.append(url)
             return Fetched(problem="HTTP 418")
 
-        monkeypatch.setattr("webhook.commands.issuer.addresses", addresses)
-        monkeypatch.setattr("webhook.commands.issuer.fetch", fetch)
+        monkeypatch.setattr("webhook.entra.public_documents.addresses", addresses)
+        monkeypatch.setattr("webhook.entra.public_documents.fetch", fetch)
         done = issuer(published_cluster)
         assert done.code == 1
         assert problem in done.out
@@ -216,3 +217,37 @@ class TestPublished:
         done = issuer(published_cluster, "--export", str(tmp_path))
         assert done.code == 2
         assert "which cannot be written" in done.err
+
+    @pytest.mark.parametrize("published", [True, False])
+    def test_fic_leaves_nothing_to_a_shell_until_the_issuer_is_published(
+        self,
+        published_cluster: ControlPlane,
+        exported: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        published: bool,
+    ) -> None:
+        """It looks as `issuer` does, unless it is told not to; what is wrong is said with its fix."""
+        namespace = published_cluster.create_namespace()
+        make_account(published_cluster, namespace)
+
+        async def addresses(_: str) -> tuple[str, ...]:
+            return ()
+
+        async def fetch(url: str) -> Fetched:
+            file = exported / url.removeprefix(f"{HOME}/")
+            return Fetched(file.read_bytes()) if published else Fetched(problem="the host does not exist")
+
+        monkeypatch.setattr("webhook.entra.public_documents.addresses", addresses)
+        monkeypatch.setattr("webhook.entra.public_documents.fetch", fetch)
+        command = ("fic", "-n", namespace, "--service-account", "terraform")
+        environ = {"KUBECONFIG": str(published_cluster.kubeconfig)}
+        done, unseen = run(*command, environ=environ), run(*command, "--no-lookup", environ=environ)
+        assert unseen.code == 0
+        assert unseen.out.startswith("az ad app federated-credential create")
+        if published:
+            assert (done.code, done.out, done.err) == (0, unseen.out, "")
+        else:
+            assert done.code == 1
+            assert all(line.startswith("# ") for line in done.out.splitlines())
+            assert "cannot be fetched: the host does not exist" in done.err
+            assert "`issuer --export DIR` writes them" in done.err

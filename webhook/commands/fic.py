@@ -1,8 +1,9 @@
 """`m365wi fic`: the federated identity credential that Entra needs for a ServiceAccount.
 
     exit 0   printed
-    exit 1   printed, but Entra cannot use the cluster's issuer: the commands of `-o az` are then comments, because they
-             may be on their way into a shell; or not printed, because no credential can be made
+    exit 1   printed, but Entra cannot use the cluster's issuer, or it is not published as far as can be seen from here:
+             the commands of `-o az` are then comments, because they may be on their way into a shell; or not printed,
+             because no credential can be made
     exit 2   wrong usage
 
 The credential goes to standard output; problems and warnings, each with its fix, to standard error.
@@ -28,8 +29,19 @@ from webhook.core.messages.entra import ACCOUNT_FORBIDDEN, ACCOUNT_UNREADABLE
 from webhook.core.messages.workloads import ACCOUNT_ABSENT
 from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
 from webhook.entra.federated_credential import FORMATS, NoCredential, federated_credential
-from webhook.entra.issuers import DISCOVERY, NoDocument, check_address, not_understood, read_discovery, unreadable
-from webhook.findings import Finding, Status
+from webhook.entra.issuers import (
+    ACCEPTED,
+    DISCOVERY,
+    KEYS,
+    NoDocument,
+    check_address,
+    not_understood,
+    read_discovery,
+    read_keys,
+    unreadable,
+)
+from webhook.entra.public_documents import look_up
+from webhook.findings import Finding, Status, broken
 from webhook.settings import ServeSettings, SettingsError, add_flags, bad_value
 
 _SECONDS: Final = 10.0  # of one request
@@ -51,6 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--client-id", metavar="GUID", default="", help="of the application (that of the ServiceAccount)"
+    )
+    parser.add_argument(
+        "--no-lookup", action="store_true", help="do not look on the internet whether the issuer is published"
     )
     clusters.add_cluster_flags(parser)
     add_flags(parser, only=("cloud", "audience"))
@@ -83,29 +98,35 @@ async def _print(flags: argparse.Namespace, settings: ServeSettings, kube: Kube)
     try:
         async with kube, progress("asking the cluster"):
             account = await _account(kube, flags.namespace, flags.service_account)
-            issuer, finding = await _issuer(kube)
+            issuer, findings = await _issuer(kube, look=not flags.no_lookup and isinstance(account, Account))
     except Unavailable as error:
         return _refuse(flags, [message(API_SERVER_UNREACHABLE, reason=str(error))])
     if isinstance(account, Message):
-        return _refuse(flags, [account] if issuer else [account, finding.message])
+        return _refuse(flags, [account] if issuer else [account, *_problems_of(findings)])
     if not issuer:
-        return _refuse(flags, [finding.message])
+        return _refuse(flags, _problems_of(findings))
     try:
         wanted = federated_credential(account, issuer=issuer, policy=settings.policy, client_id=flags.client_id)
     except NoCredential as error:
         return _refuse(flags, error.problems)
     _report(flags, *(f"warning: {warning}" for warning in wanted.warnings))
-    unusable = finding.status is Status.FAIL
+    unusable = broken(findings)
     text = FORMATS[flags.output](wanted)
     write_stdout(_as_comments(text) if unusable and flags.output in _FOR_SHELLS else text)
-    if unusable:
-        _report(flags, str(finding.message))
+    _report(flags, *map(str, _problems_of(findings)))
     return int(unusable)
+
+
+def _problems_of(findings: Iterable[Finding]) -> list[Message]:
+    return [each.message for each in findings if each.status is not Status.OK]
 
 
 def _as_comments(commands: str) -> str:
     """What a shell reads and does not do: the credential would take one of Entra's twenty places for nothing."""
-    return "".join(f"# {line}\n" for line in ("Entra cannot use this issuer:", *commands.splitlines()))
+    return "".join(
+        f"# {line}\n"
+        for line in ("Entra cannot use this issuer, as far as can be seen from here:", *commands.splitlines())
+    )
 
 
 async def _account(kube: Kube, namespace: str, name: str) -> Account | Message:
@@ -122,16 +143,25 @@ async def _account(kube: Kube, namespace: str, name: str) -> Account | Message:
     return message(ACCOUNT_UNREADABLE, place, reason=reply.reason())
 
 
-async def _issuer(kube: Kube) -> tuple[str, Finding]:
-    """The cluster's issuer, "" if it is not known, and what there is to say about it."""
+async def _issuer(kube: Kube, *, look: bool) -> tuple[str, list[Finding]]:
+    """The cluster's issuer, "" if it is not known, and the findings. look: whether it is published, too."""
     reply = await kube.request("GET", DISCOVERY, seconds=_SECONDS)
     if reply.status != 200:
-        return "", unreadable(DISCOVERY, reply.status, reply.reason())
+        return "", [unreadable(DISCOVERY, reply.status, reply.reason())]
     try:
         issuer = str(read_discovery(reply.body)["issuer"])
     except NoDocument as error:
-        return "", not_understood(DISCOVERY, error)
-    return issuer, check_address(issuer)
+        return "", [not_understood(DISCOVERY, error)]
+    address = check_address(issuer)
+    if not look or address.status is not Status.OK:
+        return issuer, [address]
+    keys = await kube.request("GET", KEYS, seconds=_SECONDS, accept=ACCEPTED)
+    if keys.status != 200:
+        return issuer, [unreadable(KEYS, keys.status, keys.reason())]
+    try:
+        return issuer, await look_up(issuer, read_keys(keys.body))
+    except NoDocument as error:
+        return issuer, [not_understood(KEYS, error)]
 
 
 def _refuse(flags: argparse.Namespace, problems: Iterable[Message]) -> int:

@@ -5,9 +5,9 @@ Exit codes: 0 all is well, 1 something is wrong, 2 wrong usage.
 
 import argparse
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
@@ -19,14 +19,13 @@ from webhook.core.messages import settings as kinds
 from webhook.core.messages.checks import API_SERVER_UNREACHABLE
 from webhook.core.messages.entra import EXPORTED, EXPORTED_UNUSABLE
 from webhook.entra import issuers
-from webhook.entra.issuers import DISCOVERY, KEYS, NoDocument
-from webhook.entra.published import addresses, fetch
+from webhook.entra.issuers import ACCEPTED, DISCOVERY, KEYS, NoDocument
+from webhook.entra.public_documents import compare, look_up
 from webhook.findings import Finding, Status, broken, finding
 from webhook.settings import SettingsError, bad_value
 
 _Document = TypeVar("_Document")
 _SECONDS: Final = 10.0  # of one request; the API server answers both in milliseconds
-_ACCEPTED: Final = "application/json, application/jwk-set+json"  # kube-apiserver gives keys as the latter alone
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,59 +71,21 @@ async def _look(kube: Kube, from_url: str | None, folder: Path | None) -> tuple[
     if folder:
         findings.append(_write(folder, issuers.documents(issuer, discovery, keys), issuer, usable=usable))
     elif from_url:
-        findings += await _compare(issuer, keys, from_url)
+        findings += await compare(issuer, keys, from_url)
     elif usable:
-        host = issuers.check_host(issuer, await addresses(issuers.host(issuer)))
-        findings += [host] if host else await _compare(issuer, keys, issuer)
+        findings += await look_up(issuer, keys)
     return issuer, findings
 
 
 async def _read(kube: Kube, path: str, read: Callable[[bytes], _Document]) -> _Document | Finding:
     """The cluster's own document at `path`, or why it cannot be read."""
-    reply = await kube.request("GET", path, seconds=_SECONDS, accept=_ACCEPTED)
+    reply = await kube.request("GET", path, seconds=_SECONDS, accept=ACCEPTED)
     if reply.status != 200:
         return issuers.unreadable(path, reply.status, reply.reason())
     try:
         return read(reply.body)
     except NoDocument as error:
         return issuers.not_understood(path, error)
-
-
-async def _compare(issuer: str, own_keys: Sequence[Mapping[str, Any]], base: str) -> list[Finding]:
-    """The documents that are published at `base`, compared with those of the cluster."""
-    findings: list[Finding] = []
-    url = issuers.discovery_url(base)
-    document = await _fetch("discovery", url, issuers.read_discovery, findings)
-    if document is None:
-        return findings
-    findings.append(issuers.compare_issuer(issuer, document, url))
-    unusable = issuers.check_keys_address(document, url)
-    if unusable:
-        return [*findings, unusable]
-    keys_url = issuers.keys_url(str(document["issuer"]), str(document["jwks_uri"]), base)
-    published = await _fetch("keys", keys_url, issuers.read_keys, findings)
-    if published is None:
-        return findings
-    return [
-        *findings,
-        *issuers.check_keys(published, keys_url),
-        *issuers.compare_keys(own_keys, published, keys_url),
-    ]
-
-
-async def _fetch(about: str, url: str, read: Callable[[bytes], _Document], findings: list[Finding]) -> _Document | None:
-    """The public document at `url`. None if that fails; `findings` then says why."""
-    answer = await fetch(url)
-    if answer.final:
-        findings.append(issuers.redirected(about, url, answer.final))
-    problem = answer.problem
-    if not problem:
-        try:
-            return read(answer.body)
-        except NoDocument as error:
-            problem = str(error)
-    findings.append(issuers.not_fetched(about, url, problem))
-    return None
 
 
 def _write(folder: Path, documents: Mapping[str, str], issuer: str, *, usable: bool) -> Finding:

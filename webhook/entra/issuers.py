@@ -19,6 +19,7 @@ from webhook.findings import Finding, finding
 
 DISCOVERY: Final = "/.well-known/openid-configuration"
 KEYS: Final = "/openid/v1/jwks"
+ACCEPTED: Final = "application/json, application/jwk-set+json"  # kube-apiserver gives keys as the latter alone
 
 MOST_KEYS: Final = 100
 _LONGEST: Final = 600  # characters of an issuer in a federated identity credential
