@@ -16,6 +16,7 @@ from certs.authority import is_authority
 from certs.clock import Clock, SystemClock
 from certs.errors import PairError, UnreadableAuthorities
 from certs.files import content
+from certs.lasting import LastingProblem
 from certs.messages import Problem, problem
 from certs.pem import fingerprint, parse_bundle
 from certs.serving import Serving
@@ -54,7 +55,7 @@ class ClientAuthorities:
         self._interval, self._clock = interval, clock or SystemClock()
         self._authorities: Mapping[str, x509.Certificate] = {}
         self._counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
-        self._problem: Problem | None = None
+        self._problem = LastingProblem(_log)
         serving.ask_clients(())
         self.reload()
 
@@ -78,10 +79,10 @@ class ClientAuthorities:
         """Whether a client can have a certificate that is accepted, and a detail for people."""
         usable = self.not_after is not None and self._clock.now() <= self.not_after
         if not usable:
-            return False, str(self._problem)
+            return False, str(self._problem.now)
         count = len(self._authorities)
         known = f"{count} {'authority' if count == 1 else 'authorities'}, good until {self.not_after:%Y-%m-%d %H:%M}"
-        return True, f"{known} UTC" + (f"; {self._problem}" if self._problem else "")
+        return True, f"{known} UTC" + (f"; {self._problem.now}" if self._problem.now else "")
 
     def reload(self) -> None:
         """Read the file now and take its authorities if they are new and good. Never raises."""
@@ -94,14 +95,14 @@ class ClientAuthorities:
             consequence = "no client's certificate is accepted"
             if self._authorities:
                 consequence = "those that were read before stay"
-            self._report(
+            self._problem.note(
                 problem(messages.CLIENT_CA_REFUSED, file=self._file, reason=error, consequence=consequence),
             )
         except Exception as error:  # noqa: BLE001 - our own bug must not end the task, which may succeed later
             self._counts["client_ca_refused"] += 1
-            self._report(problem(messages.FILES_BUG, files=self._file, error=type(error).__name__))
+            self._problem.note(problem(messages.FILES_BUG, files=self._file, error=type(error).__name__))
         else:
-            self._report(self._expiry())
+            self._problem.note(self._expiry())
 
     def _replace(self, found: Mapping[str, x509.Certificate]) -> None:
         self._serving.ask_clients(found.values())
@@ -118,16 +119,6 @@ class ClientAuthorities:
             return None
         when = f"{self.not_after:%Y-%m-%d %H:%M:%SZ}"
         return problem(messages.CLIENT_CA_EXPIRED, file=self._file, not_after=when)
-
-    def _report(self, found: Problem | None) -> None:
-        """One line when a problem begins or changes and one when it is over, not one at each reading."""
-        if found == self._problem:
-            return
-        if found:
-            _log.error("%s", found)
-        elif self._problem:
-            _log.info("over: %s", self._problem.text)
-        self._problem = found
 
 
 def read_authorities(file: Path) -> tuple[x509.Certificate, ...]:

@@ -12,6 +12,7 @@ from typing import Final
 from certs import messages
 from certs.clock import Clock, SystemClock
 from certs.errors import MismatchedPair, PairError, RefusedPair, UnreadablePair, UntimelyPair
+from certs.lasting import LastingProblem
 from certs.messages import Problem, ProblemKind, problem
 from certs.pem import parse_pair
 from certs.serving import Serving
@@ -53,7 +54,7 @@ class FilesSource:
         self._certificate, self._key = certificate, key or certificate
         self._names, self._interval = tuple(names), interval
         self._served: bytes | None = None
-        self._problem: Problem | None = None
+        self._problem = LastingProblem(_log)
         self._counts: Counter[str] = Counter()
         self.serving = Serving(clock=self._clock)
 
@@ -78,7 +79,7 @@ class FilesSource:
             healthy=self.healthy(),
             not_after=self.serving.not_after,
             fingerprint=self.serving.fingerprint,
-            problems=(self._problem,) if self._problem else (),
+            problems=(self._problem.now,) if self._problem.now else (),
             counts=dict(self._counts),
         )
 
@@ -91,12 +92,12 @@ class FilesSource:
                 changed = self._replace_if_new()
         except PairError as error:
             self._counts["refused"] += 1
-            self._report(self._explain(error))
+            self._problem.note(self._explain(error))
         except Exception as error:  # noqa: BLE001 - our own bug must not end the task, which may succeed later
             self._counts["refused"] += 1
-            self._report(problem(messages.FILES_BUG, files=self._paths(), error=type(error).__name__))
+            self._problem.note(problem(messages.FILES_BUG, files=self._paths(), error=type(error).__name__))
         else:
-            self._report(None if self.serving.usable() else self._expiry())
+            self._problem.note(None if self.serving.usable() else self._expiry())
             if changed:
                 self._counts["replaced"] += 1
                 _log.info("serving %s until %s", self._paths(), self.serving.not_after)
@@ -124,16 +125,6 @@ class FilesSource:
 
     def _paths(self) -> str:
         return str(self._certificate) if self._key == self._certificate else f"{self._certificate} and {self._key}"
-
-    def _report(self, found: Problem | None) -> None:
-        """One line when a problem begins or changes and one when it is over, not one at each reading."""
-        if found == self._problem:
-            return
-        if found:
-            _log.error("%s", found)
-        elif self._problem:
-            _log.info("over: %s", self._problem.text)
-        self._problem = found
 
 
 def content(path: Path) -> bytes:
