@@ -328,6 +328,13 @@ SHOWN_NOT_TRUSTED: Final = ProblemKind(
     "the CA that signs is missing from caBundle of {webhook}",
     "a running replica adds it within a minute",
 )
+SHOWN_FORBIDDEN: Final = ProblemKind(
+    "WIC517",
+    _ERROR,
+    "{document} was not looked at: RBAC forbids you, {user}, to `get` it",
+    "{grant}",
+    "`certs` uses your own rights, not the webhook's. The Secret has the key of the CA: not everybody should read it.",
+)
 SHOWN_NO_CONNECTION: Final = ProblemKind("WIC515", _ERROR, "{address}: no TLS connection: {reason}")
 SHOWN_REFUSED: Final = ProblemKind("WIC516", _ERROR, "{address}: caBundle of {webhook}: {reason}")
 

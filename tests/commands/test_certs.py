@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -171,17 +172,26 @@ def test_the_replicas_certificate_can_be_replaced(control_plane: Cluster, webhoo
 
 
 def test_what_a_person_must_fix_is_one_line_with_its_fix(control_plane: Cluster, webhook: Running) -> None:
-    """Without permission to read them, the Secret and the configuration are named, with what to give."""
+    """A person who may not read them is told which rights they are missing, and the commands can be run as they are."""
     control_plane.api.post(
         f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts",
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "no-rights"}},
     ).expect(201, 409)
-    done = certs(control_plane, kubeconfig=control_plane.kubeconfig_for_account(NAMESPACE, "no-rights"))
+    kubeconfig = control_plane.kubeconfig_for_account(NAMESPACE, "no-rights")
+    done = certs(control_plane, kubeconfig=kubeconfig)
     assert done.returncode == 1
+    assert "The state of the CA is not known." in done.stdout
     lines = [line for line in done.stdout.splitlines() if line.startswith("! ")]
     assert len(lines) == 2
-    assert "RBAC forbids `get`" in lines[0]
-    assert "RBAC forbids `get`" in lines[1]
+    for line in lines:
+        assert f"RBAC forbids you, system:serviceaccount:{NAMESPACE}:no-rights, to `get` it" in line
+        for command in line.partition("(kubectl ")[2].rpartition(")")[0].split("; kubectl "):
+            control_plane.kubectl(*shlex.split(command))
+    try:
+        wait_until(lambda: certs(control_plane, kubeconfig=kubeconfig).returncode == 0, "the rights", seconds=20)
+    finally:
+        for kind in ("clusterrole", "clusterrolebinding"):
+            control_plane.kubectl("delete", kind, "m365-certs")
 
 
 def test_wrong_usage_is_reported_all_at_once(control_plane: Cluster) -> None:

@@ -6,6 +6,8 @@ Exit codes: 0 all is well, 1 there is something to fix or it cannot be rotated, 
 import argparse
 import asyncio
 import json
+import re
+import shlex
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,7 +18,7 @@ from cryptography import x509
 
 from certs import messages
 from certs.authority import renewal_time, verify
-from certs.errors import CertificateError, NotFound, UntrustedLeaf
+from certs.errors import CertificateError, Forbidden, NotFound, UntrustedLeaf
 from certs.managed import advice
 from certs.managed.advice import Area
 from certs.managed.by_hand import NothingToRotate, PerhapsRotated, rotate_authority, rotate_leaves
@@ -39,6 +41,8 @@ from webhook.core.messages import settings as kinds
 from webhook.settings import SettingsError, add_flags, bad_value
 
 _FLAGS = ("own_namespace", "secret", "service", "configuration", "ca_lifetime", "leaf_lifetime")
+_UNKNOWN = "unknown"  # the phase, if the Secret or the webhook configuration could not be read
+_USER = re.compile(r'User "([^"]*)" cannot')
 _DIAL_SECONDS = 5.0  # as long as a replica takes to connect to itself
 
 
@@ -56,7 +60,10 @@ class CertificateRow:
 
 @dataclass(frozen=True)
 class Overview:
-    """All certificates, and the problems that a person has to fix. phase: see certs.managed.next_step."""
+    """All certificates, and the problems that a person has to fix.
+
+    phase: see certs.managed.next_step, or `unknown`.
+    """
 
     phase: str
     rows: tuple[CertificateRow, ...]
@@ -125,7 +132,9 @@ async def _overview(kube: Kube, settings: RotationSettings, connect: str | None)
     if connect:
         rows += await _served_leaf(connect, settings, state, bundles, problems)
     now = datetime.now(UTC)
-    where = phase(Observation(requested_at=now, now=now, secret=state, bundles=bundles)).value
+    where = _UNKNOWN
+    if state and bundles is not None:
+        where = phase(Observation(requested_at=now, now=now, secret=state, bundles=bundles)).value
     return Overview(phase=where, rows=tuple(rows), problems=tuple(map(str, problems)))
 
 
@@ -134,12 +143,31 @@ async def _read_secret(kube: Kube, settings: RotationSettings, problems: list[Pr
     try:
         state = read(await _get_or_none(KubeSecret(kube, namespace, name)), name=settings.name)
     except CertificateError as error:
-        problems.append(advice.explain(Area.SECRET, error, settings))
+        problems.append(_unreadable(Area.SECRET, error, settings))
         return None
     problems += [problem(messages.SHOWN_SECRET, secret=settings.secret, reason=reason) for reason in state.problems]
     if state.current is None:
         problems.append(problem(messages.SHOWN_NO_AUTHORITY, secret=settings.secret))
     return state
+
+
+def _unreadable(area: Area, error: CertificateError, settings: RotationSettings) -> Problem:
+    """Why something was not looked at. If RBAC forbids it, that is about the person's rights, not the webhook's."""
+    user = _USER.search(str(error))
+    if not isinstance(error, Forbidden) or not user:
+        return advice.explain(area, error, settings)
+    who, role = f"--user={shlex.quote(user[1])}", "m365-certs"
+    namespace, name = settings.secret.split("/")
+    document, prefix, where = f"Secret {settings.secret}", "", f" -n {namespace}"
+    resource = f"secrets --resource-name={name}"
+    if area is Area.TRUST:
+        document, prefix, where = f"MutatingWebhookConfiguration {settings.configuration}", "cluster", ""
+        resource = f"mutatingwebhookconfigurations --resource-name={settings.configuration}"
+    grant = (
+        f"kubectl create {prefix}role {role}{where} --verb=get --resource={resource}; "
+        f"kubectl create {prefix}rolebinding {role}{where} --{prefix}role={role} {who}"
+    )
+    return problem(messages.SHOWN_FORBIDDEN, document=document, user=user[1], grant=grant)
 
 
 async def _read_bundles(
@@ -148,8 +176,8 @@ async def _read_bundles(
     try:
         configuration = await KubeConfiguration(kube, settings.configuration).get()
     except CertificateError as error:
-        problems.append(advice.explain(Area.TRUST, error, settings))
-        return None
+        problems.append(_unreadable(Area.TRUST, error, settings))
+        return () if isinstance(error, NotFound) else None
     bundles = our_bundles(configuration, names=settings.webhooks, service=settings.service)
     if not bundles:
         problems.append(advice.no_webhook(settings))
@@ -262,7 +290,8 @@ def _time(when: datetime) -> str:
 
 
 def _table(report: Overview) -> str:
-    lines = [f"The CA is {report.phase}.", ""]
+    known = report.phase != _UNKNOWN
+    lines = [f"The CA is {report.phase}." if known else "The state of the CA is not known.", ""]
     table = [("PLACE", "CERTIFICATE", "STATE", "RENEWED", "EXPIRES", "SHA-256")]
     table += [
         (row.place, row.subject, row.state, row.renewed or "-", row.expires, row.fingerprint[:16])
