@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 from base64 import b64decode
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.kubeconfig import read, render
 from testbed.cluster.pods import make_account
-from tests.cli.programs import clean
+from tests.cli.programs import ROOT, clean
 
 pytestmark = pytest.mark.cluster
 ASKED = ("fic", "--service-account", "terraform", "-o", "json")
@@ -71,3 +73,40 @@ def test_it_has_kubectls_habits(
         ["m365wi", *ASKED, "--context", "test"], env=environ, capture_output=True, text=True, check=False
     )
     assert "ServiceAccount default/terraform" in done.stderr, "the context of the administrator names no namespace"
+
+
+# They need files of the reader's own, a free port, or the internet.
+NOT_RUN = (
+    "m365wi issuer --from-url",
+    "m365wi serve",
+    "m365wi mutate -f app.yaml",
+    "m365wi mutate -f -",
+    "m365wi mutate -f pod.yaml",
+)
+
+
+def documented() -> list[str]:
+    """Every command line of the program in the README and the docs, once each."""
+    pages = [ROOT / "README.md", ROOT / "cli" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    found = [
+        line for page in pages for line in re.findall(r"^ *((?:kubectl )?m365wi [^|>#\n]+)", page.read_text(), re.M)
+    ]
+    lines = dict.fromkeys(" ".join(line.split()) for line in found)
+    return [line for line in lines if not line.startswith(NOT_RUN)]
+
+
+def test_every_documented_command_runs(
+    control_plane: Cluster, namespace: str, programs: Path, config: Path, tmp_path: Path
+) -> None:
+    """As it stands: it is done, or says what is wrong; none of them is wrong usage, and none ends with a traceback."""
+    environ = clean(PATH=f"{programs}:{control_plane.kubectl_program.parent}:{os.defpath}", KUBECONFIG=str(config))
+    (tmp_path / "manifests").symlink_to(ROOT / "manifests")
+    lines = documented()
+    assert len(lines) > 10
+    for line in lines:
+        done = subprocess.run(
+            shlex.split(line), env=environ, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode in (0, 1), f"{line}: {done.stderr}"
+        assert done.stdout or done.stderr
+        assert "Traceback" not in done.stderr
