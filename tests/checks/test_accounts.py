@@ -16,7 +16,7 @@ OVERWRITE = "kubectl annotate --overwrite serviceaccount a -n shop "
 
 
 def findings(
-    annotations: Mapping[str, str], labels: Mapping[str, str] | None = None, tenant: str = "contoso.com"
+    annotations: Mapping[str, str], labels: Mapping[str, str] | None = None, tenant: str | None = "contoso.com"
 ) -> list[Finding]:
     """What is found about ServiceAccount shop/a, but for what is well."""
     metadata = {"name": "a", "namespace": "shop", "annotations": annotations, "labels": labels or {}}
@@ -57,6 +57,13 @@ def test_a_missing_tenant_is_reported_unless_the_webhook_has_one(tenant: str, re
     found = findings({f"{AZURE}client-id": CLIENT}, tenant=tenant)
     assert [each.message.code for each in found] == (["WI102"] if reported else [])
     assert all("--tenant-id" in each.fix for each in found)
+
+
+def test_without_a_pod_of_the_dry_run_the_tenant_of_the_webhook_is_not_known() -> None:
+    """It may well have been installed with one, so nothing is said to be missing."""
+    (found,) = findings({f"{AZURE}client-id": CLIENT}, tenant=None)
+    assert found.status is Status.SKIP
+    assert "--tenant-id) is not known" in found.detail
 
 
 def test_a_missing_client_id_is_one_error() -> None:

@@ -39,6 +39,7 @@ def findings(
     scope: Scope = "pod-label",
     template: differences.Template | None = None,
     new: NewPod | None = None,
+    now: str = "2026-07-01T12:00:00Z",
 ) -> list[Finding]:
     """What is found about pods of shop/terraform."""
     given = {"azure.workload.identity/client-id": CLIENT} if annotations is None else annotations
@@ -50,6 +51,7 @@ def findings(
         policy=Policy(scope=scope),
         template=template,
         new=new,
+        now=datetime.fromisoformat(now),
     )
     return [*pods.findings(running, expected, "X", None)]
 
@@ -63,6 +65,16 @@ def test_pods_that_have_what_a_new_pod_would_get_are_fine() -> None:
     )
     (found,) = findings(the_pod(variables=INJECTED), new=NewPod(INJECTED))
     assert (found.message.kind, found.detail) == (rows.PODS_CURRENT, "1 pod of X, with what a new one would get")
+
+
+@pytest.mark.parametrize(("now", "waits"), [("2026-07-01T10:00:10Z", True), ("2026-07-01T10:00:40Z", False)])
+def test_pods_are_restarted_when_no_replica_remembers_the_old_annotations(now: str, waits: bool) -> None:
+    """A replica remembers a ServiceAccount for 30 s, so a pod that is created at once has the old client id."""
+    old = the_pod(variables={**INJECTED, "M365_CLIENT_ID": CLIENT.replace("1", "9")})
+    (found,) = findings(old, annotated="2026-07-01T10:00:00Z", now=now)
+    assert found.message.kind is rows.VARIABLE_DIFFERS_OR_OWN
+    assert found.fix.startswith("in 30 seconds, ") is waits
+    assert found.fix.endswith("kubectl delete pod web-1 -n shop")
 
 
 def test_a_pod_without_a_volume_for_its_token_is_found() -> None:

@@ -25,10 +25,10 @@ def absent(namespace: str, name: str) -> Finding:
     return finding("account", workloads.ACCOUNT_ABSENT, Place(str(account)), command=account.command)
 
 
-def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str) -> Iterator[Finding]:
+def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str | None) -> Iterator[Finding]:
     """The findings about a ServiceAccount, as the API server returned it.
 
-    tenant: of the webhook's settings, for ServiceAccounts without one; "" if it is not known.
+    tenant: of the webhook's settings, for ServiceAccounts without one: "" if they have none, None if it is not known.
     """
     account = account_from(document)
     reading = read_account_alone(account, policy)
@@ -38,14 +38,17 @@ def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str) -> Ite
         place = Place(str(account), names.AZURE_CLIENT_ID)
         yield finding("account", workloads.ACCOUNT_WITHOUT_CLIENT_ID, place, command=account.command)
     for warning in reading.warnings:
-        if warning.kind is annotations.TENANT_ID_MISSING and not tenant:
+        if warning.kind is annotations.TENANT_ID_MISSING and tenant is None:
+            yield finding("account", workloads.TENANT_UNKNOWN, warning.place, command=account.command)
+        elif warning.kind is annotations.TENANT_ID_MISSING and not tenant:
             yield Finding("account", warning, command="or set --tenant-id of the webhook for all ServiceAccounts")
         elif warning.kind not in (annotations.CLIENT_ID_MISSING, annotations.TENANT_ID_MISSING):
             yield Finding("account", warning, command=_command(account, warning))
     labels = (document.get("metadata") or {}).get("labels") or {}
     yield from _of_labels(account, labels)
     if reading.annotated and reading.identity:
-        yield finding("account", workloads.ACCOUNT_READ, Place(str(account)), identity=_identity(reading, tenant))
+        identity = _identity(reading, "tenant-not-known" if tenant is None else tenant)
+        yield finding("account", workloads.ACCOUNT_READ, Place(str(account)), identity=identity)
 
 
 def has_client_id(account: Account, policy: Policy) -> bool:

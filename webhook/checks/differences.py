@@ -6,9 +6,10 @@ is compared with the pod that was created by dry run.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
+from webhook.accounts.cache import KEPT_SECONDS
 from webhook.checks.new_pod import FILE_VARIABLES, NewPod, environment, token, without_volume
 from webhook.checks.registration import Registration
 from webhook.checks.timestamps import timestamp
@@ -35,6 +36,8 @@ _OF_CLOUD: Final = frozenset(
     {"M365_CLOUD", "AZURE_AUTHORITY_HOST", "ARM_ENVIRONMENT", "POWER_PLATFORM_CLOUD", "AZURE_CLOUD_ENVIRONMENT"}
 )
 _OF_TENANT: Final = frozenset({"M365_TENANT_ID", "POWER_PLATFORM_TENANT_ID", "CLIMICROSOFT365_TENANT"})
+_REMEMBERED: Final = timedelta(seconds=KEPT_SECONDS)
+_CLOCKS: Final = timedelta(seconds=5)  # how far this clock may be ahead of the API server's
 _OF_AZURE_TENANT: Final = frozenset({"AZURE_TENANT_ID", "ARM_TENANT_ID", "AZURE_TENANT"})
 
 
@@ -50,10 +53,11 @@ class Template:
 class Expectation:
     """What pods are compared with.
 
-    annotated: when the annotations of the ServiceAccount were last written, None if it is not known. found: None if the
-    user may not see it. policy: with the scope, and without the settings of the webhook, which are not known. new: the
-    pod that was created by dry run, which shows these settings; None if none was injected. template: the workload's;
-    None if it is not known, so that somebody may have written any difference by hand.
+    annotated: when the annotations of the ServiceAccount were last written, None if it is not known. now: when the pods
+    were looked at. found: None if the user may not see it. policy: with the scope, and without the settings of the
+    webhook, which are not known. new: the pod that was created by dry run, which shows these settings; None if none was
+    injected. template: the workload's; None if it is not known, so that somebody may have written any difference by
+    hand.
     """
 
     account: Account
@@ -63,6 +67,13 @@ class Expectation:
     policy: Policy
     new: NewPod | None = None
     template: Template | None = None
+    now: datetime | None = None
+
+    def wait(self) -> str:
+        """What is to be said before a command that creates pods again, if the annotations changed a moment ago."""
+        if not self.annotated or not self.now or self.now - self.annotated > _REMEMBERED + _CLOCKS:
+            return ""
+        return f"in {_REMEMBERED.seconds} seconds, since a replica may remember the old annotations until then: "
 
 
 @dataclass(frozen=True)

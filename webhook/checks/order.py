@@ -174,7 +174,7 @@ class ClusterCheck:
             namespace = self._target.namespace
             yield accounts.absent(namespace, name) if absent else api.not_seen("account", "serviceaccounts", document)
             return
-        for each in accounts.findings(document, self._policy, tenant=self._new.tenant if self._new else ""):
+        for each in accounts.findings(document, self._policy, tenant=self._new.tenant if self._new else None):
             yield each
         found, labels = self._prober.found, self._prober.namespace_labels
         unlabelled = found.labels_without_use(self._target.namespace, labels) if found and self._new else None
@@ -213,6 +213,7 @@ class ClusterCheck:
             policy=self._policy,
             new=self._new,
             template=read_template(workload.pod) if workload and workload.kind.steps else None,
+            now=self._prober.now,
         )
         for each in pods.findings(running, expected, str(workload or account), workload):
             yield each

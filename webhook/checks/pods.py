@@ -122,6 +122,7 @@ def _outdated(
 ) -> Finding:
     """The finding about pods that must, or may have to, be created again."""
     commands = {workload.restart() if workload else restart(pod) for pod in pods}
+    wait = expected.wait() if reason.variable or reason.there else ""
     return finding(
         "pods",
         reason.kind,
@@ -132,7 +133,7 @@ def _outdated(
         there=reason.there,
         wanted=reason.wanted,
         change="the annotation or a setting of the webhook" if expected.new else "the annotation",
-        restart="; ".join(sorted(commands)),
+        restart=wait + "; ".join(sorted(commands)),
         removal=without_variable(workload, reason.variable),
     )
 

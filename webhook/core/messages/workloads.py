@@ -39,6 +39,15 @@ ACCOUNT_LABEL: Final = Kind(
     help="The webhook reads the annotations of a ServiceAccount, and none of its labels.",
 )
 
+TENANT_UNKNOWN: Final = Kind(
+    "WI706",
+    Severity.SKIPPED,
+    "{object} has no tenant id; whether the webhook has one for it (--tenant-id) is not known, since no pod was "
+    "injected by dry run",
+    fix="if it has none: kubectl annotate {command} {annotation}=TENANT",
+    help="The webhook's own tenant id is read off the pod of the dry run.",
+)
+
 WORKLOAD_TAKEN: Final = Kind(
     "WI711",
     Severity.OK,
@@ -75,9 +84,9 @@ NAMESPACE_NEVER_TAKEN: Final = Kind(
 )
 OPTED_OUT: Final = Kind(
     "WI716",
-    Severity.ERROR,
+    Severity.WARNING,
     '{object} has opted out: {template} has the label {label}: "false"',
-    fix='set it to "true" in {field}{restart}',
+    fix='if that is a mistake, set it to "true" in {field}{restart}',
     help='The value "false" keeps a pod from getting an identity in every scope.',
 )
 USE_LABEL_INVALID: Final = Kind(
