@@ -1,11 +1,15 @@
 """What a command finds about a cluster: messages of the table, with the pods that they are about."""
 
 import enum
+import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from webhook.core.messages import NOWHERE, Kind, Message, Place, Severity, message
+
+_FORBIDDEN: Final = re.compile(r'User "([^"]*)" cannot')
 
 
 class Status(enum.StrEnum):
@@ -88,3 +92,9 @@ def worst(findings: Iterable[Finding]) -> Status:
     """The gravest status; findings that were skipped count for nothing."""
     statuses = {each.status for each in findings}
     return next((status for status in (Status.FAIL, Status.WARN) if status in statuses), Status.OK)
+
+
+def forbidden_user(refusal: str) -> str:
+    """The user that RBAC's refusal names, as an argument of a shell; YOU if it names none."""
+    found = _FORBIDDEN.search(refusal)
+    return shlex.quote(found[1]) if found else "YOU"

@@ -40,10 +40,11 @@ def test_a_placeholder_is_warned_about() -> None:
         ({f"{AZURE}client-id": CLIENT, f"{AZURE}skip-containers": "app"}, f"{COMMAND}{AZURE}skip-containers-"),
         ({f"{AZURE}client-id": CLIENT, f"{AZURE}use": "true"}, f"{COMMAND}{AZURE}use-"),
         ({f"{AZURE}client-id": CLIENT, f"{M365}cloud": "gcc"}, f"{OVERWRITE}{M365}cloud=public"),
-        ({f"{AZURE}client-id": "contoso-app"}, f"{OVERWRITE}{AZURE}client-id=VALUE"),
+        ({f"{AZURE}client-id": "contoso-app"}, f"{OVERWRITE}{AZURE}client-id=GUID"),
+        ({f"{AZURE}service-account-token-expiration": "5"}, f"{AZURE}service-account-token-expiration=3600"),
         ({f"{AZURE}client-id": CLIENT, f"{AZURE}tenant-id": ZEROS}, f"{OVERWRITE}{AZURE}tenant-id=TENANT"),
     ],
-    ids=["misspelled", "misspelled as well", "of a pod", "a label", "gcc", "not a GUID", "a placeholder"],
+    ids=["misspelled", "misspelled as well", "of a pod", "a label", "gcc", "not a GUID", "too short", "a placeholder"],
 )
 def test_an_annotation_has_the_command_that_corrects_it(annotations: Mapping[str, str], command: str) -> None:
     """A key that is right already is not set a second time: kubectl would refuse that."""
@@ -71,6 +72,12 @@ def test_a_missing_client_id_is_one_error() -> None:
     (found,) = findings({})
     assert found.status is Status.FAIL
     assert found.fix == f"{COMMAND}{AZURE}client-id=GUID"
+
+
+def test_a_client_id_under_a_misspelled_key_is_in_the_command() -> None:
+    """Nobody has to look the value up again."""
+    (found,) = (each for each in findings({f"{AZURE}clientid": CLIENT}) if each.status is Status.FAIL)
+    assert found.fix == f"{COMMAND}{AZURE}client-id={CLIENT} {AZURE}clientid-"
 
 
 def test_a_label_that_is_an_annotation_is_moved_with_its_value() -> None:

@@ -10,6 +10,7 @@ from testbed.cluster.registration import Scope
 from tests.checks.support import CLIENT, EARLIER, LATER, USE, the_pod, the_registration
 from webhook.checks import differences, pods
 from webhook.checks.new_pod import NewPod, without_volume
+from webhook.checks.workloads import Workload, kind_and_name
 from webhook.core.families import FAMILIES, VARIABLES
 from webhook.core.identity import Account, read_identity
 from webhook.core.messages import workloads as rows
@@ -75,6 +76,21 @@ def test_pods_are_restarted_when_no_replica_remembers_the_old_annotations(now: s
     assert found.message.kind is rows.VARIABLE_DIFFERS_OR_OWN
     assert found.fix.startswith("in 30 seconds, ") is waits
     assert found.fix.endswith("kubectl delete pod web-1 -n shop")
+
+
+def test_a_labelled_pod_of_a_namespace_that_is_left_out_is_not_told_to_have_a_label() -> None:
+    """The finding about the selection says what is wrong; the pod has the label."""
+    selector = {"matchLabels": {"team": "other"}}
+    found = the_registration(namespaceSelector=selector)
+    expected = differences.Expectation(Account("shop", "terraform", {}), None, found, {}, Policy())
+    assert not [*pods.findings([the_pod()], expected, "X", None)]
+
+
+def test_pods_of_a_replica_set_are_deleted_by_name() -> None:
+    """The names are known."""
+    document = {"spec": {"template": {"metadata": {"labels": {USE: "true"}}, "spec": the_pod()["spec"]}}}
+    workload = Workload(kind_and_name("rs/web")[0], "shop", "web", document)
+    assert workload.restart(["web-1", "web-2"]).endswith("kubectl delete pod web-1 web-2 -n shop")
 
 
 def test_a_pod_without_a_volume_for_its_token_is_found() -> None:

@@ -64,9 +64,17 @@ def test_all_is_well(control_plane: Cluster, namespace: str, live_webhook: Runni
     assert control_plane.api.get(f"/api/v1/namespaces/{namespace}/pods").expect().json["items"] == []
 
 
-def test_no_configuration(control_plane: Cluster, namespace: str) -> None:
-    """kube-apiserver calls no webhook."""
-    done = check(control_plane, namespace)
+def test_nothing_is_installed(control_plane: Cluster, namespace: str) -> None:
+    """`helm upgrade` would fail, so the fix is `helm install`."""
+    found = check(control_plane, namespace, "--own-namespace", namespace).finding("configuration")
+    assert f"The webhook is not installed: Service {namespace}/{OUR_SERVICE} does not exist" in found
+    assert f"fix: helm install m365-workload-identity manifests/chart -n {namespace}" in found
+
+
+def test_no_configuration(control_plane: Cluster, namespace: str, own: str) -> None:
+    """kube-apiserver calls no webhook, although one is installed."""
+    make_service(control_plane, own)
+    done = check(control_plane, namespace, "--own-namespace", own)
     assert done.code == 1
     found = done.finding("configuration")
     assert "No MutatingWebhookConfiguration has an entry of the webhook" in found
@@ -84,7 +92,7 @@ def test_a_second_configuration(control_plane: Cluster, namespace: str, live_web
         ) as other:
             done = check(control_plane, namespace, "--configuration", name)
     assert done.code == 0, done.out
-    assert other in done.finding("configuration", "warn")
+    assert done.finding("configuration", "warn").endswith(f"kubectl delete mutatingwebhookconfiguration {other}")
 
 
 @pytest.mark.parametrize(
@@ -320,7 +328,11 @@ def test_the_user_is_missing_rights(control_plane: Cluster, namespace: str, live
     assert done.code == 1
     assert "You may not read mutatingwebhookconfigurations" in done.finding("configuration", "skip")
     assert f"You may not create pods in namespace {namespace}" in done.finding("call")
-    assert "kubectl create rolebinding m365-check" in done.finding("call")
+    user = f"--user=system:serviceaccount:{namespace}:default"
+    assert done.finding("call").endswith(
+        f"kubectl create rolebinding m365-check --clusterrole=edit -n {namespace} {user}"
+    )
+    assert "Something is wrong. Not looked at: mutatingwebhookconfigurations, serviceaccounts." in done.out
     assert "You may not read serviceaccounts" in done.finding("account", "skip")
 
 

@@ -312,7 +312,7 @@ def test_pods_of_a_service_account_without_the_label_are_named(
     assert done.code == 0
     found = done.finding("pods", "warn")
     assert "pods: bare\n" in found
-    assert "--workload KIND/NAME" in found
+    assert f"`m365wi check -n {namespace} --workload pod/bare` has the command" in found
 
 
 def test_long_lists_are_read_to_their_end(

@@ -106,4 +106,7 @@ def test_missing_rights_are_reported_with_the_command(control_plane: Cluster, na
     make_account(control_plane, namespace)
     done = fic(control_plane, namespace, kubeconfig=control_plane.kubeconfig_for_account(namespace, "terraform"))
     assert (done.code, done.out) == (1, "")
-    assert f"kubectl create rolebinding m365-view --clusterrole=view -n {namespace}" in done.err
+    command = (
+        f"create rolebinding m365-view --clusterrole=view -n {namespace} --user=system:serviceaccount:{namespace}:"
+    )
+    assert f"(kubectl {command}terraform)" in done.err

@@ -17,6 +17,7 @@ _VALUES: Final = {
     annotations.TENANT_ID_PLACEHOLDER: "TENANT",
     annotations.CLOUD_GCC: "public",
 }
+_PLACEHOLDERS: Final = {annotations.CLIENT_ID_INVALID: "GUID", annotations.TENANT_ID_INVALID: "TENANT"}
 
 
 def absent(namespace: str, name: str) -> Finding:
@@ -33,10 +34,13 @@ def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str | None)
     account = account_from(document)
     reading = read_account_alone(account, policy)
     for problem in reading.problems:
-        yield Finding("account", problem, command=_annotate(account, problem, "VALUE"))
+        yield Finding("account", problem, command=_annotate(account, problem, _expected(problem)))
     if not reading.annotated:
-        place = Place(str(account), names.AZURE_CLIENT_ID)
-        yield finding("account", workloads.ACCOUNT_WITHOUT_CLIENT_ID, place, command=account.command)
+        near = _near_client_id(account, reading)
+        place, value = Place(str(account), names.AZURE_CLIENT_ID), account.annotations.get(near, "GUID")
+        command = f"{account.command} {names.AZURE_CLIENT_ID}={shlex.quote(value)}"
+        command += f" {shlex.quote(near + '-')}" if near else ""
+        yield finding("account", workloads.ACCOUNT_WITHOUT_CLIENT_ID, place, command=command)
     for warning in reading.warnings:
         if warning.kind is annotations.TENANT_ID_MISSING and tenant is None:
             yield finding("account", workloads.TENANT_UNKNOWN, warning.place, command=account.command)
@@ -68,6 +72,17 @@ def _of_labels(account: Account, labels: Mapping[str, str]) -> Iterator[Finding]
             yield finding("account", workloads.ACCOUNT_LABEL, place, label=label, command=command, value=value)
 
 
+def _near_client_id(account: Account, reading: Reading) -> str:
+    """The key of an annotation that was meant to be the client id; "" without one."""
+    meant = (names.AZURE_CLIENT_ID, names.CLIENT_ID)
+    keys = (
+        each.place.annotation
+        for each in reading.warnings
+        if each.kind is annotations.UNKNOWN_ANNOTATION and each.values["meant"] in meant
+    )
+    return next((key for key in keys if account.annotations.get(key)), "")
+
+
 def _identity(reading: Reading, tenant: str) -> str:
     """Client id and tenant, as the webhook writes them into audit annotations."""
     identity = reading.identity
@@ -85,6 +100,15 @@ def _command(account: Account, warning: Message) -> str:
     if warning.kind in (annotations.MISPLACED_ANNOTATION, annotations.LABEL_AS_ANNOTATION):
         return f"kubectl annotate {account.command} {remove}"
     return _annotate(account, warning, _VALUES[warning.kind]) if warning.kind in _VALUES else ""
+
+
+def _expected(problem: Message) -> str:
+    """The value that an annotation is to have, as far as it is known."""
+    if problem.kind is annotations.EXPIRATION_INVALID:
+        return problem.values["minimum"]
+    if problem.kind is annotations.NOT_TRUE_OR_FALSE:
+        return "true"
+    return _PLACEHOLDERS.get(problem.kind, "VALUE")
 
 
 def _annotate(account: Account, about: Message, value: str) -> str:

@@ -12,7 +12,7 @@ from webhook.checks.refusals import Refusal, RefusalKind
 from webhook.checks.registration import Entry, Registration, restore, trust_problem
 from webhook.core import names
 from webhook.core.messages import Kind, Place, calls, message
-from webhook.findings import Finding, finding
+from webhook.findings import Finding, finding, forbidden_user
 
 _OF_CALL: Final[Mapping[RefusalKind, Kind]] = MappingProxyType(
     {
@@ -64,7 +64,8 @@ def explain(
     entry = found.entry(refusal.webhook) if found else None
     if not refusal.webhook:
         kind = _WITHOUT_CALL.get(refusal.kind, calls.REFUSED_OTHERWISE)
-        return finding("call", kind, namespace=namespace, account=account, reason=refusal.message)
+        user = forbidden_user(refusal.message)
+        return finding("call", kind, namespace=namespace, account=account, user=user, reason=refusal.message)
     if entry is None and refusal.webhook not in names.WEBHOOKS:
         denied = refusal.kind is RefusalKind.DENIED
         kind = calls.OTHER_WEBHOOK_REFUSES if denied else calls.OTHER_WEBHOOK_FAILED

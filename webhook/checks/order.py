@@ -94,12 +94,14 @@ class ClusterCheck:
         all_found = registration.registrations(documents, service=service)
         if not all_found:
             others = [str(each["metadata"]["name"]) for each in documents]
-            yield registration.absent(name=target.configuration, service=service, others=others)
+            there = await get(self._kube, f"/api/v1/namespaces/{own_namespace}/services/{target.service}")
+            installed = not isinstance(there, NotSeen) or there.status != 404
+            yield registration.absent(name=target.configuration, service=service, others=others, installed=installed)
             return
         found = next((each for each in all_found if each.name == target.configuration), all_found[0])
         yield registration.present(found)
         if len(all_found) > 1:
-            yield registration.twice(all_found)
+            yield registration.twice(all_found, found)
         namespace = await get(self._kube, f"/api/v1/namespaces/{target.namespace}")
         labels = namespace["metadata"].get("labels") or {} if isinstance(namespace, dict) else {}
         self._policy = replace(self._policy, scope=found.scope)

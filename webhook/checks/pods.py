@@ -51,6 +51,7 @@ def findings(pods: Sequence[Pod], expected: Expectation, whose: str, workload: W
             pods=tuple(map(_name, by_state.unlabelled)),
             count=_counted(by_state.unlabelled),
             label=names.USE_LABEL,
+            commands=" and ".join(sorted({f"`m365wi check {_arguments(pod)}`" for pod in by_state.unlabelled})),
         )
     if not running:
         yield finding("pods", rows.PODS_NONE, place)
@@ -79,15 +80,8 @@ def token_files(pod: Pod, workload: Workload) -> Iterator[Finding]:
 
 def restart(pod: Pod) -> str:
     """The command that creates a pod again, by the object that it belongs to."""
-    metadata = pod.get("metadata") or {}
-    namespace, name = metadata.get("namespace"), _name(pod)
-    owner: Mapping[str, Any] = next(
-        (each for each in metadata.get("ownerReferences") or () if each.get("controller")), {}
-    )
-    kind, owner_name = str(owner.get("kind") or ""), str(owner.get("name") or "")
-    template_hash = (metadata.get("labels") or {}).get("pod-template-hash")
-    if kind == "ReplicaSet" and template_hash and owner_name.endswith(f"-{template_hash}"):
-        kind, owner_name = "Deployment", owner_name.removesuffix(f"-{template_hash}")
+    namespace, name = (pod.get("metadata") or {}).get("namespace"), _name(pod)
+    kind, owner_name = _owner(pod)
     if kind in ("Deployment", "StatefulSet", "DaemonSet"):
         return f"kubectl rollout restart {kind.lower()}/{owner_name} -n {namespace}"
     if kind == "Job":
@@ -104,13 +98,34 @@ def without_variable(workload: Workload | None, variable: str) -> str:
     return f"remove {variable} from the containers of the pod template, then create the pods again"
 
 
+def _owner(pod: Pod) -> tuple[str, str]:
+    """Kind and name of the object that a pod belongs to, "" if it belongs to none."""
+    metadata = pod.get("metadata") or {}
+    owner: Mapping[str, Any] = next(
+        (each for each in metadata.get("ownerReferences") or () if each.get("controller")), {}
+    )
+    kind, name = str(owner.get("kind") or ""), str(owner.get("name") or "")
+    template_hash = (metadata.get("labels") or {}).get("pod-template-hash")
+    if kind == "ReplicaSet" and template_hash and name.endswith(f"-{template_hash}"):
+        return "Deployment", name.removesuffix(f"-{template_hash}")
+    return kind, name
+
+
+def _arguments(pod: Pod) -> str:
+    """The arguments of `check` for the workload of a pod."""
+    kind, name = _owner(pod)
+    workload = f"{kind.lower()}/{name}" if kind else f"pod/{_name(pod)}"
+    return f"-n {(pod.get('metadata') or {}).get('namespace')} --workload {workload}"
+
+
 def _sort(running: Sequence[Pod], expected: Expectation) -> _Sorted:
     by_state = _Sorted()
     for pod in running:
         request = Request(uid="", namespace=expected.account.namespace, pod=pod)
         reason = _skip_reason(request, expected)
         if reason == "not-selected":
-            by_state.unlabelled.append(pod)
+            if not _namespace_left_out(request, expected):  # that is a finding of its own, and no label helps
+                by_state.unlabelled.append(pod)
         elif not reason:
             found = difference(request, expected)
             (by_state.outdated.setdefault(found, []) if found else by_state.current).append(pod)
@@ -121,7 +136,7 @@ def _outdated(
     reason: Difference, pods: Sequence[Pod], expected: Expectation, place: Place, workload: Workload | None
 ) -> Finding:
     """The finding about pods that must, or may have to, be created again."""
-    commands = {workload.restart() if workload else restart(pod) for pod in pods}
+    commands = {workload.restart([*map(_name, pods)]) if workload else restart(pod) for pod in pods}
     wait = expected.wait() if reason.variable or reason.there else ""
     return finding(
         "pods",
@@ -146,6 +161,12 @@ def _skip_reason(request: Request, expected: Expectation) -> str:
         return reason
     taken = expected.found.entry_taking(labels, request.namespace, expected.namespace_labels)
     return "" if taken else "not-selected"
+
+
+def _namespace_left_out(request: Request, expected: Expectation) -> bool:
+    """Whether not even a labelled pod of the namespace is taken."""
+    found, labels = expected.found, expected.namespace_labels
+    return found is not None and not found.entry_taking(found.labels_with_use(), request.namespace, labels)
 
 
 def _is_running(pod: Pod) -> bool:

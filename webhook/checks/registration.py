@@ -136,11 +136,15 @@ def registrations(documents: Iterable[Mapping[str, Any]], *, service: str) -> li
     return found
 
 
-def absent(*, name: str, service: str, others: Iterable[str]) -> Finding:
-    """No configuration has an entry of the webhook. others: the names of those that there are."""
+def absent(*, name: str, service: str, others: Iterable[str], installed: bool = True) -> Finding:
+    """No configuration has an entry of the webhook. others: the names of those that there are.
+
+    installed: whether the Service exists, so that the configuration was there before.
+    """
     return finding(
         "configuration",
-        checks.CONFIGURATION_ABSENT,
+        checks.CONFIGURATION_ABSENT if installed else checks.NOT_INSTALLED,
+        own_namespace=service.partition("/")[0],
         configuration=name,
         others=", ".join(sorted(others)[:_NAMES_SHOWN]) or "none",
         restore=restore(None),
@@ -179,9 +183,11 @@ def present(found: Registration) -> Finding:
     )
 
 
-def twice(found: Iterable[Registration]) -> Finding:
+def twice(found: Iterable[Registration], used: Registration) -> Finding:
     """Several configurations have entries of the webhook, so it reviews each pod more than once."""
-    return finding("configuration", checks.CONFIGURATION_TWICE, configurations=", ".join(each.name for each in found))
+    configurations = [each.name for each in found]
+    other = next((name for name in configurations if name != used.name), "")
+    return finding("configuration", checks.CONFIGURATION_TWICE, configurations=", ".join(configurations), other=other)
 
 
 def selection_problem(

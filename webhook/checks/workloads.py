@@ -1,7 +1,7 @@
 """One workload: whether the webhook takes its pods, and labels and annotations that have no effect where they are."""
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,8 +75,8 @@ class Workload:
         """A field of its pod template, such as spec.template.metadata.labels."""
         return ".".join((*self.kind.steps, *steps))
 
-    def restart(self) -> str:
-        """The command that creates its pods again."""
+    def restart(self, pods: Sequence[str] = ()) -> str:
+        """The command that creates its pods again. pods: their names, as far as they are known."""
         if self.kind.restarts:
             return f"kubectl rollout restart {self.kind.name.lower()}/{self.name} -n {self.namespace}"
         if self.kind == ROLLOUT:
@@ -86,7 +86,8 @@ class Workload:
             return f"delete the pod and create it again: kubectl delete pod {self.name} -n {self.namespace}"
         if self.kind.name in ("Job", "CronJob"):
             return f"delete the Job and create it again, or let the next one come: kubectl get jobs -n {self.namespace}"
-        return f"delete its pods, and it makes new ones: kubectl delete pod NAME -n {self.namespace}"
+        which = " ".join(pods) or f"-l {selectors.query((self.document.get('spec') or {}).get('selector') or {})}"
+        return f"delete its pods, and it makes new ones: kubectl delete pod {which} -n {self.namespace}"
 
     def _template(self) -> Any:
         template: Any = self.document

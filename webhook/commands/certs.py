@@ -6,8 +6,6 @@ Exit codes: 0 all is well, 1 there is something to fix or it cannot be rotated, 
 import argparse
 import asyncio
 import json
-import re
-import shlex
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
@@ -38,11 +36,11 @@ from webhook.commands.printed import write_stdout
 from webhook.commands.progress import progress
 from webhook.core.messages import Place, message
 from webhook.core.messages import settings as kinds
+from webhook.findings import forbidden_user
 from webhook.settings import SettingsError, add_flags, bad_value
 
 _FLAGS = ("own_namespace", "secret", "service", "configuration", "ca_lifetime", "leaf_lifetime")
 _UNKNOWN = "unknown"  # the phase, if the Secret or the webhook configuration could not be read
-_USER = re.compile(r'User "([^"]*)" cannot')
 _DIAL_SECONDS = 5.0  # as long as a replica takes to connect to itself
 
 
@@ -153,10 +151,9 @@ async def _read_secret(kube: Kube, settings: RotationSettings, problems: list[Pr
 
 def _unreadable(area: Area, error: CertificateError, settings: RotationSettings) -> Problem:
     """Why something was not looked at. If RBAC forbids it, that is about the person's rights, not the webhook's."""
-    user = _USER.search(str(error))
-    if not isinstance(error, Forbidden) or not user:
+    if not isinstance(error, Forbidden):
         return advice.explain(area, error, settings)
-    who, role = f"--user={shlex.quote(user[1])}", "m365-certs"
+    user, role = forbidden_user(str(error)), "m365-certs"
     namespace, name = settings.secret.split("/")
     document, prefix, where = f"Secret {settings.secret}", "", f" -n {namespace}"
     resource = f"secrets --resource-name={name}"
@@ -165,9 +162,9 @@ def _unreadable(area: Area, error: CertificateError, settings: RotationSettings)
         resource = f"mutatingwebhookconfigurations --resource-name={settings.configuration}"
     grant = (
         f"kubectl create {prefix}role {role}{where} --verb=get --resource={resource}; "
-        f"kubectl create {prefix}rolebinding {role}{where} --{prefix}role={role} {who}"
+        f"kubectl create {prefix}rolebinding {role}{where} --{prefix}role={role} --user={user}"
     )
-    return problem(messages.SHOWN_FORBIDDEN, document=document, user=user[1], grant=grant)
+    return problem(messages.SHOWN_FORBIDDEN, document=document, user=user, grant=grant)
 
 
 async def _read_bundles(

@@ -41,7 +41,7 @@ from webhook.entra.issuers import (
     unreadable,
 )
 from webhook.entra.public_documents import look_up
-from webhook.findings import Finding, Status, broken
+from webhook.findings import Finding, Status, broken, forbidden_user
 from webhook.settings import ServeSettings, SettingsError, add_flags, bad_value
 
 _SECONDS: Final = 10.0  # of one request
@@ -139,7 +139,9 @@ async def _account(kube: Kube, namespace: str, name: str) -> Account | Message:
     if reply.status == 404:
         return message(ACCOUNT_ABSENT, place, command=account.command)
     if reply.status == 403:
-        return message(ACCOUNT_FORBIDDEN, place, reason=reply.reason(), namespace=namespace)
+        return message(
+            ACCOUNT_FORBIDDEN, place, reason=reply.reason(), namespace=namespace, user=forbidden_user(reply.reason())
+        )
     return message(ACCOUNT_UNREADABLE, place, reason=reply.reason())
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from webhook.core.messages import entra as kinds
 from webhook.core.text import shown
-from webhook.findings import Finding, finding
+from webhook.findings import Finding, finding, forbidden_user
 
 DISCOVERY: Final = "/.well-known/openid-configuration"
 KEYS: Final = "/openid/v1/jwks"
@@ -51,7 +51,7 @@ def read_keys(body: bytes) -> tuple[dict[str, Any], ...]:
 def unreadable(path: str, status: int, reason: str) -> Finding:
     """kube-apiserver answered `status` instead of the cluster's own document at `path`."""
     if status == 403:
-        return finding("cluster", kinds.DOCUMENT_FORBIDDEN, path=path)
+        return finding("cluster", kinds.DOCUMENT_FORBIDDEN, path=path, user=forbidden_user(reason))
     if status == 404:
         return finding("cluster", kinds.DOCUMENT_ABSENT, path=path)
     return finding("cluster", kinds.DOCUMENT_UNREADABLE, path=path, reason=reason)

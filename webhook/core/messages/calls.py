@@ -214,7 +214,8 @@ DENIED: Final = Kind(
     "WI658",
     Severity.ERROR,
     "The webhook ({object}) refuses the pod: {reason}",
-    fix="correct what the reason names",
+    fix="correct the annotation that the reason names; with --service-account or --workload, the finding about it has "
+    "the command",
     help="Only mistakes in annotations are refused.",
 )
 CALL_FAILED: Final = Kind(
@@ -291,7 +292,7 @@ MAY_NOT_CREATE_PODS: Final = Kind(
     Severity.ERROR,
     "You may not create pods in namespace {namespace}, not even by dry run: {reason}",
     fix="run this as a user who may, or: kubectl create rolebinding m365-check --clusterrole=edit -n {namespace} "
-    "--user=YOU",
+    "--user={user}",
     help="A dry run stores nothing, but needs the same rights.",
 )
 ACCOUNT_OF_POD_ABSENT: Final = Kind(

@@ -51,8 +51,18 @@ CONFIGURATION_TWICE: Final = Kind(
     "WI614",
     Severity.WARNING,
     "There is more than one MutatingWebhookConfiguration of the webhook: {configurations}",
-    fix="delete those of an older installation: kubectl delete mutatingwebhookconfiguration NAME",
+    fix="delete those of an older installation, such as: kubectl delete mutatingwebhookconfiguration {other}",
     help="Each pod is reviewed once for each configuration.",
+)
+
+NOT_INSTALLED: Final = Kind(
+    "WI615",
+    Severity.ERROR,
+    "The webhook is not installed: Service {service} does not exist, and no MutatingWebhookConfiguration has an entry "
+    "of the webhook (there are: {others})",
+    fix="helm install m365-workload-identity manifests/chart -n {own_namespace} --create-namespace --wait with your "
+    "values (docs/install.md); if it is there under other names, give --own-namespace, --configuration and --service",
+    help="kube-apiserver creates every pod as it is, without an identity.",
 )
 
 RULES_WITHOUT_PODS: Final = Kind(

@@ -20,7 +20,7 @@ ACCOUNT_FORBIDDEN: Final = Kind(
     "WI802",
     Severity.ERROR,
     "{object} cannot be read: {reason}",
-    fix="kubectl create rolebinding m365-view --clusterrole=view -n {namespace} --user=YOU",
+    fix="kubectl create rolebinding m365-view --clusterrole=view -n {namespace} --user={user}",
     help="`fic` reads the ServiceAccount with your own rights.",
 )
 ACCOUNT_UNREADABLE: Final = Kind(
@@ -35,7 +35,7 @@ DOCUMENT_FORBIDDEN: Final = Kind(
     Severity.ERROR,
     "The cluster's {path} cannot be read: RBAC forbids it",
     fix="kubectl create clusterrolebinding m365-issuer-discovery "
-    "--clusterrole=system:service-account-issuer-discovery --user=YOU",
+    "--clusterrole=system:service-account-issuer-discovery --user={user}",
     help="The issuer is in the cluster's discovery document, which needs a right of its own.",
 )
 DOCUMENT_ABSENT: Final = Kind(

@@ -21,8 +21,8 @@ ACCOUNT_WITHOUT_CLIENT_ID: Final = Kind(
     "WI703",
     Severity.ERROR,
     "{object} has no client id, so its pods do not know which application they are",
-    fix="kubectl annotate {command} {annotation}=GUID",
-    help="The GUID is the application (client) id in Entra.",
+    fix="kubectl annotate {command}",
+    help="It is the application (client) id in Entra, a GUID.",
 )
 USE_LABEL_ON_ACCOUNT: Final = Kind(
     "WI704",
@@ -151,7 +151,8 @@ PODS_REFUSED: Final = Kind(
     "WI725",
     Severity.ERROR,
     "The webhook refuses the pods of {object}: {reason}",
-    fix="correct what the reason names",
+    fix="correct the annotation that the reason names; if it is the ServiceAccount's, the finding about that has the "
+    "command",
     help="An annotation of the pod template or of the ServiceAccount makes no sense.",
 )
 
@@ -177,7 +178,7 @@ PODS_UNLABELLED: Final = Kind(
     "WI734",
     Severity.WARNING,
     "{count} of {object} without an identity: no entry of the webhook takes pods with their labels",
-    fix='put {label}: "true" into the pod template of their workload; `check --workload KIND/NAME` has the command',
+    fix='put {label}: "true" into the pod template of their workload; {commands} has the command',
     help="This may be on purpose: the same ServiceAccount may run pods that do not sign in.",
 )
 
