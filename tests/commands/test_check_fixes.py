@@ -2,6 +2,7 @@
 
 import secrets
 import shlex
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 from demo.server import free_port, running
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.control_plane import ControlPlane
-from testbed.cluster.pods import a_pod
+from testbed.cluster.pods import a_pod, make_account
 from testbed.cluster.processes import wait_until
 from tests.commands.live import Ran, authority, check, pair, registered
-from tests.commands.test_check_cluster import OUR_SERVICE, calls, make_service
+from tests.commands.test_check_cluster import OUR_SERVICE, bound_role, calls, make_service
+from webhook.checks.installation import ready_endpoints
 
 APPS = "/apis/apps/v1"
 NODE = "nobody-runs-it"  # pods without a node are no endpoints
@@ -120,3 +122,27 @@ def test_an_old_connection_hides_neither_a_wrong_selector_nor_that_nothing_runs(
         assert "no ready endpoints; Deployment hook is scaled to 0" in found
         follow(cluster, found)
         wait_until(lambda: code(0), "endpoints", seconds=20)
+
+
+def test_a_network_policy_is_named_if_connections_are_dropped(cluster: Cluster, namespace: str, own: str) -> None:
+    """Of those in the webhook's namespace, the ones that decide who may connect to its pods."""
+    port, labels = free_port(), {"app": "webhook"}
+    make_service(cluster, own, ports=[{"port": port}], selector=labels)
+    make_account(cluster, own, "webhook", annotations={})
+    pod = a_pod("webhook-0", account="webhook", labels=labels)
+    pod["spec"]["nodeName"] = NODE
+    cluster.api.post(f"/api/v1/namespaces/{own}/pods", pod).expect()
+    wait_until(lambda: make_replica_ready(cluster, own), "the replica", seconds=20)
+    policies = f"/apis/networking.k8s.io/v1/namespaces/{own}/networkpolicies"
+    for name, selector in (("deny-all", {}), ("others", {"matchLabels": {"app": "other"}})):
+        spec = {"podSelector": selector, "policyTypes": ["Ingress"]}
+        cluster.api.post(policies, {"metadata": {"name": name}, "spec": spec}).expect()
+    address = cluster.api.get(f"/api/v1/namespaces/{own}/services/{OUR_SERVICE}").expect().json["spec"]["clusterIP"]
+    slices = f"/apis/discovery.k8s.io/v1/namespaces/{own}/endpointslices"
+    change = calls(own, port=port)
+    with bound_role(cluster, own), socket.create_server((address, port)):
+        with registered(cluster.api, "https://x/", change=change, timeout_seconds=1):
+            wait_until(lambda: ready_endpoints(cluster.api.get(slices).expect().json["items"]) == 1, "it", seconds=20)
+            found = check(cluster, namespace).finding("call")
+    assert "did not answer within 1 s; all its pods are ready" in found
+    assert f"answer, here: kubectl describe networkpolicy -n {own} deny-all;" in found

@@ -14,10 +14,11 @@ _SECONDS: Final = 10.0  # kube-apiserver answers a read in far less, and a perso
 _REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
-async def read_installation(kube: Kube, entry: Entry, namespace: str) -> Installation | None:
+async def read_installation(kube: Kube, entry: Entry, namespace: str, *, dropped: bool = False) -> Installation | None:
     """What is behind an entry that calls a Service, as far as the user may see it; None for other entries.
 
-    namespace: whose ServiceAccounts the webhook has to read. Raises Unavailable.
+    namespace: whose ServiceAccounts the webhook has to read. dropped: whether something on the way dropped the
+    connection, as a NetworkPolicy does. Raises Unavailable.
     """
     if entry.service is None:
         return None
@@ -39,6 +40,7 @@ async def read_installation(kube: Kube, entry: Entry, namespace: str) -> Install
             behind = _without(behind, "pods", pods)
         else:
             behind = replace(behind, replicas=tuple(map(installation.replica, pods)))
+            behind = await _with_policies(kube, behind, pods) if dropped else behind
     if behind.endpoints == 0:
         deployments = await list_all(kube, f"/apis/apps/v1/namespaces/{own}/deployments")
         if isinstance(deployments, NotSeen):
@@ -57,6 +59,13 @@ async def _with_endpoints(kube: Kube, behind: Installation, spec: Mapping[str, A
     if isinstance(slices, NotSeen):
         return _without(behind, "endpointslices", slices)
     return replace(behind, endpoints=installation.ready_endpoints(slices))
+
+
+async def _with_policies(kube: Kube, behind: Installation, pods: list[Any]) -> Installation:
+    policies = await list_all(kube, f"/apis/networking.k8s.io/v1/namespaces/{behind.namespace}/networkpolicies")
+    if isinstance(policies, NotSeen):
+        return _without(behind, "networkpolicies", policies)
+    return replace(behind, policies=installation.network_policies(policies, pods))
 
 
 def _without(behind: Installation, resource: str, answer: NotSeen) -> Installation:

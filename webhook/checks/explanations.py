@@ -127,7 +127,14 @@ def _of_installation(behind: Installation, restored: str) -> dict[str, object]:
         "replicas": behind.replicas_state(),
         "look": behind.look(),
         "remedy": behind.remedy(restored),
+        "policies": _policies(behind),
         "pod": behind.replicas[0].name if behind.replicas else "POD",
         "own_namespace": behind.namespace or "NAMESPACE",
         "account": behind.account() or "system:serviceaccount:NAMESPACE:NAME",
     }
+
+
+def _policies(behind: Installation) -> str:
+    """The NetworkPolicies that may drop the connection, with the command that shows them; "" without one."""
+    names = " ".join(behind.policies)
+    return f", here: kubectl describe networkpolicy -n {behind.namespace} {names}" if names else ""

@@ -41,7 +41,8 @@ class Installation:
 
     place: namespace/name of the Service. exists, has_port, selector, endpoints: of the Service. replicas: the pods that
     its selector finds. deployment: looked up if endpoints are missing. may_read: whether the pods' ServiceAccount may
-    read ServiceAccounts. unseen: the resources that the user may not read.
+    read ServiceAccounts. policies: the NetworkPolicies for its pods, looked up if a connection is dropped. unseen: the
+    resources that the user may not read.
     """
 
     place: str
@@ -52,6 +53,7 @@ class Installation:
     may_read: bool | None = None
     selector: Mapping[str, str] = field(default_factory=dict)
     deployment: Deployment | None = None
+    policies: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
 
     @property
@@ -147,6 +149,18 @@ def ready_endpoints(slices: Iterable[Mapping[str, Any]]) -> int:
         for each in slices
         for endpoint in each.get("endpoints") or ()
     )
+
+
+def network_policies(documents: Iterable[Mapping[str, Any]], pods: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The names of the NetworkPolicies that decide who may connect to one of `pods`."""
+    labels = [(pod.get("metadata") or {}).get("labels") or {} for pod in pods]
+    names = []
+    for document in documents:
+        spec = document.get("spec") or {}
+        decides = "Ingress" in (spec.get("policyTypes") or ("Ingress",))
+        if decides and any(selectors.selects(spec.get("podSelector"), each) for each in labels):
+            names.append(str(document["metadata"]["name"]))
+    return tuple(names)
 
 
 def replica(pod: Mapping[str, Any]) -> Replica:

@@ -57,7 +57,9 @@ class Prober:
             return await self._of_admitted(reply.json(), what, taking)
         refusal = refusals.classify(reply.status, api.error_message(reply))
         if refusal.kind is not RefusalKind.NOT_INJECTED:
-            behind = await self._installation(self.found.entry(refusal.webhook) if self.found else None)
+            entry = self.found.entry(refusal.webhook) if self.found else None
+            dropped = refusal.kind in (RefusalKind.TIMEOUT, RefusalKind.UNREACHABLE)
+            behind = await self._installation(entry, dropped=dropped)
             account = str(body["spec"].get("serviceAccountName") or "default")
             explained = explain(refusal, self.found, behind, namespace=self.namespace, account=account, now=self.now)
             return DryRun((explained, *(installation.not_seen(behind) if behind else ())))
@@ -102,9 +104,9 @@ class Prober:
             look=behind.remedy(restore(self.found)),
         )
 
-    async def _installation(self, entry: Entry | None) -> Installation | None:
-        """What is behind an entry; None for one that calls no Service."""
-        return await read_installation(self.kube, entry, self.namespace) if entry else None
+    async def _installation(self, entry: Entry | None, *, dropped: bool = False) -> Installation | None:
+        """What is behind an entry; None for one that calls no Service. dropped: as for `read_installation`."""
+        return await read_installation(self.kube, entry, self.namespace, dropped=dropped) if entry else None
 
 
 def has_token(pod: Mapping[str, Any]) -> bool:

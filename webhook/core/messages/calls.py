@@ -116,7 +116,7 @@ UNREACHABLE: Final = Kind(
     "WI645",
     Severity.ERROR,
     "kube-apiserver cannot reach {object}: {reason}",
-    fix="open the network from the control plane to the webhook's port: firewall rule, CNI, NetworkPolicy",
+    fix="open the network from the control plane to the webhook's port: firewall rule, CNI, NetworkPolicy{policies}",
     help="The control plane needs a way to the pods of the webhook. docs/install.md has it by kind of cluster.",
 )
 NOT_TRUSTED: Final = Kind(
@@ -164,7 +164,7 @@ TIMEOUT: Final = Kind(
     Severity.ERROR,
     "{object} did not answer within {seconds} s; {replicas}",
     fix="{look}; check firewalls and NetworkPolicies between control plane and pods, which drop connections without an "
-    "answer; check that the pods reach the API server, without which they answer late",
+    "answer{policies}; check that the pods reach the API server, without which they answer late",
     help="The connection was dropped on the way, or the webhook hangs.",
 )
 CUT_OFF: Final = Kind(
