@@ -1,13 +1,14 @@
 """`python -m webhook check` of a ServiceAccount and a workload of a real cluster, and of pods to be created again."""
 
 import base64
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from demo.server import Running
+from demo.server import Running, running
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.pods import CLIENT_ID, LABELLED, a_pod, annotated, create, make_account
 from testbed.cluster.processes import wait_until
@@ -16,6 +17,14 @@ from tests.commands.live import Change, another_webhook, check, ours, registered
 
 USE = "azure.workload.identity/use"
 APPS = "/apis/apps/v1"
+
+
+@pytest.fixture(scope="module")
+def tenant_webhook(control_plane: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A webhook with a default tenant."""
+    flags = ["--kubeconfig", str(control_plane.kubeconfig), "--tenant-id", "contoso.com"]
+    with running(tmp_path_factory.mktemp("tenant"), flags) as process:
+        yield process
 
 
 @pytest.mark.parametrize(
@@ -86,12 +95,32 @@ def test_a_mistake_on_a_service_account_is_found(
     assert fix in found
 
 
+@pytest.mark.parametrize(
+    ("annotations", "status"),
+    [
+        ({"azure.workload.identity/clientid": CLIENT_ID}, "FAIL"),
+        ({"azure.workload.identity/client-id": CLIENT_ID, "azure.workload.identity/client_id": "x"}, "warn"),
+        (annotated() | {"azure.workload.identity/service-account-token-expiration": "5"}, "FAIL"),
+        (annotated(cloud="gcc"), "warn"),
+    ],
+)
+def test_the_fix_of_a_service_account_can_be_run_as_it_is(
+    control_plane: Cluster, namespace: str, tenant_webhook: Running, annotations: dict[str, str], status: str
+) -> None:
+    """It has the key, and the value that is there or that is expected."""
+    make_account(control_plane, namespace, annotations=annotations)
+    with ours(control_plane, tenant_webhook):
+        found = check(control_plane, namespace, "--service-account", "terraform").finding("account", status)
+        control_plane.kubectl(*shlex.split(found.rpartition("kubectl ")[2]))
+        assert check(control_plane, namespace, "--service-account", "terraform").out.endswith("All is well.\n")
+
+
 def test_a_tenant_in_the_settings_of_the_webhook_is_enough(
-    control_plane: Cluster, namespace: str, tmp_path: Path
+    control_plane: Cluster, namespace: str, tenant_webhook: Running
 ) -> None:
     """`check` reads it off the pod of the dry run."""
     make_account(control_plane, namespace, annotations={"azure.workload.identity/client-id": CLIENT_ID})
-    with another_webhook(control_plane, tmp_path, "--tenant-id", "contoso.com"):
+    with ours(control_plane, tenant_webhook):
         done = check(control_plane, namespace, "--service-account", "terraform")
     assert "All is well." in done.out
     assert f"{CLIENT_ID}@contoso.com" in done.finding("account", "ok")
