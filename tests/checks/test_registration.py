@@ -116,3 +116,14 @@ def test_a_ca_bundle_that_cannot_be_used_has_a_reason(bundle: str, problem: str)
         bundle = base64.b64encode(make_authority(now=past, lifetime=timedelta(days=1)).pem.encode()).decode()
     entry = the_registration(clientConfig={"url": "https://x/", "caBundle": bundle}).entries[0]
     assert problem in registration.trust_problem(entry, NOW)
+
+
+def test_what_helm_has_installed_is_restored_by_its_release() -> None:
+    """Helm writes name and namespace of the release on each object."""
+    document = configuration("https://127.0.0.1:1/mutate", b"")
+    document["metadata"]["annotations"] = {"meta.helm.sh/release-name": "m365", "meta.helm.sh/release-namespace": "ids"}
+    (found,) = registrations([document], service=SERVICE)
+    assert registration.restore(found).startswith(
+        "helm upgrade m365 -n ids manifests/chart --reset-then-reuse-values ("
+    )
+    assert "kubectl apply -f manifests/install.yaml" in registration.restore(the_registration())

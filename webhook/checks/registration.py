@@ -67,12 +67,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Registration:
-    """A configuration with at least one entry of the webhook. scope: the one it was made for, one of policy.SCOPES."""
+    """A configuration with at least one entry of the webhook.
+
+    scope: the one it was made for, one of policy.SCOPES. release: the arguments of Helm's commands, "" without one.
+    """
 
     name: str
     created: datetime | None
     entries: tuple[Entry, ...]
     scope: str
+    release: str = ""
 
     def __str__(self) -> str:
         return f"MutatingWebhookConfiguration {self.name}"
@@ -132,7 +136,8 @@ def registrations(documents: Iterable[Mapping[str, Any]], *, service: str) -> li
             metadata = document.get("metadata") or {}
             name = str(metadata.get("name"))
             scope = _scope(metadata.get("annotations") or {}, entries)
-            found.append(Registration(name, timestamp(metadata.get("creationTimestamp")), entries, scope))
+            created = timestamp(metadata.get("creationTimestamp"))
+            found.append(Registration(name, created, entries, scope, _release(metadata.get("annotations") or {})))
     return found
 
 
@@ -158,6 +163,11 @@ def restore(found: Registration | None) -> str:
     The manifests have the defaults of the chart, so a user has to put in their own image. Helm 4 does not overwrite
     what somebody else has changed unless it is forced.
     """
+    if found and found.release:
+        return (
+            f"helm upgrade {found.release} manifests/chart --reset-then-reuse-values (with Helm 4 also "
+            "--force-conflicts, if somebody changed an object by hand)"
+        )
     manifests = manifest(found.scope) if found else f"{manifest(POD_LABEL)}, or that of your scope,"
     return (
         "helm upgrade with your values (and --force-conflicts, if somebody changed an object by hand), or kubectl "
@@ -252,6 +262,12 @@ def _entry(document: Mapping[str, Any]) -> Entry:
         ignores_failure=document.get("failurePolicy") == "Ignore",
         seconds=int(document.get("timeoutSeconds") or 10),
     )
+
+
+def _release(annotations: Mapping[str, str]) -> str:
+    """The release that Helm has written on an object."""
+    name, namespace = (annotations.get(f"meta.helm.sh/release-{part}") for part in ("name", "namespace"))
+    return f"{name} -n {namespace}" if name and namespace else ""
 
 
 def _has_pods(rule: Mapping[str, Any]) -> bool:
