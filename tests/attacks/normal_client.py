@@ -1,7 +1,8 @@
 """A client as kube-apiserver and the kubelet are, in a process of its own, so that an attack does not slow it down.
 
 Run as `python -m tests.attacks.normal_client PORT OPS_PORT CA WORKER`. It posts reviews, in turns on a connection that
-it keeps and on a new one, and probes the operations port, until its stdin ends. Then it writes a line of JSON.
+it keeps and on a new one, and probes the operations port, until its stdin ends, and once more. Then it writes a line of
+JSON.
 
 WORKER is a process id: `tests.server.fair` says how long a request takes on a machine that does much else.
 """
@@ -96,6 +97,7 @@ def main() -> None:
     sys.stdout.flush()
     while not select.select([sys.stdin], [], [], PAUSE_SECONDS)[0]:
         client.go_on()
+    client.go_on()  # so that each kind has a sample, however short the attack was
     client.end()
     sys.stdout.write(json.dumps({"samples": client.samples, "failures": client.failures}))
 

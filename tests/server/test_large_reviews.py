@@ -34,3 +34,12 @@ async def test_a_review_is_large_by_its_bytes_or_after_a_slow_one_by_its_objects
     reviews.done(0.994)
     assert [reviews.waits(body, 1.05) for body in (SMALL, LARGE, MANY_OBJECTS)] == [False, True, True]
     assert [reviews.waits(body, 1.2) for body in (SMALL, LARGE, MANY_OBJECTS)] == [False, True, False]
+
+
+async def test_a_review_whose_task_begins_late_waits_its_turn() -> None:
+    """The server begins a review without a task, and makes one when the review first yields."""
+    reviews = LargeReviews()
+    begun = [reviews.turn() for _ in range(3)]
+    for each in begun:
+        each.send(None)
+    assert len(await asyncio.gather(*map(asyncio.create_task, begun))) == 3
