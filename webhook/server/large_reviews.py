@@ -29,7 +29,7 @@ class LargeReviews:
 
     async def turn(self) -> float:
         """Wait for a turn of the loop in which no other large review begins, in the order of the calls. Returns now."""
-        await asyncio.sleep(0)  # first: whoever serves the request makes a task of it now (server.application)
+        await asyncio.sleep(0)  # first, because only then the connection makes a task of it (server.application)
         async with self._lock:
             await asyncio.sleep(0)
         return self._clock()
