@@ -167,3 +167,87 @@ def test_answers_share_a_part_of_the_budget() -> None:
         bodies.hold_answer(65 * KIB)
     bodies.release_answer(held)
     assert bodies.hold_answer(65 * KIB) == 65 * KIB
+
+
+def test_the_sizes_are_those_of_the_documents() -> None:
+    """The chart's limit of memory is made for them."""
+    sizes = [size / (1024 * KIB) for size in (MAX_BODY, BUDGET, RESERVED, ARRIVING, ANSWERS)]
+    assert sizes == [7, 76, 12, 40, 24]
+
+
+@pytest.mark.parametrize(
+    ("body", "charged"),
+    [
+        (b"{" * 8192, 32 * 8192),
+        (b"x" * 8193, 2 * 8193),
+        (b"\\n" * 5000, 2 * 10_000),
+        (b"\\u00e9" * 2000, 5 * 12_000),
+        ("ä".encode() * 5000, 5 * 10_000),
+        ("ä\\n".encode() * 5000, 5 * 20_000),
+        (b"x" * 9000 + b"{" * 10, 2 * 9010 + 160 * 10),
+        (b"x" * 9000 + b"[" * 10, 2 * 9010 + 96 * 10),
+        (b"x" * 9000 + b"," * 10, 2 * 9010 + 64 * 10),
+        (b"x" * 9000 + b"{:::::::::" * 2, 2 * 9020 + 160 * 2 + 64 * 18 + 192 * 2),
+        (b"x" * 9000 + b"{::::::::" * 2, 2 * 9018 + 160 * 2 + 64 * 16),
+    ],
+    ids=["tiny", "plain", "an escape", "u", "not ASCII", "neither", "objects", "lists", "commas", "members", "eight"],
+)
+def test_a_body_costs_its_text_and_its_values(body: bytes, charged: int) -> None:
+    """Text beyond ASCII takes four bytes for each character, escapes too; up to 8 KiB the worst is charged."""
+    assert cost(body) == charged
+
+
+async def test_a_body_of_7_mib_is_read_and_one_byte_more_is_not() -> None:
+    """In pieces, whose sum counts."""
+    half = b"x" * (MAX_BODY // 2)
+    body, _ = await Bodies().read(receiver(half, half))
+    assert len(body or b"") == MAX_BODY
+    with pytest.raises(TooBig):
+        await Bodies().read(receiver(half, half, b"x"))
+
+
+async def test_a_body_may_have_20_000_pieces() -> None:
+    """An honest one of 7 MiB comes in 5,000."""
+    body, _ = await Bodies().read(receiver(*[b"x"] * 20_000))
+    assert len(body or b"") == 20_000
+    with pytest.raises(TooBig):
+        await Bodies().read(receiver(*[b"x"] * 20_001))
+
+
+async def test_a_client_that_goes_before_its_first_byte_has_no_body() -> None:
+    """And holds nothing."""
+    assert await Bodies(budget=0).read(gone) == (None, 0)
+
+
+async def gone() -> dict[str, Any]:
+    """ASGI's `receive` after the client has gone."""
+    return {"type": "http.disconnect"}
+
+
+async def test_a_piece_alone_of_an_unfinished_body_is_not_the_body() -> None:
+    """It is if no more follows."""
+    assert await Bodies().read(receiver(b"ab", ends=False)) == (None, 0)
+    assert await Bodies().read(receiver(b"ab")) == (b"ab", 64)
+
+
+async def test_what_is_reserved_is_for_bodies_of_up_to_64_kib() -> None:
+    """One byte more, and it is a big body."""
+    assert (await Bodies(budget=0).read(receiver(b"x" * 64 * KIB)))[1] == 128 * KIB
+    with pytest.raises(TooBig):
+        await Bodies(budget=0).read(receiver(b"x" * (64 * KIB + 1)))
+
+
+async def test_nobody_is_given_up_for_a_body_that_has_no_room_alone() -> None:
+    """Without another one that arrives there is nothing to take."""
+    bodies = Bodies(budget=200 * KIB)
+    bodies.hold_answer(199 * KIB)
+    with pytest.raises(NoRoom):
+        await bodies.read(receiver(b"x" * 100 * KIB, b"x"))
+    bodies.release_answer(199 * KIB)
+    await bodies.read(receiver(b"x" * 50 * KIB, b"x" * 50 * KIB))
+
+
+def test_an_answer_of_64_kib_is_not_charged() -> None:
+    """The kernel takes as much. One byte more is charged whole."""
+    bodies = Bodies()
+    assert (bodies.hold_answer(64 * KIB), bodies.hold_answer(64 * KIB + 1)) == (0, 64 * KIB + 1)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from webhook.server.asgi import CLOSE
-from webhook.server.exchange import Exchange
+from webhook.server.exchange import Exchange, refusal
 from webhook.server.request_parser import RequestParser
 
 LENGTH = (b"content-length", b"2")
@@ -175,3 +175,63 @@ async def test_100_continue_is_sent_when_the_application_wants_the_body(version:
     assert wire.sent == (b"HTTP/1.1 100 Continue\r\n\r\n" if sent else b"")
     exchange.feed(b"ab")
     await waiting
+
+
+async def test_256_kib_of_a_body_may_wait() -> None:
+    """With one byte more the client is held, once; with 256 KiB it may go on, once."""
+    wire = Wire()
+    calls: list[bool] = []
+    wire.hold = lambda *, reading: calls.append(reading)  # type: ignore[method-assign]
+    exchange = begin(wire, b"POST / HTTP/1.1\r\ncontent-length: 9000000\r\n\r\n")
+    for piece in (b"x" * 100, b"x" * (256 * 1024 - 100)):
+        exchange.feed(piece)
+    assert calls == []
+    exchange.feed(b"x")
+    exchange.feed(b"x" * 99)
+    assert calls == [False]
+    await exchange.receive()
+    assert calls == [False, True]
+    await exchange.receive()
+    assert calls == [False, True]
+
+
+async def test_it_has_begun_when_something_was_sent() -> None:
+    """Not when its head is made: until then another answer may take its place."""
+    exchange = begin(Wire())
+    states = [exchange.begun]
+    await exchange.send({"type": "http.response.start", "status": 200, "headers": [LENGTH]})
+    states.append(exchange.begun)
+    await exchange.send({"type": "http.response.body", "body": b"o", "more_body": True})
+    assert [*states, exchange.begun] == [False, False, True]
+
+
+async def test_an_answer_in_pieces_is_sent_in_their_order() -> None:
+    """An empty one writes nothing."""
+    wire = Wire()
+    writes: list[bytes] = []
+    wire.write = lambda data: writes.append(data)  # type: ignore[method-assign]
+    exchange = begin(wire)
+    await exchange.send({"type": "http.response.start", "status": 200, "headers": [LENGTH]})
+    for body in (b"o", b"", b"k"):
+        await exchange.send({"type": "http.response.body", "body": body, "more_body": True})
+    await exchange.send({"type": "http.response.body"})
+    assert [write.rpartition(b"\r\n\r\n")[2] for write in writes] == [b"o", b"k"]
+
+
+async def test_a_request_without_a_body_has_one_empty_piece() -> None:
+    """Then the application waits for its client to go."""
+    exchange = begin(Wire())
+    assert await exchange.receive() == {"type": "http.request", "body": b"", "more_body": False}
+    waiting = asyncio.create_task(exchange.receive())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    exchange.abandon()
+    assert await waiting == {"type": "http.disconnect"}
+
+
+def test_a_refusal_is_a_complete_answer_that_ends_its_connection() -> None:
+    """One line of text."""
+    head, _, body = refusal(408, "too slow").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 Request Timeout\r\ndate: ")
+    assert b"\r\ncontent-length: 9\r\nconnection: close" in head
+    assert body == b"too slow\n"
