@@ -17,6 +17,7 @@ OTHERS = [case for case in CASES if case.policy != Policy() and case.policy.scop
 def flags(policy: Policy) -> tuple[str, ...]:
     """The settings that make this policy."""
     values = {"--tenant-id": policy.tenant_id, "--cloud": policy.cloud, "--audience": policy.audience}
+    values["--env"] = ",".join(policy.env)
     return (*(word for flag, value in values.items() if value for word in (flag, value)), *helper_flags(policy))
 
 
