@@ -114,11 +114,6 @@ class Exchange:
         self._head = b""
 
     @property
-    def whole(self) -> bool:
-        """Whether all of the request has arrived."""
-        return self._request is not _ARRIVING
-
-    @property
     def begun(self) -> bool:
         """Whether something of the answer has been sent."""
         return self._answer is _SENT
