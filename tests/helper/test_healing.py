@@ -151,7 +151,7 @@ def test_a_token_that_stays_out_of_its_time_fails_at_the_second_attempt(pod: Pod
     assert isinstance(error, ExchangeError)
     assert (error.code, len(entra.exchanges)) == (700024, 2)
     assert error.advice is not None
-    assert "subPath" in error.advice.causes[1]
+    assert any("subPath" in cause for cause in error.advice.causes), error.advice.causes
 
 
 def test_a_server_that_hangs_costs_no_more_than_the_bound(pod: Pod, entra: Entra, kind: Flavour) -> None:

@@ -47,7 +47,7 @@ def test_white_space_around_the_token_is_not_part_of_it(path: Path, around: str)
         ("tökén.a.b".encode(), "is binary"),
         (b"a.b.c\0", "is binary"),
         (b"x" * 1024 * 1024, "is larger than 64 KiB"),
-        (b"not a token", "is not a JWT: it has 1 parts between dots"),
+        (b"not a token", "is not a JWT: it has 1 part between dots"),
         (b"a.b.c.d.e", "is not a JWT: it has 5 parts"),
         (b"a.b c.d", "is not a JWT: it has characters that are not base64url"),
         (b"e30..abcd", "is not a JWT: it has characters that are not base64url"),

@@ -142,3 +142,44 @@ async def test_a_client_that_may_not_ask_is_403_before_its_body() -> None:
     assert (case.statuses, case.state, case.refused) == (["403"], "closing", {"client": 1})
     assert (told, case.application.scopes) == ([("not tls", "10.0.0.2")], [])
     assert b"not tls" in case.transport.written
+
+
+async def answered_and_not_read(application: Any = None) -> Case:
+    """A case whose answer is complete, and whose client has not read it."""
+    case = Case(application)
+    await case.receive(HEAD + b"ab")
+    case.connection.pause_writing()
+    await case.answer()
+    return case
+
+
+async def test_a_client_that_reads_its_answer_late_connects_anew_after_it() -> None:
+    """Its authority was taken away meanwhile, for example."""
+    case = await answered_and_not_read()
+    case.connection.renew()
+    case.connection.resume_writing()
+    assert (case.state, case.statuses) == ("closing", ["200"])
+
+
+async def test_a_connection_that_closes_stays_closed_when_its_client_reads() -> None:
+    """It is not waiting for a request again."""
+    case = await answered_and_not_read()
+    case.connection.close()
+    case.connection.resume_writing()
+    assert case.state == "closing"
+
+
+async def test_an_application_that_fails_after_an_answer_that_was_not_read_adds_nothing() -> None:
+    """One request has one answer."""
+
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await asyncio.sleep(0)
+        await send(ANSWER)
+        await send({"type": "http.response.body", "body": b"ok"})
+        raise ValueError("after the answer")
+
+    case = Case(failing)
+    case.connection.pause_writing()
+    await case.receive(HEAD + b"ab")
+    assert case.statuses == ["200"]

@@ -145,8 +145,12 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client has read most of what was written."""
         self._output.resume()
-        if self._complete and self._exchange is not None:
-            self._next()
+        if self._complete and not self._closed:
+            self._complete = False
+            if self.ending:  # since that answer, the client is to connect anew
+                self.close()
+            else:
+                self._next()
 
     def _keep(self, data: bytes) -> None:
         """Keep `data` until the answer under way is complete."""
@@ -211,7 +215,7 @@ class Connection(asyncio.Protocol):
             await self._shared.application(exchange.scope, exchange.receive, exchange.send)
         except Exception:  # noqa: BLE001 - the client must not wait for an answer that never comes
             _log.exception("the application failed")
-            if exchange is self._exchange and not self._closed:
+            if exchange is self._exchange and not self._closed and not self._complete:
                 self._refuse(500, "internal error: see the webhook's log")
 
     # Called by an exchange
