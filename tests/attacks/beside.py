@@ -28,7 +28,7 @@ from tests.server.conftest import ROOT, Server
 from webhook.logs import MAX_LINE
 
 MIB = 1024 * 1024
-MEMORY = 192 * MIB
+MEMORY = 256 * MIB  # the limit of the chart; each attack alone stays below 192
 GROWTH = 8 * MIB
 SLOWEST_SECONDS = 0.25
 REPETITIONS = 10
@@ -145,7 +145,7 @@ def assert_holds(webhook: Webhook, attack: Attack) -> None:
         seen = _try(webhook, attack)
         logging.getLogger(__name__).info("%s", seen)
         assert seen.failures == []
-        assert seen.peak <= MEMORY
+        assert seen.peak <= MEMORY, seen
         if seen.good:
             break
     assert seen.good, seen
