@@ -83,6 +83,7 @@ async def test_what_never_ends_is_ended_too(clock: Clock) -> None:
             await asyncio.Event().wait()
 
 
+@pytest.mark.slow
 async def test_what_ends_in_time_is_left_alone(clock: Clock) -> None:
     """Then and later: a limit ends with its block."""
     async with clock.limit(LONG):

@@ -75,6 +75,7 @@ def test_the_asynchronous_pipeline_signs_in(pod: Pod, proxy: Proxy) -> None:
     assert len(pod.entra.exchanges) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:(msgraph|kiota_abstractions)")  # it warns of itself
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_msgraph_sdk_reads_the_organization(pod: Pod, proxy: Proxy, kind: str) -> None:
@@ -96,6 +97,7 @@ def test_msgraph_sdk_reads_the_organization(pod: Pod, proxy: Proxy, kind: str) -
     assert [asked.status for asked in pod.entra.calls] == [200, 200]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:(msgraph|kiota_abstractions)")
 def test_msgraph_sdk_in_another_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As docs/helper.md has it: with the scope and the address of that cloud, which it does not know by itself."""

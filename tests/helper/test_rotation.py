@@ -46,6 +46,7 @@ def volume(tmp_path: Path) -> Volume:
     return Volume(tmp_path / "tokens")
 
 
+@pytest.mark.slow
 def test_no_reader_finds_the_file_gone(volume: Volume) -> None:
     """Swaps at full speed, and readers that never stop: each reads whole tokens, none older than the one before."""
     volume.write(jwt(n=0))

@@ -373,6 +373,7 @@ def test_files_are_put_together_as_documents(second: str, between: str) -> None:
     assert [document.value for document in parse(text)] == [{"b": 2}, {"a": 1}]
 
 
+@pytest.mark.slow
 def test_the_time_for_a_pod_grows_no_faster_than_its_length() -> None:
     """200 containers of 50 variables against 25. A comparison of all their lines would take minutes."""
     entries = "".join(f"    - name: V{number}\n      value: x\n" for number in range(50))

@@ -5,6 +5,8 @@ import gc
 import json
 from typing import Any
 
+import pytest
+
 from bench import pods
 from webhook.accounts.cache import CachedAccounts
 from webhook.accounts.source import account_from
@@ -54,6 +56,7 @@ def bodies() -> list[tuple[int, bytes]]:
     return found
 
 
+@pytest.mark.slow
 async def test_reviews_leave_neither_objects_nor_tasks_behind() -> None:
     """After 250 of each kind there are as many as after 50."""
     metrics = Metrics(version="1")
