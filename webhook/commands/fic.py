@@ -28,19 +28,8 @@ from webhook.core.messages.checks import API_SERVER_UNREACHABLE
 from webhook.core.messages.entra import ACCOUNT_FORBIDDEN, ACCOUNT_UNREADABLE
 from webhook.core.messages.workloads import ACCOUNT_ABSENT
 from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
+from webhook.entra.cluster_documents import cluster_issuer
 from webhook.entra.federated_credential import FORMATS, NoCredential, federated_credential
-from webhook.entra.issuers import (
-    ACCEPTED,
-    DISCOVERY,
-    KEYS,
-    NoDocument,
-    check_address,
-    not_understood,
-    read_discovery,
-    read_keys,
-    unreadable,
-)
-from webhook.entra.public_documents import look_up
 from webhook.findings import Finding, Status, broken, forbidden_user
 from webhook.settings import ServeSettings, SettingsError, add_flags, bad_value
 
@@ -98,7 +87,7 @@ async def _print(flags: argparse.Namespace, settings: ServeSettings, kube: Kube)
     try:
         async with kube, progress("asking the cluster"):
             account = await _account(kube, flags.namespace, flags.service_account)
-            issuer, findings = await _issuer(kube, look=not flags.no_lookup and isinstance(account, Account))
+            issuer, findings = await cluster_issuer(kube, look=not flags.no_lookup and isinstance(account, Account))
     except Unavailable as error:
         return _refuse(flags, [message(API_SERVER_UNREACHABLE, reason=str(error))])
     if isinstance(account, Message):
@@ -143,27 +132,6 @@ async def _account(kube: Kube, namespace: str, name: str) -> Account | Message:
             ACCOUNT_FORBIDDEN, place, reason=reply.reason(), namespace=namespace, user=forbidden_user(reply.reason())
         )
     return message(ACCOUNT_UNREADABLE, place, reason=reply.reason())
-
-
-async def _issuer(kube: Kube, *, look: bool) -> tuple[str, list[Finding]]:
-    """The cluster's issuer, "" if it is not known, and the findings. look: whether it is published, too."""
-    reply = await kube.request("GET", DISCOVERY, seconds=_SECONDS)
-    if reply.status != 200:
-        return "", [unreadable(DISCOVERY, reply.status, reply.reason())]
-    try:
-        issuer = str(read_discovery(reply.body)["issuer"])
-    except NoDocument as error:
-        return "", [not_understood(DISCOVERY, error)]
-    address = check_address(issuer)
-    if not look or address.status is not Status.OK:
-        return issuer, [address]
-    keys = await kube.request("GET", KEYS, seconds=_SECONDS, accept=ACCEPTED)
-    if keys.status != 200:
-        return issuer, [unreadable(KEYS, keys.status, keys.reason())]
-    try:
-        return issuer, await look_up(issuer, read_keys(keys.body))
-    except NoDocument as error:
-        return issuer, [not_understood(KEYS, error)]
 
 
 def _refuse(flags: argparse.Namespace, problems: Iterable[Message]) -> int:

@@ -5,9 +5,8 @@ Exit codes: 0 all is well, 1 something is wrong, 2 wrong usage.
 
 import argparse
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeVar
 
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
@@ -19,13 +18,10 @@ from webhook.core.messages import settings as kinds
 from webhook.core.messages.checks import API_SERVER_UNREACHABLE
 from webhook.core.messages.entra import EXPORTED, EXPORTED_UNUSABLE
 from webhook.entra import issuers
-from webhook.entra.issuers import ACCEPTED, DISCOVERY, KEYS, NoDocument
+from webhook.entra.cluster_documents import cluster_discovery, cluster_keys
 from webhook.entra.public_documents import compare, look_up
 from webhook.findings import Finding, Status, broken, finding
 from webhook.settings import SettingsError, bad_value
-
-_Document = TypeVar("_Document")
-_SECONDS: Final = 10.0  # of one request; the API server answers both in milliseconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,8 +54,8 @@ async def _look(kube: Kube, from_url: str | None, folder: Path | None) -> tuple[
     """The issuer, "" if it is not known, and the findings."""
     try:
         async with kube, progress("asking the cluster"):
-            discovery = await _read(kube, DISCOVERY, issuers.read_discovery)
-            keys = await _read(kube, KEYS, issuers.read_keys)
+            discovery = await cluster_discovery(kube)
+            keys = await cluster_keys(kube)
     except Unavailable as error:
         return "", [finding("cluster", API_SERVER_UNREACHABLE, reason=str(error))]
     if isinstance(discovery, Finding) or isinstance(keys, Finding):
@@ -75,17 +71,6 @@ async def _look(kube: Kube, from_url: str | None, folder: Path | None) -> tuple[
     elif usable:
         findings += await look_up(issuer, keys)
     return issuer, findings
-
-
-async def _read(kube: Kube, path: str, read: Callable[[bytes], _Document]) -> _Document | Finding:
-    """The cluster's own document at `path`, or why it cannot be read."""
-    reply = await kube.request("GET", path, seconds=_SECONDS, accept=ACCEPTED)
-    if reply.status != 200:
-        return issuers.unreadable(path, reply.status, reply.reason())
-    try:
-        return read(reply.body)
-    except NoDocument as error:
-        return issuers.not_understood(path, error)
 
 
 def _write(folder: Path, documents: Mapping[str, str], issuer: str, *, usable: bool) -> Finding:
