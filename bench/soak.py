@@ -2,8 +2,8 @@
 
 One replica as in a pod, in front of a real kube-apiserver, answers a mixture: pods of 500 ServiceAccounts, of one
 without a client id (looked up each time), of one whose annotation is wrong (denied), of one that does not exist; pods
-without the label; a pod of 60 containers; and bodies that are not JSON. After each tenth every connection is opened
-anew, and the three pages of the operations port are fetched. Memory is the median of ten samples in each tenth.
+without the label; a pod of 60 containers; and bodies that are not JSON. After each hundredth every connection is opened
+anew, and the three pages of the operations port are fetched. Memory is the median of a hundred samples in each tenth.
 
 Exit status 1 if memory in the last tenth is higher than in the second by more than 1 %, a number of descriptors,
 threads or children has grown, or an answer has another status than it should.
@@ -39,7 +39,8 @@ from testbed.fleet.fleet import review
 __all__ = ["Sample", "counts", "main", "problems", "soak"]
 
 ACCOUNTS = 500
-SLICES = 100
+PARTS = 100  # after each, connections are opened anew
+SLICES = 10  # of a part: after each, a sample
 CONNECTIONS = 8
 PATH = "/mutate-v1-pod?timeout=5s"
 GROWTH = 1.01  # a page more or less, of 17,000
@@ -75,15 +76,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def soak(place: Installed, reviews: int) -> list[Sample]:
-    """A sample after each hundredth. Raises BenchError at an answer with a wrong status."""
+    """A sample after each thousandth. Raises BenchError at an answer with a wrong status."""
     create(place.installation.cluster, [PODS], _documents())
     webhook = place.start()
     context = ssl._create_unverified_context()
     requests, expected, samples = mixture(random.Random(1)), Counter[int](), list[Sample]()
-    size = max(reviews // SLICES, 1)
+    size = max(reviews // (PARTS * SLICES), 1)
 
-    def tenth() -> Iterator[bytes]:
-        for _ in range(SLICES // 10):
+    def part() -> Iterator[bytes]:
+        for _ in range(SLICES):
             began = time.perf_counter()
             for status, content in islice(requests, size):
                 expected[status] += 1
@@ -92,14 +93,15 @@ def soak(place: Installed, reviews: int) -> list[Sample]:
             webhook.forget_log()
             samples.append(Sample((len(samples) + 1) * size, webhook.usage.resident, rate, counts(webhook)))
 
-    for _ in range(10):
+    for number in range(PARTS):
         expected.clear()
-        posted = post_all(webhook.port, context, tenth(), connections=CONNECTIONS)
+        posted = post_all(webhook.port, context, part(), connections=CONNECTIONS)
         if posted.statuses != expected:
             raise BenchError(f"answers {dict(posted.statuses)}, expected {dict(expected)}: {webhook.process.tail(3)}")
         for page in ("/livez", "/readyz", "/metrics"):
             _fetch(webhook.probes, page)
-        print(f"bench: {samples[-1]}", file=sys.stderr, flush=True)
+        if number % 10 == 9:
+            print(f"bench: {samples[-1]}", file=sys.stderr, flush=True)
     return samples
 
 
@@ -140,16 +142,18 @@ def problems(samples: Sequence[Sample]) -> list[str]:
 
 def table(samples: Sequence[Sample]) -> list[str]:
     """A line for each tenth."""
-    lines = ["| reviews | MiB, median | descriptors | reviews a second |", "|---:|---:|---:|---:|"]
+    lines = [
+        "| reviews | MiB, median | from | to | descriptors | reviews a second |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
     tenth = max(len(samples) // 10, 1)
     for start in range(0, len(samples), tenth):
         part = samples[start : start + tenth]
         rate = sum(sample.rate for sample in part) / len(part)
-        resident, descriptors = (
-            statistics.median(sample.resident for sample in part),
-            max(sample.counts[0] for sample in part),
-        )
-        lines.append(f"| {part[-1].reviews:,} | {resident:.1f} | {descriptors} | {rate:,.0f} |")
+        resident = [sample.resident for sample in part]
+        memory = f"{statistics.median(resident):.1f} | {min(resident):.1f} | {max(resident):.1f}"
+        descriptors = max(sample.counts[0] for sample in part)
+        lines.append(f"| {part[-1].reviews:,} | {memory} | {descriptors} | {rate:,.0f} |")
     return lines
 
 

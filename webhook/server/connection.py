@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
         self.transport: Any = None
         self._shared = shared
         self._states = shared.connections
-        self._output = FlowControl(shared.loop, shared.limits.request, self._never_read)
+        self._output = FlowControl(shared.loop, shared.limits.request)
         self._parser: RequestParser | None = None  # of the request that is arriving
         self._exchange: Exchange | None = None
         self._task: asyncio.Task[None] | None = None  # held here: the event loop does not hold it
@@ -130,6 +130,7 @@ class Connection(asyncio.Protocol):
         self._output.resume()
         if self._exchange is not None:
             self._exchange.abandon()
+            self._exchange = None  # the two refer to each other
 
     def data_received(self, data: bytes) -> None:
         """The client has sent `data`."""
@@ -140,7 +141,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client does not read fast enough."""
-        self._output.pause()
+        self._output.pause(self._never_read)
 
     def resume_writing(self) -> None:
         """The client has read most of what was written."""

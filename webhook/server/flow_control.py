@@ -13,15 +13,14 @@ class FlowControl:
     """Says when a client has read enough for more to be written, and when it has not read an answer for too long.
 
     seconds: how long a client may leave an answer unread, all its pauses together, and in addition 1/16 s for each
-    piece of 64 KiB that it has read; then `overdue` is called, once.
+    piece of 64 KiB that it has read.
     """
 
-    __slots__ = ("_deadline", "_drained", "_loop", "_overdue", "_seconds", "_timer")
+    __slots__ = ("_deadline", "_drained", "_loop", "_seconds", "_timer")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, overdue: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         self._loop = loop
         self._seconds = seconds
-        self._overdue = overdue
         self._deadline: float | None = None  # of the answer under way
         self._timer: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -31,15 +30,19 @@ class FlowControl:
         """Whether the transport holds as much unread data as it should."""
         return self._drained is not None
 
-    def pause(self) -> None:
-        """The transport holds as much unread data as it should."""
+    def pause(self, overdue: Callable[[], None]) -> None:
+        """The transport holds as much unread data as it should. overdue: called once if the time passes.
+
+        It is kept only while the transport pauses. If not, a connection would refer to itself, and Python would keep it
+        and its 300 KB of TLS until it collects garbage, which is seldom.
+        """
         if self._drained is None:
             self._drained = self._loop.create_future()
             if self._deadline is None:
                 self._deadline = self._loop.time() + self._seconds
             else:
                 self._deadline += _EACH_PAUSE_SECONDS
-            self._timer = self._loop.call_at(self._deadline, self._overdue)
+            self._timer = self._loop.call_at(self._deadline, overdue)
 
     def resume(self) -> None:
         """The client has read most of it, or the connection has ended."""
