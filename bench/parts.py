@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from bench import pods
 from testbed.cluster.pki import Authority, trusting
+from testbed.recorder import Recorder
 from webhook.core.decision import decide, decide_early
 from webhook.core.identity import Account
 from webhook.core.policy import Policy
@@ -96,7 +96,7 @@ def _everything(folder: Path) -> Iterator[dict[str, Callable[[], object]]]:
     loop = asyncio.new_event_loop()
     with Path(os.devnull).open("wb", buffering=0) as nowhere, _Tls(folder, HEAD % len(body) + body, answer) as tls:
         log = Log(write=nowhere.write)
-        reviewer = Reviewer(_NoSource(), policy, kept=lambda *_: account)
+        reviewer = Reviewer(_Source(account), policy, kept=lambda *_: account)
         metrics, lifecycle = Metrics(version="1"), Lifecycle(started=True)
         application = Application(reviewer.review, metrics=metrics, log=log, lifecycle=lifecycle)
         line = partial(
@@ -118,11 +118,14 @@ def _everything(folder: Path) -> Iterator[dict[str, Callable[[], object]]]:
             loop.close()
 
 
-class _NoSource:
-    """A source that is never asked: the ServiceAccount is in memory."""
+class _Source:
+    """The one ServiceAccount, as the cluster has it."""
 
-    async def get(self, namespace: str, name: str, *, seconds: float) -> Account | None:
-        raise NotImplementedError
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    async def get(self, namespace: str, name: str, *, seconds: float) -> Account:
+        return self._account
 
 
 class _Instant:
@@ -139,22 +142,6 @@ class _Instant:
         await send(self._body)
 
 
-class _Transport:
-    """One whose client reads everything."""
-
-    def __init__(self) -> None:
-        self.written = 0
-
-    def get_extra_info(self, name: str) -> Any:
-        return True if name == "ssl_object" else ("127.0.0.1", 1)
-
-    def set_write_buffer_limits(self, high: int) -> None:
-        pass
-
-    def write(self, data: bytes) -> None:
-        self.written += len(data)
-
-
 def _connection(loop: asyncio.AbstractEventLoop, application: ASGIApplication, body: bytes) -> Callable[[], None]:
     """A kept connection to `application`; each call is a request on it, with its answer."""
     limits = Limits()
@@ -167,13 +154,13 @@ def _connection(loop: asyncio.AbstractEventLoop, application: ASGIApplication, b
         connections=OpenConnections(loop, limits),
         needs_no_task=True,
     )
-    connection, transport, data = Connection(shared), _Transport(), HEAD % len(body) + body
+    connection, transport, data = Connection(shared), Recorder(tls=True), HEAD % len(body) + body
     connection.connection_made(transport)
 
     def ask() -> None:
-        before = transport.written
+        transport.sent.clear()
         connection.data_received(data)
-        if transport.written == before:
+        if not transport.sent:
             raise RuntimeError("a request was not answered at once")
 
     return ask

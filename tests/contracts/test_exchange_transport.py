@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
+from testbed.recorder import Recorder
 from tests.server.test_exchange import Wire
 from webhook.metrics import Metrics
 from webhook.server.asgi import ASGIApplication, Receive, Scope, Send
@@ -18,38 +18,6 @@ from webhook.server.open_connections import OpenConnections
 from webhook.server.request_parser import RequestParser
 
 REQUEST = b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}"
-
-
-class Recorder:
-    """An asyncio transport that records what it is asked to do."""
-
-    def __init__(self) -> None:
-        self.sent = b""
-        self.reading = True
-
-    def get_extra_info(self, name: str) -> Any:
-        return ("127.0.0.1", 1) if name != "ssl_object" else None
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Nothing is held here: what is written is sent."""
-
-    def write(self, data: bytes) -> None:
-        self.sent += data
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def can_write_eof(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        pass
-
-    def abort(self) -> None:
-        pass
 
 
 @dataclass
@@ -108,7 +76,7 @@ def real() -> Subject:
     def drain() -> None:
         common.lifecycle.draining = True
 
-    return Subject(connection, exchange, lambda: recorder.sent, lambda: recorder.reading, client_reads, drain)
+    return Subject(connection, exchange, lambda: bytes(recorder.sent), lambda: recorder.reading, client_reads, drain)
 
 
 @pytest.fixture(params=[fake, real])
