@@ -99,7 +99,6 @@ async def test_its_own_words_are_the_reason(write: Write) -> None:
         ("print('hello')", "what it printed is not an ExecCredential with a status"),
         ("print('[]')", "what it printed is not an ExecCredential with a status"),
         ("print('{}')", "what it printed is not an ExecCredential with a status"),
-        ("answer(token='abc', expirationTimestamp='soon')", "what it printed is not an ExecCredential with a status"),
         ("answer()", "it printed neither a token nor a certificate with its key"),
         ("answer('v9', token='abc')", f"it answers in v9, and the kubeconfig expects {VERSION}"),
     ],
@@ -107,6 +106,15 @@ async def test_its_own_words_are_the_reason(write: Write) -> None:
 async def test_an_answer_without_a_credential_is_refused(write: Write, body: str, reason: str) -> None:
     """Nothing of it is shown, because it may hold a token."""
     assert f"failed: {reason} (" in await refusal(write(body))
+
+
+@pytest.mark.parametrize("end", ["soon", "2030-01-02T03:04:05", 1893553445])
+async def test_an_end_that_is_not_a_moment_is_refused(write: Write, end: object) -> None:
+    """Without its zone a time cannot be compared with now."""
+    reason = f"its expirationTimestamp is {end}, expected a time with its zone, such as 2030-01-02T03:04:05Z"
+    assert f"failed: {reason} (" in (await refusal(write(f"answer(token='t', expirationTimestamp={end!r})"))).replace(
+        '"', ""
+    )
 
 
 async def test_a_missing_one_has_its_hint(write: Write, tmp_path: Path) -> None:

@@ -82,9 +82,16 @@ def read(text: str) -> Command:
     return Command(program, tuple(words), tuple(dict.fromkeys(options)))
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of the programs. Without one, az writes into a folder `None` of the working directory."""
+    return tmp_path_factory.mktemp("home")
+
+
 @functools.cache
-def help_of(program: str, words: tuple[str, ...]) -> str:
+def help_of(program: str, words: tuple[str, ...], home: Path) -> str:
     """What the program says about a command; "" if it has no such command."""
+    said = functools.partial(answer, home)
     if program == "terraform":
         return said(str(place("opentofu") / "opentofu"), *words, "-help")
     if program == "helm":
@@ -95,15 +102,17 @@ def help_of(program: str, words: tuple[str, ...]) -> str:
     return said(str(place("az") / "bin" / "az"), *words, "--help")
 
 
-def said(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": os.environ["PATH"]}, check=False)
+def answer(home: Path, *command: str) -> str:
+    """Standard output, "" if the command fails."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=home, check=False)
     return "" if done.returncode else done.stdout
 
 
 @pytest.mark.parametrize("command", commands(), ids=lambda command: " ".join(command[1] + command[2]))
-def test_a_command_is_in_its_published_documentation(command: Command) -> None:
+def test_a_command_is_in_its_published_documentation(command: Command, home: Path) -> None:
     """The command itself, and each option."""
-    text = help_of(command.program, command.words)
+    text = help_of(command.program, command.words, home)
     assert text, f"{command.program} {' '.join(command.words)}: there is no such command"
     unknown = [option for option in command.options if not re.search(rf"(?<![\w-]){option}(?![\w-])", text)]
     assert unknown == []

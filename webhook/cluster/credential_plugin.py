@@ -10,12 +10,13 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.core.messages import message, settings
+from webhook.core.text import shown
 
 _LONGEST_REASON: Final = 300  # characters of the plugin's words
 # What the plugin may learn of the cluster, by its name in the kubeconfig.
@@ -104,19 +105,27 @@ def _credential(command: str, version: str, out: bytes) -> PluginCredential:
             str(status.get("token") or ""),
             str(status.get("clientCertificateData") or ""),
             str(status.get("clientKeyData") or ""),
-            _time(status.get("expirationTimestamp")),
         )
+        ends = status.get("expirationTimestamp")
     except (ValueError, LookupError, TypeError, AttributeError):
         raise _failed(command, "what it printed is not an ExecCredential with a status") from None
     if answer.get("apiVersion") != version:
         raise _failed(command, f"it answers in {answer.get('apiVersion')}, and the kubeconfig expects {version}")
     if bool(found.certificate) != bool(found.key) or not (found.token or found.certificate):
         raise _failed(command, "it printed neither a token nor a certificate with its key")
+    return found if ends is None else replace(found, expires=_time(command, ends))
+
+
+def _time(command: str, text: object) -> datetime:
+    """When the credential ends. Without a zone the moment is not known; kubectl refuses such a time, too."""
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        wanted = "a time with its zone, such as 2030-01-02T03:04:05Z"
+        raise _failed(command, f"its expirationTimestamp is {shown(str(text))}, expected {wanted}")
     return found
-
-
-def _time(text: object) -> datetime | None:
-    return datetime.fromisoformat(text) if isinstance(text, str) else None
 
 
 def _missing(plugin: Mapping[str, Any], reason: str) -> BadKubeconfig:
