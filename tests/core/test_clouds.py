@@ -56,6 +56,19 @@ def test_a_cloud_has_the_names_that_other_tools_give_it() -> None:
     }
 
 
+def test_azure_resource_manager_of_each_cloud() -> None:
+    """azure-cli-core's clouds; of the last two, the endpoints that Microsoft's own tools have for USNat and USSec."""
+    assert {cloud.name: cloud.resource_manager for cloud in CLOUDS.values()} == {
+        "public": "https://management.azure.com",
+        "gcc": "https://management.azure.com",
+        "gcchigh": "https://management.usgovcloudapi.net",
+        "dod": "https://management.usgovcloudapi.net",
+        "china": "https://management.chinacloudapi.cn",
+        "ex": "https://management.azure.eaglex.ic.gov",
+        "rx": "https://management.azure.microsoft.scloud",
+    }
+
+
 def test_there_are_the_clouds_that_the_provider_knows() -> None:
     """M365_CLOUD takes these seven values, and messages list them in this order."""
     assert list(CLOUDS) == ["public", "gcc", "gcchigh", "dod", "china", "ex", "rx"]

@@ -9,6 +9,7 @@
            calls.py         what comes of kube-apiserver's call of the webhook
     WI7xx  workloads.py     what `check` finds about an account, a workload and its pods
     WI8xx  entra.py         federated identity credentials, and the issuer (`fic`, `issuer`)
+           sign_in.py       signing in to Entra, and what Microsoft Graph and Azure Resource Manager answer
 
 `TABLE` has them all by code. docs/messages.md is made from it.
 """
@@ -17,7 +18,18 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from webhook.core.messages import annotations, calls, checks, entra, manifests, pods, reviews, settings, workloads
+from webhook.core.messages import (
+    annotations,
+    calls,
+    checks,
+    entra,
+    manifests,
+    pods,
+    reviews,
+    settings,
+    sign_in,
+    workloads,
+)
 from webhook.core.messages.message import NOWHERE, Kind, Message, Place, Severity, message, one_line
 
 __all__ = ["NOWHERE", "TABLE", "Kind", "Message", "Place", "Severity", "message", "one_line"]
@@ -36,4 +48,4 @@ def _table(rows: Iterable[Kind]) -> Mapping[str, Kind]:
     return MappingProxyType(dict(sorted(table.items())))
 
 
-TABLE: Final = _table(_rows(annotations, calls, checks, entra, manifests, pods, reviews, settings, workloads))
+TABLE: Final = _table(_rows(annotations, calls, checks, entra, manifests, pods, reviews, settings, sign_in, workloads))

@@ -1,0 +1,146 @@
+"""Signing in as the caller: which way, what is missing, and what is never shown or stored."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from testbed.entra.client import SUBJECT, Client
+from testbed.entra.directory import Application
+from testbed.entra.emulator import Entra, running
+from testbed.entra.proxy import proxying
+from webhook.core.clouds import CLOUDS
+from webhook.entra.failures import NotSignedIn
+from webhook.entra.sign_in import AUTO, METHODS, Credential, credential
+
+PUBLIC = CLOUDS["public"]
+CLIENT = {"AZURE_CLIENT_ID": "3c0ffee0-0000-4000-8000-000000000001", "AZURE_TENANT_ID": "contoso.onmicrosoft.com"}
+SECRET = {**CLIENT, "AZURE_CLIENT_SECRET": "s3cret"}
+FEDERATED = {**CLIENT, "AZURE_FEDERATED_TOKEN_FILE": "/token"}
+
+
+def chosen(auth: str, environ: Mapping[str, str]) -> Credential:
+    return credential(auth, PUBLIC, environ=environ, tell=lambda _: None)
+
+
+@pytest.fixture
+def az(tmp_path: Path) -> str:
+    """A folder for PATH with a program `az` that is signed in."""
+    program = tmp_path / "bin" / "az"
+    program.parent.mkdir()
+    program.write_text(
+        '#!/bin/sh\necho "$@" >> "$0.called"\n'
+        """echo '{"accessToken": "token-of-az", "expires_on": 4102444800, "tokenType": "Bearer"}'\n"""
+    )
+    program.chmod(0o755)
+    return str(program.parent)
+
+
+@pytest.mark.parametrize(
+    ("environ", "method"),
+    [
+        (SECRET, "environment"),
+        ({**CLIENT, "AZURE_CLIENT_CERTIFICATE_PATH": "/pair.pem"}, "environment"),
+        ({**SECRET, **FEDERATED}, "environment"),
+        (FEDERATED, "workload-identity"),
+        ({"IDENTITY_ENDPOINT": "http://localhost/msi"}, "managed-identity"),
+    ],
+)
+def test_auto_takes_the_first_way_that_has_what_it_needs(environ: Mapping[str, str], method: str, az: str) -> None:
+    """A person's `az` comes after what a pipeline has set, and before a managed identity."""
+    assert chosen(AUTO, environ).method == method
+    behind = method if method != "managed-identity" else "azure-cli"
+    assert chosen(AUTO, {**environ, "PATH": az}).method == behind
+
+
+def test_what_is_missing_is_named() -> None:
+    """All of it."""
+    with pytest.raises(NotSignedIn, match=r"az is not installed.*\(az login; or --auth device-code") as caught:
+        chosen(AUTO, {"PATH": "/nonexistent"})
+    assert caught.value.problem.code == "WI871"
+    with pytest.raises(NotSignedIn, match="needs AZURE_TENANT_ID, AZURE_CLIENT_SECRET or AZURE_CLIENT_CERTIFICATE_PA"):
+        chosen("environment", {"AZURE_CLIENT_ID": "x"})
+    with pytest.raises(NotSignedIn, match="needs AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_FEDERATED_TOKEN_FILE"):
+        chosen("workload-identity", {})
+    assert [chosen(method, {**SECRET, **FEDERATED}).method for method in METHODS[1:]] == [*METHODS[1:]]
+
+
+def test_az_is_asked_once_for_each_service(az: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Azure CLI takes a second each time, and keeps its own tokens."""
+    monkeypatch.setenv("PATH", az, prepend=":")
+    asyncio.run(ask_az())
+    called = Path(az, "az.called").read_text().splitlines()
+    assert len(called) == 3
+    assert "--resource https://graph.microsoft.com --tenant contoso.com" in called[0]
+
+
+async def ask_az() -> None:
+    """Graph five times, Azure Resource Manager once, then Graph again with a new token."""
+    async with credential("azure-cli", PUBLIC, tenant="contoso.com", environ={}, tell=lambda _: None) as signed_in:
+        tokens = await asyncio.gather(*(signed_in.token(PUBLIC.graph) for _ in range(5)))
+        assert set(tokens) == {"token-of-az"}
+        await signed_in.token(PUBLIC.resource_manager)
+        signed_in.forget(PUBLIC.graph)
+        await signed_in.token(PUBLIC.graph)
+
+
+@pytest.fixture(scope="module")
+def entra() -> Iterator[Entra]:
+    with running() as found:
+        yield found
+
+
+@pytest.fixture
+def application(entra: Entra) -> Application:
+    with Client(entra) as client:
+        return client.application()
+
+
+@pytest.mark.slow
+async def test_a_workload_identity_signs_in_through_the_proxy_of_the_environment(
+    entra: Entra, application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the cloud's own login host, with the authorities of SSL_CERT_FILE."""
+    file = tmp_path / "token"
+    file.write_text(entra.issuer.token(subject=SUBJECT))
+    environ = {
+        "AZURE_CLIENT_ID": application.client_id,
+        "AZURE_TENANT_ID": application.tenant_id,
+        "AZURE_FEDERATED_TOKEN_FILE": str(file),
+    }
+    with proxying(routes=entra.routes) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(entra.ca_file))
+        async with chosen(AUTO, environ) as signed_in:
+            assert (await signed_in.token(PUBLIC.graph)).count(".") == 2
+        assert [tunnel.host for tunnel in proxy.tunnels] == ["login.microsoftonline.com"]
+
+
+@pytest.mark.slow
+async def test_a_refusal_is_one_line_without_the_assertion(
+    entra: Entra,
+    application: Application,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Entra's reason and the way, in a message; nothing in the log, and no cause that has the request."""
+    assertion = entra.issuer.token(subject="system:serviceaccount:shop:other")
+    (tmp_path / "token").write_text(assertion)
+    monkeypatch.setenv("SSL_CERT_FILE", str(entra.ca_file))
+    environ = {
+        "AZURE_CLIENT_ID": application.client_id,
+        "AZURE_TENANT_ID": application.tenant_id,
+        "AZURE_FEDERATED_TOKEN_FILE": str(tmp_path / "token"),
+        "AZURE_AUTHORITY_HOST": entra.login,
+    }
+    with caplog.at_level(logging.DEBUG):
+        async with chosen("workload-identity", environ) as signed_in:
+            with pytest.raises(NotSignedIn, match=r"by workload-identity failed: .*AADSTS700213: ") as caught:
+                await signed_in.token(PUBLIC.graph)
+    shown = f"{caught.value!r} {caught.value} {caplog.text}"
+    assert assertion not in shown
+    assert "\n" not in str(caught.value)
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)

@@ -1,0 +1,23 @@
+"""HTTP sessions to Microsoft, through the proxy in the environment and with the authorities of SSL_CERT_FILE."""
+
+import ssl
+from typing import Final
+
+import aiohttp
+
+_CONNECT_SECONDS: Final = 10.0
+_READ_SECONDS: Final = 30.0  # of silence within an answer
+
+
+def session(*, at_once: int = 8) -> aiohttp.ClientSession:
+    """A session with at most `at_once` connections. It follows no cookie, and the context is its own.
+
+    aiohttp's own context is made when the module is loaded, and has no authorities in this program
+    (webhook.cluster.kube).
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(), limit=at_once),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=_READ_SECONDS),
+        trust_env=True,
+    )
