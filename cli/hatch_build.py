@@ -5,7 +5,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PACKAGES = ("certs", "webhook")
+PACKAGES = ("certs", "m365_identity", "webhook")
 INSIDE = "m365wi/_packages"
 
 

@@ -1,7 +1,7 @@
 """`m365wi` and `kubectl m365wi`: the program `python -m webhook`, installed.
 
-Its packages have common names, `webhook` and `certs`. So they are in a folder of their own here, where they cannot meet
-another package of an environment; only this program finds them.
+Its packages have common names, `webhook` and `certs`, and the helper may be there in another version. So they are in a
+folder of their own here, where they cannot meet another package of an environment; only this program finds them.
 """
 
 import sys

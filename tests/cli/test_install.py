@@ -21,9 +21,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("m365wi")]
 
 
 def test_the_wheel_has_the_program_and_nothing_else(built: Path) -> None:
-    """Every module of webhook and certs, in a folder of its own; no helper, no tests."""
+    """Every module of webhook, certs and the helper, whose advice `check --entra` gives, in a folder of its own."""
     names = {name for name in zipfile.ZipFile(built / WHEEL).namelist() if ".dist-info/" not in name}
     folders = {"m365wi/_packages/webhook": ROOT / "webhook", "m365wi/_packages/certs": ROOT / "certs"}
+    folders["m365wi/_packages/m365_identity"] = ROOT / "m365_identity"
     folders["m365wi"] = ROOT / "cli" / "m365wi"
     expected = {
         f"{place}/{path.relative_to(folder)}"
@@ -74,9 +75,9 @@ def test_usage_shows_the_name_that_was_typed(programs: Path) -> None:
 
 
 def test_other_packages_of_the_environment_do_not_see_ours(programs: Path) -> None:
-    """`webhook` and `certs` are common names."""
-    look = "import importlib.util as u, m365wi; print(u.find_spec('webhook'), u.find_spec('certs'))"
-    assert do(programs / "python", "-I", "-c", look, environ=clean()) == "None None\n"
+    """`webhook` and `certs` are common names, and a helper of another version may be there."""
+    look = "import importlib.util as u, m365wi; print(*map(u.find_spec, ('webhook', 'certs', 'm365_identity')))"
+    assert do(programs / "python", "-I", "-c", look, environ=clean()) == "None None None\n"
 
 
 def test_the_server_has_its_libraries_only_if_asked_for(programs: Path) -> None:
