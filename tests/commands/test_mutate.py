@@ -103,7 +103,7 @@ def test_a_repeated_key_is_a_warning_with_its_place(mutate: Mutate) -> None:
     message = 'key "kind" stands twice: the last one counts, as for kubectl [WI413]'
     assert ran.err[0] == f"warning: repeated.yaml:3:1: {message}"
     ran = mutate(json='{"apiVersion": "v1", "kind": "Pod", "kind": "ConfigMap"}')
-    assert (ran.out, ran.err[0]) == ("apiVersion: v1\nkind: ConfigMap\n", f"warning: json.yaml: {message}")
+    assert (ran.out, ran.err[0]) == ("apiVersion: v1\nkind: ConfigMap\n", f"warning: json.yaml:1:37: {message}")
 
 
 def test_names_cannot_steer_a_terminal(mutate: Mutate) -> None:

@@ -7,13 +7,15 @@ import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from webhook.core.messages import Message, Place, manifests, message
 from webhook.documents import blocks
-from webhook.documents.nodes import NotYaml, YamlDocument, parse
+from webhook.documents.json_places import json_documents
+from webhook.documents.nodes import NotYaml, YamlDocument, YamlNode, YamlScalar, parse
 from webhook.documents.scalars import number
 
 STANDARD_INPUT: Final = "-"
@@ -25,15 +27,47 @@ _JSON_VALUE: Final = re.compile(r"[^ \t\r\n]")
 class SourceFile:
     """A file that was read.
 
-    text: YAML without a byte order mark; each line ends with a line break. json: the text was made of JSON, so
-    positions in it are not positions in the file. repeated: each key that an object has twice, after its place.
+    text: YAML without a byte order mark; each line ends with a line break. json: the text that it was made of, if the
+    file is JSON. repeated: each key that an object has twice, after its place.
     """
 
     name: str
     text: str
     documents: tuple[YamlDocument, ...]
-    repeated: tuple[tuple[str, str], ...]
-    json: bool = False
+    repeated: tuple[tuple[Place, str], ...]
+    json: str = ""
+
+    @property
+    def written(self) -> str:
+        """The text as it is in the file."""
+        return self.json or self.text
+
+    @cached_property
+    def places(self) -> Sequence[YamlDocument]:
+        """The documents with the places in the file."""
+        return json_documents(self.json) if self.json else self.documents
+
+
+@dataclass(frozen=True, eq=False)
+class FilePlace(Place):
+    """A place in a file, equal to a Place that reads the same.
+
+    line, column: from 1, or 0 for the file as a whole. end: line and column behind what stands there, if known.
+    """
+
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    end: tuple[int, int] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Place) and self._read() == (other.object, other.annotation, other.field)
+
+    def __hash__(self) -> int:
+        return hash(self._read())
+
+    def _read(self) -> tuple[str, str, str]:
+        return self.object, self.annotation, self.field
 
 
 @dataclass(frozen=True)
@@ -70,12 +104,27 @@ class Manifest:
         """Its namespace, or `default`."""
         return str(self.metadata.get("namespace") or default)
 
-    def place(self, *steps: str | int) -> Place:
-        """The place of one of its parts: FILE:LINE:COLUMN, or only FILE for JSON."""
-        node = self.source.documents[self.document].find((*self.steps, *steps))
-        if node is None or self.source.json:
-            return Place(self.source.name)
-        return _place(self.source.name, node.line + 1, node.column + 1)
+    def place(self, *steps: str | int) -> FilePlace:
+        """The place of one of its parts: FILE:LINE:COLUMN."""
+        _, node = self.source.places[self.document].find_entry((*self.steps, *steps))
+        return self._at(node)
+
+    def key_place(self, *steps: str | int) -> FilePlace:
+        """The place of the key of one of its parts, or, if that is a single value, of the value."""
+        key, node = self.source.places[self.document].find_entry((*self.steps, *steps))
+        single = isinstance(node, YamlScalar) and node.end > node.start
+        return self._at(node if key is None or single else key)
+
+    def _at(self, node: YamlNode | None) -> FilePlace:
+        name = self.source.name
+        if node is None:
+            return FilePlace(name, file=name)
+        found = _place(name, node.line + 1, node.column + 1)
+        if not isinstance(node, YamlScalar):
+            return found
+        breaks = self.source.written.count("\n", node.start, node.end)
+        begins = self.source.written.rfind("\n", 0, node.end) + 1
+        return replace(found, end=(found.line + breaks, node.end - begins + 1))
 
 
 @dataclass(frozen=True)
@@ -106,19 +155,27 @@ def read_manifests(paths: Sequence[str], stdin: BinaryIO | None = None) -> Manif
     found: list[Manifest] = []
     for name, data in _files(paths, stdin, problems):
         try:
-            source = _source(name, decode(name, data))
+            source = source_of(name, data)
         except BadFile as error:
             problems.append(error.problem)
             continue
         sources.append(source)
-        for index, document in enumerate(source.documents):
-            found += _manifests(source, index, (), document.value, problems)
+        for index in range(len(source.documents)):
+            found += objects(source, index, problems)
     if paths and not problems and not any(document.value for source in sources for document in source.documents):
         problems.append(message(manifests.NO_OBJECT, Place(", ".join(paths))))
-    warnings = [
-        message(manifests.KEY_REPEATED, Place(place), key=key) for source in sources for place, key in source.repeated
-    ]
+    warnings = [message(manifests.KEY_REPEATED, place, key=key) for source in sources for place, key in source.repeated]
     return ManifestFiles(tuple(sources), tuple(found), tuple(problems), tuple(warnings))
+
+
+def source_of(name: str, data: bytes) -> SourceFile:
+    """The file with this content. Raises BadFile."""
+    return _source(name, decode(name, data))
+
+
+def objects(source: SourceFile, document: int, problems: list[Message]) -> Iterator[Manifest]:
+    """The objects in one document of a file. problems: grows by what is wrong with them."""
+    return _manifests(source, document, (), source.documents[document].value, problems)
 
 
 def read_file(path: Path) -> bytes:
@@ -138,13 +195,13 @@ def decode(name: str, data: bytes) -> str:
         try:
             text = data.decode("utf-16")
         except UnicodeDecodeError:
-            raise BadFile(message(manifests.UTF16, Place(name))) from None
+            raise BadFile(message(manifests.UTF16, FilePlace(name, file=name))) from None
         return text if text.endswith("\n") else text + "\n"
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise BadFile(message(manifests.NOT_UTF8, Place(f"{name}:{line}"))) from None
+        raise BadFile(message(manifests.NOT_UTF8, FilePlace(f"{name}:{line}", file=name, line=line))) from None
     # kubectl, too, ends every line before it parses.
     return text if text.endswith("\n") else text + "\n"
 
@@ -205,7 +262,7 @@ def _source(name: str, text: str) -> SourceFile:
         except json.JSONDecodeError as error:
             problem = message(manifests.NOT_JSON, _place(name, error.lineno, error.colno), reason=error.msg)
         except (RecursionError, NotYaml) as error:
-            problem = message(manifests.JSON_TOO_DEEP, Place(name), reason=str(error))
+            problem = message(manifests.JSON_TOO_DEEP, FilePlace(name, file=name), reason=str(error))
     try:
         documents = parse_yaml(name, text)
     except BadFile as error:
@@ -213,19 +270,20 @@ def _source(name: str, text: str) -> SourceFile:
         if problem is None or template:
             raise
         raise BadFile(problem) from None
-    repeated = tuple((f"{name}:{line}:{column}", key) for each in documents for key, line, column in each.repeated)
-    return SourceFile(name, text, documents, repeated)
+    return SourceFile(name, text, documents, _repeated(name, documents))
+
+
+def _repeated(name: str, documents: Sequence[YamlDocument]) -> tuple[tuple[Place, str], ...]:
+    return tuple((_place(name, line, column), key) for each in documents for key, line, column in each.repeated)
 
 
 def _json_source(name: str, text: str) -> SourceFile:
-    repeated: list[tuple[str, str]] = []
+    repeated = False
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in found:
-                repeated.append((name, key))
-            found[key] = value
+        nonlocal repeated
+        found = dict(pairs)
+        repeated = repeated or len(found) < len(pairs)
         return found
 
     def constant(word: str) -> None:
@@ -240,7 +298,8 @@ def _json_source(name: str, text: str) -> SourceFile:
         value, position = decoder.raw_decode(text, start.start())
         values.append(value)
     written = blocks.stream(values)
-    return SourceFile(name, written, tuple(parse(written)), tuple(repeated), json=True)
+    documents = tuple(parse(written))
+    return SourceFile(name, written, documents, _repeated(name, json_documents(text) if repeated else ()), json=text)
 
 
 def _manifests(
@@ -264,8 +323,8 @@ def _manifests(
             yield from _manifests(source, document, (*steps, "items", index), item, problems)
 
 
-def _place(name: str, line: int, column: int) -> Place:
-    return Place(f"{name}:{line}:{column}")
+def _place(name: str, line: int, column: int) -> FilePlace:
+    return FilePlace(f"{name}:{line}:{column}", file=name, line=line, column=column)
 
 
 def _unreadable(path: Path, error: OSError | ValueError) -> Message:

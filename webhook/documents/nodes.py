@@ -96,20 +96,21 @@ class YamlDocument:
 
     def find(self, steps: Sequence[str | int]) -> YamlNode | None:
         """The node at a path, or the nearest one above it if a merge brought it. None for an empty document."""
+        return self.find_entry(steps)[1]
+
+    def find_entry(self, steps: Sequence[str | int]) -> tuple[YamlNode | None, YamlNode | None]:
+        """The same, after its key; the key is None for the document itself and in a list."""
+        key: YamlNode | None = None
         node = self.root
         for step in steps:
-            if isinstance(node, YamlAlias):
-                node = node.target
-            found: YamlNode | None = None
-            if isinstance(node, YamlMapping):
-                entry = node.entry(step)
-                found = entry[1] if entry else None
-            elif isinstance(node, YamlSequence) and isinstance(step, int) and step < len(node.nodes):
-                found = node.nodes[step]
-            if found is None:
-                return node
-            node = found
-        return node
+            inner = node.target if isinstance(node, YamlAlias) else node
+            if isinstance(inner, YamlMapping) and (entry := inner.entry(step)):
+                key, node = entry
+            elif isinstance(inner, YamlSequence) and isinstance(step, int) and step < len(inner.nodes):
+                key, node = None, inner.nodes[step]
+            else:
+                return key, inner
+        return key, node
 
 
 def parse(text: str) -> list[YamlDocument]:

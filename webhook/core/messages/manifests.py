@@ -1,6 +1,6 @@
 """WI4xx: files given to `mutate` and `--accounts`: YAML, objects, labels in the wrong place.
 
-The place of each is FILE:LINE:COLUMN, as `object`; only FILE for a file as a whole and for JSON.
+The place of each is FILE:LINE:COLUMN, as `object`; only FILE for a file as a whole.
 """
 
 from typing import Final
