@@ -27,8 +27,9 @@ from webhook.server.background import running
 from webhook.server.callers import Callers
 from webhook.server.freed_memory import give_back
 from webhook.server.lifecycle import Lifecycle
-from webhook.server.operations import Check, create_operations
+from webhook.server.operations import Check, create_operations, is_ready
 from webhook.server.process import WorkerParts
+from webhook.server.startup import held
 from webhook.server.wsgi import on_event_loop
 from webhook.settings import SELF_MANAGED, ServeSettings
 
@@ -71,7 +72,7 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
     reviewer = _reviewer(source, settings, metrics)
     return WorkerParts(
         reviews=Application(reviewer.review, metrics=metrics, log=log, lifecycle=lifecycle),
-        operations=on_event_loop(operations),
+        operations=held(on_event_loop(operations), lambda: is_ready(lifecycle, checks)),
         background=background,
         context=lambda: certificates.serving.listening_context,
         lifecycle=lifecycle,

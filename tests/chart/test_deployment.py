@@ -14,6 +14,7 @@ from testbed.chart.helm import CHART, NAME, NAMESPACE, helm, template
 from tests.chart.objects import HOOK, container, installed, one, some
 from webhook.core.policy import Policy
 from webhook.server.process import BACKGROUND_ENDS_SECONDS, Drain
+from webhook.server.startup import HELD_SECONDS
 from webhook.settings import FILES, SELF_MANAGED, ServeSettings, add_flags, read_settings
 
 pytestmark = pytest.mark.slow
@@ -269,9 +270,10 @@ def test_probes_ask_the_operations_port() -> None:
     found = container(installed({"operationsPort": 9090}))
     assert {each["name"]: each["containerPort"] for each in found["ports"]}["operations"] == 9090
     paths = {name: found[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "liveness", "readiness")}
-    assert paths == {"startup": "/livez", "liveness": "/livez", "readiness": "/readyz"}
+    assert paths == {"startup": "/startupz", "liveness": "/livez", "readiness": "/readyz"}
     assert {found[f"{name}Probe"]["httpGet"]["port"] for name in paths} == {"operations"}
     assert found["startupProbe"]["failureThreshold"] * found["startupProbe"]["periodSeconds"] >= 60
+    assert found["startupProbe"]["timeoutSeconds"] > HELD_SECONDS
 
 
 def test_it_makes_do_with_nothing() -> None:

@@ -68,8 +68,8 @@ def test_the_index_lists_pages_that_exist() -> None:
     """And nothing else does."""
     client = pages()
     listed = client.get("/").text.split()
-    assert listed == ["/livez", "/readyz", "/metrics"]
-    assert [client.get(path).status_code for path in listed] == [200, 200, 200]
+    assert listed == ["/startupz", "/livez", "/readyz", "/metrics"]
+    assert [client.get(path).status_code for path in listed] == [200, 200, 200, 200]
     missing = client.get("/static/x")
     assert (missing.status_code, missing.text, missing.mimetype) == (404, "not found\n", "text/plain")
     assert client.post("/livez").status_code == 405

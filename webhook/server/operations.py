@@ -1,9 +1,10 @@
 """The operations application, for people and probes: plain HTTP on a port of its own, in the process that reviews.
 
+    /startupz  200; `webhook.server.startup` holds it back until /readyz is 200 for the first time
     /livez     200 while the process and its event loop are alive: the loop itself must answer
     /readyz    200 if every check passes, else 503; one line for each check: `[+] name: detail` or `[-] name: detail`
     /metrics   for Prometheus, in the format that it asks for
-    /          a list of these three
+    /          a list of these four
 
 A Flask application, called on the event loop and not in a thread: every page takes well under a millisecond, a thread
 would compete with reviews for the interpreter, and clients that read slowly can fill a pool of threads. A page that
@@ -28,19 +29,19 @@ _log = logging.getLogger("webhook")
 def create_operations(lifecycle: Lifecycle, metrics: Metrics, checks: Mapping[str, Check] | None = None) -> Flask:
     """The application. /readyz runs `checks` in their order, after a check of the server itself."""
     application = Flask("webhook.server.operations", static_folder=None)
-    every_check = {"server": lambda: _server(lifecycle), **(checks or {})}
 
     @application.get("/")
     def index() -> Response:
-        return _text("/livez\n/readyz\n/metrics\n")
+        return _text("/startupz\n/livez\n/readyz\n/metrics\n")
 
+    @application.get("/startupz")
     @application.get("/livez")
     def livez() -> Response:
         return _text("ok\n")
 
     @application.get("/readyz")
     def readyz() -> Response:
-        results = {name: _run(name, check) for name, check in every_check.items()}
+        results = _results(lifecycle, checks or {})
         lines = [f"[{'+' if passed else '-'}] {name}: {detail}\n" for name, (passed, detail) in results.items()]
         return _text("".join(lines), 200 if all(passed for passed, _ in results.values()) else 503)
 
@@ -57,6 +58,16 @@ def create_operations(lifecycle: Lifecycle, metrics: Metrics, checks: Mapping[st
         return _text("internal error\n", 500)
 
     return application
+
+
+def is_ready(lifecycle: Lifecycle, checks: Mapping[str, Check]) -> bool:
+    """Whether /readyz is 200."""
+    return all(passed for passed, _ in _results(lifecycle, checks).values())
+
+
+def _results(lifecycle: Lifecycle, checks: Mapping[str, Check]) -> dict[str, tuple[bool, str]]:
+    every_check = {"server": lambda: _server(lifecycle), **checks}
+    return {name: _run(name, check) for name, check in every_check.items()}
 
 
 def _server(lifecycle: Lifecycle) -> tuple[bool, str]:

@@ -12,8 +12,10 @@ from webhook.server.asgi import CLOSE, ASGIApplication, Headers, Receive, Scope,
 
 MAX_BODY: Final = 1024 * 1024  # none of our pages takes a body; Flask would read it all into memory
 
+PROBED: Final = ("/startupz", "/livez", "/readyz")
 
-def on_event_loop(application: WSGIApplication, first: Container[str] = ("/livez", "/readyz")) -> ASGIApplication:
+
+def on_event_loop(application: WSGIApplication, first: Container[str] = PROBED) -> ASGIApplication:
     """`application`, called on the event loop and not in a thread, as soon as a request is complete.
 
     What it does must therefore be quick. A request with more than MAX_BODY bytes is answered with 413. Pages other
