@@ -13,13 +13,14 @@
 | a pod's variables | `entra.environment(app, token_file=…)` |
 | Microsoft's own names | `testbed.entra.proxy` with `entra.routes` |
 | directory | `entra.application`, `entra.tenant`, `app.federate(…, delay=40)`, `entra.clock.advance(40)` |
+| written by Graph | `entra.user`, `entra.managed_identity`, `entra.token(app or user)`, `entra.settings` |
 | issuers | `entra.issuer`, `entra.add_issuer("/x/")`, `entra.trust_jwks(…)`, `entra.fetch_from(issuer, url, ca)` |
 | faults | `entra.next("login", code=700213, times=2)`, `entra.next("graph", status=503)`, `entra.clear()` |
 | a fault that waits | `held = entra.next(slow=math.inf)`, `held.reached.wait(10)`, `held.release()`; see `Entra.next` |
 | lifetimes and clock skew | `entra.behaviour` |
 | log of requests | `entra.requests`, `entra.exchanges`, `entra.calls` |
 
-Limits: applications sign in with assertions only. There are neither users nor CAE events.
+Limits: applications sign in with assertions and secrets. CAE events are missing.
 On the command line: `python -m testbed.entra --help`.
 """
 
@@ -28,6 +29,7 @@ from testbed.entra.emulator import Entra, Listening, running
 from testbed.entra.faults import Fault
 from testbed.entra.issuer import Issuer, SigningKey
 from testbed.entra.messages import Asked
+from testbed.entra.principals import User
 
 __all__ = [
     "TENANT_ID",
@@ -39,5 +41,6 @@ __all__ = [
     "Issuer",
     "Listening",
     "SigningKey",
+    "User",
     "running",
 ]

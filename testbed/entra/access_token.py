@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import jwt
@@ -11,10 +11,10 @@ import jwt
 from testbed.entra.clock import Clock
 from testbed.entra.directory import Application
 from testbed.entra.issuer import SigningKey
+from testbed.entra.principals import GRAPH_APP_ID, User
 
 __all__ = ["GRAPH_APP_ID", "AccessTokens", "InvalidToken"]
 
-GRAPH_APP_ID: Final = "00000003-0000-0000-c000-000000000000"
 _STS: Final = {"china": "https://sts.chinacloudapi.cn/"}
 
 
@@ -32,13 +32,7 @@ class AccessTokens:
 
     def issue(self, application: Application, *, audience: str, lifetime: int, is_graph: bool, is_cae: bool) -> str:
         """A token for `audience`, with the application's roles if that is Graph. No roles, no claim `roles`."""
-        now = int(self._clock())
-        claims: dict[str, Any] = {
-            "aud": audience,
-            "iss": f"{self._sts}{application.tenant_id}/",
-            "iat": now,
-            "nbf": now,
-            "exp": now + lifetime,
+        claims = self._common(application.tenant_id, audience, lifetime) | {
             "app_displayname": application.name,
             "appid": application.client_id,
             "appidacr": "2",
@@ -46,15 +40,46 @@ class AccessTokens:
             "idtyp": "app",
             "oid": application.object_id,
             "sub": application.object_id,
-            "tid": application.tenant_id,
-            "uti": uuid.uuid4().hex[:22],
-            "ver": "1.0",
         }
         if is_graph and application.roles:
             claims["roles"] = list(application.roles)
         if is_cae:
             claims["xms_cc"] = ["CP1"]
         return self.key.sign(claims)
+
+    def issue_to_user(
+        self, user: User, *, client_id: str, audience: str, lifetime: int, scopes: Iterable[str], is_cae: bool
+    ) -> str:
+        """A token for `audience` with delegated permissions, for a user who signed in to the client."""
+        claims = self._common(user.tenant_id, audience, lifetime) | {
+            "acr": "1",
+            "amr": ["pwd", "mfa"],
+            "appid": client_id,
+            "appidacr": "0",
+            "idtyp": "user",
+            "name": user.name.partition("@")[0],
+            "oid": user.id,
+            "scp": " ".join(scopes),
+            "sub": user.id,
+            "unique_name": user.name,
+            "upn": user.name,
+        }
+        if is_cae:
+            claims["xms_cc"] = ["CP1"]
+        return self.key.sign(claims)
+
+    def _common(self, tenant_id: str, audience: str, lifetime: int) -> dict[str, Any]:
+        now = int(self._clock())
+        return {
+            "aud": audience,
+            "iss": f"{self._sts}{tenant_id}/",
+            "iat": now,
+            "nbf": now,
+            "exp": now + lifetime,
+            "tid": tenant_id,
+            "uti": uuid.uuid4().hex[:22],
+            "ver": "1.0",
+        }
 
     def check(self, token: str, *, audiences: frozenset[str]) -> Mapping[str, Any]:
         """The claims of a token for one of `audiences`. Raises InvalidToken."""

@@ -8,7 +8,6 @@ import ssl
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,32 +17,19 @@ from testbed.entra.access_token import AccessTokens
 from testbed.entra.api import Api, ApiService
 from testbed.entra.clock import Clock
 from testbed.entra.clouds import Place, place
-from testbed.entra.directory import TENANT_ID, Application, Directory, Tenant
+from testbed.entra.directory import SUBSCRIPTION, TENANT_ID, Application, Directory, Tenant
 from testbed.entra.faults import Cut, Fault, Faults, Site
 from testbed.entra.graph import Graph, Maker
+from testbed.entra.graph_api.context import Settings
 from testbed.entra.issuer import Issuer, Issuers
 from testbed.entra.keys import Keys
+from testbed.entra.listening import ANY_PORT, Listening
 from testbed.entra.login import TOKEN_PATH, Behaviour, Login
 from testbed.entra.messages import Asked, Log
+from testbed.entra.principals import ADMINISTRATOR, AZURE_CLI, AZURE_CLI_SCOPES, User
 from testbed.entra.server import Server, Service
 
 __all__ = ["Entra", "Listening", "running"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listening:
-    """Where an emulator listens, and with which certificate. Port 0 is any free port.
-
-    names: further names and addresses in the certificate. tls: certificate and key (PEM files) to serve with instead
-    of the emulator's own.
-    """
-
-    host: str = "127.0.0.1"
-    login_port: int = 0
-    graph_port: int = 0
-    issuer_port: int = 0
-    names: Sequence[str] = ()
-    tls: tuple[Path, Path] | None = None
 
 
 class Entra:
@@ -59,7 +45,7 @@ class Entra:
         *,
         cloud: str = "public",
         clock: Callable[[], float] = time.time,
-        listening: Listening = Listening(),
+        listening: Listening = ANY_PORT,
         resources: Sequence[str] = (),
         apis: Sequence[Api] = (),
         refetch_after: float = 300.0,
@@ -69,12 +55,18 @@ class Entra:
         self.clock = Clock(clock)
         self.place: Place = place(cloud, resources=[*resources, *(uri for api in apis for uri in api.audiences)])
         self._apis = apis
-        self.behaviour = Behaviour()
+        self.behaviour, self.settings = Behaviour(), Settings()
         self.directory = Directory(self.clock, self.place.audience)
         self._log = Log(report)
         self._faults = Faults(self.clock)
         self.access_tokens = AccessTokens(self.clock, cloud=cloud)
-        self._graph = Graph(place=self.place, directory=self.directory, tokens=self.access_tokens, clock=self.clock)
+        self._graph = Graph(
+            place=self.place,
+            directory=self.directory,
+            tokens=self.access_tokens,
+            clock=self.clock,
+            settings=self.settings,
+        )
         self._issuers = Issuers(clock=self.clock, audience=self.place.audience)
         with contextlib.ExitStack() as stack:
             folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="entra-")))
@@ -193,6 +185,25 @@ class Entra:
             client_id=client_id, tenant_id=tenant_id, name=name, roles=roles, disabled=disabled, public=public
         )
 
+    def user(self, name: str = "admin@contoso.onmicrosoft.com", *, roles: Iterable[str] = (ADMINISTRATOR,)) -> User:
+        """Registers a user with directory roles, such as "Application Administrator"; without roles, a plain member."""
+        return self.directory.add_user(name, roles=roles)
+
+    def managed_identity(
+        self, name: str, *, group: str = "identities", subscription: str = SUBSCRIPTION
+    ) -> Application:
+        """Registers a user-assigned managed identity, which is an application to login."""
+        return self.directory.add_managed_identity(name, group=group, subscription=subscription)
+
+    def token(self, who: Application | User) -> str:
+        """An access token for Graph without a sign-in. A user has it from the Azure CLI, with that client's scopes."""
+        audience, lifetime = f"https://{self.place.graph_host}", self.behaviour.token_lifetime
+        if isinstance(who, Application):
+            return self.access_tokens.issue(who, audience=audience, lifetime=lifetime, is_graph=True, is_cae=False)
+        return self.access_tokens.issue_to_user(
+            who, client_id=AZURE_CLI, audience=audience, lifetime=lifetime, scopes=AZURE_CLI_SCOPES, is_cae=False
+        )
+
     def tenant(
         self,
         tenant_id: str = TENANT_ID,
@@ -230,6 +241,7 @@ class Entra:
         on: Site = "login",
         *,
         at: str | None = None,
+        method: str = "",
         times: int | None = 1,
         lasting: float | None = None,
         status: int | None = None,
@@ -242,7 +254,7 @@ class Entra:
         content_type: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Fault:
-        """Makes the next `times` requests whose path contains `at` go wrong (None: all until `clear`).
+        """Makes the next `times` requests of `method` whose path contains `at` go wrong (None: all until `clear`).
 
         Without `at` these are the requests for tokens at login, and all requests elsewhere. With `lasting`, the fault
         ends when the clock has moved by so many seconds, and Retry-After says so.
@@ -262,6 +274,7 @@ class Entra:
             on,
             Fault(
                 at="" if cut == "handshake" else where,
+                method=method,
                 status=status,
                 code=code,
                 retry_after=retry_after,

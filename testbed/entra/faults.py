@@ -24,6 +24,7 @@ class Fault:
     """
 
     at: str = ""
+    method: str = ""
     status: int | None = None
     code: int | str | None = None
     retry_after: float | str | None = None
@@ -72,13 +73,14 @@ class Faults:
             self._all.append((site, fault))
         return fault
 
-    def take(self, site: Site, path: str, *, handshake: bool = False) -> Fault | None:
+    def take(self, site: Site, path: str, *, method: str = "", handshake: bool = False) -> Fault | None:
         """The fault that a request for `path` meets, or a new connection; None without one. Counts the hit."""
         now = self._clock()
         with self._lock:
             waiting = self._waiting[site] = [f for f in self._waiting[site] if f.left > 0 and now < f.ends_at]
             for fault in waiting:
-                if (fault.cut == "handshake") is handshake and fault.at in path:
+                is_for = fault.at in path and fault.method in ("", method)
+                if (fault.cut == "handshake") is handshake and is_for:
                     fault.left -= 1
                     fault.hits += 1
                     fault.reached.set()

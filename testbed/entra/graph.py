@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,9 @@ from testbed.entra.clock import Clock
 from testbed.entra.clouds import Place
 from testbed.entra.directory import Directory, Tenant
 from testbed.entra.faults import Fault
+from testbed.entra.graph_api.context import Settings
+from testbed.entra.graph_api.directory_api import DirectoryApi
+from testbed.entra.graph_api.errors import BY_STATUS, GraphError
 from testbed.entra.messages import Note, Request, Response, json_response
 from testbed.entra.server import correlation_id
 
@@ -30,21 +33,6 @@ _DIRECTORY: Final = (
 )
 _LICENCES: Final = (*_DIRECTORY, "LicenseAssignment.Read.All", "LicenseAssignment.ReadWrite.All")
 
-_BY_STATUS: Final = {
-    400: ("BadRequest", "Bad request."),
-    401: ("InvalidAuthenticationToken", "Access token validation failure."),
-    403: ("Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
-    404: (
-        "Request_ResourceNotFound",
-        "Resource does not exist or one of its queried reference-property objects are not present.",
-    ),
-    429: ("TooManyRequests", "Too many requests"),
-    500: ("InternalServerError", "Internal server error."),
-    502: ("BadGateway", "Bad gateway."),
-    503: ("ServiceUnavailable", "Service unavailable."),
-    504: ("GatewayTimeout", "Gateway timeout."),
-}
-
 Maker = Callable[[Tenant], Any]
 
 
@@ -59,8 +47,11 @@ class _Collection:
 class Graph:
     """The service behind graph.microsoft.com."""
 
-    def __init__(self, *, place: Place, directory: Directory, tokens: AccessTokens, clock: Clock) -> None:
+    def __init__(
+        self, *, place: Place, directory: Directory, tokens: AccessTokens, clock: Clock, settings: Settings
+    ) -> None:
         self._place = place
+        self._written = DirectoryApi(directory, settings, clock)
         self._directory = directory
         self._tokens = tokens
         self._clock = clock
@@ -83,6 +74,8 @@ class Graph:
         if version not in VERSIONS:
             return self._error(request, note, 400, code="BadRequest", message=f"Invalid version: {version}")
         path, collection, key = self._find(f"/{rest}".rstrip("/"))
+        if collection is None and self._written.has(f"/{rest}"):
+            return self._from_directory(request, note, claims, version=version, path=f"/{rest}")
         if collection is None:
             segment = rest.partition("/")[0]
             message = f"Resource not found for the segment '{segment}'."
@@ -91,7 +84,7 @@ class Graph:
             return self._error(
                 request, note, 405, code="Request_BadRequest", message="Specified HTTP method is not allowed."
             )
-        if collection.roles and not collection.roles & set(claims.get("roles", ())):
+        if collection.roles and not collection.roles & {*claims.get("roles", ()), *claims.get("scp", "").split()}:
             return self._error(request, note, 403)
         content = collection.make(self._directory.tenant(claims["tid"]) or Tenant(claims["tid"], domains=()))
         if key:
@@ -108,6 +101,17 @@ class Graph:
             return json_response(fault.status, {})
         code = str(fault.code) if fault.code is not None else ""
         return self._error(request, note, fault.status or (403 if code.startswith("Auth") else 400), code=code)
+
+    def _from_directory(
+        self, request: Request, note: Note, claims: Mapping[str, Any], *, version: str, path: str
+    ) -> Response:
+        identifiers = {"request-id": str(uuid.uuid4()), "client-request-id": correlation_id(request)}
+        try:
+            return self._written.answer(request, claims, version=version, path=path, headers=identifiers)
+        except GraphError as error:
+            return self._error(
+                request, note, error.status, code=error.code, message=error.message, details=error.details
+            )
 
     def _sign_in(self, request: Request, note: Note) -> tuple[Mapping[str, Any] | None, str]:
         """The claims of the access token, or None and Graph's reason."""
@@ -141,9 +145,18 @@ class Graph:
         identifiers = {"request-id": str(uuid.uuid4()), "client-request-id": correlation_id(request)}
         return json_response(200, document, {"Content-Type": _ODATA, "OData-Version": "4.0", **identifiers})
 
-    def _error(self, request: Request, note: Note, status: int, *, code: str = "", message: str = "") -> Response:
+    def _error(
+        self,
+        request: Request,
+        note: Note,
+        status: int,
+        *,
+        code: str = "",
+        message: str = "",
+        details: Sequence[Mapping[str, Any]] = (),
+    ) -> Response:
         """The body of an error; a 401 says where to sign in."""
-        usual_code, usual_message = _BY_STATUS.get(status, ("UnknownError", ""))
+        usual_code, usual_message = BY_STATUS.get(status, ("UnknownError", ""))
         note.code = code or usual_code
         identifier, request_id = correlation_id(request), str(uuid.uuid4())
         inner = {
@@ -155,7 +168,10 @@ class Graph:
         if status == 401:
             where = f"https://{self._place.login_host}/common/oauth2/authorize"
             headers["WWW-Authenticate"] = f'Bearer realm="", authorization_uri="{where}", client_id="{GRAPH_APP_ID}"'
-        error = {"code": code or usual_code, "message": message or usual_message, "innerError": inner}
+        error: dict[str, Any] = {"code": code or usual_code, "message": message or usual_message}
+        if details:
+            error["details"] = list(details)
+        error["innerError"] = inner
         return json_response(status, {"error": error}, headers)
 
 

@@ -1,13 +1,14 @@
 """The login server: discovery, the keys of access tokens, and the token endpoint.
 
-The token endpoint accepts `grant_type=client_credentials` with a client assertion. It refuses, in this order:
+The token endpoint accepts `grant_type=client_credentials` with an assertion or a secret. It refuses, in this order:
 
     not a POST                                   900561         body is not a form               9002313
     tenant neither GUID nor domain / missing     900023, 50059  unknown / of another cloud       90002, 90038
     grant_type missing / another                 900144, 70003  client_id, scope missing         900144, 90014
     application unknown / without principal      700016, 7000229    disabled                         7000112
     scope without /.default / malformed          1002012, 70011 resource unknown                 500011
-    no assertion / a secret / a public client    7000218, 7000215, 700025
+    no assertion / a wrong secret / an old one   7000218, 7000215, 7000222
+    a public client                              700025
     assertion's type missing / another           900144, 7000216
     the assertion itself                         see testbed.entra.assertion
     not assigned to a resource that wants it     501051
@@ -253,11 +254,21 @@ class Login:
         if application.public and (form.get("client_assertion") or form.get("client_secret")):
             raise Refusal(700025)
         if not form.get("client_assertion"):
-            raise Refusal(7000215 if form.get("client_secret") else 7000218)
+            self._check_secret(form, application)
+            return
         if _required(form, "client_assertion_type") != JWT_BEARER:
             raise Refusal(7000216)
         presented = assertion.read(form["client_assertion"])
         assertion.check(presented, application, self._keys, now=self._clock(), leeway=self._behaviour.leeway)
+
+    def _check_secret(self, form: Mapping[str, str], application: Application) -> None:
+        if not form.get("client_secret"):
+            raise Refusal(7000218)
+        secret = next((each for each in application.secrets if each.text == form["client_secret"]), None)
+        if secret is None:
+            raise Refusal(7000215)
+        if not secret.start <= self._clock() < secret.end:
+            raise Refusal(7000222)
 
 
 _HTML: Final = {"Content-Type": "text/html; charset=utf-8"}

@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         faults, note = self._owner.faults, Note()
         self._site, service = self._owner.at(request.host)
-        fault = faults.take(self._site, request.path)
+        fault = faults.take(self._site, request.path, method=request.method)
         if fault is None:
             self._send(request, note, service.answer(request, note), None)
             return
