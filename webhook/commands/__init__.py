@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, str] = {
     "mutate": "show what the webhook would do with manifests, without a cluster",
     "check": "check a live cluster: whether pods are injected, what is wrong, and how to fix it",
     "fic": "print the federated identity credential that Entra needs for a ServiceAccount",
+    "onboard": "take a ServiceAccount from nothing to a pod that signs in: application, permissions, credential, proof",
+    "offboard": "undo what onboard made for a ServiceAccount, and nothing else",
     "issuer": "check whether Entra can use the cluster's issuer, or write the documents to publish",
     "certs": "show the state of the certificates of a cluster, or rotate them",
     "completion": "print what makes a shell complete the commands and flags",
@@ -42,13 +44,7 @@ def program(path: str) -> str:
 def main(arguments: Sequence[str], name: str = _MODULE) -> int:
     """Runs the command that `arguments` name. name: how the program was called. Returns the exit code."""
     try:
-        completing = "_ARGCOMPLETE" in os.environ
-        found = parser(arguments, name, every=completing)
-        if completing:
-            from webhook.commands.suggestions import complete
-
-            complete(found)  # ends the process
-        flags = found.parse_args(arguments)
+        flags = parser(arguments, name).parse_args(arguments)
         code: int = _module(flags.command).run(flags, os.environ)
     except SettingsError as error:
         called = next((argument for argument in arguments if argument in COMMANDS), "")
@@ -58,16 +54,8 @@ def main(arguments: Sequence[str], name: str = _MODULE) -> int:
     return code
 
 
-def complete_for_kubectl(words: Sequence[str]) -> int:
-    """The program `kubectl_complete-m365wi`: prints what kubectl offers at Tab. Returns the exit code."""
-    from webhook.commands.suggestions import for_kubectl
-
-    sys.stdout.write(for_kubectl(parser((), "kubectl m365wi", every=True), words))
-    return 0
-
-
-def parser(arguments: Sequence[str], name: str, *, every: bool = False) -> argparse.ArgumentParser:
-    """The parser of the command that `arguments` name. every: of every command, for the completion of a shell.
+def parser(arguments: Sequence[str], name: str) -> argparse.ArgumentParser:
+    """The parser of the command that `arguments` name; of every command, for the completion of a shell.
 
     Raises SettingsError if the command needs a library that is not installed.
     """
@@ -79,14 +67,19 @@ def parser(arguments: Sequence[str], name: str, *, every: bool = False) -> argpa
     found.add_argument("--version", action="version", version=__version__)
     subparsers = found.add_subparsers(dest="command", metavar="COMMAND", required=True)
     called = next((argument for argument in arguments if not argument.startswith("-")), "")
+    completing = "_ARGCOMPLETE" in os.environ
     for command, summary in COMMANDS.items():
         subparser = subparsers.add_parser(command, help=summary, description=summary, allow_abbrev=False)
         subparser.set_defaults(program=f"{name} {command}")
-        if every:
+        if completing:
             with contextlib.suppress(SettingsError):  # what is not installed is not completed
                 _module(command).add_arguments(subparser)
         elif command == called:
             _module(command).add_arguments(subparser)
+    if completing:
+        import argcomplete
+
+        argcomplete.autocomplete(found)
     return found
 
 

@@ -10,6 +10,7 @@
     WI7xx  workloads.py     what `check` finds about an account, a workload and its pods
     WI8xx  entra.py         federated identity credentials, and the issuer (`fic`, `issuer`)
            sign_in.py       signing in to Entra, and what Microsoft Graph and Azure Resource Manager answer
+    WI9xx  onboarding.py    what `onboard` and `offboard` find and do
 
 `TABLE` has them all by code. docs/messages.md is made from it.
 """
@@ -24,6 +25,7 @@ from webhook.core.messages import (
     checks,
     entra,
     manifests,
+    onboarding,
     pods,
     reviews,
     settings,
@@ -48,4 +50,6 @@ def _table(rows: Iterable[Kind]) -> Mapping[str, Kind]:
     return MappingProxyType(dict(sorted(table.items())))
 
 
-TABLE: Final = _table(_rows(annotations, calls, checks, entra, manifests, pods, reviews, settings, sign_in, workloads))
+TABLE: Final = _table(
+    _rows(annotations, calls, checks, entra, manifests, onboarding, pods, reviews, settings, sign_in, workloads)
+)

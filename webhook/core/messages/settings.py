@@ -92,6 +92,13 @@ FLAG_ALONE: Final = Kind(
     "{object} goes with `{command}`",
     help="The flag has no meaning without that command.",
 )
+EXCLUDE_EACH_OTHER: Final = Kind(
+    "WI518",
+    Severity.ERROR,
+    "{object} and {other} exclude each other",
+    fix="leave one of them out",
+    help="Both choose the same thing.",
+)
 OUTPUT_FAILED: Final = Kind(
     "WI520",
     Severity.ERROR,

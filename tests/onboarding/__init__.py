@@ -1,0 +1,1 @@
+"""The steps of onboard and offboard, decided by what was read."""

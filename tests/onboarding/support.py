@@ -1,0 +1,49 @@
+"""A wish, and what may be there."""
+
+from typing import Any
+
+from webhook.core import names
+from webhook.core.clouds import CLOUDS
+from webhook.core.identity import Account
+from webhook.onboarding.found import GRAPH_ID, Application
+from webhook.onboarding.permissions import Permission
+from webhook.onboarding.wish import Wish
+
+CLIENT = "8f14e45f-ceea-467f-9575-6f8f3a1d2b3c"
+OTHER = "99999999-ceea-467f-9575-6f8f3a1d2b3c"
+TENANT = "11111111-2222-4333-8444-555555555555"
+NAME = "shop-terraform-1a2b3c4d"
+MARK = "1a2b3c4d"
+ISSUER = "https://issuer.example.com/prod"
+SUBJECT = "system:serviceaccount:shop:terraform"
+GROUPS = Permission("Group.Read.All", "5b567255-7703-4780-807c-7be8301ae99b")
+USERS = Permission("User.Read.All", "df021288-bdef-4463-88db-98f22de89214")
+
+
+def wish(annotations: dict[str, str] | None = None, **changes: Any) -> Wish:
+    """What is wanted for shop/terraform."""
+    usual = {
+        "name": NAME,
+        "issuer": ISSUER,
+        "subject": SUBJECT,
+        "audience": "api://AzureADTokenExchange",
+        "tenant": TENANT,
+        "cloud": CLOUDS["public"],
+        "permissions": (GROUPS,),
+    }
+    return Wish(account=Account("shop", "terraform", annotations or {}), **{**usual, **changes})
+
+
+def annotated(client: str = CLIENT) -> dict[str, str]:
+    """The annotation with the client id."""
+    return {names.AZURE_CLIENT_ID: client}
+
+
+def application(**changes: Any) -> Application:
+    """One that `onboard` made."""
+    return Application(**{"client_id": CLIENT, "name": NAME, "tags": ("m365wi", f"m365wi:{MARK}"), **changes})
+
+
+def asking_for(*permissions: Permission) -> tuple[dict[str, Any], ...]:
+    """An application's list of permissions."""
+    return ({"resourceAppId": GRAPH_ID, "resourceAccess": [{"id": each.id, "type": "Role"} for each in permissions]},)

@@ -1,0 +1,98 @@
+"""`m365wi offboard`: undoes what `onboard` made for a ServiceAccount, and nothing else.
+
+exit 0   done, or there is nothing to undo
+exit 1   something failed, or something would be removed and --yes is missing
+exit 2   wrong usage
+"""
+
+import argparse
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from webhook.cluster.kube import Kube, Unavailable
+from webhook.cluster.kubeconfig import BadKubeconfig
+from webhook.commands import clusters, entra_flags, steps
+from webhook.commands.printed import write_stdout
+from webhook.core.messages import message
+from webhook.core.messages.checks import API_SERVER_UNREACHABLE
+from webhook.onboarding.credential import Credentials, identity_at
+from webhook.onboarding.requests import Maker, Printer, Requests
+from webhook.onboarding.run import Stopped
+from webhook.onboarding.undo import Offboarding
+from webhook.onboarding.verdicts import Service, Verdict
+from webhook.onboarding.wish import annotated
+from webhook.settings import SettingsError, add_flags
+
+_SECONDS: Final = 10.0  # of a request to the cluster
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this command; `run` checks their values."""
+    steps.add_arguments(parser)
+    entra_flags.add_entra_flags(parser, removes=True)
+    clusters.add_cluster_flags(parser)
+    add_flags(parser, only=("cloud", "audience"))
+
+
+def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Takes the steps back. Raises SettingsError for wrong usage."""
+    chosen = clusters.choose(flags, environ, steps.problems(flags))
+    flags.namespace = flags.namespace or chosen.namespace
+    shown = steps.Shown(flags.program, flags.output, as_comments=flags.dry_run)
+    try:
+        asyncio.run(_offboard(flags, environ, chosen, shown))
+    except BadKubeconfig as error:
+        raise SettingsError(error.problems) from None
+    except Stopped:
+        pass  # it was said
+    except Unavailable as error:
+        shown.say(Verdict("cluster", message(API_SERVER_UNREACHABLE, reason=str(error))))
+    shown.end(_summary(flags, shown))
+    return int(not shown.is_complete)
+
+
+async def _offboard(
+    flags: argparse.Namespace, environ: Mapping[str, str], chosen: clusters.Chosen, shown: steps.Shown
+) -> None:
+    async with chosen.kube() as kube:
+        with shown.failing("cluster"):
+            cluster = await steps.read_cluster(
+                kube, flags.namespace, flags.service_account, chosen.settings.policy, look=False
+            )
+            pods = await _pods(kube, flags.namespace, flags.service_account)
+        async with steps.signed_in(flags, environ, cluster, shown) as entra:
+            with shown.failing("identity"):
+                client = annotated(cluster.account)
+                resource = await entra.directory.resource_of(client) if client else ""
+                identity = await identity_at(entra.resource_manager, resource) if resource else None
+            undo = Offboarding(
+                steps.wish(flags, cluster, entra),
+                entra.directory,
+                Credentials(entra.graph, entra.resource_manager),
+                _requests(flags, kube, entra),
+                shown.say,
+            )
+            await undo.run(cluster.seen.account, pods, identity)
+
+
+def _requests(flags: argparse.Namespace, kube: Kube, entra: steps.Entra) -> Requests | None:
+    if flags.dry_run:
+        return Printer(steps.roots(entra.cloud), write_stdout)
+    services = {Service.GRAPH: entra.graph, Service.RESOURCE_MANAGER: entra.resource_manager}
+    return Maker(kube, services) if flags.yes else None
+
+
+async def _pods(kube: Kube, namespace: str, account: str) -> list[str]:
+    """The pods that use the ServiceAccount. If the user may not list them, there may be some."""
+    query = {"fieldSelector": f"spec.serviceAccountName={account}"}
+    found = await kube.items(f"/api/v1/namespaces/{namespace}/pods", seconds=_SECONDS, query=query)
+    return [str(pod["metadata"]["name"]) for pod in found] if isinstance(found, list) else ["unknown"]
+
+
+def _summary(flags: argparse.Namespace, shown: steps.Shown) -> str:
+    if flags.dry_run:
+        return "Nothing was done."
+    if shown.is_complete:
+        return "Done." if shown.is_changed else "Nothing to do."
+    return "Not complete. The same command goes on from here." if flags.yes else "Nothing was done. Add --yes."

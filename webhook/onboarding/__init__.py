@@ -1,0 +1,16 @@
+"""What `onboard` and `offboard` do: from a ServiceAccount to a pod that signs in, and back.
+
+    wish          what is wanted
+    verdicts      what a step says, and the requests that it wants made: data
+    directory     reads applications, service principals and permissions
+    permissions   names of Graph's application permissions
+    marks         how it is known again what was made here
+    application   the steps in the directory: application, service principal, permissions, consent
+    account       the step in the cluster: namespace and ServiceAccount
+    removal       the same steps backwards
+    commands      a request as the command of a shell
+    run           the steps in their order
+
+`application`, `account`, `removal`, `permissions`, `marks` and `commands` are pure: they decide by what was read. So a
+run can stop anywhere, and the next one goes on: it reads again.
+"""

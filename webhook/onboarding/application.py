@@ -1,0 +1,183 @@
+"""The steps in the directory, decided by what was read: application, service principal, permissions, consent."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from webhook.core import names
+from webhook.core.formats import is_guid
+from webhook.core.messages import Place, message
+from webhook.core.messages import onboarding as kinds
+from webhook.entra.mark import mark
+from webhook.onboarding import marks
+from webhook.onboarding.found import GRAPH_ID, Application
+from webhook.onboarding.permissions import Permission, listed
+from webhook.onboarding.verdicts import Call, Service, Verdict
+from webhook.onboarding.wish import Wish
+
+APP_ID: Final = "$APP_ID"
+PRINCIPAL_ID: Final = "$PRINCIPAL_ID"
+_ROLE: Final = "Role"
+_SINGLE_TENANT: Final = "AzureADMyOrg"
+
+
+def application(wish: Wish, found: Sequence[Application], *, caller: str = "") -> Verdict:
+    """Which application it is; the call that makes one if it is missing.
+
+    found: those with the client id that was given or annotated, else those with the name. caller: the object id of who
+    signed in, "" if it is not known.
+    """
+    by_id = wish.annotated or (wish.application if is_guid(wish.application) else "")
+    if by_id:
+        return _by_client_id(wish, found, by_id)
+    name = wish.application or wish.name
+    if len(found) > 1:
+        clients = ", ".join(each.client_id for each in found)
+        kind = kinds.APPLICATIONS_OF_ONE_NAME
+        return Verdict("application", message(kind, count=len(found), name=name, clients=clients))
+    if not found:
+        return _made(wish, name)
+    (only,) = found
+    why = _not_trusted(wish, only, caller)
+    if why:
+        kind = kinds.APPLICATION_NOT_OURS
+        return Verdict("application", message(kind, name=only.name, client=only.client_id, why=why))
+    return Verdict("application", message(kinds.APPLICATION_FOUND, name=only.name, client=only.client_id))
+
+
+def new(made: Verdict, client: str) -> Application:
+    """The application that the call of `made` has made."""
+    body = made.calls[0].body
+    return Application(client, name=body["displayName"], tags=tuple(body["tags"]))
+
+
+def another(wish: Wish, given: str) -> Verdict | None:
+    """The verdict if the ServiceAccount names another application or managed identity than the one that was given."""
+    if not wish.annotated or wish.annotated.lower() == given.lower():
+        return None
+    key = names.CLIENT_ID if wish.account.annotations.get(names.CLIENT_ID) else names.AZURE_CLIENT_ID
+    values = {"client": wish.annotated, "other": given, "command": wish.account.command}
+    return Verdict("application", message(kinds.APPLICATION_OTHER, Place(str(wish.account), annotation=key), **values))
+
+
+def _by_client_id(wish: Wish, found: Sequence[Application], client: str) -> Verdict:
+    given = wish.application
+    if given and (is_guid(given) or all(given != each.name for each in found)):
+        other = another(wish, given)
+        if other:
+            return other
+    if not found:
+        fix = f"az ad app list --filter \"appId eq '{client}'\" in the right tenant"
+        if wish.annotated:
+            fix += f"; or, for a new application: kubectl annotate {wish.account.command} {names.AZURE_CLIENT_ID}-"
+        return Verdict("application", message(kinds.APPLICATION_GONE, tenant=wish.tenant, client=client, fix=fix))
+    return Verdict("application", message(kinds.APPLICATION_FOUND, name=found[0].name, client=client))
+
+
+def _not_trusted(wish: Wish, found: Application, caller: str) -> str:
+    """Why an application that has the right name is not taken without its client id; "" if it is taken.
+
+    Everybody who may register applications can give one this name, and wait for permissions.
+    """
+    strangers = [owner.name for owner in found.owners if owner.id != caller]
+    if strangers:
+        return f"has other owners than you: {', '.join(strangers[:3])}"
+    if found.secrets:
+        return "has client secrets or certificates, with which somebody else can sign in"
+    if any(each != wish.trusted for each in found.federated):
+        return "trusts somebody else, too: it has another federated identity credential"
+    if not wish.application and not marks.is_made(found.tags, wish.mark):
+        return "was not made for this ServiceAccount"
+    return ""
+
+
+def _made(wish: Wish, name: str) -> Verdict:
+    body = {
+        "displayName": name,
+        "signInAudience": _SINGLE_TENANT,
+        "tags": [marks.TOOL, marks.made(wish.mark)],
+        "notes": mark(wish.issuer, wish.subject),
+    }
+    call = Call(Service.GRAPH, "POST", "/applications", body, saves={"APP_ID": "appId"})
+    return Verdict("application", message(kinds.APPLICATION_CREATED, name=name, client=APP_ID), (call,))
+
+
+def principal(client: str, found: Mapping[str, Any] | None) -> Verdict:
+    """Whether the application has a service principal; the call that makes it."""
+    if found is not None:
+        return Verdict("principal", message(kinds.PRINCIPAL_FOUND))
+    body = {"appId": client}
+    call = Call(Service.GRAPH, "POST", "/servicePrincipals", body, saves={"PRINCIPAL_ID": "id"}, young=True)
+    return Verdict("principal", message(kinds.PRINCIPAL_CREATED), (call,))
+
+
+def permissions(wish: Wish, found: Application) -> Verdict:
+    """Whether the application asks for the permissions; the call that adds those that are missing, and our tags."""
+    if not wish.permissions:
+        return Verdict("permissions", message(kinds.PERMISSIONS_NONE))
+    asked = {
+        access.get("id")
+        for resource in found.required
+        if resource.get("resourceAppId") == GRAPH_ID
+        for access in resource.get("resourceAccess") or ()
+        if access.get("type") == _ROLE
+    }
+    missing = [each for each in wish.permissions if each.id not in asked]
+    present = [each for each in wish.permissions if each.id in asked]
+    tags = marks.with_permissions(found.tags, wish.mark, missing, present)
+    change: dict[str, Any] = {"requiredResourceAccess": with_roles(found.required, missing)} if missing else {}
+    if tags != list(found.tags):
+        change["tags"] = tags
+    text = message(
+        kinds.PERMISSIONS_ADDED if missing else kinds.PERMISSIONS_FOUND, permissions=listed(missing or present)
+    )
+    return Verdict("permissions", text, (changed(found.client_id, change),) if change else ())
+
+
+def changed(client: str, change: Mapping[str, Any]) -> Call:
+    """The call that changes members of an application."""
+    return Call(Service.GRAPH, "PATCH", f"/applications(appId='{client}')", dict(change), young=True)
+
+
+def with_roles(required: Sequence[Mapping[str, Any]], added: Iterable[Permission]) -> list[dict[str, Any]]:
+    """The list of an application's permissions, with those of Microsoft Graph that are added."""
+    entries = [dict(each) for each in required]
+    ours = next((each for each in entries if each.get("resourceAppId") == GRAPH_ID), None)
+    if ours is None:
+        ours = {"resourceAppId": GRAPH_ID, "resourceAccess": []}
+        entries.append(ours)
+    new = [{"id": each.id, "type": _ROLE} for each in added]
+    ours["resourceAccess"] = [*(ours.get("resourceAccess") or ()), *new]
+    return entries
+
+
+def consent(wish: Wish, principal_id: str, graph_id: str, given: Iterable[Mapping[str, Any]]) -> Verdict:
+    """Whether an administrator has consented; the calls that consent. graph_id: of Graph's service principal.
+
+    given: the app role assignments of the service principal.
+    """
+    if not wish.permissions:
+        return Verdict("consent", message(kinds.PERMISSIONS_NONE))
+    known = {each.get("appRoleId") for each in given if each.get("resourceId") == graph_id}
+    missing = [each for each in wish.permissions if each.id not in known]
+    if not missing:
+        return Verdict("consent", message(kinds.CONSENT_FOUND, permissions=listed(wish.permissions)))
+    calls = tuple(
+        Call(
+            Service.GRAPH,
+            "POST",
+            f"/servicePrincipals/{principal_id}/appRoleAssignments",
+            {"principalId": principal_id, "resourceId": graph_id, "appRoleId": each.id},
+            young=True,
+        )
+        for each in missing
+    )
+    return Verdict("consent", message(kinds.CONSENT_GIVEN, permissions=listed(missing)), calls)
+
+
+def consent_waits(wish: Wish, client: str, *, authority: str, is_identity: bool) -> Verdict:
+    """What an administrator has to do, if the caller may not consent."""
+    asked = listed(wish.permissions)
+    if is_identity:
+        return Verdict("consent", message(kinds.CONSENT_WAITS_FOR_IDENTITY, permissions=asked))
+    link = f"{authority.rstrip('/')}/{wish.tenant}/adminconsent?client_id={client}"
+    return Verdict("consent", message(kinds.CONSENT_WAITS, permissions=asked, client=client, link=link))

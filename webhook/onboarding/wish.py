@@ -1,0 +1,49 @@
+"""What is wanted for one ServiceAccount."""
+
+from dataclasses import dataclass
+
+from webhook.core import names
+from webhook.core.clouds import Cloud
+from webhook.core.identity import Account
+from webhook.onboarding.permissions import Permission
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be true in the end.
+
+    name: of the credential, and of the application if it has to be made; it is another one for each ServiceAccount of
+    each cluster. application: a client id or a name that the user gave, or "". tenant: a GUID. permissions: of
+    Microsoft Graph.
+    """
+
+    account: Account
+    name: str
+    issuer: str
+    subject: str
+    audience: str
+    tenant: str
+    cloud: Cloud
+    application: str = ""
+    permissions: tuple[Permission, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        """Eight hexadecimal digits that stand for issuer and subject: the end of the name."""
+        return self.name[-8:]
+
+    @property
+    def trusted(self) -> str:
+        """Issuer and subject, as `Application.federated` has them."""
+        return f"{self.issuer} {self.subject}"
+
+    @property
+    def annotated(self) -> str:
+        """The client id that the ServiceAccount names for Microsoft 365, or ""."""
+        return annotated(self.account)
+
+
+def annotated(account: Account) -> str:
+    """The client id that a ServiceAccount names for Microsoft 365, or ""."""
+    found = account.annotations
+    return (found.get(names.CLIENT_ID) or found.get(names.AZURE_CLIENT_ID) or "").strip()
