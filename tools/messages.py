@@ -93,6 +93,8 @@ def _section(row: Row) -> str:
     lines = [f"#### {row.code}", "", f"{row.severity}: {_marked(row.text)}", ""]
     if row.fix:
         lines += [f"Fix: {_marked(row.fix)}", ""]
+    if edit := getattr(row, "edit", ""):
+        lines += [f"In a manifest: {_marked(edit)}", ""]
     if row.help:
         lines += [row.help, ""]
     return "\n".join(lines)

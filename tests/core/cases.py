@@ -23,6 +23,7 @@ cases of one subject, a YAML document each:
       helperEnv: usual               # what each of them has, as a container; left out: usual
       helper: {}                     # how each of them differs from the usual one; left out: not at all
       volumes: [{...}]               # whole entries that are added after `volume`; left out: none
+      lint: [WI101]                  # what `m365wi lint` finds; left out: the codes of message and warnings
 
 `message` and each warning end with their code, such as `[WI101]`; in front of it comes the fix, in brackets. Both may
 also be `{contains: text}` or `{contains: [text, text]}`. Texts name the default namespace only as `shop/` or `-n shop`,
@@ -168,7 +169,7 @@ class Expected:
     """What the webhook must answer. additions: by container name, those that get something. volume: the whole entry.
 
     helpers: the init containers that are added. helper_env: what each of them has. helper: how they differ besides.
-    volumes: more whole entries.
+    volumes: more whole entries. lint: the codes of what `m365wi lint` finds.
     """
 
     outcome: str
@@ -181,6 +182,7 @@ class Expected:
     helper_env: Addition
     helper: Json = field(default_factory=dict)
     volumes: tuple[Json, ...] = ()
+    lint: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -414,7 +416,7 @@ def _policy(stated: Json) -> Policy:
 
 def _expected(stated: Json) -> Expected:
     known = {"outcome", "reason", "message", "warnings", "volume", "volumes", "containers", "helpers"}
-    known |= {"helper", "helperEnv"}
+    known |= {"helper", "helperEnv", "lint"}
     _only(known, stated, "expect")
     helper = stated.get("helper") or {}
     _only({"behind", "resources", "securityContext", "env", "envFrom", "mounts"}, helper, "helper")
@@ -437,7 +439,17 @@ def _expected(stated: Json) -> Expected:
         helper_env=_addition(stated.get("helperEnv") or "usual"),
         helper=helper,
         volumes=tuple(stated.get("volumes") or ()),
+        lint=tuple(sorted(stated["lint"] if "lint" in stated else _codes(stated))),
     )
+
+
+def _codes(stated: Json) -> list[str]:
+    """Of the message and the warnings. One whose text is not whole does not say its code."""
+    texts = [each for each in (stated.get("message"), *(stated.get("warnings") or ())) if each]
+    codes = [code for text in texts if isinstance(text, str) for code in re.findall(r"\[(WI\d+)\]", text)]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a case whose texts are not whole says what lint finds")
+    return codes
 
 
 def _text(stated: str | Json) -> Text:

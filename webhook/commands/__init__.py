@@ -21,6 +21,7 @@ from webhook.settings import SettingsError
 COMMANDS: Mapping[str, str] = {
     "serve": "answer kube-apiserver",
     "mutate": "show what the webhook would do with manifests, without a cluster",
+    "lint": "say what is wrong with manifests, before they reach a cluster",
     "check": "check a live cluster: whether pods are injected, what is wrong, and how to fix it",
     "fic": "print the federated identity credential that Entra needs for a ServiceAccount",
     "onboard": "take a ServiceAccount from nothing to a pod that signs in: application, permissions, credential, proof",

@@ -61,14 +61,14 @@ def place_warnings(
     found = []
     late = next((each.get("name") for each in spec["containers"] if each.get("name") in carriers), None)
     redirected_later = any(each.get("name") in _REDIRECTS for each in init)
-    if late is not None and not redirected_later and not _is_excluded(pod):
+    if late is not None and not redirected_later and not reaches_past_the_mesh(pod):
         found.append(message(PREFLIGHT_BEFORE_MESH, Place(f"container {shown(late)}"), helper=PREFLIGHT_CONTAINER))
     if loopback and not any(is_native_sidecar(each) for each in init):
         found.append(message(PREFLIGHT_BEFORE_PROXY, variable=loopback, helper=PREFLIGHT_CONTAINER))
     return found
 
 
-def _is_excluded(pod: Mapping[str, Any]) -> bool:
+def reaches_past_the_mesh(pod: Mapping[str, Any]) -> bool:
     """Whether the mesh leaves connections to Microsoft alone."""
     annotations = (pod.get("metadata") or {}).get("annotations") or {}
     ports = ",".join(annotations.get(key) or "" for key in _EXCLUDED_PORTS)

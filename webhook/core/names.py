@@ -28,6 +28,8 @@ ENV: Final = M365_PREFIX + "env"
 AUDIENCE: Final = M365_PREFIX + "audience"
 PREFLIGHT: Final = M365_PREFIX + "preflight"
 TOKEN_ENDPOINT: Final = M365_PREFIX + "token-endpoint"
+# On any object; only `lint` reads it.
+LINT_IGNORE: Final = M365_PREFIX + "lint-ignore"
 
 POD_ANNOTATIONS: Final = frozenset(
     {

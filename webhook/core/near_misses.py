@@ -73,6 +73,11 @@ def _may_be_near(key: str) -> bool:
     return 0 < key.find("/") <= _LONGEST_PREFIX and ("workload" in key or "identity" in key)
 
 
+def similar_prefix(prefix: str) -> str:
+    """Our prefix that `prefix`, without its slash, is or resembles; "" if it does not resemble one."""
+    return _near_prefix(prefix) if len(prefix) < _LONGEST_PREFIX else ""
+
+
 # The prefixes of a cluster's annotations are few; those of a stranger may be many.
 @lru_cache(maxsize=256)
 def _near_prefix(prefix: str) -> str:

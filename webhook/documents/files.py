@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final
 from webhook.core.messages import Message, Place, manifests, message
 from webhook.documents import blocks
 from webhook.documents.json_places import json_documents
-from webhook.documents.nodes import NotYaml, YamlDocument, YamlNode, YamlScalar, parse
+from webhook.documents.nodes import MOST_DOCUMENTS, NotYaml, YamlDocument, YamlNode, YamlScalar, parse
 from webhook.documents.scalars import number
 
 STANDARD_INPUT: Final = "-"
@@ -297,6 +297,8 @@ def _json_source(name: str, text: str) -> SourceFile:
     while start := _JSON_VALUE.search(text, position):
         value, position = decoder.raw_decode(text, start.start())
         values.append(value)
+        if len(values) > MOST_DOCUMENTS:
+            raise NotYaml(f"more than {MOST_DOCUMENTS} documents", 1, 1)
     written = blocks.stream(values)
     documents = tuple(parse(written))
     return SourceFile(name, written, documents, _repeated(name, json_documents(text) if repeated else ()), json=text)

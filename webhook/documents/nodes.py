@@ -18,6 +18,7 @@ from webhook.documents.scalars import BadScalar, key_text, resolve
 _DEEPEST: Final = 200
 # Values that aliases may expand a text to. kubectl has such a limit too, with other numbers: "excessive aliasing".
 _LARGEST: Final = 2_000_000
+MOST_DOCUMENTS: Final = 10_000
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -116,8 +117,7 @@ class YamlDocument:
 def parse(text: str) -> list[YamlDocument]:
     """The documents of `text`, with empty ones. Raises NotYaml."""
     try:
-        events: Iterator[Any] = yaml.parse(text, Loader=_LOADER)
-        return [_Composer(events).document() for event in events if isinstance(event, yaml.DocumentStartEvent)]
+        return list(_documents(yaml.parse(text, Loader=_LOADER)))
     except NotYaml as error:
         raise _explain(str(error), text, error.line - 1, error.column - 1) from None
     except yaml.MarkedYAMLError as error:
@@ -128,6 +128,22 @@ def parse(text: str) -> list[YamlDocument]:
         before = text.encode("utf-8", "replace")[: error.position].decode("utf-8", "ignore")
         line, column = before.count("\n"), len(before) - before.rfind("\n") - 1
         raise NotYaml(f"{error.reason} (U+{_code_point(error.character):04X})", line + 1, column + 1) from None
+
+
+def _documents(events: Iterator[Any]) -> Iterator[YamlDocument]:
+    """Of a whole text, so that many documents cannot be larger together than one of them."""
+    number = size = 0
+    for event in events:
+        if not isinstance(event, yaml.DocumentStartEvent):
+            continue
+        document = _Composer(events).document()
+        number += 1
+        size += document.root.size if document.root else 0
+        if number > MOST_DOCUMENTS:
+            raise _at(event.start_mark, f"more than {MOST_DOCUMENTS} documents")
+        if size > _LARGEST:
+            raise _at(event.start_mark, f"more than {_LARGEST} values")
+        yield document
 
 
 def _code_point(character: str | bytes | int) -> int:

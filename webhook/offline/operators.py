@@ -23,7 +23,7 @@ def note(manifest: Manifest, accounts: Collection[str]) -> Message | None:
         return None
     if (manifest.group, manifest.kind) in OPERATOR_KINDS:
         return message(manifests.OPERATORS_PODS)
-    for steps, value in _inner(manifest.value):
+    for steps, value in inner_values(manifest.value):
         key = steps[-1]
         if key in _OF_PODS or key == USE_LABEL or _is_pod_spec(value) or (key in _ACCOUNT and value in accounts):
             return message(manifests.PERHAPS_PODS)
@@ -36,20 +36,22 @@ def hints(manifest: Manifest) -> Iterator[Message]:
         return
     if "workloadRef" in (manifest.value.get("spec") or {}):
         return  # a Rollout whose pods are those of a Deployment
-    places = OPERATOR_KINDS.get((manifest.group, manifest.kind)) or tuple(_templates(manifest.value))
-    reached = any(steps[-1] == USE_LABEL and steps[:-1] != _LABELS for steps, _ in _inner(manifest.value))
+    places = OPERATOR_KINDS.get((manifest.group, manifest.kind)) or tuple(
+        (*steps, *_LABELS) for steps in templates(manifest.value)
+    )
+    reached = any(steps[-1] == USE_LABEL and steps[:-1] != _LABELS for steps, _ in inner_values(manifest.value))
     if places and _LABELS not in places and not reached:
         place = manifest.place(*_LABELS, USE_LABEL)
         wanted = " and ".join(".".join(steps) for steps in places)
         yield message(manifests.LABEL_ON_WORKLOAD, place, label=USE_LABEL, wanted=wanted)
 
 
-def _templates(value: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
-    """The places of the labels of each pod template in an object, as far as no list is on the way."""
-    for steps, inner in _inner(value):
+def templates(value: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The place of each pod template in an object, as far as no list is on the way."""
+    for steps, inner in inner_values(value):
         named = tuple(step for step in steps if isinstance(step, str))
         if named == steps and len(steps) > 1 and steps[-1] == "spec" and _is_pod_spec(inner):
-            yield (*named[:-1], *_LABELS)
+            yield named[:-1]
 
 
 def _is_pod_spec(value: Any) -> bool:
@@ -63,9 +65,9 @@ def _has_label(value: Any, steps: tuple[str, ...]) -> bool:
     return isinstance(value, dict) and USE_LABEL in value
 
 
-def _inner(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+def inner_values(value: Any, steps: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
     """Every value in `value`, with the way to it."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in pairs:
         yield (*steps, key), inner
-        yield from _inner(inner, (*steps, key))
+        yield from inner_values(inner, (*steps, key))

@@ -110,7 +110,7 @@ class _Cluster:
             template = template.get(step) if isinstance(template, dict) else None
         problems = [*metadata.problems(manifest, *steps, "metadata")]
         if not problems:
-            pod = _pod(template, manifest) if isinstance(template, dict) else template
+            pod = pod_of(template, manifest) if isinstance(template, dict) else template
             problem = shape_problem(pod)
             if problem:
                 place = manifest.place(*steps, *problem.steps).object
@@ -167,7 +167,7 @@ def _steps(manifest: Manifest) -> tuple[str, ...] | None:
     return kind.steps if kind else None
 
 
-def _pod(template: Mapping[str, Any], manifest: Manifest) -> dict[str, Any]:
+def pod_of(template: Mapping[str, Any], manifest: Manifest) -> dict[str, Any]:
     """The pod as a webhook would see it. Null in labels and annotations is empty text."""
     pod = dict(template)
     if isinstance(template.get("metadata") or {}, dict):

@@ -4,6 +4,7 @@
     WI2xx  pods.py          token volumes, mounts, variables and containers of a pod; why a pod is left alone
     WI3xx  reviews.py       the body of an AdmissionReview, and the shape of the pod in it
     WI4xx  manifests.py     files given to `mutate` and `--accounts`: YAML, objects, labels in the wrong place
+           lint.py          what only `lint` finds in them
     WI5xx  settings.py      settings and flags, and a kubeconfig
     WI6xx  checks.py        what `check` finds about the webhook configuration
            calls.py         what comes of kube-apiserver's call of the webhook
@@ -24,6 +25,7 @@ from webhook.core.messages import (
     calls,
     checks,
     entra,
+    lint,
     manifests,
     onboarding,
     pods,
@@ -51,5 +53,5 @@ def _table(rows: Iterable[Kind]) -> Mapping[str, Kind]:
 
 
 TABLE: Final = _table(
-    _rows(annotations, calls, checks, entra, manifests, onboarding, pods, reviews, settings, sign_in, workloads)
+    _rows(annotations, calls, checks, entra, lint, manifests, onboarding, pods, reviews, settings, sign_in, workloads)
 )

@@ -10,6 +10,7 @@ CLIENT_ID_MISSING: Final = Kind(
     "no client id: annotation {annotation} is missing on {object}",
     fix="kubectl annotate {command} {annotation}=GUID",
     help="A pod without a client id does not know which application it is. It gets its token and the other variables.",
+    edit="add {annotation} to its annotations, with the application's GUID",
 )
 TENANT_ID_MISSING: Final = Kind(
     "WI102",
@@ -17,6 +18,7 @@ TENANT_ID_MISSING: Final = Kind(
     "no tenant id: annotation {annotation} is missing on {object}",
     fix="kubectl annotate {command} {annotation}=TENANT",
     help="The webhook has no --tenant-id either, so the pod does not know in which tenant it signs in.",
+    edit="add {annotation} to its annotations; if the webhook has a --tenant-id, give it to this command, too",
 )
 CLIENT_ID_PLACEHOLDER: Final = Kind(
     "WI103",

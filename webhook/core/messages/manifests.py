@@ -62,6 +62,7 @@ TEMPLATE: Final = Kind(
     "{object}: the text is not YAML: {reason}; it looks like a template",
     fix="helm template CHART | m365wi mutate -f -",
     help="A template of Helm has to be rendered before it is YAML.",
+    edit="helm template CHART | m365wi lint -f -",
 )
 NO_OBJECT: Final = Kind(
     "WI410",

@@ -34,7 +34,8 @@ class Kind:
     code: stable, such as WI101; a code that is no longer used is never given to another message. text: what is wrong
     and what was expected, with values in braces, those of the place among them: {object}, {annotation}, {field}, and
     {place}, which is the object and the field. fix: what to do, often a command, "" if there is nothing to do. help: a
-    sentence or two for docs/messages.md: why it matters.
+    sentence or two for docs/messages.md: why it matters. edit: the fix for somebody who has the manifest at hand, and
+    not the cluster, if it is another.
     """
 
     code: str
@@ -42,6 +43,7 @@ class Kind:
     text: str
     fix: str = ""
     help: str = ""
+    edit: str = ""
 
     @property
     def fields(self) -> frozenset[str]:
@@ -87,6 +89,11 @@ class Message:
     def fix(self) -> str:
         """What to do, one line of printable ASCII; "" if there is nothing to do."""
         return shown(self._filled(self.kind.fix), LONGEST_FIX)
+
+    @property
+    def edit(self) -> str:
+        """What to do in the manifest; "" if there is nothing to do."""
+        return shown(self._filled(self.kind.edit or self.kind.fix), LONGEST_FIX)
 
     def __str__(self) -> str:
         return self.text + (f" ({self.fix})" if self.kind.fix else "") + self._ending

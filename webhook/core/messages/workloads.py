@@ -37,6 +37,7 @@ ACCOUNT_LABEL: Final = Kind(
     "{object}: label {label} has no effect: it is an annotation",
     fix="kubectl label {command} {label}-; kubectl annotate {command} {label}={value}",
     help="The webhook reads the annotations of a ServiceAccount, and none of its labels.",
+    edit="move it to the annotations",
 )
 
 TENANT_UNKNOWN: Final = Kind(
@@ -131,6 +132,7 @@ ACCOUNT_ANNOTATION_ON_WORKLOAD: Final = Kind(
     fix="kubectl annotate serviceaccount {account} -n {namespace} {annotation}={value}; "
     "kubectl annotate {command} {annotation}-",
     help="The webhook reads the annotations of a pod and of its ServiceAccount.",
+    edit="move it to the ServiceAccount",
 )
 POD_ANNOTATION_ON_WORKLOAD: Final = Kind(
     "WI723",
@@ -138,6 +140,7 @@ POD_ANNOTATION_ON_WORKLOAD: Final = Kind(
     "{object}: annotation {annotation} has no effect on a {kind}: it belongs on {field}",
     fix="move it there; kubectl annotate {command} {annotation}-",
     help="A workload does not hand its own annotations on to its pods; its pod template does.",
+    edit="move it there",
 )
 POD_LABEL: Final = Kind(
     "WI724",

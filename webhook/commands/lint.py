@@ -1,0 +1,126 @@
+"""`m365wi lint`: what is wrong with manifests, before they reach a cluster.
+
+    exit 0   nothing is as grave as --fail-on says
+    exit 1   there is something to fix
+    exit 2   wrong usage: a flag, a path, the ignore file, or not one object; each mistake is listed
+    exit 3   our bug: the webhook would answer HTTP 500
+
+The result goes to standard output.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from webhook.commands.printed import write_stderr, write_stdout
+from webhook.core.messages import Message, Place, Severity, manifests, message
+from webhook.core.messages import settings as kinds
+from webhook.core.mutation import UnsoundPatch
+from webhook.core.names import NAMESPACE_NAME
+from webhook.core.policy import Policy
+from webhook.documents.files import STANDARD_INPUT
+from webhook.offline.lint import outputs
+from webhook.offline.lint.explained import explained, similar
+from webhook.offline.lint.ignores import DEFAULT_FILE, Ignore, of_file
+from webhook.offline.lint.junit import junit
+from webhook.offline.lint.linting import Report, lint
+from webhook.offline.lint.reading import read
+from webhook.offline.lint.sarif import sarif
+from webhook.settings import SettingsError, add_flags, bad_value, read_settings
+
+_FORMATS: Final = ("text", "json", "sarif", "junit", "github")
+_GRAVITIES: Final = (Severity.ERROR, Severity.WARNING)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this command; `run` checks their values."""
+    what = f"manifests: a file, a folder with all that is in it, or {STANDARD_INPUT} for standard input"
+    parser.add_argument(
+        "-f", "--filename", metavar="PATH", action="append", default=[], help=f"{what}; may be repeated"
+    )
+    parser.add_argument("paths", metavar="PATH", nargs="*", help="the same without a flag")
+    parser.add_argument(
+        "-n", "--namespace", metavar="NAMESPACE", default="", help="of objects without one (it is not known)"
+    )
+    parser.add_argument("-o", "--output", metavar="FORMAT", default="text", help=f"{', '.join(_FORMATS)} (text)")
+    parser.add_argument(
+        "--fail-on",
+        metavar="GRAVITY",
+        default="error",
+        help=f"exit with 1 from there on: {', '.join(_GRAVITIES)} (error)",
+    )
+    parser.add_argument(
+        "--ignore-file", metavar="FILE", help=f"what is on purpose, with reasons ({DEFAULT_FILE}, if it exists)"
+    )
+    parser.add_argument(
+        "--stdin-name", metavar="FILE", default="<stdin>", help="the file that standard input is shown as (<stdin>)"
+    )
+    parser.add_argument("--explain", metavar="CODE", help="say what a code means, and read no file")
+    add_flags(parser, policy_only=True)
+
+
+def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Prints what is wrong. Raises SettingsError for wrong usage."""
+    if flags.explain is not None:
+        return _explain(flags.explain)
+    problems = [*_problems(flags)]
+    policy = Policy()
+    try:
+        policy = read_settings(flags, environ).policy
+    except SettingsError as error:
+        problems += error.problems
+    ignores = _ignores(flags, problems)
+    if problems:
+        raise SettingsError(problems)
+    paths = [*flags.filename, *flags.paths]
+    reading = read(paths, namespace=flags.namespace, stdin=sys.stdin.buffer, stdin_name=flags.stdin_name)
+    if reading.problems:
+        raise SettingsError(reading.problems)
+    try:
+        report = lint(reading, policy, ignores)
+    except UnsoundPatch as error:
+        write_stderr([f"{flags.program}: {message(manifests.UNSOUND_PATCH, reason=str(error))}"])
+        return 3
+    severity = Severity(flags.fail_on)
+    write_stdout(_written(report, flags.output, severity))
+    if flags.output in ("sarif", "junit"):
+        write_stderr([outputs.summary(report)])  # for the log of the job
+    return 1 if report.fails(severity) else 0
+
+
+def _written(report: Report, form: str, fail_on: Severity) -> str:
+    if form == "junit":
+        return junit(report, fail_on)
+    return {"text": outputs.text, "json": outputs.document, "sarif": sarif, "github": outputs.github}[form](report)
+
+
+def _problems(flags: argparse.Namespace) -> Iterator[Message]:
+    if not flags.filename and not flags.paths:
+        expected = f"a file, a folder, or {STANDARD_INPUT} for standard input"
+        yield message(kinds.VALUE_MISSING, Place("-f"), expected=expected)
+    if flags.output not in _FORMATS:
+        yield bad_value("-o", flags.output, f"one of {', '.join(_FORMATS)}")
+    if flags.fail_on not in _GRAVITIES:
+        yield bad_value("--fail-on", flags.fail_on, f"one of {', '.join(_GRAVITIES)}")
+    if flags.namespace and not NAMESPACE_NAME.fullmatch(flags.namespace):
+        yield bad_value("-n", flags.namespace, "a namespace's name")
+
+
+def _ignores(flags: argparse.Namespace, problems: list[Message]) -> list[Ignore]:
+    if flags.ignore_file is None and not Path(DEFAULT_FILE).exists():
+        return []
+    ignores, wrong = of_file(flags.ignore_file or DEFAULT_FILE)
+    problems += wrong
+    return ignores
+
+
+def _explain(code: str) -> int:
+    found = explained(code)
+    if found is None:
+        close = similar(code)
+        expected = f"a code of docs/messages.md{', such as ' if close else ''}{', '.join(close)}"
+        raise SettingsError([bad_value("--explain", code, expected)])
+    write_stdout(found)
+    return 0
