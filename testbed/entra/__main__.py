@@ -14,8 +14,9 @@ from pathlib import Path
 
 from testbed.entra.configuration import Configuration, ConfigurationError, read
 from testbed.entra.emulator import Entra, Listening
-from testbed.entra.login import JWT_BEARER, TOKEN_PATH
+from testbed.entra.login import TOKEN_PATH
 from testbed.entra.messages import Asked
+from testbed.entra.token_endpoint import JWT_BEARER
 from webhook.core.clouds import CLOUDS
 
 SUBJECT = "system:serviceaccount:default:terraform"
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             login_port=options.login_port,
             graph_port=options.graph_port,
             issuer_port=options.issuer_port,
+            arm_port=options.arm_port,
             names=options.name,
             tls=(options.tls_cert, options.tls_key) if options.tls_cert else None,
         )
@@ -57,13 +59,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m testbed.entra",
-        description="Emulates login.microsoftonline.com and graph.microsoft.com, until SIGTERM.",
-        epilog="If both names lead to the login port, it answers for Graph, too.",
+        description="Emulates login.microsoftonline.com, graph.microsoft.com and management.azure.com, until SIGTERM.",
+        epilog="If all names lead to the login port, it answers for Graph and ARM, too.",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="a YAML file; see testbed/entra/configuration.py")
     parser.add_argument("--cloud", choices=CLOUDS, help="the cloud, instead of the file's (default: public)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    for name in ("login", "graph", "issuer"):
+    for name in ("login", "graph", "issuer", "arm"):
         parser.add_argument(
             f"--{name}-port", type=int, default=0, metavar="PORT", help="the port (default: any free port)"
         )
@@ -86,7 +88,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _addresses(entra: Entra) -> str:
-    return f"login   {entra.login}\ngraph   {entra.graph}\nissuer  {entra.issuer.url}\nCA      {entra.ca_file}"
+    sites = {"login": entra.login, "graph": entra.graph, "arm": entra.arm_url, "issuer": entra.issuer.url}
+    return "\n".join(f"{name:8}{where}" for name, where in {**sites, "CA": entra.ca_file}.items())
 
 
 def _example(entra: Entra) -> str:

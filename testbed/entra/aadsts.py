@@ -203,6 +203,14 @@ CODES: Final[Mapping[int, Code]] = {
 }
 """Every code that a client with a federated token can meet, by number."""
 
+_OF_USERS: Final = {
+    **_codes("authorization_pending", 400, {70016: "OAuth 2.0 device flow error. Authorization is pending."}),
+    **_codes("bad_verification_code", 400, {70018: "Invalid verification code."}),
+    **_codes("expired_token", 400, {70020: "The device code has expired."}),
+    **_codes("invalid_grant", 400, {70000: "Provided grant is invalid or malformed."}),
+}
+"""What only clients of users meet, by number."""
+
 _WITHOUT_URI: Final = frozenset({70025, 700211, 700212, 700213, 7002138, 50166, 501661, 90061, 900382, 900432, 7000218})
 """Reported without `error_uri`, so a client must not depend on it."""
 
@@ -211,7 +219,8 @@ class Refusal(Exception):
     """The request is refused with an AADSTS code; `values` fill the placeholders of its sentence."""
 
     def __init__(self, number: int, *, error: str = "", status: int = 0, **values: str) -> None:
-        code = CODES.get(number) or Code(number, "invalid_request", 400, "An error of the emulator's choice.")
+        unknown = Code(number, "invalid_request", 400, "An error of the emulator's choice.")
+        code = CODES.get(number) or _OF_USERS.get(number, unknown)
         super().__init__(f"AADSTS{number}")
         self.number = number
         self.error = error or code.error

@@ -68,6 +68,18 @@ class AccessTokens:
             claims["xms_cc"] = ["CP1"]
         return self.key.sign(claims)
 
+    def id_token(self, user: User, *, client_id: str, host: str, lifetime: int) -> str:
+        """What a client learns of the user who signed in."""
+        claims = self._common(user.tenant_id, client_id, lifetime) | {
+            "iss": f"https://{host}/{user.tenant_id}/v2.0",
+            "name": user.name.partition("@")[0],
+            "oid": user.id,
+            "preferred_username": user.name,
+            "sub": user.id,
+            "ver": "2.0",
+        }
+        return self.key.sign(claims)
+
     def _common(self, tenant_id: str, audience: str, lifetime: int) -> dict[str, Any]:
         now = int(self._clock())
         return {

@@ -8,7 +8,8 @@ import requests
 
 from testbed.entra.directory import Application
 from testbed.entra.emulator import Entra
-from testbed.entra.login import JWT_BEARER, TOKEN_PATH
+from testbed.entra.login import TOKEN_PATH
+from testbed.entra.token_endpoint import JWT_BEARER
 
 SUBJECT = "system:serviceaccount:shop:terraform"
 

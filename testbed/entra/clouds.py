@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,7 +11,9 @@ from urllib.parse import urlsplit
 from testbed.entra.access_token import GRAPH_APP_ID
 from webhook.core.clouds import CLOUDS
 
-__all__ = ["OIDC_SCOPES", "Place", "place"]
+__all__ = ["GUID", "OIDC_SCOPES", "Place", "place"]
+
+GUID: Final = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 OIDC_SCOPES: Final = ("openid", "offline_access", "profile", "email")
 
@@ -34,21 +37,19 @@ _INSTANCES: Final[Sequence[Mapping[str, Any]]] = (
 
 _AZURE: Final = {
     "login.microsoftonline.com": (
-        "https://management.azure.com",
         "https://management.core.windows.net",
         "https://vault.azure.net",
     ),
     "login.microsoftonline.us": (
-        "https://management.usgovcloudapi.net",
         "https://management.core.usgovcloudapi.net",
         "https://vault.usgovcloudapi.net",
     ),
     "login.chinacloudapi.cn": (
-        "https://management.chinacloudapi.cn",
         "https://management.core.chinacloudapi.cn",
         "https://vault.azure.cn",
     ),
 }
+"""Further resources of Azure by the cloud's login: the older name of Azure Resource Manager, and Key Vault."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,8 @@ class Place:
     login_hosts: tuple[str, ...]
     graph_hosts: tuple[str, ...]
     graph_audiences: frozenset[str]
+    arm_host: str
+    arm_audiences: frozenset[str]
     resources: frozenset[str]
     instances: Sequence[Mapping[str, Any]]
 
@@ -87,13 +90,16 @@ def place(cloud: str, *, resources: Sequence[str] = ()) -> Place:
     graphs = (graph, *(host for host in ("graph.microsoft.us", "dod-graph.microsoft.us") if host != graph))
     graph_hosts = graphs if graph.endswith("graph.microsoft.us") else (graph,)
     audiences = {f"https://{host}{slash}" for host in graph_hosts for slash in ("", "/")} | {GRAPH_APP_ID}
-    others = {f"{uri}{slash}" for uri in (*_AZURE.get(login, ()), *resources) for slash in ("", "/")}
+    azure = (known.resource_manager, *_AZURE.get(login, ()))
+    others = {f"{uri}{slash}" for uri in (*azure, *resources) for slash in ("", "/")}
     return Place(
         cloud=cloud,
         audience=known.audience,
         login_hosts=(login, *(alias for alias in aliases if alias != login)),
         graph_hosts=graph_hosts,
         graph_audiences=frozenset(audiences),
+        arm_host=urlsplit(azure[0]).hostname or "",
+        arm_audiences=frozenset(f"{uri}{slash}" for uri in azure[:2] for slash in ("", "/")),
         resources=frozenset(audiences | others),
         instances=_INSTANCES,
     )

@@ -236,6 +236,16 @@ class Directory:
         client_id = str(uuid.uuid5(uuid.NAMESPACE_OID, arm_id.lower()))
         return self.add_application(client_id=client_id, tenant_id=tenant_id, name=name, arm_id=arm_id)
 
+    def everybody(self) -> Sequence[Application]:
+        """The applications and managed identities of all tenants."""
+        with self._lock:
+            return list(self._applications.values())
+
+    def managed_identities(self) -> Sequence[Application]:
+        """All managed identities, oldest first."""
+        with self._lock:
+            return [each for each in self._applications.values() if each.arm_id]
+
     def add_user(self, name: str, *, roles: Iterable[str], tenant_id: str = TENANT_ID) -> User:
         """Registers a user, and the tenant if that is new."""
         self.home(tenant_id)

@@ -1,20 +1,21 @@
-"""The emulator as a whole: three TLS servers, for login, Graph and issuers, with one authority, clock and log."""
+"""The emulator as a whole: four TLS servers, for login, Graph, issuers and ARM, with one authority, clock and log."""
 
 from __future__ import annotations
 
 import contextlib
 import math
-import ssl
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from testbed.entra import tls as tls_context
 from testbed.entra.access_token import AccessTokens
 from testbed.entra.api import Api, ApiService
+from testbed.entra.arm.description import description
+from testbed.entra.arm.service import Arm
 from testbed.entra.clock import Clock
 from testbed.entra.clouds import Place, place
 from testbed.entra.directory import SUBSCRIPTION, TENANT_ID, Application, Directory, Tenant
@@ -24,10 +25,13 @@ from testbed.entra.graph_api.context import Settings
 from testbed.entra.issuer import Issuer, Issuers
 from testbed.entra.keys import Keys
 from testbed.entra.listening import ANY_PORT, Listening
-from testbed.entra.login import TOKEN_PATH, Behaviour, Login
+from testbed.entra.login import TOKEN_PATH, Login
 from testbed.entra.messages import Asked, Log
 from testbed.entra.principals import ADMINISTRATOR, AZURE_CLI, AZURE_CLI_SCOPES, User
-from testbed.entra.server import Server, Service
+from testbed.entra.server import Service
+from testbed.entra.servers import Servers, certificate
+from testbed.entra.token_endpoint import Behaviour, TokenEndpoint
+from testbed.entra.user_sign_in import UserSignIn
 
 __all__ = ["Entra", "Listening", "running"]
 
@@ -54,69 +58,44 @@ class Entra:
     ) -> None:
         self.clock = Clock(clock)
         self.place: Place = place(cloud, resources=[*resources, *(uri for api in apis for uri in api.audiences)])
-        self._apis = apis
         self.behaviour, self.settings = Behaviour(), Settings()
         self.directory = Directory(self.clock, self.place.audience)
-        self._log = Log(report)
-        self._faults = Faults(self.clock)
         self.access_tokens = AccessTokens(self.clock, cloud=cloud)
-        self._graph = Graph(
-            place=self.place,
-            directory=self.directory,
-            tokens=self.access_tokens,
-            clock=self.clock,
-            settings=self.settings,
-        )
+        self.users = UserSignIn(self.place, self.directory, self.access_tokens, self.clock)
+        self._log, self._faults = Log(report), Faults(self.clock)
         self._issuers = Issuers(clock=self.clock, audience=self.place.audience)
+        self._graph = Graph(self.place, self.directory, self.access_tokens, self.clock, self.settings)
+        self.arm = Arm(self.place, self.directory, self.access_tokens, self.settings, self._description)
         with contextlib.ExitStack() as stack:
             folder = directory or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="entra-")))
             self.ca_file = folder / "ca.pem"
-            context = self._context(listening)
+            context = certificate(self.ca_file, listening, self.place, apis)
             self.keys = Keys(self.clock, ca_file=self.ca_file, refetch_after=refetch_after)
-            self.login_server, self.graph_server, self.issuer_server = self._start(listening, context, stack)
+            self._start(Servers(listening, context, self._faults, self._log, self._skewed, stack), apis)
             self._stack = stack.pop_all()
         self.issuer = self.add_issuer()
 
-    def _context(self, listening: Listening) -> ssl.SSLContext:
-        """The TLS context of all three servers. Writes `ca_file`."""
-        if listening.tls:
-            return tls_context.load(self.ca_file, *listening.tls)
-        hosts = ("localhost", "127.0.0.1", "::1", *self.place.login_hosts, *self.place.graph_hosts)
-        hosts = (*hosts, *(api.host for api in self._apis))
-        return tls_context.make(self.ca_file, (*hosts, *listening.names))
-
-    def _start(self, listening: Listening, context: ssl.SSLContext, stack: contextlib.ExitStack) -> Iterator[Server]:
-        """Starts the servers for login, Graph and issuers; `stack` stops them."""
-        login = Login(
+    def _start(self, servers: Servers, apis: Sequence[Api]) -> None:
+        """Starts the servers for login, Graph, issuers and ARM."""
+        graph, arm = self.place.graph_hosts, self.place.arm_host
+        # If all names lead to one address, as they do with hostAliases, login's port answers for them, too.
+        others: dict[str, tuple[Site, Service]] = dict.fromkeys(graph, ("graph", self._graph))
+        others[arm] = ("arm", self.arm)
+        others |= {api.host: ("api", ApiService(api, self.access_tokens)) for api in apis}
+        tokens = TokenEndpoint(
             place=self.place,
             directory=self.directory,
             keys=self.keys,
             tokens=self.access_tokens,
             clock=self.clock,
             behaviour=self.behaviour,
+            users=self.users,
         )
-        sites: Sequence[tuple[Site, Service, int]] = (
-            ("login", login, listening.login_port),
-            ("graph", self._graph, listening.graph_port),
-            ("issuer", self._issuers, listening.issuer_port),
-        )
-        # If both names lead to one address, as they do with hostAliases, login's port answers for Graph too.
-        others: dict[str, tuple[Site, Service]] = dict.fromkeys(self.place.graph_hosts, ("graph", self._graph))
-        others |= {api.host: ("api", ApiService(api, self.access_tokens)) for api in self._apis}
-        for site, service, port in sites:
-            server = Server(
-                service,
-                site=site,
-                context=context,
-                faults=self._faults,
-                log=self._log,
-                date=self.clock if site == "issuer" else self._skewed,
-                host=listening.host,
-                port=port,
-                others=others if site == "login" else {},
-            )
-            stack.callback(server.stop)
-            yield server
+        self.login_server = servers.start("login", Login(tokens), others)
+        self.graph_server = servers.start("graph", self._graph)
+        self.issuer_server = replace(servers, date=self.clock).start("issuer", self._issuers)
+        self.arm_server = servers.start("arm", self.arm)
+        tokens.own |= {self.graph: f"https://{graph[0]}", self.arm_url: f"https://{arm}"}
 
     def __enter__(self) -> Self:
         return self
@@ -139,6 +118,11 @@ class Entra:
         return f"https://localhost:{self.graph_server.port}"
 
     @property
+    def arm_url(self) -> str:
+        """The root of Azure Resource Manager."""
+        return f"https://localhost:{self.arm_server.port}"
+
+    @property
     def graph_scope(self) -> str:
         """The scope for Graph, which names the cloud's resource and not the emulator's address."""
         return f"https://{self.place.graph_host}/.default"
@@ -151,6 +135,7 @@ class Entra:
         return {
             **{f"{host}:443": login for host in self.place.login_hosts},
             **{f"{host}:443": graph for host in self.place.graph_hosts},
+            f"{self.place.arm_host}:443": ("127.0.0.1", self.arm_server.port),
         }
 
     def environment(self, application: Application, *, token_file: Path | str) -> dict[str, str]:
@@ -195,11 +180,13 @@ class Entra:
         """Registers a user-assigned managed identity, which is an application to login."""
         return self.directory.add_managed_identity(name, group=group, subscription=subscription)
 
-    def token(self, who: Application | User) -> str:
-        """An access token for Graph without a sign-in. A user has it from the Azure CLI, with that client's scopes."""
-        audience, lifetime = f"https://{self.place.graph_host}", self.behaviour.token_lifetime
+    def token(self, who: Application | User, *, on: Literal["graph", "arm"] = "graph") -> str:
+        """An access token without a sign-in. A user has it from the Azure CLI, with that client's scopes."""
+        host = self.place.graph_host if on == "graph" else self.place.arm_host
+        audience, lifetime = f"https://{host}", self.behaviour.token_lifetime
         if isinstance(who, Application):
-            return self.access_tokens.issue(who, audience=audience, lifetime=lifetime, is_graph=True, is_cae=False)
+            is_graph = on == "graph"
+            return self.access_tokens.issue(who, audience=audience, lifetime=lifetime, is_graph=is_graph, is_cae=False)
         return self.access_tokens.issue_to_user(
             who, client_id=AZURE_CLI, audience=audience, lifetime=lifetime, scopes=AZURE_CLI_SCOPES, is_cae=False
         )
@@ -325,6 +312,9 @@ class Entra:
         """Stops everything. Raises an error that happened inside the emulator itself."""
         self._faults.clear()
         self._stack.close()
+
+    def _description(self) -> Mapping[str, Any]:
+        return description(self.place, login=self.login, graph=self.graph, arm=self.arm_url)
 
     def _skewed(self) -> float:
         return self.clock() + self.behaviour.date_skew

@@ -12,7 +12,7 @@ from testbed.entra.clock import Clock
 
 __all__ = ["Cut", "Fault", "Faults", "Site"]
 
-Site = Literal["login", "graph", "issuer", "api"]
+Site = Literal["login", "graph", "issuer", "arm", "api"]
 Cut = Literal["handshake", "answer", "headers", "body", "reset"]
 
 

@@ -48,7 +48,7 @@ class Graph:
     """The service behind graph.microsoft.com."""
 
     def __init__(
-        self, *, place: Place, directory: Directory, tokens: AccessTokens, clock: Clock, settings: Settings
+        self, place: Place, directory: Directory, tokens: AccessTokens, clock: Clock, settings: Settings
     ) -> None:
         self._place = place
         self._written = DirectoryApi(directory, settings, clock)

@@ -21,6 +21,7 @@ class Listening:
     login_port: int = 0
     graph_port: int = 0
     issuer_port: int = 0
+    arm_port: int = 0
     names: Sequence[str] = ()
     tls: tuple[Path, Path] | None = None
 

@@ -1,94 +1,46 @@
-"""The login server: discovery, the keys of access tokens, and the token endpoint.
-
-The token endpoint accepts `grant_type=client_credentials` with an assertion or a secret. It refuses, in this order:
-
-    not a POST                                   900561         body is not a form               9002313
-    tenant neither GUID nor domain / missing     900023, 50059  unknown / of another cloud       90002, 90038
-    grant_type missing / another                 900144, 70003  client_id, scope missing         900144, 90014
-    application unknown / without principal      700016, 7000229    disabled                         7000112
-    scope without /.default / malformed          1002012, 70011 resource unknown                 500011
-    no assertion / a wrong secret / an old one   7000218, 7000215, 7000222
-    a public client                              700025
-    assertion's type missing / another           900144, 7000216
-    the assertion itself                         see testbed.entra.assertion
-    not assigned to a resource that wants it     501051
-"""
+"""The login server: discovery, the keys of access tokens, device codes, and the token endpoint's address."""
 
 from __future__ import annotations
 
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from testbed.entra import assertion
 from testbed.entra.aadsts import Refusal, refusal_response
-from testbed.entra.access_token import AccessTokens
-from testbed.entra.clock import Clock
-from testbed.entra.clouds import OIDC_SCOPES, Place
-from testbed.entra.directory import Application, Directory, Tenant
+from testbed.entra.clouds import GUID, OIDC_SCOPES
+from testbed.entra.directory import Tenant
 from testbed.entra.faults import Fault
-from testbed.entra.keys import Keys
 from testbed.entra.messages import Note, Request, Response, json_response
 from testbed.entra.server import correlation_id
+from testbed.entra.token_endpoint import TokenEndpoint
 
-__all__ = ["Behaviour", "Login"]
+__all__ = ["TOKEN_PATH", "Login"]
 
-JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 TOKEN_PATH: Final = "/oauth2/v2.0/token"
 MOST_FIELDS: Final = 100
+NOT_FOR_APPLICATIONS: Final = ("common", "organizations", "consumers")
 
-_GUID = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DOMAIN = re.compile(r"[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)+")
-_RESOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>]+|" + _GUID.pattern)
-_NOT_FOR_APPLICATIONS: Final = ("common", "organizations", "consumers")
 _BY_STATUS: Final = {429: 90055, 500: 90006, 503: 90033}
-
-
-@dataclass
-class Behaviour:
-    """What a test may set at any time; all values are in seconds.
-
-    token_lifetime: of access tokens. expires_in: what the answer says of it, if that is to be something else.
-    refresh_in: the field of that name; None leaves it out. leeway: how much an assertion's times may be off. date_skew:
-    how much the Date headers of login and Graph are ahead.
-    is_assignment_required: whether resources give tokens only to applications with one of their roles.
-    """
-
-    token_lifetime: int = 3599
-    expires_in: int | None = None
-    refresh_in: int | None = None
-    leeway: float = 300.0
-    date_skew: float = 0.0
-    is_assignment_required: bool = False
 
 
 class Login:
     """The service behind login.microsoftonline.com, of one cloud."""
 
-    def __init__(
-        self,
-        *,
-        place: Place,
-        directory: Directory,
-        keys: Keys,
-        tokens: AccessTokens,
-        clock: Clock,
-        behaviour: Behaviour,
-    ) -> None:
-        self._place = place
-        self._directory = directory
-        self._keys = keys
-        self._tokens = tokens
-        self._clock = clock
-        self._behaviour = behaviour
+    def __init__(self, tokens: TokenEndpoint) -> None:
+        self.tokens = tokens
+        self._place = tokens.place
+        self._directory = tokens.directory
+        self._clock = tokens.clock
         self._routes: Mapping[str, Callable[[Request, Note], Response]] = {
             "v2.0/.well-known/openid-configuration": self._discovery,
             ".well-known/openid-configuration": self._discovery,
             "discovery/v2.0/keys": self._signing_keys,
             "discovery/keys": self._signing_keys,
+            "oauth2/v2.0/devicecode": self._device_code,
             TOKEN_PATH.lstrip("/"): self._token,
         }
 
@@ -155,7 +107,7 @@ class Login:
 
     def _discovery(self, request: Request, note: Note) -> Response:
         """The OpenID configuration, with the host that the client used in all addresses."""
-        is_any = note.tenant in _NOT_FOR_APPLICATIONS
+        is_any = note.tenant in NOT_FOR_APPLICATIONS
         tenant = note.tenant if is_any else self._tenant(note.tenant, error="invalid_tenant").id
         base = f"https://{request.host}/{tenant}"
         return json_response(
@@ -177,38 +129,25 @@ class Login:
         )
 
     def _signing_keys(self, request: Request, note: Note) -> Response:
-        return json_response(200, {"keys": [self._tokens.key.public()]})
+        return json_response(200, {"keys": [self.tokens.tokens.key.public()]})
 
     def _token(self, request: Request, note: Note) -> Response:
         if request.method != "POST":
             raise Refusal(900561, method=request.method)
         form = self._form(request, note)
-        tenant = self._tenant(note.tenant)
-        if (grant := _required(form, "grant_type")) != "client_credentials":
-            raise Refusal(70003, grant_type=grant)
-        application = self._directory.application(tenant.id, _required(form, "client_id"))
-        if not form.get("scope"):
-            raise Refusal(90014, field="scope")
-        if application is None:
-            raise Refusal(700016)
-        if not application.has_service_principal:
-            raise Refusal(7000229)
-        if application.disabled:
-            raise Refusal(7000112, name=application.name)
-        resource = self._resource(form["scope"])
-        self._authenticate(form, application)
-        if self._behaviour.is_assignment_required and not application.roles:
-            raise Refusal(501051, name=application.name, resource=resource)
-        lifetime = self._behaviour.token_lifetime
-        is_graph = resource in self._place.graph_audiences
-        token = self._tokens.issue(
-            application, audience=resource, lifetime=lifetime, is_graph=is_graph, is_cae=note.is_cae
-        )
-        told = lifetime if self._behaviour.expires_in is None else self._behaviour.expires_in
-        document: dict[str, Any] = {"token_type": "Bearer", "expires_in": told, "ext_expires_in": told}
-        if self._behaviour.refresh_in is not None:
-            document["refresh_in"] = self._behaviour.refresh_in
-        return json_response(200, document | {"access_token": token})
+        # Users may sign in without naming their tenant.
+        is_user = form.get("grant_type", "client_credentials") != "client_credentials"
+        is_any = is_user and note.tenant in NOT_FOR_APPLICATIONS
+        tenant = None if is_any else self._tenant(note.tenant)
+        return json_response(200, self.tokens.answer(form, tenant, note))
+
+    def _device_code(self, request: Request, note: Note) -> Response:
+        if request.method != "POST":
+            raise Refusal(900561, method=request.method)
+        form = self._form(request, note)
+        if note.tenant not in NOT_FOR_APPLICATIONS:
+            self._tenant(note.tenant)
+        return json_response(200, self.tokens.users.start(form))
 
     def _form(self, request: Request, note: Note) -> Mapping[str, str]:
         """The fields of the body; what the log may keep of them goes into `note`."""
@@ -226,9 +165,9 @@ class Login:
         return form
 
     def _tenant(self, identifier: str, *, error: str = "") -> Tenant:
-        if identifier in _NOT_FOR_APPLICATIONS:
+        if identifier in NOT_FOR_APPLICATIONS:
             raise Refusal(50059)
-        if not _GUID.fullmatch(identifier) and not _DOMAIN.fullmatch(identifier):
+        if not GUID.fullmatch(identifier) and not _DOMAIN.fullmatch(identifier):
             raise Refusal(900023, error=error)
         tenant = self._directory.tenant(identifier)
         if tenant is None:
@@ -237,48 +176,8 @@ class Login:
             raise Refusal(tenant.code, cloud=tenant.cloud)
         return tenant
 
-    def _resource(self, scope: str) -> str:
-        """The resource of the scope; the OpenID scopes that MSAL for Go adds are ignored."""
-        asked = set(scope.split()) - {*OIDC_SCOPES}
-        resources = [entry.removesuffix("/.default") for entry in asked if entry.endswith("/.default")]
-        if not resources:
-            raise Refusal(1002012)
-        if len(asked) > 1 or not _RESOURCE.fullmatch(resources[0]):
-            raise Refusal(70011)
-        if resources[0] not in self._place.resources:
-            raise Refusal(500011, resource=resources[0])
-        return resources[0]
-
-    def _authenticate(self, form: Mapping[str, str], application: Application) -> None:
-        """Raises Refusal unless the assertion proves the application's identity."""
-        if application.public and (form.get("client_assertion") or form.get("client_secret")):
-            raise Refusal(700025)
-        if not form.get("client_assertion"):
-            self._check_secret(form, application)
-            return
-        if _required(form, "client_assertion_type") != JWT_BEARER:
-            raise Refusal(7000216)
-        presented = assertion.read(form["client_assertion"])
-        assertion.check(presented, application, self._keys, now=self._clock(), leeway=self._behaviour.leeway)
-
-    def _check_secret(self, form: Mapping[str, str], application: Application) -> None:
-        if not form.get("client_secret"):
-            raise Refusal(7000218)
-        secret = next((each for each in application.secrets if each.text == form["client_secret"]), None)
-        if secret is None:
-            raise Refusal(7000215)
-        if not secret.start <= self._clock() < secret.end:
-            raise Refusal(7000222)
-
 
 _HTML: Final = {"Content-Type": "text/html; charset=utf-8"}
-
-
-def _required(form: Mapping[str, str], name: str) -> str:
-    value = form.get(name)
-    if not value:
-        raise Refusal(900144, field=name)
-    return value
 
 
 def _values(note: Note) -> dict[str, str]:

@@ -59,8 +59,8 @@ class Note:
 class Asked:
     """One request that was answered, or cut off (`status` 0).
 
-    on: "login", "graph", "issuer" or "api". claims: those of the assertion (at login) or of the access token, the
-    signature unchecked; tokens themselves are not kept. code: the AADSTS number, Graph's code, or None for
+    on: "login", "graph", "issuer", "arm" or "api". claims: those of the assertion (at login) or of the access token,
+    the signature unchecked; tokens themselves are not kept. code: the AADSTS number, Graph's or ARM's code, or None for
     success. is_cae: whether the client declared CP1. is_bearer: whether it sent a token in Authorization. connection:
     counts the server's connections from 1.
     """

@@ -8,11 +8,11 @@ first owner is the user who creates an application, unless an administrator, or 
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from testbed.entra.clouds import GUID
 from testbed.entra.directory import Application
 from testbed.entra.graph_api.context import Context, day
 from testbed.entra.graph_api.errors import GraphError, bad_request, denied, invalid_value, not_found
@@ -22,7 +22,6 @@ from testbed.entra.principals import Secret
 
 __all__ = ["ROUTES", "find", "guid_or_bad"]
 
-_GUID: Final = re.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _AUDIENCES: Final = (
     "AzureADMyOrg",
     "AzureADMultipleOrgs",
@@ -86,7 +85,7 @@ def _key(application: Application, by: str) -> str:
 
 def guid_or_bad(text: str) -> None:
     """Raises GraphError unless `text` is a GUID."""
-    if not _GUID.fullmatch(text):
+    if not GUID.fullmatch(text):
         raise bad_request(f"Invalid object identifier '{text}'.")
 
 

@@ -38,7 +38,7 @@ class Command:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.address: dict[str, str] = {}
-        for _ in range(4):
+        for _ in range(5):
             name, _, value = self.line().partition(" ")
             self.address[name] = value.strip()
 

@@ -2,40 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
-import requests
 
-from testbed.entra import TENANT_ID, Application, Entra, User
-from testbed.entra.client import SUBJECT, Client
-
-AUDIENCE = "api://AzureADTokenExchange"
-CREDENTIAL = {"name": "shop", "issuer": "https://issuer.example", "subject": SUBJECT, "audiences": [AUDIENCE]}
-
-
-class Graph:
-    """Graph for one caller."""
-
-    def __init__(self, client: Client, who: Application | User) -> None:
-        self._client = client
-        self._headers = {"Authorization": f"Bearer {client.entra.token(who)}"}
-
-    def ask(
-        self, method: str, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None
-    ) -> requests.Response:
-        """The answer to a request for a path below /v1.0."""
-        url = path if path.startswith("https:") else f"{self._client.entra.graph}/v1.0{path}"
-        return self._client.session.request(
-            method, url, json=body, headers={**self._headers, **(headers or {})}, timeout=10
-        )
-
-    def made(self, path: str, **body: Any) -> dict[str, Any]:
-        """What a POST made."""
-        answer = self.ask("POST", path, body)
-        assert answer.status_code == 201, answer.text
-        return dict(answer.json())
+from testbed.entra import TENANT_ID, Application, Entra
+from testbed.entra.client import Client
+from tests.testbed.entra.support import CREDENTIAL, Graph, seen
 
 
 @pytest.fixture
@@ -43,11 +14,6 @@ def writer(entra: Entra, client: Client) -> Graph:
     """An application that may write all applications and consent."""
     roles = ["Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All"]
     return Graph(client, entra.application(name="writer", roles=roles))
-
-
-def seen(answer: requests.Response) -> tuple[int, str]:
-    """The status, and the code of an error."""
-    return answer.status_code, answer.json()["error"]["code"] if answer.status_code >= 400 else ""
 
 
 def test_what_is_made_signs_in(entra: Entra, client: Client, writer: Graph) -> None:
