@@ -42,9 +42,16 @@ def test_a_placeholder_is_warned_about() -> None:
         ({f"{AZURE}client-id": CLIENT, f"{M365}cloud": "gcc"}, f"{OVERWRITE}{M365}cloud=public"),
         ({f"{AZURE}client-id": "contoso-app"}, f"{OVERWRITE}{AZURE}client-id=GUID"),
         ({f"{AZURE}service-account-token-expiration": "5"}, f"{AZURE}service-account-token-expiration=3600"),
-        ({f"{AZURE}client-id": CLIENT, f"{AZURE}tenant-id": ZEROS}, f"{OVERWRITE}{AZURE}tenant-id=TENANT"),
+        ({f"{AZURE}client-id": CLIENT, f"{AZURE}tenant-id": ZEROS}, f"tsv; {OVERWRITE}{AZURE}tenant-id=TENANT"),
+        ({f"{M365}cloud": "GCC-High"}, f"{OVERWRITE}{M365}cloud=gcchigh"),
+        ({f"{M365}cloud": "moon"}, f"{COMMAND}{M365}cloud- (then the default holds)"),
+        ({f"{M365}env": "m365, Azure,moon"}, f"{OVERWRITE}{M365}env=m365,azure"),
+        ({f"{M365}audience": "a b"}, f"{COMMAND}{M365}audience- (then the default holds)"),
     ],
-    ids=["misspelled", "misspelled as well", "of a pod", "a label", "gcc", "not a GUID", "too short", "a placeholder"],
+    ids=[
+        *("misspelled", "misspelled as well", "of a pod", "a label", "gcc", "not a GUID", "too short", "a placeholder"),
+        *("like another", "like none", "one of three", "with a space"),
+    ],
 )
 def test_an_annotation_has_the_command_that_corrects_it(annotations: Mapping[str, str], command: str) -> None:
     """A key that is right already is not set a second time: kubectl would refuse that."""
@@ -71,7 +78,8 @@ def test_a_missing_client_id_is_one_error() -> None:
     """Although the webhook itself only warns about it."""
     (found,) = findings({})
     assert found.status is Status.FAIL
-    assert found.fix == f"{COMMAND}{AZURE}client-id=GUID"
+    listed = 'az ad app list --query "[].[displayName,appId]" --output tsv'
+    assert found.fix == f"{listed}; {COMMAND}{AZURE}client-id=GUID"
 
 
 def test_a_client_id_under_a_misspelled_key_is_in_the_command() -> None:

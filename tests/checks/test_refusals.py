@@ -1,5 +1,7 @@
 """What kube-apiserver says when a pod is not created, in its own words as they were recorded, and what that means."""
 
+import re
+
 import pytest
 
 from tests.checks.support import ENTRY, NOW, the_registration
@@ -112,6 +114,16 @@ def test_our_entry_is_known_by_its_name_without_the_configuration() -> None:
     """A user who may not read the configuration gets the same explanation."""
     refusal = classify(500, f"Internal error occurred: {POST}EOF")
     assert "Another" not in explain(refusal, None, None, namespace="shop", account="web", now=NOW).detail
+
+
+@pytest.mark.parametrize("reason", ["the server is currently unable to handle the request", 'service "hook" not found'])
+def test_without_the_configuration_the_commands_have_the_usual_names(reason: str) -> None:
+    """Those of the flags: the chart gives its objects one name."""
+    refusal = classify(500, f"Internal error occurred: {CALLED}{reason}")
+    usual = ("hook", "system/hook")
+    fix = explain(refusal, None, None, namespace="shop", account="web", now=NOW, usual=usual).fix
+    assert not {"NAME", "NAMESPACE", "POD"} & set(re.findall(r"[A-Z]+", fix))
+    assert "kubectl delete mutatingwebhookconfiguration hook" in fix or "--as=system:serviceaccount:system:hook" in fix
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,10 @@ from webhook.core.messages.pods import TOKEN_FILE_IN_NO_VOLUME
 from webhook.core.policy import Policy
 from webhook.findings import Status
 
+PATCH = (
+    "spec.template.metadata.labels: kubectl patch deployment web -n shop --type merge -p "
+    """'{"spec":{"template":{"metadata":{"labels":{"team":"shop"}}}}}'"""
+)
 ZEROS = "00000000-0000-0000-0000-000000000000"
 TENANT = {"azure.workload.identity/tenant-id": "contoso.com"}
 ACCOUNT = Account("shop", "default", {"azure.workload.identity/client-id": CLIENT, **TENANT})
@@ -25,8 +29,8 @@ ACCOUNT = Account("shop", "default", {"azure.workload.identity/client-id": CLIEN
 @pytest.mark.parametrize(
     ("labels", "put"),
     [
-        ({USE: "true"}, "put team=shop into spec.template.metadata.labels; or change webhook.objectSelector"),
-        ({}, "put team=shop into spec.template.metadata.labels; or change webhook.objectSelector"),
+        ({USE: "true"}, f"put team=shop into {PATCH}; or change webhook.objectSelector"),
+        ({}, f"put team=shop into {PATCH}; or change webhook.objectSelector"),
         ({USE: "true", "team": "shop"}, ""),
         ({"team": "shop"}, ""),
     ],

@@ -102,16 +102,24 @@ def test_a_mistake_on_a_service_account_is_found(
         ({"azure.workload.identity/client-id": CLIENT_ID, "azure.workload.identity/client_id": "x"}, "warn"),
         (annotated() | {"azure.workload.identity/service-account-token-expiration": "5"}, "FAIL"),
         (annotated(cloud="gcc"), "warn"),
+        (annotated(cloud="GCC High"), "FAIL"),
+        (annotated(audience="of two words"), "FAIL"),
+        (annotated(client_id="contoso-app"), "FAIL"),
+        ({}, "FAIL"),
+        (annotated(client_id="00000000-0000-0000-0000-000000000000"), "warn"),
+        (annotated() | {"azure.workload.identity/use": "true"}, "warn"),
     ],
 )
 def test_the_fix_of_a_service_account_can_be_run_as_it_is(
     control_plane: Cluster, namespace: str, tenant_webhook: Running, annotations: dict[str, str], status: str
 ) -> None:
-    """It has the key, and the value that is there or that is expected."""
+    """It has the key, and the value that is there or that is expected; one that only Entra knows is looked up there."""
     make_account(control_plane, namespace, annotations=annotations)
     with ours(control_plane, tenant_webhook):
         found = check(control_plane, namespace, "--service-account", "terraform").finding("account", status)
-        control_plane.kubectl(*shlex.split(found.rpartition("kubectl ")[2]))
+        assert "GUID" not in found.rpartition("fix: ")[2] or "az ad app list " in found
+        command = found.rpartition("kubectl ")[2].partition(" (")[0].replace("=GUID", f"={CLIENT_ID}")
+        control_plane.kubectl(*shlex.split(command))
         assert check(control_plane, namespace, "--service-account", "terraform").out.endswith("All is well.\n")
 
 
@@ -287,17 +295,26 @@ def test_a_mistake_on_a_workload_is_found(
     assert fix in done.out
 
 
-def test_the_patch_in_the_fix_adds_the_missing_label(
-    control_plane: Cluster, namespace: str, live_webhook: Running
+@pytest.mark.parametrize(
+    ("document", "status"),
+    [
+        (deployment(labels={}, replicas=0), "FAIL"),
+        (deployment(labels={USE: "True"}, replicas=0), "FAIL"),
+        (deployment(labels={}, metadata={"labels": LABELLED}, replicas=0), "FAIL"),
+        (deployment(labels={USE: "false"}, replicas=0), "warn"),
+    ],
+    ids=["missing", "another value", "on the Deployment", "opted out"],
+)
+def test_the_patch_in_the_fix_labels_the_pods(
+    control_plane: Cluster, namespace: str, live_webhook: Running, document: dict[str, Any], status: str
 ) -> None:
     """The command can be run as it is."""
     make_account(control_plane, namespace)
-    control_plane.api.post(f"{APPS}/namespaces/{namespace}/deployments", deployment(labels={}, replicas=0)).expect()
+    control_plane.api.post(f"{APPS}/namespaces/{namespace}/deployments", document).expect()
     with ours(control_plane, live_webhook):
-        found = check(control_plane, namespace, "--workload", "deployment/web").finding("workload")
-        words = found.partition("kubectl ")[2].partition(" -p '")
-        control_plane.kubectl(*words[0].split(), "-p", words[2].partition("'")[0])
-        assert check(control_plane, namespace, "--workload", "deployment/web").code == 0
+        found = check(control_plane, namespace, "--workload", "deployment/web").finding("workload", status)
+        control_plane.kubectl(*shlex.split(found.partition("fix: ")[2].partition("kubectl ")[2]))
+        assert check(control_plane, namespace, "--workload", "deployment/web").out.endswith("All is well.\n")
 
 
 def test_a_token_file_that_is_not_there_is_found_before_a_pod_runs(

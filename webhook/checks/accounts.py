@@ -1,5 +1,6 @@
 """One ServiceAccount: its client id and tenant, and annotations and labels that have no effect on it."""
 
+import difflib
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -12,12 +13,19 @@ from webhook.core.policy import Policy
 from webhook.findings import Finding, finding
 
 _PREFIXES: Final = (names.AZURE_PREFIX, names.M365_PREFIX)
+_GUID, _TENANT, _NO_VALUE = "GUID", "TENANT", ""
 _VALUES: Final = {
-    annotations.CLIENT_ID_PLACEHOLDER: "GUID",
-    annotations.TENANT_ID_PLACEHOLDER: "TENANT",
+    annotations.CLIENT_ID_PLACEHOLDER: _GUID,
+    annotations.TENANT_ID_PLACEHOLDER: _TENANT,
     annotations.CLOUD_GCC: "public",
 }
-_PLACEHOLDERS: Final = {annotations.CLIENT_ID_INVALID: "GUID", annotations.TENANT_ID_INVALID: "TENANT"}
+_PLACEHOLDERS: Final = {annotations.CLIENT_ID_INVALID: _GUID, annotations.TENANT_ID_INVALID: _TENANT}
+# What prints a value that only Entra knows. The messages about a wrong value have such a command of their own.
+_LOOK_UP: Final = {
+    annotations.CLIENT_ID_PLACEHOLDER: f"{workloads.LIST_APPLICATIONS}; ",
+    annotations.TENANT_ID_PLACEHOLDER: f"{workloads.SHOW_TENANT}; ",
+}
+_FALSE: Final = ("false", "no", "off", "0", "n", "f")
 
 
 def absent(namespace: str, name: str) -> Finding:
@@ -34,18 +42,19 @@ def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str | None)
     account = account_from(document)
     reading = read_account_alone(account, policy)
     for problem in reading.problems:
-        yield Finding("account", problem, command=_annotate(account, problem, _expected(problem)))
+        yield Finding("account", problem, command=_annotate(account, problem, _expected(account, problem)))
     if not reading.annotated:
         near = _near_client_id(account, reading)
-        place, value = Place(str(account), names.AZURE_CLIENT_ID), account.annotations.get(near, "GUID")
-        command = f"{account.command} {names.AZURE_CLIENT_ID}={shlex.quote(value)}"
-        command += f" {shlex.quote(near + '-')}" if near else ""
+        place, value = Place(str(account), names.AZURE_CLIENT_ID), account.annotations.get(near, _GUID)
+        command = f"kubectl annotate {account.command} {names.AZURE_CLIENT_ID}={shlex.quote(value)}"
+        command = f"{command} {shlex.quote(near + '-')}" if near else f"{workloads.LIST_APPLICATIONS}; {command}"
         yield finding("account", workloads.ACCOUNT_WITHOUT_CLIENT_ID, place, command=command)
     for warning in reading.warnings:
         if warning.kind is annotations.TENANT_ID_MISSING and tenant is None:
             yield finding("account", workloads.TENANT_UNKNOWN, warning.place, command=account.command)
         elif warning.kind is annotations.TENANT_ID_MISSING and not tenant:
-            yield Finding("account", warning, command="or set --tenant-id of the webhook for all ServiceAccounts")
+            more = f"{workloads.SHOW_TENANT} prints it; or set --tenant-id of the webhook for all ServiceAccounts"
+            yield Finding("account", warning, command=more)
         elif warning.kind not in (annotations.CLIENT_ID_MISSING, annotations.TENANT_ID_MISSING):
             yield Finding("account", warning, command=_command(account, warning))
     labels = (document.get("metadata") or {}).get("labels") or {}
@@ -99,18 +108,28 @@ def _command(account: Account, warning: Message) -> str:
         )
     if warning.kind in (annotations.MISPLACED_ANNOTATION, annotations.LABEL_AS_ANNOTATION):
         return f"kubectl annotate {account.command} {remove}"
-    return _annotate(account, warning, _VALUES[warning.kind]) if warning.kind in _VALUES else ""
+    if warning.kind not in _VALUES:
+        return ""
+    return _LOOK_UP.get(warning.kind, "") + _annotate(account, warning, _VALUES[warning.kind])
 
 
-def _expected(problem: Message) -> str:
-    """The value that an annotation is to have, as far as it is known."""
+def _expected(account: Account, problem: Message) -> str:
+    """The value that an annotation is to have, as far as it is known; "" if it is better left out."""
+    given = account.annotations.get(problem.place.annotation, "")
     if problem.kind is annotations.EXPIRATION_INVALID:
         return problem.values["minimum"]
     if problem.kind is annotations.NOT_TRUE_OR_FALSE:
-        return "true"
-    return _PLACEHOLDERS.get(problem.kind, "VALUE")
+        return "false" if given.strip().lower() in _FALSE else "true"
+    if problem.kind in (annotations.NOT_ONE_OF, annotations.FAMILIES_INVALID):
+        allowed = problem.values["allowed"].split(", ")
+        meant = [difflib.get_close_matches(each.strip().lower(), allowed, 1) for each in given.split(",")]
+        return ",".join(dict.fromkeys(each for found in meant for each in found))
+    return _PLACEHOLDERS.get(problem.kind, _NO_VALUE)
 
 
 def _annotate(account: Account, about: Message, value: str) -> str:
-    """The kubectl command that replaces an annotation."""
-    return f"kubectl annotate --overwrite {account.command} {about.place.annotation}={value}"
+    """The kubectl command that replaces an annotation, or takes it away if it is to have no value."""
+    key = about.place.annotation
+    if not value:
+        return f"kubectl annotate {account.command} {key}- (then the default holds)"
+    return f"kubectl annotate --overwrite {account.command} {key}={value}"

@@ -59,8 +59,12 @@ def explain(
     namespace: str,
     account: str,
     now: datetime,
+    usual: tuple[str, str] = ("NAME", ""),
 ) -> Finding:
-    """The finding for a refused pod. found, installation: None if the user may not see them. account: of the pod."""
+    """The finding for a refused pod. found, installation: None if the user may not see them. account: of the pod.
+
+    usual: the names that the webhook configuration and the Service (namespace/name) have if they are not seen.
+    """
     entry = found.entry(refusal.webhook) if found else None
     if not refusal.webhook:
         kind = _WITHOUT_CALL.get(refusal.kind, calls.REFUSED_OTHERWISE)
@@ -70,14 +74,14 @@ def explain(
         denied = refusal.kind is RefusalKind.DENIED
         kind = calls.OTHER_WEBHOOK_REFUSES if denied else calls.OTHER_WEBHOOK_FAILED
         return finding("call", kind, webhook=refusal.webhook, reason=refusal.message)
-    behind = installation or Installation("")
+    behind = installation or Installation("" if found else usual[1])
     kind = _kind(_cause(refusal.kind, behind), refusal.message, behind)
     values = {
         **_of_message(refusal, kind, entry, now),
         **_of_entry(entry),
         **_of_installation(behind, restore(found)),
         "restore": restore(found),
-        "configuration": found.name if found else "NAME",
+        "configuration": found.name if found else usual[0],
     }
     return Finding("call", message(kind, Place(entry.target if entry else refusal.webhook), **values))
 
@@ -123,14 +127,16 @@ def _of_entry(entry: Entry | None) -> dict[str, object]:
 
 def _of_installation(behind: Installation, restored: str) -> dict[str, object]:
     """The values that the webhook's Service and pods have."""
+    name = behind.place.partition("/")[2]  # the chart gives the Deployment and the ServiceAccount the Service's name
+    account = f"system:serviceaccount:{behind.namespace}:{name}" if name else "system:serviceaccount:NAMESPACE:NAME"
     return {
         "replicas": behind.replicas_state(),
         "look": behind.look(),
         "remedy": behind.remedy(restored),
         "policies": _policies(behind),
-        "pod": behind.replicas[0].name if behind.replicas else "POD",
+        "pod": behind.replicas[0].name if behind.replicas else f"deployment/{name or 'NAME'}",
         "own_namespace": behind.namespace or "NAMESPACE",
-        "account": behind.account() or "system:serviceaccount:NAMESPACE:NAME",
+        "account": behind.account() or account,
     }
 
 

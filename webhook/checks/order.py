@@ -12,6 +12,7 @@ from webhook.checks.api import NotSeen, get, list_all
 from webhook.checks.differences import Expectation, annotated_at, read_template
 from webhook.checks.new_pod import NewPod, read_new_pod
 from webhook.checks.probe import Prober
+from webhook.checks.registration import release_of
 from webhook.checks.workloads import Workload
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.core import names
@@ -48,7 +49,8 @@ class ClusterCheck:
         self._kube = kube
         self._target = target
         self._policy = target.policy
-        self._prober = Prober(kube, target.namespace, {}, None, now)
+        usual = (target.configuration, f"{target.policy.own_namespace}/{target.service}")
+        self._prober = Prober(kube, target.namespace, {}, None, now, usual)
         self._new: NewPod | None = None  # once a labelled pod was injected
 
     async def findings(self) -> AsyncIterator[Finding]:
@@ -96,7 +98,10 @@ class ClusterCheck:
             others = [str(each["metadata"]["name"]) for each in documents]
             there = await get(self._kube, f"/api/v1/namespaces/{own_namespace}/services/{target.service}")
             installed = not isinstance(there, NotSeen) or there.status != 404
-            yield registration.absent(name=target.configuration, service=service, others=others, installed=installed)
+            release = "" if isinstance(there, NotSeen) else release_of(there["metadata"].get("annotations") or {})
+            yield registration.absent(
+                name=target.configuration, service=service, others=others, installed=installed, release=release
+            )
             return
         found = next((each for each in all_found if each.name == target.configuration), all_found[0])
         yield registration.present(found)

@@ -35,13 +35,17 @@ class DryRun:
 
 @dataclass(frozen=True)
 class Prober:
-    """Creates pods in a namespace by dry run. found: the registration, None if the user may not see it."""
+    """Creates pods in a namespace by dry run. found: the registration, None if the user may not see it.
+
+    usual: the names of the webhook configuration and the Service, as for `explain`.
+    """
 
     kube: Kube
     namespace: str
     namespace_labels: Mapping[str, str]
     found: Registration | None
     now: datetime
+    usual: tuple[str, str]
 
     async def call(self, account: str, *, labels: Mapping[str, str]) -> DryRun:
         """The outcome for a pod of `account` with `labels`. Raises Unavailable."""
@@ -61,7 +65,15 @@ class Prober:
             dropped = refusal.kind in (RefusalKind.TIMEOUT, RefusalKind.UNREACHABLE)
             behind = await self._installation(entry, dropped=dropped)
             account = str(body["spec"].get("serviceAccountName") or "default")
-            explained = explain(refusal, self.found, behind, namespace=self.namespace, account=account, now=self.now)
+            explained = explain(
+                refusal,
+                self.found,
+                behind,
+                namespace=self.namespace,
+                account=account,
+                now=self.now,
+                usual=self.usual,
+            )
             return DryRun((explained, *(installation.not_seen(behind) if behind else ())))
         if has_token(body):
             variable = names.TOKEN_FILE_VARIABLE

@@ -137,14 +137,14 @@ def registrations(documents: Iterable[Mapping[str, Any]], *, service: str) -> li
             name = str(metadata.get("name"))
             scope = _scope(metadata.get("annotations") or {}, entries)
             created = timestamp(metadata.get("creationTimestamp"))
-            found.append(Registration(name, created, entries, scope, _release(metadata.get("annotations") or {})))
+            found.append(Registration(name, created, entries, scope, release_of(metadata.get("annotations") or {})))
     return found
 
 
-def absent(*, name: str, service: str, others: Iterable[str], installed: bool = True) -> Finding:
+def absent(*, name: str, service: str, others: Iterable[str], installed: bool = True, release: str = "") -> Finding:
     """No configuration has an entry of the webhook. others: the names of those that there are.
 
-    installed: whether the Service exists, so that the configuration was there before.
+    installed: whether the Service exists, so that the configuration was there before. release: of the Service.
     """
     return finding(
         "configuration",
@@ -152,20 +152,21 @@ def absent(*, name: str, service: str, others: Iterable[str], installed: bool = 
         own_namespace=service.partition("/")[0],
         configuration=name,
         others=", ".join(sorted(others)[:_NAMES_SHOWN]) or "none",
-        restore=restore(None),
+        restore=restore(None, release),
         service=service,
     )
 
 
-def restore(found: Registration | None) -> str:
-    """The commands that restore the chart's objects.
+def restore(found: Registration | None, release: str = "") -> str:
+    """The commands that restore the chart's objects. release: of an object, without a registration.
 
     The manifests have the defaults of the chart, so a user has to put in their own image. Helm 4 does not overwrite
     what somebody else has changed unless it is forced.
     """
-    if found and found.release:
+    release = found.release if found else release
+    if release:
         return (
-            f"helm upgrade {found.release} manifests/chart --reset-then-reuse-values (with Helm 4 also "
+            f"helm upgrade {release} manifests/chart --reset-then-reuse-values (with Helm 4 also "
             "--force-conflicts, if somebody changed an object by hand)"
         )
     manifests = manifest(found.scope) if found else f"{manifest(POD_LABEL)}, or that of your scope,"
@@ -264,8 +265,8 @@ def _entry(document: Mapping[str, Any]) -> Entry:
     )
 
 
-def _release(annotations: Mapping[str, str]) -> str:
-    """The release that Helm has written on an object."""
+def release_of(annotations: Mapping[str, str]) -> str:
+    """The release that Helm has written on an object, as arguments of its commands; "" without one."""
     name, namespace = (annotations.get(f"meta.helm.sh/release-{part}") for part in ("name", "namespace"))
     return f"{name} -n {namespace}" if name and namespace else ""
 

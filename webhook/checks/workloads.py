@@ -1,5 +1,6 @@
 """One workload: whether the webhook takes its pods, and labels and annotations that have no effect where they are."""
 
+import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,20 @@ class Workload:
             return f"delete the Job and create it again, or let the next one come: kubectl get jobs -n {self.namespace}"
         which = " ".join(pods) or f"-l {selectors.query((self.document.get('spec') or {}).get('selector') or {})}"
         return f"delete its pods, and it makes new ones: kubectl delete pod {which} -n {self.namespace}"
+
+    def labelling(self, labels: Mapping[str, str]) -> str:
+        """The end of a sentence with the commands that label its pods.
+
+        The pods of these kinds are created again by that. A Pod or a Job cannot be changed.
+        """
+        then = "" if self.kind.restarts else f", then {self.restart()}"
+        if self.kind.name in ("Pod", "Job"):
+            return then
+        patch: dict[str, Any] = {"metadata": {"labels": dict(labels)}}
+        for step in reversed(self.kind.steps):
+            patch = {step: patch}
+        text = json.dumps(patch, separators=(",", ":"))
+        return f": kubectl patch {self.command()} --type merge -p {shlex.quote(text)}{then}"
 
     def _template(self) -> Any:
         template: Any = self.document
@@ -179,25 +194,16 @@ def _not_selected(workload: Workload, policy: Policy) -> Finding:
     use = names.USE_LABEL
     value = workload.labels.get(use)
     template = "its pod template" if workload.kind.steps else "it"
-    then = "" if workload.kind.restarts else f", then {workload.restart()}"
+    labelling = workload.labelling({use: "true"})
     if value == "false":
-        return finding("workload", rows.OPTED_OUT, place, template=template, label=use, restart=then)
+        return finding("workload", rows.OPTED_OUT, place, template=template, label=use, labelling=labelling)
     if value is not None:
-        return finding("workload", rows.USE_LABEL_INVALID, place, label=use, value=value, restart=then)
+        return finding("workload", rows.USE_LABEL_INVALID, place, label=use, value=value, labelling=labelling)
+    if policy.scope == NAMESPACE_LABEL:
+        labelling += f"; or for all pods: kubectl label namespace {workload.namespace} {names.INJECT_LABEL}=true"
     on_itself = use in ((workload.document.get("metadata") or {}).get("labels") or {})
     kind = rows.USE_LABEL_MISPLACED if on_itself else rows.USE_LABEL_MISSING
-    return finding("workload", kind, place, template=template, label=use, labelling=_labelling(workload, policy))
-
-
-def _labelling(workload: Workload, policy: Policy) -> str:
-    """The command that labels the pods; a pod or a Job cannot be changed, so it is created again."""
-    command = f", then {workload.restart()}"
-    if workload.kind.restarts:
-        patch = f'{{"spec":{{"template":{{"metadata":{{"labels":{{"{names.USE_LABEL}":"true"}}}}}}}}}}'
-        command = f": kubectl patch {workload.command()} -p '{patch}'"
-    if policy.scope != NAMESPACE_LABEL:
-        return command
-    return f"{command}; or for all pods: kubectl label namespace {workload.namespace} {names.INJECT_LABEL}=true"
+    return finding("workload", kind, place, template=template, label=use, labelling=labelling)
 
 
 def _left_out_by_selector(
@@ -216,6 +222,7 @@ def _left_out_by_selector(
         configuration=found.name,
         entry=entry.name,
         labels=selectors.join(missing, " and "),
+        labelling=workload.labelling(missing) if missing else "",
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from webhook.core.messages.message import Kind, Severity
+from webhook.core.messages.workloads import LIST_APPLICATIONS
 
 _ADDRESS: Final = (
     "start kube-apiserver with --service-account-issuer=https://ADDRESS, an address that the internet reaches"
@@ -13,7 +14,8 @@ APPLICATION_UNKNOWN: Final = Kind(
     "WI801",
     Severity.ERROR,
     "{object} has no client id",
-    fix="kubectl annotate {command} {annotation}=GUID; or, if only the pods say it: --client-id GUID",
+    fix=f"{LIST_APPLICATIONS}; kubectl annotate {{command}} {{annotation}}=GUID; or, if only the pods say it: "
+    "--client-id GUID",
     help="A federated identity credential belongs to an application, and the client id says to which one.",
 )
 ACCOUNT_FORBIDDEN: Final = Kind(

@@ -4,6 +4,11 @@ from typing import Final
 
 from webhook.core.messages.message import Kind, Severity
 
+LIST_APPLICATIONS: Final = 'az ad app list --query "[].[displayName,appId]" --output tsv'
+"""Prints the name and the client id of each application."""
+SHOW_TENANT: Final = "az account show --query tenantId --output tsv"
+"""Prints the tenant that azure-cli has signed in to."""
+
 ACCOUNT_READ: Final = Kind(
     "WI701",
     Severity.OK,
@@ -21,7 +26,7 @@ ACCOUNT_WITHOUT_CLIENT_ID: Final = Kind(
     "WI703",
     Severity.ERROR,
     "{object} has no client id, so its pods do not know which application they are",
-    fix="kubectl annotate {command}",
+    fix="{command}",
     help="It is the application (client) id in Entra, a GUID.",
 )
 USE_LABEL_ON_ACCOUNT: Final = Kind(
@@ -45,7 +50,7 @@ TENANT_UNKNOWN: Final = Kind(
     Severity.SKIPPED,
     "{object} has no tenant id; whether the webhook has one for it (--tenant-id) is not known, since no pod was "
     "injected by dry run",
-    fix="if it has none: kubectl annotate {command} {annotation}=TENANT",
+    fix=f"if it has none: {SHOW_TENANT}; kubectl annotate {{command}} {{annotation}}=TENANT",
     help="The webhook's own tenant id is read off the pod of the dry run.",
 )
 
@@ -87,14 +92,14 @@ OPTED_OUT: Final = Kind(
     "WI716",
     Severity.WARNING,
     '{object} has opted out: {template} has the label {label}: "false"',
-    fix='if that is a mistake, set it to "true" in {field}{restart}',
+    fix='if that is a mistake, set it to "true" in {field}{labelling}',
     help='The value "false" keeps a pod from getting an identity in every scope.',
 )
 USE_LABEL_INVALID: Final = Kind(
     "WI717",
     Severity.ERROR,
     '{object}: label {label} is "{value}", expected "true"',
-    fix='set it to "true" in {field}{restart}',
+    fix='set it to "true" in {field}{labelling}',
     help="kube-apiserver compares the value letter by letter.",
 )
 USE_LABEL_MISSING: Final = Kind(
@@ -115,7 +120,7 @@ POD_LABELS_MISSING: Final = Kind(
     "WI720",
     Severity.ERROR,
     "{object}: no entry of {configuration} takes its pods: the objectSelector of {entry} leaves out their labels",
-    fix="put {labels} into {field}; or change webhook.objectSelector of the chart's values",
+    fix="put {labels} into {field}{labelling}; or change webhook.objectSelector of the chart's values",
     help="webhook.objectSelector of the chart's values narrows the scope to pods with these labels.",
 )
 POD_LABELS_EXCLUDED: Final = Kind(
