@@ -38,7 +38,8 @@ class Endpoint(socketserver.ThreadingMixIn, socketserver.TCPServer):
     """Gives tokens under `path` to clients that know `header`, and answers 200 under HEALTH to every client.
 
     get_token: the token for a scope; may raise M365IdentityError. log: gets a line for each request but those for
-    health, never with a token in it. Raises OSError if the port cannot be used.
+    health, never with a token in it. for_terraform: whether its provider asks here. Raises OSError if the port
+    cannot be used.
     """
 
     allow_reuse_address = True
@@ -55,12 +56,14 @@ class Endpoint(socketserver.ThreadingMixIn, socketserver.TCPServer):
         client_id: str,
         get_token: Callable[[str], AccessToken],
         log: Callable[[str], object],
+        for_terraform: bool = False,
     ) -> None:
         self.path = path.rstrip("/")
         self.header = header
         self.client_id = client_id
         self.get_token = get_token
         self.log = log
+        self.for_terraform = for_terraform
         self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         super().__init__((ADDRESS, port), _Handler)
 
@@ -130,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         except RefusedError as error:
             answer, reason = error, str(error)
         except M365IdentityError as error:
-            answer, reason = refusal(error), error.summary
+            answer, reason = refusal(error, for_terraform=self.server.for_terraform), error.summary
             if error.advice:
                 reason += f"; fix: {error.advice.fix}"
         except Exception as error:  # noqa: BLE001  # the client needs an answer, and the text may hold anything

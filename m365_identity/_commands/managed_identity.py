@@ -15,7 +15,8 @@ What is refused, in this order, as `{"statusCode": …, "message": "…"}`:
     429  Entra was asked too often, and wants to be left alone for longer than the endpoint may wait; Retry-After
     503  signing in failed in a way that may heal, and the endpoint's patience is over: clients try again
 
-Clients repeat 404 and 5xx, so nothing that stays as it is answered with these.
+Clients repeat 404 and 5xx, so nothing that stays as it is answered with these. Terraform's provider microsoft365
+ends in a panic at 429 and 5xx: for it the last two are 400 as well, and it reports the message.
 """
 
 import hmac
@@ -95,8 +96,10 @@ def granted(wanted: Wanted, *, token: str, expires_on: int, client_id: str) -> d
     }
 
 
-def refusal(error: M365IdentityError) -> RefusedError:
-    """How clients are told that signing in failed."""
+def refusal(error: M365IdentityError, *, for_terraform: bool = False) -> RefusedError:
+    """How clients are told that signing in failed. for_terraform: whether they do not stand 429 and 5xx."""
+    if for_terraform:
+        return RefusedError(HTTPStatus.BAD_REQUEST, str(error))
     if isinstance(error, ThrottledError):
         wait = {"Retry-After": str(math.ceil(error.retry_after))} if error.retry_after is not None else {}
         return RefusedError(HTTPStatus.TOO_MANY_REQUESTS, str(error), wait)

@@ -25,6 +25,7 @@ __all__ = ["add_arguments", "run"]
 # Seconds. Entra's usual Retry-After is 60, and may come twice; Terraform's provider gives a resource 180, and ends in a
 # panic if it sees a 429 or 5xx itself.
 _PATIENCE: Final = 150.0
+_OF_TERRAFORM: Final = "managed_identity"  # the method by which its provider asks this endpoint
 _CHECK_SECONDS: Final = 5.0  # for an answer over loopback
 _HEADER: Final = re.compile(r"[!-~]{8,256}")
 _PATH: Final = re.compile(r"[A-Za-z0-9/._~-]*")
@@ -88,6 +89,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 client_id=settings.client_id,
                 get_token=credential.get_token,
                 log=lambda line: tell("serve", line),
+                for_terraform=environ.get("M365_AUTH_METHOD", "").strip() == _OF_TERRAFORM,
             )
         except OSError as error:
             tell("serve", f"cannot listen on {address.url}: {error.strerror}")
