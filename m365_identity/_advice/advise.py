@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from m365_identity._advice.codes import ABOUT_THE_TOKEN, BY_CODE
+from m365_identity._advice.codes import ABOUT_THE_ISSUER, ABOUT_THE_TOKEN, BY_CODE
 from m365_identity._advice.credential import commands
 from m365_identity._advice.general import general
 from m365_identity._advice.network import Way, no_answer
@@ -47,7 +47,7 @@ def advise(failure: Failure, situation: Situation) -> Advice:
     kind = _seen(kind, failure, situation)
     values = _values(situation) | _said(failure, situation)
     explained = message(kind, **values)
-    seen = (*_differences(situation), *(_observations(situation) if kind in ABOUT_THE_TOKEN else ()))
+    seen = (*_differences(situation), *(_observations(situation, kind) if kind in ABOUT_THE_TOKEN else ()))
     # A guess can be the same as what was seen: it is there once.
     causes = dict.fromkeys((*map(one_line, seen), *explained.causes))
     return Advice(code=explained.code, meaning=explained.text, causes=tuple(causes), fix=explained.fix)
@@ -121,7 +121,7 @@ def _differences(situation: Situation) -> Iterator[str]:
         yield f"this call asked for tenant {situation.tenant_id}, and the settings have {own}"
 
 
-def _observations(situation: Situation) -> Iterator[str]:
+def _observations(situation: Situation, kind: Kind) -> Iterator[str]:
     """What is odd in the token itself, as `doctor` says it. It comes before any guess, since it is certain."""
     assertion, cloud = situation.assertion, situation.settings.cloud
     if assertion is None:
@@ -137,7 +137,7 @@ def _observations(situation: Situation) -> Iterator[str]:
             f'the audience of this token is "{assertion.audience}", '
             f'and the usual one in the cloud {cloud.name} is "{cloud.audience}"'
         )
-    if assertion.issuer.endswith("/"):
+    if assertion.issuer.endswith("/") and kind in ABOUT_THE_ISSUER:
         yield _slash(assertion)
     if assertion.expires is not None and assertion.expires <= situation.now:
         yield f"this token expired at {stamp(assertion.expires)}"

@@ -8,7 +8,7 @@ from typing import Final
 
 from m365_identity._messages import Kind, entra, tenant, uncoded
 
-__all__ = ["ABOUT_THE_TOKEN", "BY_CODE", "SEEN"]
+__all__ = ["ABOUT_THE_ISSUER", "ABOUT_THE_TOKEN", "BY_CODE", "SEEN"]
 
 _CODES: Final[dict[Kind, tuple[int, ...]]] = {
     entra.NO_MATCH: (70021,),
@@ -38,6 +38,7 @@ _CODES: Final[dict[Kind, tuple[int, ...]]] = {
     tenant.CROSS_CLOUD: (
         900382,
         900432,
+        1000104,
     ),
     tenant.US_AT_PUBLIC: (900439,),
     tenant.LOGIN_UNKNOWN: (
@@ -181,6 +182,7 @@ _CODES: Final[dict[Kind, tuple[int, ...]]] = {
         50128,
         50194,
         90019,
+        90027,
         90124,
         90130,
         9001023,
@@ -263,6 +265,9 @@ ABOUT_THE_TOKEN: Final = frozenset(
     }
 )
 """Messages whose causes begin with what can be seen to be odd in the token itself."""
+
+ABOUT_THE_ISSUER: Final = frozenset({entra.NO_MATCH, entra.NO_ISSUER, uncoded.REFUSED})
+"""Those of them that may mean that the credential has another issuer than the token."""
 
 SEEN: Final = frozenset(
     {entra.EXPIRED, entra.NOT_YET_VALID, entra.OUT_OF_TIME_BY_CLOCK, entra.NO_AUDIENCE_OF_API_SERVER},

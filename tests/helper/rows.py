@@ -90,7 +90,7 @@ WORDS = {
     (70052,): ("only taken from managed identities", "a token of Entra's", "mount the ServiceAccount's token"),
     (90002, 900023, 50029): ("does not know tenant", "the tenant id is wrong", "az account show"),
     (90038,): ("another national cloud", "M365_CLOUD is wrong", "m365.workload.identity/cloud"),
-    (900382, 900432): ("from one cloud to another", "is not in the cloud", "m365.workload.identity/cloud"),
+    (900382, 900432, 1000104): ("from one cloud to another", "is not in the cloud", "m365.workload.identity/cloud"),
     (900439,): ("US Government cannot sign in", "is a US Government one", "gcchigh"),
     (50049, 50050, 90051): ("does not know the login host", "misspelt", "unset AZURE_AUTHORITY_HOST"),
     (100007,): ("regional endpoint", "AZURE_REGIONAL_AUTHORITY_NAME", "unset AZURE_REGIONAL_AUTHORITY_NAME"),
@@ -152,7 +152,11 @@ WORDS = {
         "the list of the",
     ),
     (65002,): ("one of Microsoft's own", "copied from an example", "az ad app list"),
-    (50059, 50128, 50194, 90019, 90124, 90130, 9001023, 9002332): ("names no tenant", "common", "az account show"),
+    (50059, 50128, 50194, 90019, 90027, 90124, 90130, 9001023, 9002332): (
+        "names no tenant",
+        "common",
+        "az account show",
+    ),
     (50003, 50007, 50010, 50042, 50043, 50124, 50146, 501241, 501461): (
         "not set up",
         "signing",

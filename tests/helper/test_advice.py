@@ -174,6 +174,14 @@ def test_the_slash_at_the_issuers_end_is_one_cause(issuer: str) -> None:
     assert told.endswith("that of this token does not") is not issuer.endswith("/")
 
 
+@pytest.mark.parametrize("code", [700212, 700213, 700024, 70025])
+def test_the_slash_is_not_blamed_if_entra_says_what_is_wrong(code: int) -> None:
+    """Audience, subject or time: the issuer of each token on AKS ends with a slash."""
+    causes = advise(refused(code), situation(assertion(issuer="https://aks.example/x/"))).causes
+    assert causes
+    assert not any("slash" in cause for cause in causes)
+
+
 @pytest.mark.parametrize("issuer", ["https://kubernetes.default.svc.cluster.local", "http://issuer.example", "kind"])
 def test_an_issuer_that_entra_can_never_reach_is_a_cause(issuer: str) -> None:
     """The usual one of a cluster that is not set up for federation."""

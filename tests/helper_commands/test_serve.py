@@ -283,17 +283,17 @@ def test_a_wait_that_is_too_long_is_handed_on(commands: Commands) -> None:
     assert Retry(bound=serve._PATIENCE).bound > 2 * 60 + 10
 
 
-@pytest.mark.parametrize("failure", [{"status": 429, "retry_after": 3600}, {"status": 503}])
+@pytest.mark.parametrize(("status", "retry_after"), [(429, 3600), (503, None)])
 def test_terraforms_provider_is_never_answered_with_what_it_does_not_stand(
-    commands: Commands, failure: dict[str, int]
+    commands: Commands, status: int, retry_after: int | None
 ) -> None:
     """429 and 5xx end it in a panic, in the middle of an apply; a 400 it reports, with what Entra said."""
     commands.pod.federate()
     commands.environ["M365_AUTH_METHOD"] = "managed_identity"
-    commands.pod.entra.next("login", times=20, **failure)
-    status, document = ask(start(commands, "--patience", "0"))
-    assert status == 400
-    assert f"HTTP {failure['status']}" in document["message"]
+    commands.pod.entra.next("login", times=20, status=status, retry_after=retry_after)
+    answered, document = ask(start(commands, "--patience", "0"))
+    assert answered == 400
+    assert f"HTTP {status}" in document["message"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
