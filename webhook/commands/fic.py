@@ -1,5 +1,7 @@
 """`m365wi fic`: the federated identity credential that Entra needs for a ServiceAccount.
 
+`fic plan`, `fic apply` and `fic prune` are in `fic_plan`. Without them, it prints:
+
     exit 0   printed
     exit 1   printed, but Entra cannot use the cluster's issuer, or it is not published as far as can be seen from here:
              the commands of `-o az` are then comments, because they may be on their way into a shell; or not printed,
@@ -17,7 +19,8 @@ from typing import Final
 from webhook.accounts.source import account_from
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
-from webhook.commands import clusters
+from webhook.commands import clusters, fic_plan
+from webhook.commands.fic_plan import PRINT
 from webhook.commands.printed import write_stderr, write_stdout
 from webhook.commands.progress import progress
 from webhook.core.formats import is_guid
@@ -34,12 +37,12 @@ from webhook.findings import Finding, Status, broken, forbidden_user
 from webhook.settings import ServeSettings, SettingsError, add_flags, bad_value
 
 _SECONDS: Final = 10.0  # of one request
-_FORMATS: Final = f"{', '.join(FORMATS)} (az); identity: for a user-assigned managed identity"
 _FOR_SHELLS: Final = ("az", "identity")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command; `run` checks their values."""
+    fic_plan.add_arguments(parser)
     where = "of the ServiceAccount (that of the context)"
     parser.add_argument("-n", "--namespace", metavar="NAMESPACE", default="", help=where)
     parser.add_argument("--service-account", metavar="NAME", default="", help="whose pods are to sign in")
@@ -47,8 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o",
         "--output",
         metavar="FORMAT",
-        default="az",
-        help=f"{', '.join(FORMATS)} (az); identity: for a user-assigned managed identity",
+        default="",
+        help=f"{', '.join(FORMATS)} (az); identity: for a user-assigned managed identity; plan, apply, prune: "
+        f"{', '.join(fic_plan.FORMATS)}",
     )
     parser.add_argument(
         "--client-id", metavar="GUID", default="", help="of the application (that of the ServiceAccount)"
@@ -57,11 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-lookup", action="store_true", help="do not look on the internet whether the issuer is published"
     )
     clusters.add_cluster_flags(parser)
-    add_flags(parser, only=("cloud", "audience"))
+    add_flags(parser, only=("cloud", "audience", "env"))
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Prints the credential. Raises SettingsError for wrong usage."""
+    """Prints the credential, or does what the action says. Raises SettingsError for wrong usage."""
+    if flags.action != PRINT:
+        return fic_plan.run(flags, environ)
+    flags.output = flags.output or "az"
     chosen = clusters.choose(flags, environ, _problems(flags))
     flags.namespace = flags.namespace or chosen.namespace
     try:
@@ -71,6 +78,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _problems(flags: argparse.Namespace) -> Iterator[Message]:
+    yield from fic_plan.misplaced(flags)
     if flags.namespace and not NAMESPACE_NAME.fullmatch(flags.namespace):
         yield bad_value("-n", flags.namespace, "the ServiceAccount's namespace")
     if not flags.service_account:

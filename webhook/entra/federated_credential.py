@@ -157,9 +157,18 @@ def _applications(identity: Identity) -> tuple[str, ...]:
 
 def _name(account: Account, issuer: str, subject: str) -> str:
     """Readable, and another one for each ServiceAccount of each cluster: an application has each name once."""
-    mark = hashlib.sha256(f"{issuer}\n{subject}".encode()).hexdigest()[:8]
+    mark = _mark(issuer, subject)
     readable = re.sub("[^A-Za-z0-9_-]", "-", f"{account.namespace}-{account.name}")
     return f"{readable[: _LONGEST_NAME - 9]}-{mark}"
+
+
+def is_named_for(name: str, issuer: str, subject: str) -> bool:
+    """Whether `name` is one that `_name` made for this issuer and subject."""
+    return name.endswith(f"-{_mark(issuer, subject)}")
+
+
+def _mark(issuer: str, subject: str) -> str:
+    return hashlib.sha256(f"{issuer}\n{subject}".encode()).hexdigest()[:8]
 
 
 def _hcl(text: str) -> str:

@@ -14,7 +14,9 @@ azure.identity, and only when there is something to sign in to: it takes half a 
 """
 
 import asyncio
+import base64
 import contextlib
+import json
 import logging
 import shutil
 import time
@@ -91,6 +93,15 @@ class Credential:
             token, end = await self._ask(f"{root}/.default")
             self._tokens[root] = (token, end)
             return token
+
+    async def tenant(self, root: str) -> str:
+        """The GUID of the tenant in which the caller is signed in; "" if the token does not say. Raises NotSignedIn."""
+        payload = (await self.token(root)).split(".")[1:2]
+        try:
+            claims = json.loads(base64.urlsafe_b64decode(payload[0] + "=" * (-len(payload[0]) % 4)))
+            return str(claims.get("tid", ""))
+        except (IndexError, ValueError, AttributeError):  # Microsoft may change what a token looks like
+            return ""
 
     def forget(self, root: str) -> None:
         """The service at `root` does not accept the token any more."""

@@ -10,6 +10,7 @@
            calls.py         what comes of kube-apiserver's call of the webhook
     WI7xx  workloads.py     what `check` finds about an account, a workload and its pods
     WI8xx  entra.py         federated identity credentials, and the issuer (`fic`, `issuer`)
+           plans.py         what the credentials in Entra are, compared with what the ServiceAccounts need
            sign_in.py       signing in to Entra, and what Microsoft Graph and Azure Resource Manager answer
     WI9xx  onboarding.py    what `onboard` and `offboard` find and do
 
@@ -28,6 +29,7 @@ from webhook.core.messages import (
     lint,
     manifests,
     onboarding,
+    plans,
     pods,
     reviews,
     settings,
@@ -53,5 +55,19 @@ def _table(rows: Iterable[Kind]) -> Mapping[str, Kind]:
 
 
 TABLE: Final = _table(
-    _rows(annotations, calls, checks, entra, lint, manifests, onboarding, pods, reviews, settings, sign_in, workloads)
+    _rows(
+        annotations,
+        calls,
+        checks,
+        entra,
+        lint,
+        manifests,
+        onboarding,
+        plans,
+        pods,
+        reviews,
+        settings,
+        sign_in,
+        workloads,
+    )
 )

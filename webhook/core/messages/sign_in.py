@@ -40,7 +40,7 @@ FORBIDDEN: Final = Kind(
     Severity.ERROR,
     "{object}: {service} answers HTTP {status} {error}: {reason} (request {request})",
     fix="sign in as an owner of the application, or give your own application Application.ReadWrite.OwnedBy with "
-    "admin consent, and make it an owner",
+    "admin consent, and make it an owner; for a managed identity: Managed Identity Contributor",
     help="You are signed in, and may not do that. `federation.md` says which right does what.",
 )
 UNREACHABLE: Final = Kind(
