@@ -33,11 +33,13 @@ from webhook.metrics import Metrics
 from webhook.reviewer import Reviewer
 from webhook.server.application import Application
 from webhook.server.asgi import ASGIApplication, Receive, Scope, Send
-from webhook.server.connection import Connection, Shared
+from webhook.server.connection import Connection
+from webhook.server.known_heads import AtOnce, KnownHeads
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
 from webhook.server.open_connections import OpenConnections
 from webhook.server.process import freeze
+from webhook.server.shared import Shared
 
 __all__ = ["Part", "measure", "table"]
 
@@ -153,6 +155,7 @@ def _connection(loop: asyncio.AbstractEventLoop, application: ASGIApplication, b
         limits=limits,
         connections=OpenConnections(loop, limits),
         needs_no_task=True,
+        known=KnownHeads(application) if isinstance(application, AtOnce) else None,
     )
     connection, transport, data = Connection(shared), Recorder(tls=True), HEAD % len(body) + body
     connection.connection_made(transport)

@@ -10,12 +10,13 @@ from testbed.recorder import Recorder
 from tests.server.test_exchange import Wire
 from webhook.metrics import Metrics
 from webhook.server.asgi import ASGIApplication, Receive, Scope, Send
-from webhook.server.connection import Connection, Shared
+from webhook.server.connection import Connection
 from webhook.server.exchange import Exchange, ExchangeTransport
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
 from webhook.server.open_connections import OpenConnections
 from webhook.server.request_parser import RequestParser
+from webhook.server.shared import Shared
 
 REQUEST = b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}"
 

@@ -24,10 +24,10 @@ import pytest
 from certs.authority import make_authority, make_leaf
 from tests.server.client import Client, Response
 from webhook.metrics import Metrics
-from webhook.server.connection import Shared
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
 from webhook.server.open_connections import OpenConnections
+from webhook.server.shared import Shared
 
 ENTRY = Path(__file__).with_name("entry.py")
 ROOT = ENTRY.parents[2]

@@ -9,10 +9,11 @@ from typing import Any, cast
 
 from tests.server.fake_loop import FakeLoop
 from webhook.metrics import CAUSES, Metrics
-from webhook.server.connection import Connection, Shared
+from webhook.server.connection import Connection
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
 from webhook.server.open_connections import OpenConnections
+from webhook.server.shared import Shared
 
 HEAD = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n"
 ANSWER = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]}

@@ -9,8 +9,9 @@ from webhook.core.decision import Decision
 from webhook.logs import Log
 from webhook.reviewer import Answer
 from webhook.server.application import Application, Review
-from webhook.server.connection import Connection, Shared
+from webhook.server.connection import Connection
 from webhook.server.lifecycle import Lifecycle
+from webhook.server.shared import Shared
 
 
 class StuckTransport:

@@ -12,9 +12,9 @@ import pytest
 
 from tests.server.connection_case import settle
 from tests.server.fake_loop import FakeLoop
-from webhook.server.connection import Shared
 from webhook.server.limits import Limits
 from webhook.server.listener import Listener
+from webhook.server.shared import Shared
 
 
 async def test_a_connection_is_accepted_with_a_small_buffer(shared: Shared) -> None:

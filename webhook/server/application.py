@@ -26,14 +26,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 from webhook.logs import Log
 from webhook.metrics import Metrics
 from webhook.reviewer import INTERNAL, Answer
 from webhook.server.asgi import CLOSE, Headers, Receive, Scope, Send
-from webhook.server.bodies import BUDGET, MAX_BODY, Bodies, NoRoom, TooBig
+from webhook.server.bodies import BUDGET, MAX_BODY, SMALL_ANSWER, Bodies, NoRoom, TooBig
 from webhook.server.deadlines import Timeouts
+from webhook.server.known_heads import Later
 from webhook.server.large_reviews import LargeReviews
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.line_rate import LineRate
@@ -115,18 +117,59 @@ class Application:
             begun = time.perf_counter()
             if self._large.waits(body, begun):
                 begun = await self._large.turn()
-            answer = self._review(body, timeout=max(seconds - (begun - start), 0.001))
-            if not isinstance(answer, Answer):
-                await asyncio.sleep(0)
-                answer = await answer
-            self._large.done(begun)
-        except Exception:  # noqa: BLE001 - a caller never gets a traceback
-            _log.exception("a review could not be answered")
-            answer = Answer(500, b"internal error: see the webhook's log\n", INTERNAL)
+            answer = await self._awaited(self._reviewed(body, seconds - (begun - start)), begun)
         finally:
             del body  # before what it held is given back
             self._bodies.release(held)
         await self._answer(send, answer, start)
+
+    def allowed(self, scope: Scope) -> float | None:
+        """Seconds that a review with this head may take. None if it is refused because of its head."""
+        if scope["path"] not in self._paths or self._refusal(scope):
+            return None
+        return self._timeouts.allowed(scope["query_string"])
+
+    def at_once(self, body: bytes, seconds: float) -> bytes | Later | None:
+        """Answer a review whose head is allowed, as __call__ does, in one call (`webhook.server.known_heads`)."""
+        start = time.perf_counter()
+        if not self._lifecycle.serving or self._large.waits(body, start):
+            return None
+        try:
+            held = self._bodies.hold(body)
+        except (TooBig, NoRoom):
+            return None
+        answer = self._reviewed(body, seconds)
+        if not isinstance(answer, Answer) or answer.status != 200 or len(answer.body) > SMALL_ANSWER:
+            return partial(self._later, answer, held, start)
+        self._bodies.release(held)
+        self._large.done(start)
+        self._record_answer(answer, start)
+        return b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(answer.body), answer.body)
+
+    async def _later(self, begun: Answer | Awaitable[Answer], held: int, start: float, send: Send) -> None:
+        """What is left to do for a review that began at `start`."""
+        try:
+            answer = await self._awaited(begun, start)
+        finally:
+            self._bodies.release(held)
+        await self._answer(send, answer, start)
+
+    def _reviewed(self, body: bytes | bytearray, seconds: float) -> Answer | Awaitable[Answer]:
+        try:
+            return self._review(body, timeout=max(seconds, 0.001))
+        except Exception:  # noqa: BLE001 - a caller never gets a traceback
+            return _failed()
+
+    async def _awaited(self, answer: Answer | Awaitable[Answer], begun: float) -> Answer:
+        """The answer to a review that began at that time."""
+        if not isinstance(answer, Answer):
+            await asyncio.sleep(0)
+            try:
+                answer = await answer
+            except Exception:  # noqa: BLE001 - a caller never gets a traceback
+                answer = _failed()
+        self._large.done(begun)
+        return answer
 
     def _refusal(self, scope: Scope) -> tuple[int, str, bytes, Headers] | None:
         """Status, reason, text and headers for a request whose body is not needed. None for any other."""
@@ -155,21 +198,7 @@ class Application:
         headers = [_JSON if status == 200 else _TEXT, (b"content-length", b"%d" % len(content))]
         if answer.retry_after is not None:
             headers.append((b"retry-after", b"%d" % answer.retry_after))
-        decision = answer.decision
-        # Counted and logged first, so that the metrics have what a client has.
-        self._record(
-            decision.outcome,
-            decision.reason,
-            status,
-            start,
-            uid=answer.uid,
-            namespace=answer.namespace,
-            pod=answer.pod,
-            account=answer.account,
-            dry_run=answer.dry_run,
-            warnings=[str(warning) for warning in decision.warnings],
-            lookup_ms=round(answer.seconds_lookup * 1000, 3),
-        )
+        self._record_answer(answer, start)  # first, so that the metrics have what a client has
         await send({"type": "http.response.start", "status": status, "headers": headers})
         if not held:
             await send({"type": "http.response.body", "body": content})
@@ -193,6 +222,22 @@ class Application:
     def _left_out(self, reason: str, count: int) -> None:
         self._log.line("warning", "lines about refused reviews were left out", reason=reason, count=count)
 
+    def _record_answer(self, answer: Answer, start: float) -> None:
+        decision = answer.decision
+        self._record(
+            decision.outcome,
+            decision.reason,
+            answer.status,
+            start,
+            uid=answer.uid,
+            namespace=answer.namespace,
+            pod=answer.pod,
+            account=answer.account,
+            dry_run=answer.dry_run,
+            warnings=[str(warning) for warning in decision.warnings],
+            lookup_ms=round(answer.seconds_lookup * 1000, 3),
+        )
+
     def _record(self, outcome: str, reason: str, status: int, start: float, **values: Any) -> None:
         """Count a review and log it. Decisions always have a line; refusals have as many as LineRate allows."""
         seconds = time.perf_counter() - start
@@ -209,6 +254,12 @@ _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _ALLOW: Final = ((b"allow", b"POST"),)
 _AGAIN: Final = ((b"retry-after", b"1"),)
 _TOO_BIG: Final = b"the body is larger than 7 MiB, or has too many values\n"
+
+
+def _failed() -> Answer:
+    """Called with the error that is being handled."""
+    _log.exception("a review could not be answered")
+    return Answer(500, b"internal error: see the webhook's log\n", INTERNAL)
 
 
 def _is_json(content_type: bytes) -> bool:

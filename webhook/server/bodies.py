@@ -22,7 +22,7 @@ _MAX_PIECES: Final = 20_000  # of a body; an honest one of 7 MiB comes in 5 000,
 _SMALL: Final = 64 * 1024  # bytes of a body that may use what is reserved; usual pods have 2 to 8 KiB
 _TINY: Final = 8192  # bytes of a body that is not looked at: its worst is charged, which is 32 times its bytes
 _ARRIVES_SECONDS: Final = 0.05  # in which an honest body arrives; until then its size alone counts, nearly
-_SMALL_ANSWER: Final = 64 * 1024  # bytes of an answer that are not charged: the kernel takes as many
+SMALL_ANSWER: Final = 64 * 1024  # bytes of an answer that are not charged: the kernel takes as many
 _COSTS: Final = ((b"{", 160), (b"[", 96), (b",", 64), (b":", 64))
 """Bytes for each of these characters: a dictionary of one to five members takes 200, a list of one to four 88, a key or
 a string 50, each more where it is listed. Measured, the sum is at least 0.9 times what orjson and Python take,
@@ -81,7 +81,7 @@ class Bodies:
         """
         message = await receive()
         if message["type"] == "http.request" and not message["more_body"]:
-            return message["body"], self._charge(message["body"])
+            return message["body"], self.hold(message["body"])
         arriving = _Arriving(self._clock())
         self._arriving[arriving] = None
         try:
@@ -94,15 +94,23 @@ class Bodies:
                 if not message["more_body"]:
                     body = arriving.data
                     self._forget(arriving)
-                    return body, self._charge(body)
+                    return body, self.hold(body)
                 message = await receive()
             return None, 0
         finally:
             self._forget(arriving)
 
+    def hold(self, body: bytes | bytearray) -> int:
+        """What a complete body holds until it is released by `release`. Raises TooBig and NoRoom."""
+        needed, limit = cost(body), self._limit(len(body))
+        if needed > limit:
+            raise TooBig
+        self._take(needed, limit)
+        return needed
+
     def hold_answer(self, size: int) -> int:
         """What an answer of `size` bytes holds until it is released by `release_answer`. Raises NoRoom."""
-        if size <= _SMALL_ANSWER:
+        if size <= SMALL_ANSWER:
             return 0
         if self._answers + size > min(ANSWERS, self._budget):
             raise NoRoom
@@ -118,13 +126,6 @@ class Bodies:
     def release(self, held: int) -> None:
         """Give back what a body held."""
         self._held -= held
-
-    def _charge(self, body: bytes | bytearray) -> int:
-        needed, limit = cost(body), self._limit(len(body))
-        if needed > limit:
-            raise TooBig
-        self._take(needed, limit)
-        return needed
 
     def _limit(self, size: int) -> int:
         """What all may hold, for a body of `size` bytes."""

@@ -26,6 +26,7 @@ from webhook.server.request_parser import RequestParser
 
 _MAX_WAITING: Final = 256 * 1024  # bytes of a body that the application has not taken; one read of uvloop's
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_OK: Final = _STATUS_LINES[200]
 _DISCONNECT: Final[Message] = {"type": "http.disconnect"}
 
 
@@ -214,6 +215,11 @@ def refusal(status: int, text: str) -> bytes:
     body = f"{text}\n".encode("ascii", "backslashreplace")
     head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
     return _STATUS_LINES[status] + date() + head + body
+
+
+def success(rest: bytes) -> bytes:
+    """A complete answer of status 200. rest: its headers but the date, and its body."""
+    return _OK + date() + rest
 
 
 def date() -> bytes:

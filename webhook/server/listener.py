@@ -13,10 +13,12 @@ from typing import Any, Final
 from webhook.metrics import Metrics
 from webhook.server.asgi import ASGIApplication
 from webhook.server.callers import Callers
-from webhook.server.connection import Connection, Shared
+from webhook.server.connection import Connection
+from webhook.server.known_heads import AtOnce, KnownHeads
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
 from webhook.server.open_connections import OpenConnections
+from webhook.server.shared import Shared
 
 _ACCEPTED_AT_ONCE: Final = 8  # then what these have sent is read, before the next take their places
 _RECEIVE_BUFFER: Final = 16 * 1024
@@ -56,6 +58,7 @@ class Listener:
             connections=self.connections,
             callers=callers,
             needs_no_task=getattr(application, "needs_no_task", False),
+            known=KnownHeads(application) if isinstance(application, AtOnce) else None,
         )
         if callers is not None:
             callers.at_renewal(self.connections.renew)

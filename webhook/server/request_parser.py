@@ -16,7 +16,7 @@ _MAX_FIELDS: Final = 64  # kube-apiserver sends 7, a browser behind proxies abou
 _MAX_FIELD: Final = 8190  # name and value together; the default of Apache and gunicorn
 _MAX_FRAMING: Final = 8190  # in a chunked body, without any content: chunk extensions and trailers
 
-_EMPTY_LINE: Final = b"\r\n\r\n"
+EMPTY_LINE: Final = b"\r\n\r\n"
 
 
 class Refused(ValueError):
@@ -31,20 +31,21 @@ class RequestParser:
     """Parses one request.
 
     head_complete: these are known: method, target, version, headers with names in lower case, keep_alive (the client
-    keeps the connection), expects_continue (it sends the body after a 100). whole: the body is complete, too.
+    keeps the connection), expects_continue (it sends the body after a 100), head_bytes (the length of the head). whole:
+    the body is complete, too.
     """
 
     __slots__ = (
         "_chunked",
         "_fields",
         "_framing",
-        "_head_bytes",
         "_left",
         "_parser",
         "_pieces",
         "_tail",
         "_upgrade",
         "expects_continue",
+        "head_bytes",
         "head_complete",
         "headers",
         "keep_alive",
@@ -63,7 +64,7 @@ class RequestParser:
         self._fields: list[tuple[bytes, bytes]] = []  # headers until the head is complete, then trailers
         self.keep_alive = self.expects_continue = self.head_complete = self.whole = False
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
-        self._head_bytes = 0
+        self.head_bytes = 0
         self._upgrade = self._chunked = False
         self._left = 0  # bytes of a body with a length
         self._pieces: list[bytes] = []  # of a chunked body
@@ -77,7 +78,7 @@ class RequestParser:
         text, position, searched = self._tail + data, len(self._tail), 0
         self._tail = b""
         while position < len(text) and not self.whole:
-            end = text.find(_EMPTY_LINE, searched)
+            end = text.find(EMPTY_LINE, searched)
             if end < 0:
                 self._tail = text[max(searched, len(text) - 3) :]
                 stop = len(text)
@@ -90,6 +91,12 @@ class RequestParser:
                 return self._cut(text, position)
         pieces, self._pieces = self._pieces, []
         return pieces, text[position:]
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the head says how many bytes follow, and nothing else that matters for how they are read."""
+        plain = self.version == "1.1" and self.keep_alive
+        return plain and not (self._chunked or self._upgrade or self.expects_continue)
 
     def close(self) -> None:
         """Parse no more. It and httptools' parser refer to each other until then."""
@@ -105,14 +112,14 @@ class RequestParser:
 
     def _parse_head(self, piece: bytes) -> bool:
         """Returns whether the head is complete."""
-        self._head_bytes += len(piece)
-        if self._head_bytes > MAX_HEAD:
+        self.head_bytes += len(piece)
+        if self.head_bytes > MAX_HEAD:
             raise Refused(431, f"the head of a request may have {MAX_HEAD} bytes")
         self._parse(piece)
         complete = self.head_complete
         if len(self.headers if complete else self._fields) > _MAX_FIELDS:
             raise Refused(431, f"a request may have {_MAX_FIELDS} header fields")
-        if self._head_bytes > _MAX_LINE:
+        if self.head_bytes > _MAX_LINE:
             self._check_lines()
         if complete:
             self._read_head()
