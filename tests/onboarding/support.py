@@ -5,7 +5,7 @@ from typing import Any
 from webhook.core import names
 from webhook.core.clouds import CLOUDS
 from webhook.core.identity import Account
-from webhook.onboarding.found import GRAPH_ID, Application
+from webhook.entra.registrations import GRAPH_ID, Registration
 from webhook.onboarding.permissions import Permission
 from webhook.onboarding.wish import Wish
 
@@ -39,9 +39,9 @@ def annotated(client: str = CLIENT) -> dict[str, str]:
     return {names.AZURE_CLIENT_ID: client}
 
 
-def application(**changes: Any) -> Application:
+def application(**changes: Any) -> Registration:
     """One that `onboard` made."""
-    return Application(**{"client_id": CLIENT, "name": NAME, "tags": ("m365wi", f"m365wi:{MARK}"), **changes})
+    return Registration(**{"client_id": CLIENT, "name": NAME, "tags": ("m365wi", f"m365wi:{MARK}"), **changes})
 
 
 def asking_for(*permissions: Permission) -> tuple[dict[str, Any], ...]:

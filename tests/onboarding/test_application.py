@@ -20,8 +20,8 @@ from tests.onboarding.support import (
 from webhook.core import names
 from webhook.core.messages import Kind
 from webhook.core.messages import onboarding as kinds
+from webhook.entra.registrations import GRAPH_ID, Owner, Registration
 from webhook.onboarding import application as steps
-from webhook.onboarding.found import GRAPH_ID, Application, Owner
 from webhook.onboarding.verdicts import Outcome, Verdict
 from webhook.onboarding.wish import Wish
 
@@ -90,7 +90,7 @@ def test_what_an_earlier_run_made_is_taken_by_its_name() -> None:
     ],
 )
 def test_an_application_that_somebody_else_could_use_gets_no_permissions_by_its_name(
-    found: Application, wanted: Wish
+    found: Registration, wanted: Wish
 ) -> None:
     """Anybody who may register applications could have prepared it."""
     verdict = steps.application(wanted, [found], caller="me")

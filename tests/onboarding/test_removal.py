@@ -7,8 +7,8 @@ import pytest
 from tests.onboarding.support import CLIENT, GROUPS, ISSUER, MARK, SUBJECT, USERS, application, asking_for, wish
 from webhook.core.messages import onboarding as kinds
 from webhook.entra.comparison import Existing
+from webhook.entra.registrations import Identity, Registration
 from webhook.onboarding import credential, removal
-from webhook.onboarding.found import Application, Identity
 from webhook.onboarding.verdicts import Outcome
 
 OTHER = "m365wi:00000000"
@@ -58,7 +58,7 @@ def test_an_account_of_others_is_not_touched() -> None:
         application(federated=(TRUSTED, "https://github.example.com repo")),
     ],
 )
-def test_an_application_that_others_use_stays(found: Application) -> None:
+def test_an_application_that_others_use_stays(found: Registration) -> None:
     assert removal.why_kept(found, MARK, TRUSTED)
 
 

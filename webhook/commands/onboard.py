@@ -21,8 +21,8 @@ from webhook.core import names
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import settings as usage
 from webhook.core.messages.checks import API_SERVER_UNREACHABLE
+from webhook.entra.registrations import Identity
 from webhook.onboarding.credential import Credentials, identity_at
-from webhook.onboarding.found import Identity
 from webhook.onboarding.permissions import UnknownPermissions, resolve
 from webhook.onboarding.proof import Proof
 from webhook.onboarding.requests import Maker, Printer

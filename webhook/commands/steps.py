@@ -22,11 +22,11 @@ from webhook.core.messages import settings as usage
 from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
 from webhook.core.policy import Policy
 from webhook.entra.cluster_documents import cluster_issuer
+from webhook.entra.directory import Directory
 from webhook.entra.failures import Failed
 from webhook.entra.federated_credential import FederatedCredential, federated_credential
 from webhook.entra.rest import Rest, graph, resource_manager
 from webhook.findings import Finding, Status, broken
-from webhook.onboarding.directory import Directory
 from webhook.onboarding.permissions import Permission
 from webhook.onboarding.requests import refused
 from webhook.onboarding.run import InCluster, Stopped

@@ -2,7 +2,6 @@
 
     wish          what is wanted
     verdicts      what a step says, and the requests that it wants made: data
-    directory     reads applications, service principals and permissions
     permissions   names of Graph's application permissions
     marks         how it is known again what was made here
     application   the steps in the directory: application, service principal, permissions, consent

@@ -8,8 +8,8 @@ from webhook.core.formats import is_guid
 from webhook.core.messages import Place, message
 from webhook.core.messages import onboarding as kinds
 from webhook.entra.mark import mark
+from webhook.entra.registrations import GRAPH_ID, Registration
 from webhook.onboarding import marks
-from webhook.onboarding.found import GRAPH_ID, Application
 from webhook.onboarding.permissions import Permission, listed
 from webhook.onboarding.verdicts import Call, Service, Verdict
 from webhook.onboarding.wish import Wish
@@ -20,7 +20,7 @@ _ROLE: Final = "Role"
 _SINGLE_TENANT: Final = "AzureADMyOrg"
 
 
-def application(wish: Wish, found: Sequence[Application], *, caller: str = "") -> Verdict:
+def application(wish: Wish, found: Sequence[Registration], *, caller: str = "") -> Verdict:
     """Which application it is; the call that makes one if it is missing.
 
     found: those with the client id that was given or annotated, else those with the name. caller: the object id of who
@@ -44,10 +44,10 @@ def application(wish: Wish, found: Sequence[Application], *, caller: str = "") -
     return Verdict("application", message(kinds.APPLICATION_FOUND, name=only.name, client=only.client_id))
 
 
-def new(made: Verdict, client: str) -> Application:
+def new(made: Verdict, client: str) -> Registration:
     """The application that the call of `made` has made."""
     body = made.calls[0].body
-    return Application(client, name=body["displayName"], tags=tuple(body["tags"]))
+    return Registration(client, name=body["displayName"], tags=tuple(body["tags"]))
 
 
 def another(wish: Wish, given: str) -> Verdict | None:
@@ -59,7 +59,7 @@ def another(wish: Wish, given: str) -> Verdict | None:
     return Verdict("application", message(kinds.APPLICATION_OTHER, Place(str(wish.account), annotation=key), **values))
 
 
-def _by_client_id(wish: Wish, found: Sequence[Application], client: str) -> Verdict:
+def _by_client_id(wish: Wish, found: Sequence[Registration], client: str) -> Verdict:
     given = wish.application
     if given and (is_guid(given) or all(given != each.name for each in found)):
         other = another(wish, given)
@@ -73,7 +73,7 @@ def _by_client_id(wish: Wish, found: Sequence[Application], client: str) -> Verd
     return Verdict("application", message(kinds.APPLICATION_FOUND, name=found[0].name, client=client))
 
 
-def _not_trusted(wish: Wish, found: Application, caller: str) -> str:
+def _not_trusted(wish: Wish, found: Registration, caller: str) -> str:
     """Why an application that has the right name is not taken without its client id; "" if it is taken.
 
     Everybody who may register applications can give one this name, and wait for permissions.
@@ -110,7 +110,7 @@ def principal(client: str, found: Mapping[str, Any] | None) -> Verdict:
     return Verdict("principal", message(kinds.PRINCIPAL_CREATED), (call,))
 
 
-def permissions(wish: Wish, found: Application) -> Verdict:
+def permissions(wish: Wish, found: Registration) -> Verdict:
     """Whether the application asks for the permissions; the call that adds those that are missing, and our tags."""
     if not wish.permissions:
         return Verdict("permissions", message(kinds.PERMISSIONS_NONE))

@@ -10,8 +10,8 @@ from webhook.core.messages import Message, message
 from webhook.core.messages import onboarding as kinds
 from webhook.entra.comparison import MOST, Change, Cluster, Existing, Item, State, Wanted, compare, description
 from webhook.entra.mark import read_mark
+from webhook.entra.registrations import Identity
 from webhook.entra.rest import Rest
-from webhook.onboarding.found import Identity
 from webhook.onboarding.shell import quoted
 from webhook.onboarding.verdicts import Call, Service, Verdict
 from webhook.onboarding.wish import Wish

@@ -13,10 +13,10 @@ from typing import Any, Final
 from webhook.core.identity import Account
 from webhook.core.messages import message
 from webhook.core.messages import onboarding as kinds
+from webhook.entra.registrations import GRAPH_ID, Registration
 from webhook.onboarding import marks
 from webhook.onboarding.account import MANAGER, applied, is_made, path
 from webhook.onboarding.application import changed
-from webhook.onboarding.found import GRAPH_ID, Application
 from webhook.onboarding.permissions import Permission, listed
 from webhook.onboarding.verdicts import Call, Service, Verdict
 
@@ -41,7 +41,7 @@ def _managers(found: Mapping[str, Any]) -> set[str]:
     return {str(each.get("manager")) for each in found["metadata"].get("managedFields") or ()}
 
 
-def why_kept(found: Application, mark: str, trusted: str) -> str:
+def why_kept(found: Registration, mark: str, trusted: str) -> str:
     """Why an application is not removed as a whole; "" if it is. trusted: issuer and subject of this ServiceAccount."""
     if not marks.is_made(found.tags, mark):
         return "it was there before, or was made for another ServiceAccount"
@@ -54,21 +54,21 @@ def why_kept(found: Application, mark: str, trusted: str) -> str:
     return ""
 
 
-def application(found: Application) -> Verdict:
+def application(found: Registration) -> Verdict:
     """The application goes as a whole."""
     call = Call(Service.GRAPH, "DELETE", f"/applications(appId='{found.client_id}')")
     what = f'application "{found.name}" ({found.client_id})'
     return Verdict("application", message(kinds.REMOVED, what=what), (call,))
 
 
-def kept(found: Application, why: str) -> Verdict:
+def kept(found: Registration, why: str) -> Verdict:
     """The application stays."""
     what = f'application "{found.name}" ({found.client_id})'
     return Verdict("application", message(kinds.KEPT, what=what, why=why))
 
 
 def permissions(
-    found: Application, mark: str, roles: Iterable[Permission], given: Iterable[Mapping[str, Any]], graph_id: str
+    found: Registration, mark: str, roles: Iterable[Permission], given: Iterable[Mapping[str, Any]], graph_id: str
 ) -> Verdict:
     """The permissions that were added for this ServiceAccount alone go, with the consent to them, and its tags.
 

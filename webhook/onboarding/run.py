@@ -7,12 +7,12 @@ from typing import Any
 from webhook.core.formats import is_guid
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import onboarding as kinds
+from webhook.entra.directory import Directory
 from webhook.entra.failures import Failed, Refused
+from webhook.entra.registrations import Identity
 from webhook.entra.trial import SignIn
 from webhook.onboarding import account, application, credential
 from webhook.onboarding.credential import Credentials
-from webhook.onboarding.directory import Directory
-from webhook.onboarding.found import Identity
 from webhook.onboarding.proof import Proof, not_tried
 from webhook.onboarding.requests import Requests
 from webhook.onboarding.verdicts import Outcome, Verdict

@@ -7,11 +7,11 @@ from typing import Any
 from webhook.core.formats import is_guid
 from webhook.core.messages import message
 from webhook.core.messages import onboarding as kinds
+from webhook.entra.directory import Directory
 from webhook.entra.failures import Failed
+from webhook.entra.registrations import Identity, Registration
 from webhook.onboarding import credential, removal
 from webhook.onboarding.credential import Credentials
-from webhook.onboarding.directory import Directory
-from webhook.onboarding.found import Application, Identity
 from webhook.onboarding.permissions import every
 from webhook.onboarding.requests import Requests
 from webhook.onboarding.run import Stopped
@@ -68,13 +68,13 @@ class Offboarding:
         await self._permissions(found)
         await self._step(removal.kept(found, why))
 
-    async def _permissions(self, found: Application) -> None:
+    async def _permissions(self, found: Registration) -> None:
         graph = await self.directory.graph()
         principal = await self.directory.principal(found.client_id)
         given = await self.directory.assignments(str(principal["id"])) if principal else []
         await self._step(removal.permissions(found, self.wish.mark, every(graph), given, str(graph["id"])))
 
-    async def _found(self) -> Application | None:
+    async def _found(self) -> Registration | None:
         """The application that the ServiceAccount names, or that was given, or that was made for it."""
         wish = self.wish
         by_id = wish.annotated or (wish.application if is_guid(wish.application) else "")

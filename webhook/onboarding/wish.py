@@ -34,7 +34,7 @@ class Wish:
 
     @property
     def trusted(self) -> str:
-        """Issuer and subject, as `Application.federated` has them."""
+        """Issuer and subject, as `Registration.federated` has them."""
         return f"{self.issuer} {self.subject}"
 
     @property

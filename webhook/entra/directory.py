@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
+from webhook.entra.registrations import GRAPH_ID, Owner, Registration
 from webhook.entra.rest import Rest
-from webhook.onboarding.found import GRAPH_ID, Application, Owner
 
 _APPLICATION: Final = "id,appId,displayName,tags,notes,requiredResourceAccess,passwordCredentials,keyCredentials"
 _PRINCIPAL: Final = "id,appId,displayName,accountEnabled,servicePrincipalType,alternativeNames"
@@ -18,20 +18,20 @@ class Directory:
     def __init__(self, graph: Rest) -> None:
         self._graph = graph
 
-    async def application(self, client: str, *, whole: bool = False) -> Application | None:
+    async def application(self, client: str, *, whole: bool = False) -> Registration | None:
         """The application with this client id. whole: with its owners and its federated identity credentials."""
         answer = await self._graph.request("GET", f"/applications(appId='{client}')?$select={_APPLICATION}", ok=(404,))
         if answer.status == 404:
             return None
         return await self._with_owners(answer.body) if whole else _application(answer.body)
 
-    async def named(self, name: str) -> list[Application]:
+    async def named(self, name: str) -> list[Registration]:
         """All applications with this name, with their owners and federated identity credentials."""
         condition = quote("displayName eq '" + name.replace("'", "''") + "'")
         path = f"/applications?$filter={condition}&$select={_APPLICATION}"
         return [await self._with_owners(each) async for each in self._graph.pages(path)]
 
-    async def _with_owners(self, body: Mapping[str, Any]) -> Application:
+    async def _with_owners(self, body: Mapping[str, Any]) -> Registration:
         root = f"/applications(appId='{body['appId']}')"
         owners = [
             Owner(str(each.get("id")), str(each.get("displayName") or each.get("id")))
@@ -72,8 +72,8 @@ class Directory:
 
 def _application(
     body: Mapping[str, Any], owners: Sequence[Owner] = (), trusted: Sequence[Mapping[str, Any]] = ()
-) -> Application:
-    return Application(
+) -> Registration:
+    return Registration(
         client_id=str(body["appId"]),
         name=str(body.get("displayName") or ""),
         tags=tuple(body.get("tags") or ()),

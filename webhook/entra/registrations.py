@@ -17,7 +17,7 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Application:
+class Registration:
     """An application, as far as it matters here. required: its list of permissions, as Graph has it.
 
     owners, federated: only of applications that were found by their name; federated has issuer and subject of each
