@@ -5,7 +5,9 @@ from typing import Any
 from webhook.core import names
 from webhook.core.clouds import CLOUDS
 from webhook.core.identity import Account
+from webhook.entra.applications import Applications
 from webhook.entra.registrations import GRAPH_ID, Registration
+from webhook.entra.rest import Rest
 from webhook.onboarding.permissions import Permission
 from webhook.onboarding.wish import Wish
 
@@ -37,6 +39,22 @@ def wish(annotations: dict[str, str] | None = None, **changes: Any) -> Wish:
 def annotated(client: str = CLIENT) -> dict[str, str]:
     """The annotation with the client id."""
     return {names.AZURE_CLIENT_ID: client}
+
+
+class NoRequests:
+    """Stands for what asks Entra: a decision asks nothing."""
+
+    async def token(self, root: str) -> str:
+        raise AssertionError(root)
+
+    def forget(self, root: str) -> None:
+        raise AssertionError(root)
+
+
+def nothing_asked() -> Applications:
+    """For verdicts that nobody acts on."""
+    rest = Rest("https://graph.example.com", NoRequests(), name="Graph")
+    return Applications(rest, rest)
 
 
 def application(**changes: Any) -> Registration:

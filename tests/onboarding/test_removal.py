@@ -4,7 +4,18 @@ from typing import Any
 
 import pytest
 
-from tests.onboarding.support import CLIENT, GROUPS, ISSUER, MARK, SUBJECT, USERS, application, asking_for, wish
+from tests.onboarding.support import (
+    CLIENT,
+    GROUPS,
+    ISSUER,
+    MARK,
+    SUBJECT,
+    USERS,
+    application,
+    asking_for,
+    nothing_asked,
+    wish,
+)
 from webhook.core.messages import onboarding as kinds
 from webhook.entra.comparison import Existing
 from webhook.entra.registrations import Identity, Registration
@@ -101,14 +112,17 @@ def existing(name: str = "shop-terraform", **changes: Any) -> Existing:
 
 def test_a_credential_goes_if_it_has_the_mark() -> None:
     """Of an application by its id, of a managed identity by its name. One that a person made stays."""
-    asked = wish()
-    (call,) = credential.removal(CLIENT, None, [existing()], asked).calls
-    assert call.path == f"/applications(appId='{CLIENT}')/federatedIdentityCredentials/7"
-    identity = Identity("/subscriptions/s/x", "x", CLIENT, "p")
-    (call,) = credential.removal(CLIENT, identity, [existing()], asked).calls
-    assert call.path.startswith("/subscriptions/s/x/federatedIdentityCredentials/shop-terraform?")
-    for known in ([], [existing(is_marked=False)], [existing(subject="another")]):
-        assert credential.removal(CLIENT, None, known, asked).calls == ()
+    asked, applications = wish(), nothing_asked()
+    resource = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/x"
+    identity = Identity(resource, "x", CLIENT, "p")
+    for holder, expected in (
+        (credential.holder(CLIENT, None), f"az ad app federated-credential delete --id {CLIENT}"),
+        (credential.holder(CLIENT, identity), "az identity federated-credential delete --name shop-terraform"),
+    ):
+        (deed,) = credential.removal(asked, holder, [existing()], applications).deeds
+        assert deed.command.startswith(expected)
+        for known in ([], [existing(is_marked=False)], [existing(subject="another")]):
+            assert credential.removal(asked, holder, known, applications).todo == ()
 
 
 def test_without_yes_each_thing_is_named_and_stays() -> None:

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.onboarding.support import CLIENT, wish
+from tests.onboarding.support import CLIENT, SUBJECT, nothing_asked, wish
 from webhook.onboarding import application, credential
 from webhook.onboarding.application import APP_ID
 from webhook.onboarding.shell import commands, quoted
@@ -36,13 +36,13 @@ def test_an_answer_is_kept_in_a_variable() -> None:
 
 
 def test_the_credential_is_made_by_its_own_command() -> None:
-    (call,) = credential.credential(wish(), APP_ID, None, []).calls
-    words = shlex.split(commands(call, ROOTS))
-    assert words[:6] == ["az", "ad", "app", "federated-credential", "create", "--id"]
-    assert words[6] == APP_ID
-    assert json.loads(words[8]) == call.body
-    (call,) = credential.credential(wish(), CLIENT, None, []).calls
-    assert f"--id {CLIENT} " in commands(call, ROOTS)
+    """For an application that an earlier command makes, and for one that is there."""
+    for client, word in ((APP_ID, '--id "$APP_ID" '), (CLIENT, f"--id {CLIENT} ")):
+        holder = credential.holder(client, None)
+        (deed,) = credential.credential(wish(), holder, [], nothing_asked()).deeds
+        text = commands(deed, ROOTS)
+        assert text.startswith(f"az ad app federated-credential create {word}--parameters ")
+        assert json.loads(shlex.split(text)[-1])["subject"] == SUBJECT
 
 
 def test_azure_is_told_for_which_service_the_token_is() -> None:

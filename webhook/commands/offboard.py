@@ -16,7 +16,8 @@ from webhook.commands import clusters, entra_flags, steps
 from webhook.commands.printed import write_stdout
 from webhook.core.messages import message
 from webhook.core.messages.checks import API_SERVER_UNREACHABLE
-from webhook.onboarding.credential import Credentials, identity_at
+from webhook.entra.applications import Applications
+from webhook.entra.directory import identity_at
 from webhook.onboarding.requests import Maker, Printer, Requests
 from webhook.onboarding.run import Stopped
 from webhook.onboarding.undo import Offboarding
@@ -69,7 +70,7 @@ async def _offboard(
             undo = Offboarding(
                 steps.wish(flags, cluster, entra),
                 entra.directory,
-                Credentials(entra.graph, entra.resource_manager),
+                Applications(entra.graph, entra.resource_manager),
                 _requests(flags, kube, entra),
                 shown.say,
             )

@@ -21,8 +21,9 @@ from webhook.core import names
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import settings as usage
 from webhook.core.messages.checks import API_SERVER_UNREACHABLE
+from webhook.entra.applications import Applications
+from webhook.entra.directory import identity_at
 from webhook.entra.registrations import Identity
-from webhook.onboarding.credential import Credentials, identity_at
 from webhook.onboarding.permissions import UnknownPermissions, resolve
 from webhook.onboarding.proof import Proof
 from webhook.onboarding.requests import Maker, Printer
@@ -140,7 +141,7 @@ def _tools(
     proof = Proof(kube, flags.seconds, debug=entra_flags.debug(flags))
     return Tools(
         directory=entra.directory,
-        credentials=Credentials(entra.graph, entra.resource_manager),
+        applications=Applications(entra.graph, entra.resource_manager),
         requests=Printer(roots, write_stdout) if flags.dry_run else Maker(kube, services),
         say=shown.say,
         proof=None if flags.dry_run else proof,

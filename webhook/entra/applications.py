@@ -15,8 +15,9 @@ from webhook.entra.rest import Rest
 
 APPLICATION: Final = "application"
 MANAGED_IDENTITY: Final = "managed identity"
+ARM_VERSION: Final = "?api-version=2023-01-31"
+"""Of managed identities in Azure Resource Manager."""
 
-_ARM_VERSION: Final = "?api-version=2023-01-31"
 _UPSERT: Final = {"Prefer": "create-if-missing"}
 _WITHOUT_UPSERT: Final = (404, 405, 501)
 _CREDENTIALS: Final = "federatedIdentityCredentials"
@@ -72,7 +73,7 @@ class Applications:
         if application.kind == APPLICATION:
             pages = self._graph.pages(f"{application.path}/{_CREDENTIALS}", what=_shown(application))
             return [_of_graph(each) async for each in pages]
-        pages = self._arm.pages(f"{application.path}/{_CREDENTIALS}{_ARM_VERSION}", what=_shown(application))
+        pages = self._arm.pages(f"{application.path}/{_CREDENTIALS}{ARM_VERSION}", what=_shown(application))
         return [_of_arm(each) async for each in pages]
 
     async def put(self, application: Application, wanted: Wanted, description: str, *, awaited: float = 0.0) -> None:
@@ -114,13 +115,13 @@ class Applications:
         what = f"{_shown(application)}: credential {known.name}"
         path = f"{application.path}/{_CREDENTIALS}/{known.id}"
         if application.kind == MANAGED_IDENTITY:
-            await self._arm.request("DELETE", path + _ARM_VERSION, ok=(404,), what=what)
+            await self._arm.request("DELETE", path + ARM_VERSION, ok=(404,), what=what)
         else:
             await self._graph.request("DELETE", path, ok=(404,), what=what)
 
     async def _put_arm(self, application: Application, name: str, wanted: Wanted, what: str) -> None:
         body = {"issuer": wanted.issuer, "subject": wanted.subject, "audiences": [wanted.audience]}
-        path = f"{application.path}/{_CREDENTIALS}/{quote(name, safe='')}{_ARM_VERSION}"
+        path = f"{application.path}/{_CREDENTIALS}/{quote(name, safe='')}{ARM_VERSION}"
         await self._arm.request("PUT", path, body={"properties": body}, what=what)
 
 

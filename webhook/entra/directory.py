@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-from webhook.entra.registrations import GRAPH_ID, Owner, Registration
+from webhook.entra.applications import ARM_VERSION, managed_identity
+from webhook.entra.registrations import GRAPH_ID, Identity, Owner, Registration
 from webhook.entra.rest import Rest
 
 _APPLICATION: Final = "id,appId,displayName,tags,notes,requiredResourceAccess,passwordCredentials,keyCredentials"
@@ -49,9 +50,7 @@ class Directory:
     async def resource_of(self, client: str) -> str:
         """The resource id of the user-assigned managed identity with this client id; "" if it is not one."""
         found = await self.principal(client)
-        if found is None or found.get("servicePrincipalType") != "ManagedIdentity":
-            return ""
-        return next((each for each in found.get("alternativeNames") or () if str(each).startswith("/")), "")
+        return managed_identity(found) if found else ""
 
     async def organization(self) -> Mapping[str, Any]:
         """The tenant's name and domains; {} for a caller who may not read them."""
@@ -82,3 +81,12 @@ def _application(
         owners=tuple(owners),
         federated=tuple(f"{each.get('issuer')} {each.get('subject')}" for each in trusted),
     )
+
+
+async def identity_at(resource_manager: Rest, resource: str) -> Identity:
+    """The user-assigned managed identity with this resource id. Raises Failed."""
+    what = f"managed identity {resource.rpartition('/')[2]}"
+    body = (await resource_manager.request("GET", f"{resource}{ARM_VERSION}", what=what)).body
+    properties = body.get("properties") or {}
+    client, principal = str(properties.get("clientId")), str(properties.get("principalId"))
+    return Identity(resource, str(body.get("name")), client, principal)

@@ -46,7 +46,8 @@ def application(wish: Wish, found: Sequence[Registration], *, caller: str = "") 
 
 def new(made: Verdict, client: str) -> Registration:
     """The application that the call of `made` has made."""
-    body = made.calls[0].body
+    (call,) = made.calls
+    body = call.body
     return Registration(client, name=body["displayName"], tags=tuple(body["tags"]))
 
 

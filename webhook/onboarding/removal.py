@@ -104,6 +104,6 @@ def _without_roles(required: Iterable[Mapping[str, Any]], ids: set[str]) -> list
 
 def planned(verdict: Verdict) -> Verdict:
     """The verdict as it is without --yes: what would be removed is, and nothing is done."""
-    if not verdict.calls:
+    if not verdict.todo:
         return verdict
     return Verdict(verdict.step, message(kinds.TO_BE_REMOVED, what=verdict.message.values["what"]))

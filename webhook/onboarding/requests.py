@@ -11,7 +11,7 @@ from webhook.entra.failures import Failed, Refused
 from webhook.entra.rest import Rest
 from webhook.findings import forbidden_user
 from webhook.onboarding import shell
-from webhook.onboarding.verdicts import Call, Service
+from webhook.onboarding.verdicts import Call, Deed, Service
 
 _SECONDS: Final = 30.0  # of a request to the cluster
 _YOUNG_SECONDS: Final = 90.0  # until every server of Entra knows what was made a moment ago, as a rule
@@ -22,7 +22,7 @@ _NOT_FOUND: Final = 404
 class Requests(Protocol):
     """What makes a verdict true."""
 
-    async def make(self, call: Call, place: str) -> Mapping[str, Any]:
+    async def make(self, call: Call | Deed, place: str) -> Mapping[str, Any]:
         """Makes the request. The body of the answer. Raises Failed. place: what it is about."""
 
 
@@ -33,9 +33,11 @@ class Printer:
         self._roots = roots
         self._write = write
 
-    async def make(self, call: Call, place: str) -> Mapping[str, Any]:
+    async def make(self, call: Call | Deed, place: str) -> Mapping[str, Any]:
         """Prints it. What an answer would save, stays a variable of the shell."""
         self._write(shell.commands(call, self._roots))
+        if isinstance(call, Deed):
+            return {}
         return {member: f"${variable}" for variable, member in call.saves.items()}
 
 
@@ -49,8 +51,11 @@ class Maker:
         self._services = services
         self._sleep = sleep
 
-    async def make(self, call: Call, place: str) -> Mapping[str, Any]:
+    async def make(self, call: Call | Deed, place: str) -> Mapping[str, Any]:
         """Makes it. What is gone already need not be deleted."""
+        if isinstance(call, Deed):
+            await call.do()
+            return {}
         if call.service is Service.CLUSTER:
             return await self._cluster(call, place)
         ok = (_NOT_FOUND,) if call.method == "DELETE" else ()
@@ -62,7 +67,6 @@ class Maker:
                     call.method,
                     call.path,
                     body=call.body,
-                    headers=call.headers,
                     ok=ok,
                     repeatable=call.method != "POST",
                     awaited=_YOUNG_SECONDS if call.young else 0.0,

@@ -1,18 +1,18 @@
 """The steps of `onboard` in their order. Each reads, decides, does and says, so a run can stop anywhere."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from webhook.core.formats import is_guid
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import onboarding as kinds
+from webhook.entra.applications import Applications
 from webhook.entra.directory import Directory
 from webhook.entra.failures import Failed, Refused
 from webhook.entra.registrations import Identity
 from webhook.entra.trial import SignIn
 from webhook.onboarding import account, application, credential
-from webhook.onboarding.credential import Credentials
 from webhook.onboarding.proof import Proof, not_tried
 from webhook.onboarding.requests import Requests
 from webhook.onboarding.verdicts import Outcome, Verdict
@@ -42,7 +42,7 @@ class Tools:
     """
 
     directory: Directory
-    credentials: Credentials
+    applications: Applications
     requests: Requests
     say: Callable[[Verdict], None]
     proof: Proof | None = None
@@ -76,8 +76,9 @@ class Onboarding:
         await self._consent(client, principal, str(graph["id"]), is_identity=identity is not None)
         annotated = await self._account(client)
         self._at = "credential"
-        known = [] if _is_unknown(client) else await self._tools.credentials.existing(client, identity)
-        await self._step(credential.credential(self._wish, client, identity, known))
+        applications, holder = self._tools.applications, credential.holder(client, identity)
+        known = [] if _is_unknown(client) else await applications.credentials(holder)
+        await self._step(credential.credential(self._wish, holder, known, applications))
         await self._sign_in(client, annotated=annotated)
 
     async def _managed(self, identity: Identity) -> str:
@@ -151,7 +152,7 @@ class Onboarding:
     async def _step(self, verdict: Verdict) -> Mapping[str, Any]:
         """Makes what the verdict wants, and says it. The members of the answers. Raises Stopped if it has failed."""
         answers: dict[str, Any] = {}
-        for call in verdict.calls:
+        for call in verdict.todo:
             answers.update(await self._tools.requests.make(call, verdict.step))
         self._tools.say(_filled(verdict, answers))
         if verdict.outcome is Outcome.FAILED:
@@ -169,4 +170,4 @@ def _filled(verdict: Verdict, answers: Mapping[str, Any]) -> Verdict:
     known = {f"${variable}": str(answers[member]) for call in verdict.calls for variable, member in call.saves.items()}
     found = verdict.message
     values = {name: known.get(value, value) for name, value in found.values.items()}
-    return Verdict(verdict.step, Message(found.kind, found.place, values), verdict.calls)
+    return replace(verdict, message=Message(found.kind, found.place, values))

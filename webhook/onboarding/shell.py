@@ -5,16 +5,18 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from webhook.onboarding.verdicts import Call, Service
+from webhook.onboarding.verdicts import Call, Deed, Service
 
 _VARIABLE: Final = re.compile(r"\$([A-Z_]+)")
 
 
-def commands(call: Call, roots: Mapping[Service, str]) -> str:
+def commands(call: Call | Deed, roots: Mapping[Service, str]) -> str:
     """The command that makes the same request. roots: the address of each service.
 
     A body may name a variable that an earlier command set, $APP_ID: it is outside of the quotes.
     """
+    if isinstance(call, Deed):
+        return re.sub(r"'(\$[A-Z_]+)'", r'"\1"', call.command) + "\n"  # whoever quoted it knew nothing of variables
     if call.command:
         return f"{call.command}\n"
     words = ["az rest", f"--method {call.method}", f'--url "{roots[call.service]}{call.path}"']

@@ -7,11 +7,11 @@ from typing import Any
 from webhook.core.formats import is_guid
 from webhook.core.messages import message
 from webhook.core.messages import onboarding as kinds
+from webhook.entra.applications import Application, Applications
 from webhook.entra.directory import Directory
 from webhook.entra.failures import Failed
 from webhook.entra.registrations import Identity, Registration
 from webhook.onboarding import credential, removal
-from webhook.onboarding.credential import Credentials
 from webhook.onboarding.permissions import every
 from webhook.onboarding.requests import Requests
 from webhook.onboarding.run import Stopped
@@ -25,7 +25,7 @@ class Offboarding:
 
     wish: Wish
     directory: Directory
-    credentials: Credentials
+    applications: Applications
     requests: Requests | None
     say: Callable[[Verdict], None]
 
@@ -44,11 +44,7 @@ class Offboarding:
             raise Stopped from None
 
     async def _of_identity(self, identity: Identity) -> None:
-        await self._step(
-            credential.removal(
-                identity.client, identity, await self.credentials.existing(identity.client, identity), self.wish
-            )
-        )
+        await self._credential(credential.holder(identity.client, identity))
         what = f'managed identity "{identity.name}" ({identity.client})'
         why = "it was there before; so do its app roles of Microsoft Graph, which do not say who gave them"
         await self._step(Verdict("identity", message(kinds.KEPT, what=what, why=why)))
@@ -63,10 +59,13 @@ class Offboarding:
         if not why:
             await self._step(removal.application(found))
             return
-        known = await self.credentials.existing(found.client_id, None)
-        await self._step(credential.removal(found.client_id, None, known, wish))
+        await self._credential(credential.holder(found.client_id, None))
         await self._permissions(found)
         await self._step(removal.kept(found, why))
+
+    async def _credential(self, holder: Application) -> None:
+        known = await self.applications.credentials(holder)
+        await self._step(credential.removal(self.wish, holder, known, self.applications))
 
     async def _permissions(self, found: Registration) -> None:
         graph = await self.directory.graph()
@@ -87,6 +86,6 @@ class Offboarding:
         if self.requests is None:
             self.say(removal.planned(verdict))
             return
-        for call in verdict.calls:
+        for call in verdict.todo:
             await self.requests.make(call, verdict.step)
         self.say(verdict)

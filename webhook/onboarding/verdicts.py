@@ -1,7 +1,7 @@
 """What a step decides, as data: a message, and the requests that make it true."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,18 +44,31 @@ class Call:
     body: Any = None
     kind: str = "json"
     saves: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
     young: bool = False
     command: str = ""
 
 
 @dataclass(frozen=True)
+class Deed:
+    """What other code does. command: what does the same in a shell; it may name a variable, as $NAME."""
+
+    do: Callable[[], Awaitable[None]]
+    command: str
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """What one step says. message: how it is, once the calls have succeeded. step: one word."""
+    """What one step says. message: how it is, once all is done. step: one word."""
 
     step: str
     message: Message
     calls: tuple[Call, ...] = ()
+    deeds: tuple[Deed, ...] = ()
+
+    @property
+    def todo(self) -> tuple[Call | Deed, ...]:
+        """All that is to be done."""
+        return (*self.calls, *self.deeds)
 
     @property
     def outcome(self) -> Outcome:
@@ -67,4 +80,4 @@ class Verdict:
             return Outcome.WAITS
         if severity is Severity.SKIPPED:
             return Outcome.SKIPPED
-        return Outcome.DONE if self.calls else Outcome.FOUND
+        return Outcome.DONE if self.todo else Outcome.FOUND
