@@ -79,6 +79,7 @@ def test_it_has_kubectls_habits(
 NOT_RUN = (
     "m365wi onboard",
     "m365wi offboard",
+    "m365wi check -n shop --service-account terraform --entra",
     "m365wi issuer --from-url",
     "m365wi serve",
     "m365wi mutate -f app.yaml",

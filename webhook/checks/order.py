@@ -43,9 +43,13 @@ class Target:
 
 
 class ClusterCheck:
-    """One look at a cluster. now: the time that certificates are compared with."""
+    """One look at a cluster. now: the time that certificates are compared with.
+
+    account: the name of the ServiceAccount, that of the workload once it was looked up; "" without one.
+    """
 
     def __init__(self, kube: Kube, target: Target, *, now: datetime) -> None:
+        self.account = target.account
         self._kube = kube
         self._target = target
         self._policy = target.policy
@@ -67,7 +71,6 @@ class ClusterCheck:
         async for each in self._configuration():
             called = called and each.status is not Status.FAIL
             yield each
-        account = target.account
         workload: Workload | None = None
         if target.workload:
             looked_up = await self._workload(*target.workload)
@@ -75,14 +78,14 @@ class ClusterCheck:
                 yield looked_up
             else:
                 workload = looked_up
-                account = account or workload.account
+                self.account = self.account or workload.account
         if called:
-            async for each in self._labelled_pod(account):
+            async for each in self._labelled_pod(self.account):
                 yield each
         else:
             yield finding("call", calls.CALL_SKIPPED)
-        if account:
-            async for each in self._along(account, workload):
+        if self.account:
+            async for each in self._along(self.account, workload):
                 yield each
 
     async def _configuration(self) -> AsyncIterator[Finding]:

@@ -17,11 +17,12 @@ from webhook.checks.order import ClusterCheck, Target
 from webhook.checks.workloads import kind_and_name
 from webhook.cluster.kube import Kube
 from webhook.cluster.kubeconfig import BadKubeconfig
-from webhook.commands import clusters, reports
+from webhook.commands import clusters, entra_flags, reports
 from webhook.commands.printed import write_stdout
 from webhook.commands.progress import progress
 from webhook.core import names
-from webhook.core.messages import Message
+from webhook.core.messages import Message, Place, message
+from webhook.core.messages import settings as usage
 from webhook.core.workload_kinds import WorkloadKind
 from webhook.findings import Finding, Status, broken
 from webhook.settings import SettingsError, add_flags, bad_value
@@ -35,8 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workload", metavar="KIND/NAME", default="", help="also check this one, its ServiceAccount and its pods"
     )
     parser.add_argument("-o", "--output", choices=reports.FORMATS, default="text", help="how to show it (text)")
+    parser.add_argument(
+        "--entra",
+        action="store_true",
+        help="also look at Entra's side of the ServiceAccount: application, credential, consent",
+    )
+    entra_flags.add_entra_flags(parser)
     clusters.add_cluster_flags(parser)
-    add_flags(parser, only=("own_namespace", "configuration", "service"))
+    add_flags(parser, only=("own_namespace", "configuration", "service", "cloud", "audience"))
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -59,7 +66,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         policy=replace(settings.policy, helper_image="unknown"),
     )
     try:
-        findings = asyncio.run(_findings(chosen.kube(), target))
+        findings = asyncio.run(_findings(chosen.kube(), target, flags, environ))
     except BadKubeconfig as error:
         raise SettingsError(error.problems) from None
     restart = sorted({pod for finding in findings if finding.status is Status.FAIL for pod in finding.pods})
@@ -73,8 +80,21 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
         yield bad_value("-n", flags.namespace, "a namespace's name")
     if flags.service_account and not names.OBJECT_NAME.fullmatch(flags.service_account):
         yield bad_value("--service-account", flags.service_account, "a ServiceAccount's name")
+    if flags.entra and not flags.service_account and not flags.workload:
+        expected = "the ServiceAccount's name, because --entra looks at one"
+        yield message(usage.VALUE_MISSING, Place("--service-account"), expected=expected)
+    yield from entra_flags.problems(flags)
 
 
-async def _findings(kube: Kube, target: Target) -> list[Finding]:
-    async with kube, progress("asking the cluster"):
-        return [finding async for finding in ClusterCheck(kube, target, now=datetime.now(UTC)).findings()]
+async def _findings(kube: Kube, target: Target, flags: argparse.Namespace, environ: Mapping[str, str]) -> list[Finding]:
+    async with kube:
+        async with progress("asking the cluster"):
+            check = ClusterCheck(kube, target, now=datetime.now(UTC))
+            found = [finding async for finding in check.findings()]
+        if not flags.entra or not check.account:
+            return found
+        from webhook.commands.entra_side import entra_findings  # with the helper's table, which others do not need
+
+        async with progress("asking Entra"):
+            account = (target.namespace, check.account)
+            return [*found, *await entra_findings(kube, flags, environ, target.policy, account)]

@@ -22,6 +22,7 @@ from webhook.core.messages import settings as usage
 from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
 from webhook.core.policy import Policy
 from webhook.entra.cluster_documents import cluster_issuer
+from webhook.entra.comparison import Wanted
 from webhook.entra.directory import Directory
 from webhook.entra.failures import Failed
 from webhook.entra.federated_credential import FederatedCredential, federated_credential
@@ -240,6 +241,13 @@ def needed(cluster: Cluster) -> FederatedCredential:
     return federated_credential(
         cluster.account, issuer=cluster.issuer, policy=cluster.policy, client_id=_NO_APPLICATION
     )
+
+
+def wanted(cluster: Cluster) -> Wanted:
+    """The same, for a comparison."""
+    credential = needed(cluster)
+    account = f"{cluster.account.namespace}/{cluster.account.name}"
+    return Wanted(account, credential.name, credential.issuer, credential.subject, credential.audience)
 
 
 def wish(flags: argparse.Namespace, cluster: Cluster, entra: Entra, permissions: tuple[Permission, ...] = ()) -> Wish:

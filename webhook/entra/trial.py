@@ -98,6 +98,11 @@ class SignIn:
         heals = may_heal(answer) or (self.young and not _NEW_APPLICATION.isdisjoint(answer.codes))
         return Refusal(self.advice(answer, assertion.decode(token)), heals)
 
+    def refusal(self, code: int, issuer: str, subject: str, audience: str) -> Advice:
+        """What the doctor says if Entra refuses a token of this issuer, subject and audience with an AADSTS number."""
+        token = assertion.Assertion(issuer=issuer, subject=subject, audiences=(audience,), issued=None, expires=None)
+        return self.advice(Failure(kind=FailureKind.REFUSED, description="", codes=(code,)), token)
+
     def settings(self) -> Settings:
         """The same as those of a helper in the pod."""
         return Settings(

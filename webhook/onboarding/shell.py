@@ -16,7 +16,7 @@ def commands(call: Call | Deed, roots: Mapping[Service, str]) -> str:
     A body may name a variable that an earlier command set, $APP_ID: it is outside of the quotes.
     """
     if isinstance(call, Deed):
-        return re.sub(r"'(\$[A-Z_]+)'", r'"\1"', call.command) + "\n"  # whoever quoted it knew nothing of variables
+        return re.sub(r"'(\$[A-Z_]+)'", r'"\1"', call.command) + "\n"  # it was quoted as any other id
     if call.command:
         return f"{call.command}\n"
     words = ["az rest", f"--method {call.method}", f'--url "{roots[call.service]}{call.path}"']

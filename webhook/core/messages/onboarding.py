@@ -1,4 +1,4 @@
-"""WI9xx: what `onboard` and `offboard` find and do, and what `check --entra` finds."""
+"""WI9xx: what `onboard` and `offboard` find and do, and what is well for `check --entra`."""
 
 from typing import Final
 
@@ -269,4 +269,30 @@ NOTHING_TO_REMOVE: Final = Kind(
     Severity.OK,
     "{what}: there is nothing that `onboard` made",
     help="It was removed before, never made, or made by somebody else.",
+)
+
+# What `check --entra` finds. What is wrong there has the sentences and codes of `m365-identity doctor`.
+APPLICATION_READY: Final = Kind(
+    "WI991",
+    Severity.OK,
+    '"{name}", client id {client}, can sign in to tenant {tenant}',
+    help="The application has a service principal in the tenant that is enabled.",
+)
+CREDENTIAL_MATCHES: Final = Kind(
+    "WI992",
+    Severity.OK,
+    "federated identity credential {name} has issuer, subject and audience of the pods' tokens",
+    help="Letter by letter, as Entra compares them.",
+)
+CREDENTIALS_ELSEWHERE: Final = Kind(
+    "WI993",
+    Severity.SKIPPED,
+    "application {client} is of another tenant, where its federated identity credentials are",
+    help="The tenant has a service principal of a multi-tenant application. Only its own tenant knows its credentials.",
+)
+NOT_NAMED: Final = Kind(
+    "WI994",
+    Severity.SKIPPED,
+    "{object} names no application",
+    help="Without a client id there is nothing to look for in Entra.",
 )

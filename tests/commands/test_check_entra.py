@@ -1,0 +1,81 @@
+"""`m365wi check --entra`: a real API server, and the emulator of Entra and Graph."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.control_plane import ISSUER
+from testbed.cluster.pods import make_account
+from testbed.entra.directory import TENANT_ID, Application
+from tests.commands.entra_tenant import Tenant, tenant
+from tests.commands.live import Ran
+from webhook.core.names import AZURE_CLIENT_ID, AZURE_TENANT_ID
+
+pytestmark = pytest.mark.cluster
+READER = ("Application.Read.All",)
+
+
+@pytest.fixture(scope="module")
+def entra(control_plane: Cluster) -> Iterator[Tenant]:
+    with tenant(control_plane) as found:
+        yield found
+
+
+@pytest.fixture
+def application(entra: Tenant, namespace: str) -> Application:
+    """One that the ServiceAccount names, and that lets it in."""
+    made = entra.entra.application(name="erp", roles=["Group.Read.All"])
+    made.federate(issuer=ISSUER, subject=f"system:serviceaccount:{namespace}:terraform")
+    make_account(
+        entra.cluster, namespace, "terraform", {AZURE_CLIENT_ID: made.client_id, AZURE_TENANT_ID: made.tenant_id}
+    )
+    return made
+
+
+def check(entra: Tenant, namespace: str, *roles: str) -> Ran:
+    account = ("-n", namespace, "--service-account", "terraform")
+    return entra.run("check", *account, "--entra", caller=entra.caller(*roles))
+
+
+def test_it_says_what_is_there(entra: Tenant, namespace: str, application: Application) -> None:
+    """With the right to read applications and no other. Nothing is changed."""
+    entra.entra.forget_requests()
+    done = check(entra, namespace, *READER)
+    assert TENANT_ID in done.finding("tenant", "ok")
+    assert '"erp"' in done.finding("application", "ok")
+    assert "federated identity credential" in done.finding("credential", "ok")
+    assert "Group.Read.All" in done.finding("consent", "ok")
+    assert {asked.method for asked in entra.entra.calls} == {"GET"}
+    assert entra.entra.exchanges[-1].client_id != application.client_id, "nobody signs in as the application"
+
+
+def test_it_says_what_is_wrong(entra: Tenant, namespace: str, application: Application) -> None:
+    """In the doctor's words: a credential of another cluster, and no service principal; then no application."""
+    application.unfederate()
+    application.federate(issuer="https://before.example.com", subject=f"system:serviceaccount:{namespace}:terraform")
+    application.has_service_principal = False
+    done = check(entra, namespace, *READER)
+    assert done.code == 1
+    assert "[WIH337]" in done.finding("application")
+    credential = done.finding("credential")
+    assert "[WIH302]" in credential
+    assert f'"issuer": "{ISSUER}"' in credential
+    other = "11111111-1111-4111-8111-111111111111"
+    resource = "serviceaccount/terraform"
+    entra.cluster.kubectl("annotate", "--overwrite", "-n", namespace, resource, f"{AZURE_CLIENT_ID}={other}")
+    assert "[WIH308]" in check(entra, namespace, *READER).finding("application")
+
+
+def test_what_may_not_be_read_is_a_finding(entra: Tenant, namespace: str, application: Application) -> None:
+    """And another tenant is one; without a sign-in, the usage is wrong."""
+    assert "[WI875]" in check(entra, namespace).finding("application")
+    entra.cluster.kubectl(
+        "annotate", "--overwrite", "-n", namespace, "serviceaccount/terraform", f"{AZURE_TENANT_ID}=fabrikam.com"
+    )
+    assert "[WI903]" in check(entra, namespace, "Organization.Read.All").finding("tenant")
+    none = entra.run("check", "-n", namespace, "--service-account", "terraform", "--entra", caller={"PATH": ""})
+    assert (none.code, none.out) == (2, "")
+    assert "[WI871]" in none.err
+    alone = entra.run("check", "--entra", caller={})
+    assert (alone.code, "--service-account is missing" in alone.err) == (2, True)

@@ -1,0 +1,56 @@
+"""Entra's side of one ServiceAccount, for `check --entra`: read with the caller's own sign-in, never changed."""
+
+import argparse
+from collections.abc import Mapping
+
+from webhook.checks.entra import EntraSide, findings
+from webhook.cluster.kube import Kube, Unavailable
+from webhook.commands import steps
+from webhook.core.messages import Place
+from webhook.core.messages import onboarding as kinds
+from webhook.core.messages.checks import API_SERVER_UNREACHABLE
+from webhook.core.policy import Policy
+from webhook.entra.applications import MANAGED_IDENTITY, Applications
+from webhook.entra.trial import SignIn
+from webhook.findings import Finding, finding
+from webhook.onboarding.run import Stopped
+from webhook.onboarding.wish import annotated
+
+
+async def entra_findings(
+    kube: Kube, flags: argparse.Namespace, environ: Mapping[str, str], policy: Policy, account: tuple[str, str]
+) -> list[Finding]:
+    """What is found. account: namespace and name. Raises SettingsError if there is nothing to sign in with."""
+    shown = steps.Shown(flags.program, "json")
+    found: list[Finding] = []
+    try:
+        with shown.failing("cluster"):
+            cluster = await steps.read_cluster(kube, *account, policy, look=False)
+        client = annotated(cluster.account)
+        if cluster.seen.account is None or not client:
+            return [finding("application", kinds.NOT_NAMED, Place(str(cluster.account)))]
+        async with steps.signed_in(flags, environ, cluster, shown) as entra:
+            with shown.failing("application"):
+                sign_in = SignIn(client, entra.tenant, entra.cloud, environ.get("AZURE_AUTHORITY_HOST", ""))
+                side = await _read(entra, client)
+                found = [*findings(side, steps.wanted(cluster), sign_in)]
+    except Stopped:
+        pass  # it is the last verdict
+    except Unavailable as error:
+        return [finding("cluster", API_SERVER_UNREACHABLE, reason=str(error))]
+    return [*(Finding(verdict.step, verdict.message) for verdict in shown.verdicts), *found]
+
+
+async def _read(entra: steps.Entra, client: str) -> EntraSide:
+    directory, applications = entra.directory, Applications(entra.graph, entra.resource_manager)
+    principal = await directory.principal(client)
+    holder = await applications.find(client)
+    is_identity = holder is not None and holder.kind == MANAGED_IDENTITY
+    return EntraSide(
+        registration=await directory.application(client),
+        identity=holder.name if holder and is_identity else "",
+        principal=principal,
+        credentials=await applications.credentials(holder) if holder else None,
+        given=await directory.assignments(str(principal["id"])) if principal else [],
+        graph=await directory.graph(),
+    )
