@@ -25,8 +25,12 @@ class Tenant:
     environ: Mapping[str, str]
 
     def caller(self, *roles: str, name: str = "pipeline") -> dict[str, str]:
-        """The variables of a service principal that signs in with a secret, and has these roles of Graph."""
+        """The variables of a service principal that signs in with a secret, and has these roles of Graph.
+
+        It may write managed identities.
+        """
         caller = self.entra.application(roles=roles, name=name)
+        self.entra.arm.access.grant(caller)
         return {
             "AZURE_CLIENT_ID": caller.client_id,
             "AZURE_TENANT_ID": caller.tenant_id,

@@ -271,3 +271,38 @@ def test_no_token_and_no_secret_is_shown_or_written(
     assert not re.search(r"ey[JK][A-Za-z0-9_-]{10}|Bearer ", text)
     assert administrator["AZURE_CLIENT_SECRET"] not in text
     assert [*tmp_path.rglob("*")] == []
+
+
+def test_a_managed_identity_takes_the_place_of_an_application(
+    entra: Tenant, namespace: str, administrator: dict[str, str]
+) -> None:
+    """Its credential is made in Azure, its app roles in the directory. The second run knows it by the annotation."""
+    identity = entra.entra.managed_identity(f"id-{namespace}")
+    done = onboard(entra, namespace, "--managed-identity", identity.arm_id, caller=administrator)
+    assert (done.code, done.err) == (0, ""), done.out
+    assert [step for outcome, step in outcomes(done) if outcome == "done"] == ["consent", "account", "credential"]
+    assert identity.roles == ("Group.Read.All", "User.Read.All")
+    (trusted,) = identity.credentials
+    assert trusted.subject == f"system:serviceaccount:{namespace}:{NAME}"
+    assert annotations(entra.cluster, namespace)[AZURE_CLIENT_ID] == identity.client_id
+    again = onboard(entra, namespace, caller=administrator)
+    assert (again.code, {outcome for outcome, _ in outcomes(again)}) == (0, {"ok"}), again.out
+    gone = offboard(entra, namespace, "--yes", caller=administrator)
+    assert gone.code == 0, gone.out
+    assert list(identity.credentials) == []
+    assert "stays: it was there before" in gone.out
+    assert account(entra.cluster, namespace) is None
+
+
+def test_an_identity_needs_an_administrator_who_runs_the_command(
+    entra: Tenant, namespace: str, administrator: dict[str, str]
+) -> None:
+    """There is no link, since it has no list of permissions. A dry run prints what would be done."""
+    identity = entra.entra.managed_identity(f"id-{namespace}")
+    chosen = ("--managed-identity", identity.arm_id)
+    printed = onboard(entra, namespace, *chosen, "--dry-run", caller=administrator)
+    assert f"az identity federated-credential create --name {namespace}-{NAME}-" in printed.out
+    done = onboard(entra, namespace, *chosen, caller=entra.caller("Application.Read.All"))
+    assert (done.code, ("todo", "consent") in outcomes(done), "adminconsent" in done.out) == (1, True, False), done.out
+    assert outcomes(done)[-1] == ("ok", "sign-in")
+    assert onboard(entra, namespace, caller=administrator).code == 0
