@@ -30,6 +30,8 @@ SELDOM: Final[Mapping[tuple[str, int], Mapping[int, str]]] = {
         90015: "The query string is too long.",
         90016: "The access token is not valid. The required claim is missing.",
         90019: "No tenant-identifying information found in the request.",
+        90027: "We are unable to issue tokens from this API version on the MSA tenant.",
+        1000104: "Resource cloud is not allowed on identity tenant.",
         90023: "Invalid STS request.",
         90036: "An unexpected, non-retryable error from the directory.",
         90043: "The feature is disabled.",
