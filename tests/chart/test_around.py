@@ -157,7 +157,10 @@ def test_labels_for_prometheus_take_the_place_of_the_common_ones() -> None:
 
 def alerts() -> list[dict[str, Any]]:
     """The rules, with a runbook elsewhere."""
-    values = {"prometheusRule": {"enabled": True, "runbookUrl": "https://wiki.example.com/runbook"}}
+    values = {
+        "prometheusRule": {"enabled": True, "runbookUrl": "https://wiki.example.com/runbook"},
+        "federation": {"enabled": True, "clientId": "11111111-2222-3333-4444-555555555555", "tenantId": "a.com"},
+    }
     (group,) = one(installed(values), "PrometheusRule")["spec"]["groups"]
     found: list[dict[str, Any]] = group["rules"]
     return found

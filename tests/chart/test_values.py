@@ -126,6 +126,17 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
         {"resourceQuota": {"enabled": True}, "priorityClassName": ""},
         "resourceQuota.enabled needs a priorityClassName",
     ),
+    "a federation that cannot sign in": (
+        {"federation": {"enabled": True}},
+        "federation.enabled needs federation.clientId",
+    ),
+    "a federation without a tenant": (
+        {"federation": {"enabled": True, "clientId": "11111111-2222-3333-4444-555555555555"}},
+        "federation.enabled needs a tenant: set federation.tenantId, or tenantId",
+    ),
+    "a client id that is a name": ({"federation": {"clientId": "contoso"}}, "at '/federation/clientId'"),
+    "an issuer without TLS": ({"federation": {"formerIssuers": ["http://a"]}}, "at '/federation/formerIssuers/0'"),
+    "a schedule that is a duration": ({"federation": {"schedule": "1h"}}, "at '/federation/schedule'"),
     "a policy for another scope": (
         {"mutatingAdmissionPolicy": {"enabled": True}, "scope": "cluster"},
         "mutatingAdmissionPolicy supports the scope pod-label only, not cluster",
@@ -230,6 +241,7 @@ def test_the_chart_passes_lint() -> None:
     """Strictly, with everything that can be enabled, each once."""
     enabled = {"enabled": True}
     optional = ("prometheusRule", "podMonitor", "resourceQuota", "autoscaling")
+    federation = {"federation": {**enabled, "clientId": "11111111-2222-3333-4444-555555555555", "tenantId": "a.com"}}
     network = {"networkPolicy": {"enabled": True, "apiServerTo": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]}}
     for values in (
         {},
@@ -237,6 +249,7 @@ def test_the_chart_passes_lint() -> None:
             "certificates": {"mode": "cert-manager"},
             **dict.fromkeys(optional, enabled),
             **network,
+            **federation,
             "scope": "namespace-label",
         },
         {"certificates": {"mode": "files", "secretName": "pair"}, "hostNetwork": True, "scope": "cluster"},

@@ -212,6 +212,19 @@ matchLabels:
 {{- if and .Values.resourceQuota.enabled (not .Values.priorityClassName) -}}
 {{- $wrong = append $wrong "resourceQuota.enabled needs a priorityClassName" -}}
 {{- end -}}
+{{- with .Values.federation -}}
+{{- if .enabled -}}
+{{- if not .clientId -}}
+{{- $wrong = append $wrong "federation.enabled needs federation.clientId: the application with which it signs in (docs/federation.md)" -}}
+{{- end -}}
+{{- if not (or .tenantId $.Values.tenantId) -}}
+{{- $wrong = append $wrong "federation.enabled needs a tenant: set federation.tenantId, or tenantId" -}}
+{{- end -}}
+{{- if gt (len $.Values.name) 41 -}}
+{{- $wrong = append $wrong "federation.enabled needs a name of at most 41 letters: Kubernetes allows 52 for a CronJob" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if .Values.mutatingAdmissionPolicy.enabled -}}
 {{- if ne .Values.scope "pod-label" -}}
 {{- $wrong = append $wrong (printf "mutatingAdmissionPolicy supports the scope pod-label only, not %s" .Values.scope) -}}
