@@ -233,7 +233,7 @@ class _Run:
                 if part.failure or outcome.has_failed(part, wanted):
                     continue
                 tenant = found.tenants.get((wanted.account, part.client_id)) or self._home.tenant
-                sign_in = SignIn(part.client_id, tenant, self._cloud, authority)
+                sign_in = SignIn(part.client_id, tenant, self._cloud, authority, changed=True)
                 candidates.append(Candidate(found.accounts[wanted.account], wanted.audience, sign_in))
         return await wait_until_signed_in(
             self._kube, candidates, seconds=values.duration(self._flags.timeout).total_seconds()

@@ -28,6 +28,7 @@ _SECONDS: Final = 30.0  # of one request
 _TOKEN_SECONDS: Final = 600  # the shortest life that kube-apiserver gives a token
 _JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _NEW_APPLICATION: Final = frozenset({700016, 7000229, 7000112})
+_OLD_CREDENTIAL: Final = frozenset({700212, 7002138})  # another audience, other letters
 
 
 class NoToken(Exception):
@@ -73,13 +74,18 @@ async def account_token(kube: Kube, account: Account, audience: str) -> str:
 
 @dataclass(frozen=True)
 class SignIn:
-    """Who signs in, and where. authority: instead of the cloud's login host. young: the application may be new."""
+    """Who signs in, and where.
+
+    authority: instead of the cloud's login host. young: the application may be new. changed: its credentials may have
+    been corrected a moment ago, so that Entra still compares with the old ones.
+    """
 
     client: str
     tenant: str
     cloud: Cloud
     authority: str = ""
     young: bool = False
+    changed: bool = False
 
     async def attempt(self, token: str) -> AccessToken | Refusal:
         """One exchange of the ServiceAccount's token for an access token to Microsoft Graph."""
@@ -95,7 +101,8 @@ class SignIn:
         answer = await _post(url, form)
         if isinstance(answer, dict):
             return _access_token(answer["access_token"])
-        heals = may_heal(answer) or (self.young and not _NEW_APPLICATION.isdisjoint(answer.codes))
+        passing = (_NEW_APPLICATION if self.young else frozenset()) | (_OLD_CREDENTIAL if self.changed else frozenset())
+        heals = may_heal(answer) or not passing.isdisjoint(answer.codes)
         return Refusal(self.advice(answer, assertion.decode(token)), heals)
 
     def refusal(self, code: int, issuer: str, subject: str, audience: str) -> Advice:
