@@ -40,6 +40,14 @@ class World:
         self.caller = self.entra.application(name="caller", roles=["Application.ReadWrite.OwnedBy"])
         self.secret = self.caller.add_secret()
 
+    def reset(self) -> None:
+        """No ServiceAccounts, faults and requests. What is in Entra stays."""
+        self.accounts.clear()
+        self.refused.clear()
+        self.entra.clear()
+        self.entra.forget_requests()
+        self.issuer = ISSUER
+
     def application(self, name: str, *, owned: bool = True) -> Application:
         """A new application, of which the caller is an owner."""
         found = self.entra.application(name=name)

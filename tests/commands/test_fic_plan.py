@@ -23,11 +23,7 @@ def the_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def here(the_world: World) -> World:
     """The world without ServiceAccounts, faults and requests; each test has applications of its own."""
-    the_world.accounts.clear()
-    the_world.refused.clear()
-    the_world.entra.clear()
-    the_world.entra.forget_requests()
-    the_world.issuer = ISSUER
+    the_world.reset()
     return the_world
 
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import time
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -200,3 +202,19 @@ async def test_debug_lines_name_the_request_and_no_secret(
     assert len(debug) == 2
     text = "\n".join(debug)
     assert [secret for secret in (tokens.token_, "secret-of-a-body", "$top") if secret in text] == []
+
+
+async def test_a_bug_of_ours_shows_no_token_in_its_traceback(
+    rest: Rest, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python prints lines of code, exceptions and their causes: the token is in none of them."""
+
+    async def fail(response: aiohttp.ClientResponse) -> None:
+        raise RuntimeError(f"{response!r} {response.request_info.method}")
+
+    monkeypatch.setattr("webhook.entra.rest._read", fail)
+    with pytest.raises(RuntimeError) as caught:
+        await rest.request("GET", "/things")
+    text = "".join(traceback.format_exception(caught.value)) + repr(rest) + repr(caught.value)
+    assert "GET" in text
+    assert tokens.token_ not in text

@@ -102,10 +102,12 @@ class Applications:
                 await self._graph.request("PATCH", f"{path}/{wanted.name}", body=body, what=what)
 
     async def change(self, application: Application, known: Existing, wanted: Wanted, description: str) -> None:
-        """Makes `known` what is wanted. Its name stays."""
+        """Makes `known` what is wanted. Its name stays, unless the name is the mark."""
         what = f"{_shown(application)}: credential {known.name}"
         if application.kind == MANAGED_IDENTITY:
-            await self._put_arm(application, known.name, wanted, what)
+            if is_renamed(known, wanted):
+                await self.remove(application, known)
+            await self._put_arm(application, name_after(known, wanted), wanted, what)
             return
         path = f"{application.path}/{_CREDENTIALS}/{known.id}"
         await self._graph.request("PATCH", path, body=_body(wanted, description), what=what)
@@ -123,6 +125,16 @@ class Applications:
         body = {"issuer": wanted.issuer, "subject": wanted.subject, "audiences": [wanted.audience]}
         path = f"{application.path}/{_CREDENTIALS}/{quote(name, safe='')}{ARM_VERSION}"
         await self._arm.request("PUT", path, body={"properties": body}, what=what)
+
+
+def is_renamed(known: Existing, wanted: Wanted) -> bool:
+    """Whether a managed identity's credential, whose name is its mark, is to be for another issuer or subject."""
+    return known.is_marked and not is_named_for(known.name, wanted.issuer, wanted.subject)
+
+
+def name_after(known: Existing, wanted: Wanted) -> str:
+    """The name of a managed identity's credential after it was changed."""
+    return wanted.name if is_renamed(known, wanted) else known.name
 
 
 def managed_identity(principal: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import json
 import shlex
 
-from webhook.entra.applications import APPLICATION, Application
+from webhook.entra.applications import APPLICATION, Application, is_renamed
 from webhook.entra.comparison import Change, Cluster, Existing, Item, Wanted, description
 
 
@@ -36,6 +36,8 @@ def _creation(application: Application, wanted: Wanted, text: str) -> str:
 
 
 def _change(application: Application, known: Existing, wanted: Wanted, text: str) -> str:
+    if application.kind != APPLICATION and is_renamed(known, wanted):
+        return f"{removal(application, known)} && {_creation(application, wanted, text)}"
     if application.kind != APPLICATION:
         return shlex.join([*_identity(application, "update", known.name), *_of(wanted)])
     ids = ["--id", application.client_id, "--federated-credential-id", known.id]
