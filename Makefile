@@ -48,10 +48,11 @@ test-node: $(SET_UP) ## run the tests on a node: containerd, kubelet, our image;
 	$(BIN)/python -m testbed.node
 	$(BIN)/python -m pytest -n 0 -m node tests/node
 
-test-tools: $(SET_UP) ## run other people's tools as in a pod and write docs/tools.md; needs Java, Maven and Cargo
+test-tools: $(SET_UP) ## run other people's tools as in a pod and write docs/tools.md, and az with the commands that we print; needs Java, Maven and Cargo
 	$(BIN)/python -m testbed.third_party.build
 	$(BIN)/python -m testbed.third_party.providers
 	$(BIN)/python -m testbed.third_party.pod $(BIN)/python -m pytest -n 0 -m tools tests/third_party
+	$(BIN)/python -m pytest -n 0 -m tools tests/az
 
 test-kind: $(SET_UP) ## run the same tests on kind; needs Docker
 	M365WI_TEST_CLUSTER=kind $(BIN)/python -m testbed.node

@@ -313,7 +313,12 @@ class Entra:
         self._faults.clear()
         self._stack.close()
 
-    def _description(self) -> Mapping[str, Any]:
+    def _description(self, host: str) -> Mapping[str, Any]:
+        """The cloud, with Microsoft's names for who asks by such a name, and else with the emulator's addresses."""
+        if host.partition(":")[0] == self.place.arm_host:
+            names = (self.place.login_host, self.place.graph_host, self.place.arm_host)
+            login, graph, arm = (f"https://{name}" for name in names)
+            return description(self.place, login=login, graph=graph, arm=arm)
         return description(self.place, login=self.login, graph=self.graph, arm=self.arm_url)
 
     def _skewed(self) -> float:

@@ -41,7 +41,7 @@ class Arm:
     directory: Directory
     tokens: AccessTokens
     settings: Settings
-    describe: Callable[[], Mapping[str, Any]]
+    describe: Callable[[str], Mapping[str, Any]]
     access: Access = field(default_factory=Access)
     subscriptions: list[str] = field(default_factory=lambda: [SUBSCRIPTION])
     groups: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -126,7 +126,7 @@ class Arm:
         return known
 
     def _metadata(self, request: Request) -> Response:
-        return json_response(200, self.describe())
+        return json_response(200, self.describe(request.host))
 
     def _tenants(self, question: Question) -> Response:
         tenant = self.directory.home(question.tenant)

@@ -180,5 +180,7 @@ def test_the_login_port_is_arm_too_by_name(entra: Entra, client: Client, arm: Si
     """With hostAliases all names lead to one address; the cloud's description needs no token."""
     headers = {"Host": "management.azure.com"}
     shown = client.get(f"{entra.login}metadata/endpoints?api-version=2022-09-01", headers=headers).json()
+    assert shown["resourceManager"] == "https://management.azure.com/"
+    shown = client.get(f"{entra.arm_url}/metadata/endpoints?api-version=2022-09-01").json()
     assert shown["resourceManager"] == f"{entra.arm_url}/"
     assert entra.requests[-1].on == "arm"

@@ -1,0 +1,1 @@
+"""The commands that we print, run by the real az against the emulator."""
