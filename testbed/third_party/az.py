@@ -76,7 +76,7 @@ class Az:
 
 @contextmanager
 def azure_cli(entra: Entra, folder: Path) -> Iterator[Az]:
-    """az in the emulator's cloud, for the time of the block; nobody is signed in."""
+    """az in the emulator's cloud, for the time of the block, before a sign-in."""
     with proxying(routes=entra.routes) as proxy:
         az = Az(entra, folder, proxy.url)
         az.register()

@@ -65,7 +65,7 @@ def test_by_graph_with_the_body(entra: Entra, az: Az) -> None:
     assert signs_in(entra, application)
 
 
-def test_whoever_may_not_is_told(entra: Entra, az: Az) -> None:
+def test_who_may_not_is_told(entra: Entra, az: Az) -> None:
     """Graph's refusal and ARM's reach the user as az shows them, and az fails."""
     entra.next("graph", method="POST", status=403)
     done = az.shell(FORMATS["az"](wanted(entra, entra.application())))

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.tools, pytest.mark.timeout(300)]
 
 @pytest.fixture
 def stranger(entra: Entra, tmp_path: Path) -> Az:
-    """az in which nobody is signed in, and which reaches the emulator by its own addresses."""
+    """az before a sign-in, which reaches the emulator by its own addresses."""
     build("az")
     az = Az(entra, tmp_path, "")
     az.environment |= {"AZURE_CORE_INSTANCE_DISCOVERY": "false"}
