@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 from m365_identity._checks.found import Found
 from m365_identity._checks.result import LinkFinding, finding
 from m365_identity._messages import settings as messages
-from m365_identity._network.proxies import excluded
 from m365_identity._text import shown
 from m365_identity.clouds import CLOUDS, cloud_of
 
@@ -29,7 +28,11 @@ _PROXY_AUTHORITIES: Final = ("AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DA
 _REGIONS: Final = ("AZURE_REGIONAL_AUTHORITY_NAME", "MSAL_FORCE_REGION")
 _MANAGED: Final = ("IDENTITY_ENDPOINT", "MSI_ENDPOINT")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-_HTTP_PROXIES: Final = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+# Who asks them for http.
+_PROXIES: Final = {
+    **dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"), "in Python and JavaScript, and curl,"),
+    **dict.fromkeys(("https_proxy", "HTTPS_PROXY"), "in JavaScript"),
+}
 _WITH_TOKEN: Final = ("prod", "workloadidentitycredential")  # of AZURE_TOKEN_CREDENTIALS
 
 
@@ -98,13 +101,19 @@ def _managed(environ: Mapping[str, str]) -> Iterator[LinkFinding]:
             is_here = urlsplit(endpoint).hostname in _LOOPBACK
         except ValueError:
             is_here = False
-        proxy = next((name for name in _HTTP_PROXIES if _value(environ, name)), "")
+        proxy = next((name for name in _PROXIES if _value(environ, name)), "")
         if not is_here or variable != "IDENTITY_ENDPOINT":
             yield finding(messages.ENDPOINT_ELSEWHERE, variable=variable)
-        elif proxy and not excluded(endpoint, environ):
-            yield finding(messages.ENDPOINT_BEHIND_PROXY, variable=variable, proxy=proxy)
+        elif proxy and not _is_excluded(endpoint, environ):
+            yield finding(messages.ENDPOINT_BEHIND_PROXY, variable=variable, proxy=proxy, clients=_PROXIES[proxy])
         else:
             yield finding(messages.ENDPOINT_HERE, variable=variable)
+
+
+def _is_excluded(endpoint: str, environ: Mapping[str, str]) -> bool:
+    """Whether every client keeps its requests from the proxy: not all know networks, "*", or spaces as commas."""
+    variable = next((name for name in ("no_proxy", "NO_PROXY") if environ.get(name)), "")
+    return urlsplit(endpoint).hostname in "".join(environ.get(variable, "").split()).split(",")
 
 
 def _regions(environ: Mapping[str, str]) -> Iterator[LinkFinding]:

@@ -134,9 +134,9 @@ REGION_SET: Final = Kind(
 ENDPOINT_BEHIND_PROXY: Final = Kind(
     "WIH139",
     Severity.WARNING,
-    "{variable} is on this pod's loopback, and {proxy} is set: clients in Python and JavaScript, and curl, send their "
-    "requests to the proxy, and IDENTITY_HEADER with them",
-    fix="add 127.0.0.1 to NO_PROXY; localhost is not enough",
+    "{variable} is on this pod's loopback, and {proxy} is set: clients {clients} send their requests to the proxy, and "
+    "IDENTITY_HEADER with them",
+    fix="add 127.0.0.1 to NO_PROXY; localhost, a network, or * is not enough for all",
 )
 
 PROXY_OF_BINDINGS: Final = Kind(

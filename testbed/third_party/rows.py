@@ -183,16 +183,17 @@ def _terraform() -> Iterator[Row]:
     yield azuread(by="", says=no_az)
     yield azuread(own={"ARM_USE_AKS_WORKLOAD_IDENTITY": "true"}, by="", says=no_az)
     yield azuread(env="m365,azure,arm")
+    yield azuread(env="m365,azure,arm,powerplatform")
     yield from _power_platform(_plan("power-platform"))
 
 
 def _power_platform(plan: Callable[..., Row]) -> Iterator[Row]:
     """It asks for the address of a service that gives tokens even if it has a file, and then does not call it."""
     family = "m365,azure,powerplatform"
-    unused = {"ARM_OIDC_REQUEST_TOKEN": "unused", "ARM_OIDC_REQUEST_URL": "http://unused"}
+    without = {"ARM_OIDC_REQUEST_TOKEN": "", "ARM_OIDC_REQUEST_URL": ""}
     yield plan(by="", says="POWER_PLATFORM_TENANT_ID environment variable")
-    yield plan(env=family, by="", says="request Token is required for OIDC credential")
-    yield plan(env=family, own=unused)
+    yield plan(env=family)
+    yield plan(env=family, own=without, by="", says="request Token is required for OIDC credential")
     yield plan(endpoint=True, own={"POWER_PLATFORM_USE_MSI": "true"}, by=ENDPOINT)
 
 

@@ -124,6 +124,38 @@ def test_helpers_change_no_class_and_fit_a_quota_and_a_limit_range(
     assert [each["resources"]["limits"]["memory"] for each in limited["spec"]["initContainers"]] == ["100Mi", "100Mi"]
 
 
+# Each of these has resources of its own, so the LimitRange adds none, and nothing shows that there is one.
+IN_LIMITS: Sequence[Mapping[str, Any]] = (
+    {"limits": {"cpu": "200m", "memory": "120Mi"}, "requests": {"cpu": "100m", "memory": "100Mi"}},
+    {"limits": {"cpu": "1", "memory": "1Gi"}},
+    {"limits": {"cpu": "90m", "memory": "100Mi"}, "requests": {"cpu": "60m", "memory": "80Mi"}},
+)
+
+
+def test_helpers_fit_a_limit_range_that_the_pod_does_not_show(
+    control_plane: Cluster, namespace: str, another_webhook: Callable[..., Running]
+) -> None:
+    """Its minimum, and its ratios of limit and request."""
+    another_webhook("--helper-image", IMAGE)
+    make_account(control_plane, namespace)
+    limits = {"type": "Container", "min": {"cpu": "60m", "memory": "80Mi"}}
+    limits["maxLimitRequestRatio"] = {"cpu": "2", "memory": "1.25"}
+    document = {**LIMIT_RANGE, "spec": {"limits": [limits]}}
+    control_plane.api.post(f"/api/v1/namespaces/{namespace}/limitranges", document).expect()
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    small = asking("small", {}, {"limits": {"cpu": "10m", "memory": "1Mi"}})
+    small["metadata"] = {"name": "small"}
+    wait_until(
+        lambda: control_plane.api.post(path, small, params={"dryRun": "All"}).status == 403,
+        "the LimitRange is in force",
+        seconds=20,
+    )
+    for number, own in enumerate(IN_LIMITS):
+        stored = create(control_plane, namespace, asking(f"limited-{number}", {}, own))
+        assert "kubernetes.io/limit-ranger" not in stored["metadata"]["annotations"]
+        assert len(stored["spec"]["initContainers"]) == 2
+
+
 def dry_run(cluster: Cluster, namespace: str) -> dict[str, Any]:
     """A pod without helpers as kube-apiserver would store it."""
     path = f"/api/v1/namespaces/{namespace}/pods"

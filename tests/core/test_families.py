@@ -41,6 +41,9 @@ def test_each_family_gives_what_its_tools_read() -> None:
         "POWER_PLATFORM_USE_OIDC": "true",
         "ARM_OIDC_TOKEN_FILE_PATH": FILE,
         "POWER_PLATFORM_CLOUD": "public",
+        # Its provider does not start without these two, and asks nobody at that address.
+        "ARM_OIDC_REQUEST_TOKEN": "unused",
+        "ARM_OIDC_REQUEST_URL": "http://127.0.0.1:1/unused",
     }
     assert injected("cli") == {"CLIMICROSOFT365_ENTRAAPPID": CLIENT, "CLIMICROSOFT365_TENANT": TENANT}
     assert injected("ansible") == {

@@ -95,7 +95,9 @@ def decide(request: Request, account: Account | None, policy: Policy) -> Decisio
     found = reading.warnings
     if found or M365 not in reading.identity.families:  # of nearly all pods neither
         containers = [each.container for each in containers_to_inject(request.pod["spec"], skip)]
-        found = (*without_needless(found, containers), *provider_warnings(containers, reading.identity))
+        if not reading.identity.helpers:  # they have only what the annotations say
+            found = without_needless(found, containers)
+        found = (*found, *provider_warnings(containers, reading.identity))
     try:
         mutation = mutate(request.pod, reading.identity, skip)
     except TooMuchAdded as error:

@@ -1,12 +1,14 @@
-"""Requests to the token endpoint that would leave the pod: a client in a container with HTTP_PROXY asks the proxy.
+"""Requests to the token endpoint that would leave the pod: a client in a container with a proxy asks the proxy.
 
-Python's, JavaScript's and curl's clients send `http://127.0.0.1:20365` to HTTP_PROXY, IDENTITY_HEADER in it, unless
-NO_PROXY has that address; Go's do not. Per container that gets the endpoint's variables:
+Python's and curl's clients send `http://127.0.0.1:20365` to HTTP_PROXY, IDENTITY_HEADER in it, unless NO_PROXY has that
+address; JavaScript's (@azure/identity) send it to HTTPS_PROXY as well, and know neither networks nor "*" in NO_PROXY.
+Go's do not ask a proxy. Per container that gets the endpoint's variables:
 
-    no proxy for http                                      nothing
-    NO_PROXY has the address, or only the kubelet knows    nothing
-    NO_PROXY is not set, nor can it come from envFrom      NO_PROXY=127.0.0.1 is added
-    otherwise                                              the user is warned: what he set is not changed
+    no proxy                                              nothing
+    NO_PROXY has 127.0.0.1, as an entry between commas    nothing
+    only the kubelet knows NO_PROXY                       nothing
+    NO_PROXY is not set, nor can it come from envFrom     NO_PROXY=127.0.0.1 is added
+    otherwise                                             the user is warned: what he set is not changed
 """
 
 from collections.abc import Mapping
@@ -14,10 +16,9 @@ from typing import Any, Final, NamedTuple
 
 from webhook.core.variables import EnvVar
 
-_PROXIES: Final = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
+_PROXIES: Final = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY")
 _EXCEPTIONS: Final = ("no_proxy", "NO_PROXY")
 _ADDRESS: Final = "127.0.0.1"
-_EXCLUDING: Final = frozenset({_ADDRESS, f"{_ADDRESS}:20365", f"{_ADDRESS}/32", "127.0.0.0/8", "127.0.0.0/24", "*"})
 _ADDED: Final = EnvVar("NO_PROXY", _ADDRESS)
 
 
@@ -45,8 +46,8 @@ def behind_proxy(container: Mapping[str, Any]) -> BehindProxy:
     value = entry.get("value") or ""
     if "valueFrom" in entry or not isinstance(value, str) or "$(" in value:
         return _NOTHING
-    excluded = {part.strip() for part in value.replace(" ", ",").split(",")}
-    return _NOTHING if excluded & _EXCLUDING else BehindProxy(proxy=proxy)
+    # Not all clients know networks, ports, "*", or entries that only spaces divide.
+    return _NOTHING if _ADDRESS in "".join(value.split()).split(",") else BehindProxy(proxy=proxy)
 
 
 def _is_set(entry: Mapping[str, Any] | None) -> bool:

@@ -21,6 +21,8 @@ CLI: Final = "cli"
 ANSIBLE: Final = "ansible"
 
 ARM_TOKEN_FILE_VARIABLE: Final = "ARM_OIDC_TOKEN_FILE_PATH"
+# Power Platform's provider (4.1.0) does not start without them, and does not use them if there is a file.
+UNUSED_VARIABLES: Final = ("ARM_OIDC_REQUEST_TOKEN", "ARM_OIDC_REQUEST_URL")
 CLOUD_VARIABLE: Final = "M365_CLOUD"
 METHOD_VARIABLE: Final = "M365_AUTH_METHOD"
 MANAGED_IDENTITY_VARIABLE: Final = "M365_MANAGED_IDENTITY_ID"
@@ -72,7 +74,7 @@ FAMILIES: Final = {
     POWER_PLATFORM: Family(
         (
             *("POWER_PLATFORM_CLIENT_ID", "POWER_PLATFORM_TENANT_ID", "POWER_PLATFORM_USE_OIDC"),
-            *(ARM_TOKEN_FILE_VARIABLE, "POWER_PLATFORM_CLOUD"),
+            *(ARM_TOKEN_FILE_VARIABLE, "POWER_PLATFORM_CLOUD", *UNUSED_VARIABLES),
         ),
         "POWER_PLATFORM_CLIENT_ID",
         "POWER_PLATFORM_TENANT_ID",
@@ -228,9 +230,8 @@ TOOLS: Final = (
         "4.1.0",
         POWER_PLATFORM,
         FAMILIES[POWER_PLATFORM].variables,
-        # It refuses to start without these two, and does not use them if there is a file (docs/tools.md).
         "microsoft/terraform-provider-power-platform: internal/provider/provider.go, internal/api/auth.go; run",
-        '`provider "powerplatform" {}`, and `ARM_OIDC_REQUEST_TOKEN` and `ARM_OIDC_REQUEST_URL` by hand, with any text',
+        '`provider "powerplatform" {}`',
     ),
     Tool(
         "CLI for Microsoft 365",

@@ -6,6 +6,7 @@ the pod's own containers that sets one of the variables lends them, each with th
     the file is in a volume                                      the variable, and that mount, read-only
     it is in a volume that an init container fills (emptyDir)    the same, and the helper stands behind that container
     it is in no volume, so in the container's own image          left out, and the user is warned
+    its volume is mounted on a folder that the helper needs      left out, and the user is warned
     its path is known to the kubelet only                        left out, and the user is warned
 """
 
@@ -15,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages.pods import AUTHORITIES_NOT_SHARED
+from webhook.core.mount_paths import within
 from webhook.core.own_containers import HELPER_NAMES
 from webhook.core.text import shown
 
@@ -23,6 +25,17 @@ VOLUME: Final = "m365-authorities"
 MOUNT_PATH: Final = "/var/run/secrets/m365/authorities"
 
 _FOLDERS: Final = "SSL_CERT_DIR"
+_OF_THE_IMAGE: Final = (
+    "/opt/m365wi",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/local/lib",
+    "/lib",
+    "/lib64",
+    "/bin",
+    "/proc",
+    "/dev",
+)
 
 
 class Authorities(NamedTuple):
@@ -82,9 +95,11 @@ def _taken(
             warnings.append(message(AUTHORITIES_NOT_SHARED, place, variable=name, problem="is not a plain path"))
             continue
         paths = [path for path in (value.split(":") if name == _FOLDERS else [value]) if path]
-        inside = [(mount, filler) for path in paths for mount, filler in _mount(spec, container, path)]
+        shared = [(mount, filler) for path in paths for mount, filler in _mount(spec, container, path)]
+        inside = [(mount, filler) for mount, filler in shared if not _hides_the_helper(mount["mountPath"])]
         if not inside:
-            warnings.append(message(AUTHORITIES_NOT_SHARED, place, variable=name, problem="names a file in no volume"))
+            problem = "is in a volume on the helper's own folders" if shared else "names a file in no volume"
+            warnings.append(message(AUTHORITIES_NOT_SHARED, place, variable=name, problem=problem))
             continue
         env.append({"name": name, "value": value})
         mounts |= {mount["mountPath"]: mount for mount, _ in inside}
@@ -101,7 +116,7 @@ def _mount(spec: Mapping[str, Any], container: Mapping[str, Any], path: str) -> 
         directory = mount.get("mountPath")
         if isinstance(directory, str) and directory.startswith("/"):
             directory = posixpath.normpath(directory)
-            if path == directory or path.startswith(directory.rstrip("/") + "/"):
+            if within(path, directory):
                 around.append((len(directory), mount))
     if not around:
         return
@@ -116,6 +131,12 @@ def _mount(spec: Mapping[str, Any], container: Mapping[str, Any], path: str) -> 
             return  # a container fills it that runs later
     kept = {key: mount[key] for key in ("name", "mountPath", "subPath") if mount.get(key)}
     yield {**kept, "readOnly": True}, filler
+
+
+def _hides_the_helper(directory: str) -> bool:
+    """Whether a mount there hides a part of the image that the helper runs from."""
+    directory = posixpath.normpath(directory)
+    return any(within(each, directory) for each in _OF_THE_IMAGE)
 
 
 def _fillers(spec: Mapping[str, Any], volume: str) -> Iterator[str]:

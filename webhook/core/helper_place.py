@@ -16,7 +16,7 @@ from typing import Any, Final
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages.pods import PREFLIGHT_BEFORE_MESH, PREFLIGHT_BEFORE_PROXY
 from webhook.core.names import PREFLIGHT_CONTAINER
-from webhook.core.own_containers import HELPER_NAMES, NETWORK_SIDECARS, is_native_sidecar
+from webhook.core.own_containers import HELPER_NAMES, carries_traffic, is_native_sidecar
 from webhook.core.text import shown
 
 # What redirects the pod's traffic when its turn comes, and not from the pod's first moment as a CNI plugin does.
@@ -37,14 +37,13 @@ def helper_place(
     sidecars: names of more network sidecars. loopback: the variable that names a proxy in the pod. after: the container
     that fills their volume.
     """
-    carriers = {*NETWORK_SIDECARS, *sidecars}
     place = 0
     for index, container in enumerate(spec.get("initContainers") or (), start=1):
         name = container.get("name")
         if name in HELPER_NAMES:
             continue
         native = is_native_sidecar(container)
-        if (native and (name in carriers or loopback)) or (after and name == after):
+        if (native and (loopback or carries_traffic(container, sidecars))) or (after and name == after):
             place = index
     return place
 
@@ -57,9 +56,8 @@ def place_warnings(
         return []
     spec = pod["spec"]
     init = spec.get("initContainers") or ()
-    carriers = {*NETWORK_SIDECARS, *sidecars}
     found = []
-    late = next((each.get("name") for each in spec["containers"] if each.get("name") in carriers), None)
+    late = next((each.get("name") for each in spec["containers"] if carries_traffic(each, sidecars)), None)
     redirected_later = any(each.get("name") in _REDIRECTS for each in init)
     if late is not None and not redirected_later and not reaches_past_the_mesh(pod):
         found.append(message(PREFLIGHT_BEFORE_MESH, Place(f"container {shown(late)}"), helper=PREFLIGHT_CONTAINER))

@@ -1,7 +1,7 @@
 """The proxies of a helper container: those of the pod's own container, else those of the webhook's settings.
 
 A pod that has a network through a proxy only must sign in through it, too. From the first of the pod's own containers
-that names a proxy, or else from the first that has `envFrom`:
+that names a proxy, or else from the first with only a NO_PROXY, or else from the first that has `envFrom`:
 
     a plain value, or one from a ConfigMap, a Secret or a field of the pod    the same entry, and those that its
                                                                              $(NAME) refer to
@@ -23,6 +23,7 @@ from webhook.core.own_containers import mapping
 PROXIES: Final = tuple(
     spelt for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY") for spelt in (name, name.lower())
 )
+_ADDRESSES: Final = tuple(name for name in PROXIES if name.upper() != "NO_PROXY")
 _SOURCES: Final = {"configMapRef": "configMapKeyRef", "secretRef": "secretKeyRef"}
 _VALUES_FROM: Final = ("configMapKeyRef", "secretKeyRef", "fieldRef")
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([^()]+)\)")
@@ -41,9 +42,10 @@ class Proxies(NamedTuple):
 
 def helper_proxies(own: Sequence[Mapping[str, Any]], settings: Mapping[str, str]) -> Proxies:
     """The proxies of a helper container. own: the pod's own containers. settings: variables of the webhook's."""
-    for container in own:
-        if any(name in PROXIES for name in _names(container)):
-            return _taken(container)
+    for names in (_ADDRESSES, PROXIES):
+        for container in own:
+            if any(name in names for name in _names(container)):
+                return _taken(container)
     of_webhook = [{"name": name, "value": settings[name]} for name in PROXIES if name in settings]
     if of_webhook:
         return Proxies(tuple(of_webhook), loopback=_on_loopback(of_webhook))

@@ -184,7 +184,7 @@ def _warnings(
 def _unsuitable(reader: Reader, cloud: Cloud, families: tuple[str, ...]) -> Iterator[Message]:
     """Values that are valid, and with which some tools cannot work."""
     place = reader.place(names.CLOUD)
-    if cloud.name == "gcc":
+    if cloud.name == "gcc" and M365 in families:  # Power Platform's provider has a cloud of this name
         yield message(kinds.CLOUD_GCC, place)
     if M365 in families and cloud.name in UNKNOWN_TO_PROVIDER:
         yield message(kinds.CLOUD_WITHOUT_TOKEN, place, cloud=cloud.name)

@@ -36,23 +36,27 @@ def near_misses(annotations: Annotations) -> Iterator[Message]:
                 compared += 1
                 meant = _meant_with_prefix(key)
                 if meant:
-                    place = annotations.place(key)
-                    yield message(UNKNOWN_ANNOTATION, place, unknown=key, similar=meant, meant=meant)
+                    yield _unknown(annotations, key, meant)
             continue
-        place = annotations.place(key)
         if key in _EFFECTIVE[elsewhere]:
-            yield message(MISPLACED_ANNOTATION, place, kind=annotations.kind, owner=elsewhere)
-        elif key == names.USE_LABEL:
-            yield message(LABEL_AS_ANNOTATION, place)
+            yield message(MISPLACED_ANNOTATION, annotations.place(key), kind=annotations.kind, owner=elsewhere)
         elif compared < _SPELLINGS_COMPARED:
             compared += 1
             meant = _meant(key)
             if meant:
-                # The prefix is said only if it is what is wrong: kube-apiserver passes on 120 characters.
-                prefix = key.partition("/")[0] + "/"
-                prefix = prefix if meant.startswith(prefix) else ""
-                similar = meant.removeprefix(prefix)
-                yield message(UNKNOWN_ANNOTATION, place, unknown=key.removeprefix(prefix), similar=similar, meant=meant)
+                yield _unknown(annotations, key, meant)
+
+
+def _unknown(annotations: Annotations, key: str, meant: str) -> Message:
+    """The message for an annotation that means another one, or the label."""
+    place = annotations.place(key)
+    if meant == names.USE_LABEL:
+        return message(LABEL_AS_ANNOTATION, place)
+    # The prefix is said only if it is what is wrong: kube-apiserver passes on 120 characters.
+    prefix = key.partition("/")[0] + "/"
+    prefix = prefix if meant.startswith(prefix) else ""
+    similar = meant.removeprefix(prefix)
+    return message(UNKNOWN_ANNOTATION, place, unknown=key.removeprefix(prefix), similar=similar, meant=meant)
 
 
 def concerns_us(keys: Iterable[str]) -> bool:
@@ -94,8 +98,13 @@ def _meant_with_prefix(key: str) -> str:
 
 
 def _meant(key: str) -> str:
-    """The annotation that `key` is a misspelling of, or ""; one with the prefix that it has is likelier."""
+    """The annotation that `key` is a misspelling of, or ""; one with the prefix that it has is likelier.
+
+    The label is one, if it is spelled right.
+    """
     prefix, _, spelled = key[:_LONGEST_COMPARED].partition("/")
+    if _letters(spelled) == "use":
+        return names.USE_LABEL
     for same in (True, False):
         known = {_letters(name.partition("/")[2]): name for name in _KNOWN if name.startswith(prefix + "/") is same}
         close = difflib.get_close_matches(_letters(spelled), known, n=1, cutoff=_SIMILAR)

@@ -36,13 +36,14 @@ def token_file(volume: Mapping[str, Any], audience: str) -> str:
 
 
 def lifetime(volume: Mapping[str, Any], audience: str) -> int:
-    """The seconds for which the token that `token_file` finds lives; 0 if the volume does not say."""
+    """The seconds for which a token of that audience in the volume lives, the longest; 0 if it does not say."""
+    longest = 0
     for source in _sources(volume):
         token = source.get("serviceAccountToken")
-        if isinstance(token, dict) and token.get("audience") == audience and isinstance(token.get("path"), str):
+        if isinstance(token, dict) and token.get("audience") == audience:
             seconds = token.get("expirationSeconds")
-            return seconds if isinstance(seconds, int) else 0
-    return 0
+            longest = max(longest, seconds if isinstance(seconds, int) else 0)
+    return longest
 
 
 def audiences(volume: Mapping[str, Any] | None) -> Mapping[str, str]:

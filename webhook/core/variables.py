@@ -16,6 +16,7 @@ from webhook.core.families import (
     MANAGED_IDENTITY_VARIABLE,
     METHOD_VARIABLE,
     POWER_PLATFORM,
+    UNUSED_VARIABLES,
     VARIABLES,
 )
 from webhook.core.identity import Identity
@@ -46,6 +47,7 @@ class EnvVar(NamedTuple):
 
 
 _LONGEST_KEPT: Final = 256  # characters of a path; the guide's has 50
+_UNUSED: Final = ("unused", "http://127.0.0.1:1/unused")  # an address without a server
 _SECRETS: Final = frozenset(name for family in FAMILIES.values() for name in family.secrets)
 _NAMES: Final = frozenset(
     {TOKEN_FILE_VARIABLE, *VARIABLES, IDENTITY_ENDPOINT_VARIABLE, IDENTITY_HEADER_VARIABLE, *_SECRETS}
@@ -178,6 +180,7 @@ def _power_platform(identity: Identity, token_file: str) -> dict[str, str]:
         "POWER_PLATFORM_USE_OIDC": "true",
         ARM_TOKEN_FILE_VARIABLE: token_file,
         "POWER_PLATFORM_CLOUD": identity.cloud.name,
+        **dict(zip(UNUSED_VARIABLES, _UNUSED, strict=True)),
     }
 
 

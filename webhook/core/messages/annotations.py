@@ -39,8 +39,9 @@ CLOUD_GCC: Final = Kind(
     Severity.WARNING,
     'cloud "gcc": GCC tenants use the public endpoints',
     fix='set {annotation} to "public"',
-    help="The Terraform provider sends gcc to the US Government's Graph, although Microsoft serves GCC tenants from "
-    "the public endpoints. The value may also come from the webhook's --cloud.",
+    help="The Terraform provider microsoft365 sends gcc to the US Government's Graph, although Microsoft serves GCC "
+    "tenants from the public endpoints. The value may also come from the webhook's --cloud. Power Platform's provider "
+    "has a cloud gcc: set POWER_PLATFORM_CLOUD to it in the container.",
 )
 UNKNOWN_ANNOTATION: Final = Kind(
     "WI106",
@@ -61,7 +62,7 @@ LABEL_AS_ANNOTATION: Final = Kind(
     "WI108",
     Severity.WARNING,
     "annotation {annotation} has no effect: it is a label",
-    fix="move it to the pod's labels",
+    fix="put azure.workload.identity/use into the pod's labels",
     help="kube-apiserver selects pods by their labels; it cannot select them by annotations.",
 )
 CLOUD_WITHOUT_TOKEN: Final = Kind(

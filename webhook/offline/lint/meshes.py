@@ -7,7 +7,7 @@ from webhook.core.helper_place import reaches_past_the_mesh
 from webhook.core.messages import message
 from webhook.core.messages.lint import PREFLIGHT_IN_A_MESH
 from webhook.core.names import PREFLIGHT, PREFLIGHT_CONTAINER
-from webhook.core.own_containers import NETWORK_SIDECARS
+from webhook.core.own_containers import carries_traffic
 from webhook.offline.lint.findings import Finding, found
 from webhook.offline.lint.objects import Object
 
@@ -46,6 +46,6 @@ def warnings(each: Object, steps: tuple[str, ...], namespace: Object | None) -> 
     taken = own & _TAKEN or (around & _TAKEN and not own & _NOT_TAKEN)
     spec = each.values(*steps, "spec")
     containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    if taken and not own & _NATIVE and not any(one.get("name") in NETWORK_SIDECARS for one in containers):
+    if taken and not own & _NATIVE and not any(carries_traffic(one) for one in containers):
         place = each.place(*steps, "metadata", "annotations", PREFLIGHT)
         yield found(message(PREFLIGHT_IN_A_MESH, helper=PREFLIGHT_CONTAINER), place, each.manifest, each.title)
