@@ -7,12 +7,24 @@ folder of their own here, where they cannot meet another package of an environme
 import sys
 from pathlib import Path
 
-__all__ = ["main"]
+__all__ = ["complete", "main"]
 
 
 def main() -> int:
     """Runs the command of sys.argv. Returns the exit code."""
-    sys.path.insert(0, str(Path(__file__).parent / "_packages"))
+    _find_packages()
     from webhook import commands
 
     return commands.main(sys.argv[1:], commands.program(sys.argv[0]))
+
+
+def complete() -> int:
+    """Prints what kubectl offers at Tab after the words of sys.argv. Returns the exit code."""
+    _find_packages()
+    from webhook import commands
+
+    return commands.complete_for_kubectl(sys.argv[1:])
+
+
+def _find_packages() -> None:
+    sys.path.insert(0, str(Path(__file__).parent / "_packages"))

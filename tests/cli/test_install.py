@@ -15,7 +15,7 @@ from webhook import __version__
 from webhook.commands import COMMANDS
 
 WHEEL = f"m365wi-{__version__}-py3-none-any.whl"
-PROGRAMS = ("m365wi", "kubectl-m365wi")
+PROGRAMS = ("m365wi", "kubectl-m365wi", "kubectl_complete-m365wi")
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("m365wi")]
 
@@ -64,7 +64,9 @@ def by_pipx(index: Path, home: Path) -> Path:
 def test_it_is_installed_as_a_tool(installer: Callable[[Path, Path], Path], index: Path, tmp_path: Path) -> None:
     """Both programs are there, and know their version."""
     folder = installer(index, tmp_path)
-    assert [do(folder / name, "--version", environ=clean()).strip() for name in PROGRAMS] == [__version__] * 2
+    *programs, completes = (folder / name for name in PROGRAMS)
+    assert [do(program, "--version", environ=clean()).strip() for program in programs] == [__version__] * 2
+    assert do(completes, "cert", environ=clean()).startswith("certs\t")
 
 
 def test_usage_shows_the_name_that_was_typed(programs: Path) -> None:

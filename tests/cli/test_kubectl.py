@@ -113,3 +113,26 @@ def test_every_documented_command_runs(
         assert done.returncode in (0, 1), f"{line}: {done.stderr}"
         assert done.stdout or done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_kubectl_completes_it(control_plane: Cluster, namespace: str, programs: Path, config: Path) -> None:
+    """kubectl finds `kubectl_complete-m365wi`, and offers commands, flags, contexts and names in the cluster."""
+    make_account(control_plane, namespace)
+    environ = clean(PATH=f"{programs}:{control_plane.kubectl_program.parent}:{os.defpath}", KUBECONFIG=str(config))
+
+    def offered(*words: str) -> list[str]:
+        done = subprocess.run(
+            ["kubectl", "__complete", "m365wi", *words], env=environ, capture_output=True, text=True, check=True
+        )
+        *lines, directive = done.stdout.splitlines()
+        return [*(line.partition("\t")[0] for line in lines), directive]
+
+    assert offered("iss") == ["issuer", ":4"]
+    assert offered("check", "--work") == ["--workload", ":4"]
+    assert offered("fic", "-o", "") == ["az", "identity", "json", "terraform", ":4"]
+    assert offered("check", "--context", "") == ["test", "lab", "expired", ":4"]
+    assert offered("check", "--context=ex") == ["--context=expired", ":4"]
+    assert offered("check", "--workload", "deploy") == ["deployment/", ":6"]
+    assert namespace in offered("check", "-n", namespace[:4])
+    assert offered("fic", "--service-account", "") == ["default", "terraform", ":4"]
+    assert offered("fic", "--context", "expired", "--service-account", "") == [":4"]

@@ -103,6 +103,11 @@ def read(path: Path, choice: Choice = CURRENT) -> Kubeconfig:
     return Kubeconfig(found["cluster"], found["user"], namespace if isinstance(namespace, str) else "")
 
 
+def names(path: Path, kind: str) -> list[str]:
+    """The contexts, clusters or users in the kubeconfig at `path`; kind: in the singular."""
+    return [name for each, name in _merge(path)[0].entries if each == kind]
+
+
 def problems(path: Path, choice: Choice = CURRENT) -> list[Message]:
     """The mistakes in the kubeconfig at `path`."""
     try:

@@ -45,7 +45,13 @@ def program(path: str) -> str:
 def main(arguments: Sequence[str], name: str = _MODULE) -> int:
     """Runs the command that `arguments` name. name: how the program was called. Returns the exit code."""
     try:
-        flags = parser(arguments, name).parse_args(arguments)
+        completing = "_ARGCOMPLETE" in os.environ
+        found = parser(arguments, name, every=completing)
+        if completing:
+            from webhook.commands.suggestions import complete
+
+            complete(found)  # ends the process
+        flags = found.parse_args(arguments)
         code: int = _module(flags.command).run(flags, os.environ)
     except SettingsError as error:
         called = next((argument for argument in arguments if argument in COMMANDS), "")
@@ -55,8 +61,16 @@ def main(arguments: Sequence[str], name: str = _MODULE) -> int:
     return code
 
 
-def parser(arguments: Sequence[str], name: str) -> argparse.ArgumentParser:
-    """The parser of the command that `arguments` name; of every command, for the completion of a shell.
+def complete_for_kubectl(words: Sequence[str]) -> int:
+    """The program `kubectl_complete-m365wi`: prints what kubectl offers at Tab. Returns the exit code."""
+    from webhook.commands.suggestions import for_kubectl
+
+    sys.stdout.write(for_kubectl(parser((), "kubectl m365wi", every=True), words))
+    return 0
+
+
+def parser(arguments: Sequence[str], name: str, *, every: bool = False) -> argparse.ArgumentParser:
+    """The parser of the command that `arguments` name. every: of every command, for the completion of a shell.
 
     Raises SettingsError if the command needs a library that is not installed.
     """
@@ -68,19 +82,14 @@ def parser(arguments: Sequence[str], name: str) -> argparse.ArgumentParser:
     found.add_argument("--version", action="version", version=__version__)
     subparsers = found.add_subparsers(dest="command", metavar="COMMAND", required=True)
     called = next((argument for argument in arguments if not argument.startswith("-")), "")
-    completing = "_ARGCOMPLETE" in os.environ
     for command, summary in COMMANDS.items():
         subparser = subparsers.add_parser(command, help=summary, description=summary, allow_abbrev=False)
         subparser.set_defaults(program=f"{name} {command}")
-        if completing:
+        if every:
             with contextlib.suppress(SettingsError):  # what is not installed is not completed
                 _module(command).add_arguments(subparser)
         elif command == called:
             _module(command).add_arguments(subparser)
-    if completing:
-        import argcomplete
-
-        argcomplete.autocomplete(found)
     return found
 
 

@@ -23,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     lines = "".join(f"  {shell.ljust(12)}{line}\n" for shell, line in _SHELLS.items())
-    parser.epilog = f"Put the line of your shell into the file that it reads when it starts:\n\n{lines}"
+    parser.epilog = (
+        f"Put the line of your shell into the file that it reads when it starts:\n\n{lines}\n"
+        "kubectl's own completion, if it is set up, has `kubectl m365wi` as well."
+    )
     parser.add_argument("shell", choices=_SHELLS, help="the shell")
 
 
