@@ -24,13 +24,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 
+from testbed.chart.helm import NAMESPACE
 from testbed.cluster import kubeconfig
 from testbed.cluster.control_plane import ControlPlane
 from testbed.cluster.pods import make_account
-from testbed.entra.directory import Application
+from testbed.entra.directory import TENANT_ID, Application
 from testbed.entra.emulator import Entra, running
 from testbed.entra.proxy import proxying
+from tests.chart.objects import installed, one
 from tests.commands.federation import AUDIENCE, put, subject
 from tests.commands.live import Ran, run
 
@@ -92,7 +95,7 @@ class Scene:
         """The command, as a process."""
         words, environ = self.command(side, action, *arguments)
         return subprocess.Popen(
-            [sys.executable, "-X", "dev", "-m", "webhook", *words],
+            [sys.executable, "-W", "error", "-m", "webhook", *words],
             env={"PATH": os.defpath, **environ},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -191,8 +194,11 @@ def busy(entra: Entra) -> None:
         entra.next("graph", at="(name=", status=503 if number % 2 else 429, retry_after=1)
 
 
-def test_everything_that_drifted_is_named_fixed_and_pruned(scene: Scene) -> None:
-    """Plan names each, apply fixes each, a second plan is empty, and prune removes exactly what is left over."""
+def test_everything_that_drifted_is_named_fixed_and_pruned(scene: Scene, tmp_path: Path) -> None:
+    """Plan names each, apply fixes each, a second plan is empty, and prune removes exactly what is left over.
+
+    Then the chart's CronJob keeps it so.
+    """
     expected = {
         account: STATES[account.partition("/")[2].partition("-")[0]]
         for side in scene.sides
@@ -218,6 +224,7 @@ def test_everything_that_drifted_is_named_fixed_and_pruned(scene: Scene) -> None
     for name in APPLICATIONS:
         kept = {(s.issuer, subject(each)) for s in scene.sides for each in s.accounts(name) if "/gone-" not in each}
         assert scene.keys(name) == kept
+    let_the_charts_cronjob_do_it(scene, tmp_path)
 
 
 def apply_twice_at_once(scene: Scene) -> None:
@@ -236,3 +243,31 @@ def apply_twice_at_once(scene: Scene) -> None:
     for secret in (scene.environ["AZURE_CLIENT_SECRET"], "eyJ", "Bearer "):
         assert secret not in text
         assert [each for each in files if secret in each] == []
+
+
+def let_the_charts_cronjob_do_it(scene: Scene, tmp_path: Path) -> None:
+    """Its rights in the cluster are enough, and its token and variables sign it in, as its pod would have them."""
+    side, client = scene.sides[0], "5a5a5a5a-0000-4000-8000-000000000001"
+    values = {"enabled": True, "clientId": client, "tenantId": TENANT_ID, "clusterName": side.name}
+    objects = installed({"federation": values})
+    kinds = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding"}
+    own = [each for each in objects if each["kind"] in kinds and each["metadata"]["name"].endswith("-federation")]
+    side.plane.create_namespace(NAMESPACE)
+    side.plane.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(own))
+    pod = one(objects, "CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    account, (container,) = pod["serviceAccountName"], pod["containers"]
+    audience = pod["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"]["audience"]
+    token = tmp_path / "token"
+    token.write_text(side.plane.token(NAMESPACE, account, audiences=[audience]))
+    caller = scene.entra.application(client_id=client, roles=["Application.ReadWrite.OwnedBy"])
+    caller.federate(issuer=side.issuer, subject=subject(f"{NAMESPACE}/{account}"))
+    for application in (*scene.applications.values(), caller):
+        application.owners.append(caller.object_id)
+    make_account(side.plane, "alpha", "new", {"azure.workload.identity/client-id": client})
+    environ = {name: value for name, value in scene.environ.items() if not name.startswith("AZURE_")}
+    environ |= {each["name"]: each["value"] for each in container["env"]}
+    environ |= {"AZURE_FEDERATED_TOKEN_FILE": str(token)}
+    environ["KUBECONFIG"] = str(side.plane.kubeconfig_for_account(NAMESPACE, account))
+    done = run(*container["args"], environ=environ)
+    assert (done.code, done.err) == (0, "")
+    assert (side.issuer, subject("alpha/new")) in {(each.issuer, each.subject) for each in caller.credentials}
