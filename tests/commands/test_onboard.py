@@ -185,6 +185,14 @@ def test_what_somebody_else_has_set_stays(entra: Tenant, namespace: str, adminis
     assert annotations(entra.cluster, namespace) == {AZURE_CLIENT_ID: other.client_id}
 
 
+def test_annotations_that_are_wrong_are_all_named(entra: Tenant, namespace: str, administrator: dict[str, str]) -> None:
+    """Before anything is made."""
+    make_account(entra.cluster, namespace, NAME, {AZURE_CLIENT_ID: "contoso", AZURE_TENANT_ID: "common"})
+    done = onboard(entra, namespace, caller=administrator)
+    assert (done.code, outcomes(done)) == (1, [("FAIL", "cluster"), ("FAIL", "cluster")])
+    assert entra.named(namespace) == []
+
+
 def test_an_application_that_was_there_keeps_what_it_had(
     entra: Tenant, namespace: str, administrator: dict[str, str]
 ) -> None:
@@ -306,3 +314,15 @@ def test_an_identity_needs_an_administrator_who_runs_the_command(
     assert (done.code, ("todo", "consent") in outcomes(done), "adminconsent" in done.out) == (1, True, False), done.out
     assert outcomes(done)[-1] == ("ok", "sign-in")
     assert onboard(entra, namespace, caller=administrator).code == 0
+
+
+def test_servers_that_learn_slowly_are_waited_for(entra: Tenant, namespace: str, administrator: dict[str, str]) -> None:
+    """Graph does not know a new application everywhere at once, and the token endpoint not a new credential."""
+    settings = entra.entra.settings
+    settings.replication = settings.propagation = 1.0
+    try:
+        done = onboard(entra, namespace, caller=administrator)
+    finally:
+        settings.replication = settings.propagation = 0.0
+    assert done.code == 0, done.out
+    is_whole(entra, namespace)

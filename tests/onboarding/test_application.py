@@ -76,6 +76,8 @@ def test_what_an_earlier_run_made_is_taken_by_its_name() -> None:
     ours = application(owners=(Owner("me", "me"),), federated=(f"{ISSUER} {SUBJECT}",))
     for found in (ours, application()):
         assert kind(steps.application(wish(), [found], caller="me")) is kinds.APPLICATION_FOUND
+    own = application(name="erp", tags=(), owners=(Owner("me", "me"),))
+    assert kind(steps.application(wish(application="erp"), [own], caller="me")) is kinds.APPLICATION_FOUND
 
 
 @pytest.mark.parametrize(

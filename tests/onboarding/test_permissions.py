@@ -32,9 +32,12 @@ def test_each_name_is_found_once_in_the_order_given() -> None:
 def test_all_wrong_names_are_reported_at_once_with_the_nearest() -> None:
     """Another spelling, a typing mistake, one for people, one that is off, and one that is like nothing."""
     with pytest.raises(UnknownPermissions) as raised:
-        resolve(["group.read.all", "Group.Reed.All", "User.Read", "Old.Read.All", "Group.Read.All", "Nonsense"], GRAPH)
+        resolve(
+            ["group.read.all", "Group.Reed.All", "User.Read", "Old.Read.All", "Group.Read.All", "Nonsense", "Assigned"],
+            GRAPH,
+        )
     texts = [problem.text for problem in raised.value.problems]
-    assert len(texts) == 5
+    assert len(texts) == 6
     assert texts[0].endswith("did you mean Group.Read.All?")
     assert "did you mean Group.Read.All" in texts[1]
     assert "for people who sign in" in texts[2]

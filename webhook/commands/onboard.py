@@ -17,6 +17,7 @@ from webhook.cluster.kube import Kube, Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters, entra_flags, steps
 from webhook.commands.printed import write_stdout
+from webhook.commands.progress import progress
 from webhook.core import names
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import settings as usage
@@ -138,7 +139,7 @@ def _tools(
 ) -> Tools:
     services = {Service.GRAPH: entra.graph, Service.RESOURCE_MANAGER: entra.resource_manager}
     roots = steps.roots(entra.cloud)
-    proof = Proof(kube, flags.seconds, debug=entra_flags.debug(flags))
+    proof = Proof(kube, flags.seconds, debug=entra_flags.debug(flags), waiting=progress)
     return Tools(
         directory=entra.directory,
         applications=Applications(entra.graph, entra.resource_manager),

@@ -3,7 +3,7 @@
 import argparse
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -25,7 +25,7 @@ from webhook.entra.cluster_documents import cluster_issuer
 from webhook.entra.comparison import Wanted
 from webhook.entra.directory import Directory
 from webhook.entra.failures import Failed
-from webhook.entra.federated_credential import FederatedCredential, federated_credential
+from webhook.entra.federated_credential import FederatedCredential, NoCredential, federated_credential
 from webhook.entra.rest import Rest, graph, resource_manager
 from webhook.findings import Finding, Status, broken
 from webhook.onboarding.permissions import Permission
@@ -93,8 +93,14 @@ class Shown:
         try:
             yield
         except Failed as error:
-            self.say(Verdict(step, error.problem))
-            raise Stopped from None
+            problems: Sequence[Message] = [error.problem]
+        except NoCredential as error:
+            problems = error.problems
+        else:
+            return
+        for problem in problems:
+            self.say(Verdict(step, problem))
+        raise Stopped
 
     def end(self, summary: str) -> None:
         """The last line; as JSON, everything."""
@@ -140,9 +146,10 @@ class Cluster:
 
 
 async def read_cluster(kube: Kube, namespace: str, name: str, policy: Policy, *, look: bool) -> Cluster:
-    """The ServiceAccount, its namespace and the issuer. look: whether the issuer is published, too. Raises Failed.
+    """The ServiceAccount, its namespace and the issuer. look: whether the issuer is published, too.
 
-    The ServiceAccount's own cloud counts before that of the settings. Raises Unavailable.
+    The ServiceAccount's own cloud counts before that of the settings. Raises Failed, Unavailable, or NoCredential for
+    annotations that are wrong.
     """
     target = Account(namespace, name, {})
     body = await _get(kube, f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}", str(target))
@@ -153,7 +160,7 @@ async def read_cluster(kube: Kube, namespace: str, name: str, policy: Policy, *,
         raise Failed(error.problem) from None
     reading = read_account_alone(account, policy)
     if reading.identity is None:
-        raise Failed(reading.problems[0])
+        raise NoCredential(reading.problems)
     issuer, findings = await cluster_issuer(kube, look=look)
     if not issuer or (look and broken(findings)):
         raise Failed(_first(findings).message)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,18 +26,26 @@ _FORBIDDEN: Final = 403
 
 @dataclass(frozen=True)
 class Proof:
-    """How signing in is tried. seconds: how long it is waited for; 0 for one attempt."""
+    """How signing in is tried. seconds: how long it is waited for; 0 for one attempt.
+
+    waiting: is entered with a text while it goes on.
+    """
 
     kube: Kube
     seconds: float
     debug: Callable[[str], None] | None = None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    waiting: Callable[[str], AbstractAsyncContextManager[None]] = lambda _: nullcontext()
 
     async def verdict(self, wish: Wish, sign_in: SignIn, *, consented: bool) -> Verdict:
         """How it went. A credential, a principal and a consent that are new need some minutes.
 
         consented: whether the token has to have the permissions.
         """
+        async with self.waiting("waiting until Entra lets the ServiceAccount in"):
+            return await self._wait(wish, sign_in, consented=consented)
+
+    async def _wait(self, wish: Wish, sign_in: SignIn, *, consented: bool) -> Verdict:
         pauses, left = iter(_PAUSES), self.seconds
         while True:
             verdict, heals = await self._attempt(wish, sign_in, consented=consented)
