@@ -1,6 +1,7 @@
 """Short ways to lint a text, and to say what was found."""
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,13 +38,24 @@ def lines(report: Report) -> list[str]:
     return [f"{each.line}:{each.column} {each.message.code}" for each in report.findings]
 
 
+def marked(text: str) -> tuple[str, list[str]]:
+    """`text` without its marks, and what they say is found: `@WI120@` stands right before the place of a finding."""
+    found = []
+    parts = re.split(r"@(WI\d+)@", text)
+    plain = parts[0]
+    for code, after in zip(parts[1::2], parts[2::2], strict=True):
+        found.append(f"{plain.count(chr(10)) + 1}:{len(plain) - plain.rfind(chr(10))} {code}")
+        plain += after
+    return plain, found
+
+
 def codes(report: Report) -> list[str]:
     """The codes, sorted."""
     return sorted(each.message.code for each in report.findings)
 
 
 def account(annotations: str, *, name: str = "web", labels: str = "{}") -> str:
-    """A ServiceAccount as YAML: annotations on line 6."""
+    """A ServiceAccount as YAML."""
     return (
         f"apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: {name}\n  namespace: shop\n"
         f"  annotations: {annotations}\n  labels: {labels}\n---\n"
@@ -59,18 +71,18 @@ LABEL = '{azure.workload.identity/use: "true"}'
 
 
 def pod(
-    *, labels: str = LABEL, annotations: str = "{}", container: str = "{name: app, image: busybox}", spec: str = "{}"
+    *, labels: str = LABEL, annotations: str = "{}", container: str = "{name: app, image: busybox}", spec: str = ""
 ) -> str:
-    """A pod of the ServiceAccount `web` as YAML: labels on line 6, annotations 7, container 10."""
+    """A pod of the ServiceAccount `web` as YAML. spec: more lines of it."""
     return (
         f"apiVersion: v1\nkind: Pod\nmetadata:\n  name: app\n  namespace: shop\n  labels: {labels}\n"
         f"  annotations: {annotations}\nspec:\n  containers:\n    - {container}\n  serviceAccountName: web\n"
-        f"  <<: {spec}\n---\n"
+        f"{spec}---\n"
     )
 
 
 def deployment(*, labels: str = "{}", annotations: str = "{}", template: str = LABEL, selector: str = "{}") -> str:
-    """A Deployment of the ServiceAccount `web` as YAML: labels on line 6, annotations 7, selector 9, template 12."""
+    """A Deployment of the ServiceAccount `web` as YAML."""
     return (
         f"apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: app\n  namespace: shop\n  labels: {labels}\n"
         f"  annotations: {annotations}\nspec:\n  selector: {{matchLabels: {selector}}}\n  template:\n    metadata:\n"

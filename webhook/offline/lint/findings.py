@@ -38,7 +38,7 @@ class Finding:
     @property
     def text(self) -> str:
         """What is wrong and with which object, without the place in the file and without the fix."""
-        named = "/" in self.message.place.object and "object" in self.message.kind.fields
+        named = "/" in self.message.place.object and not {"object", "place"}.isdisjoint(self.message.kind.fields)
         return f"{self.title}: {self.message.text}" if self.title and not named else self.message.text
 
     @property

@@ -22,7 +22,10 @@ _ASSUMED_IMAGE: Final = "m365-identity"  # the chart sets one, and a pull reques
 
 @dataclass(frozen=True)
 class Report:
-    """What was found. suppressed: what is on purpose, with the reasons. files, objects: what was looked at."""
+    """What was found. suppressed: what is on purpose, with the reasons. files: all that were looked at.
+
+    objects: the number of those that may have to do with identities.
+    """
 
     findings: tuple[Finding, ...]
     suppressed: tuple[Finding, ...]

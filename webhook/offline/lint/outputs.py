@@ -27,7 +27,7 @@ def text(report: Report) -> str:
 
 def summary(report: Report) -> str:
     """How much was found in how much."""
-    where = f"in {_number(report.objects, 'object')} of {_number(len(report.files), 'file')}"
+    where = f"in {_number(report.objects, 'object')}; {_number(len(report.files), 'file')} looked at"
     suppressed = f"; {len(report.suppressed)} on purpose" if report.suppressed else ""
     if not report.findings:
         return f"nothing found {where}{suppressed}"
