@@ -62,22 +62,16 @@ def _run(name: str, *command: str | Path, cwd: Path | None = None, env: Mapping[
     toolchain.run(name, [str(word) for word in command], fix=fix, env=env or os.environ, cwd=cwd)
 
 
-def _npm(folder: Path) -> None:
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / "npm" / name, folder)
-    npm = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    path = os.pathsep.join([str(node().parent), os.environ.get("PATH", os.defpath)])
-    _run(
-        "npm",
-        node(),
-        npm,
-        "ci",
-        "--ignore-scripts",
-        "--no-audit",
-        "--no-fund",
-        cwd=folder,
-        env=os.environ | {"PATH": path},
-    )
+def _npm(lock: str) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(HERE / lock / name, folder)
+        npm = NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        path = os.pathsep.join([str(node().parent), os.environ.get("PATH", os.defpath)])
+        install = ("ci", "--ignore-scripts", "--no-audit", "--no-fund")
+        _run(lock, node(), npm, *install, cwd=folder, env=os.environ | {"PATH": path})
+
+    return make
 
 
 def _python(lock: str) -> Callable[[Path], None]:
@@ -131,7 +125,8 @@ def _go(module: str, package: str) -> Callable[[Path], None]:
 
 
 TOOLS: Mapping[str, Tool] = {
-    "npm": Tool(("npm",), _npm),
+    "npm": Tool(("npm",), _npm("npm")),
+    "sarif": Tool(("sarif",), _npm("sarif")),
     "az": Tool(("python/az.txt",), _python("az.txt")),
     "java": Tool(("java", "programs/SignIn.java"), _java),
     "rust": Tool(("rust",), _rust),

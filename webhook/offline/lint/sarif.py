@@ -51,7 +51,6 @@ def _rule(kind: Kind) -> dict[str, Any]:
     lines = [kind.help, *([f"Fix: {fix}"] if fix else [])]
     return {
         "id": kind.code,
-        "name": kind.code,
         "shortDescription": {"text": template(kind.text)},
         "fullDescription": {"text": kind.help},
         "help": {"text": "\n".join(lines), "markdown": "\n\n".join(lines)},
