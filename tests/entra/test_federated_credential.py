@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from webhook.core.messages.entra import APPLICATION_UNKNOWN
 from webhook.core.policy import Policy
 from webhook.entra.federated_credential import (
     FederatedCredential,
+    IdentityPlace,
     NoCredential,
     az,
     federated_credential,
@@ -136,6 +138,28 @@ def test_a_managed_identity_has_a_command_of_its_own() -> None:
     assert given["--name"] == document["name"]
 
 
+def test_a_managed_identity_that_is_known_needs_nothing_filled_in() -> None:
+    """Beside an application, which keeps its own command; Terraform has a resource of another provider for it."""
+    annotations = {"azure.workload.identity/client-id": CLIENT, "m365.workload.identity/client-id": OTHER}
+    place = IdentityPlace("33333333-3333-4333-8333-333333333333", "it's a group", "shop")
+    found = replace(made(annotations), identities={CLIENT: place})
+    first, second = (line for line in az(found).splitlines() if line.startswith("az "))
+    assert first.startswith(f"az ad app federated-credential create --id {OTHER}")
+    words = shlex.split(second)
+    assert words[:4] == ["az", "identity", "federated-credential", "create"]
+    given = dict(zip(words[4::2], words[5::2], strict=True))
+    assert (given["--identity-name"], given["--resource-group"]) == ("shop", "it's a group")
+    assert given["--subscription"] == place.subscription
+    assert given["--subject"] == found.subject
+    assert identity(replace(found, applications=(CLIENT,))) == second + "\n"
+    text = terraform(found)
+    assert text.count('resource "azuread_application_federated_identity_credential"') == 1
+    assert 'resource "azurerm_federated_identity_credential" "shop_terraform_2"' in text
+    provider = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+    where = f"/subscriptions/{place.subscription}/resourceGroups/it's a group/{provider}/shop"
+    assert f'user_assigned_identity_id = "{where}"' in text
+
+
 def test_the_json_is_the_body_that_graph_takes() -> None:
     """Exactly the five members of a federatedIdentityCredential, with one audience."""
     body = json.loads(graph(made()))
@@ -157,9 +181,7 @@ def test_without_a_client_id_no_credential_can_be_made() -> None:
         made({})
     (problem,) = caught.value.problems
     assert problem.kind is APPLICATION_UNKNOWN
-    assert problem.fix.startswith(
-        "kubectl annotate serviceaccount terraform -n shop azure.workload.identity/client-id="
-    )
+    assert "kubectl annotate serviceaccount terraform -n shop azure.workload.identity/client-id=" in problem.fix
     assert made({}, client_id=OTHER).applications == (OTHER,)
 
 

@@ -8,18 +8,21 @@
              because no credential can be made
     exit 2   wrong usage
 
-The credential goes to standard output; problems and warnings, each with its fix, to standard error.
+The credential goes to standard output; problems and warnings, each with its fix, to standard error. If the caller is
+signed in to Entra, `-o az` and `-o terraform` know which client id is a managed identity's.
 """
 
 import argparse
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from webhook.accounts.source import account_from
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
-from webhook.commands import clusters, fic_plan
+from webhook.commands import clusters, entra_flags, fic_plan
+from webhook.commands.fic_kinds import managed_identities
 from webhook.commands.fic_plan import PRINT
 from webhook.commands.printed import write_stderr, write_stdout
 from webhook.commands.progress import progress
@@ -33,11 +36,13 @@ from webhook.core.messages.workloads import ACCOUNT_ABSENT
 from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
 from webhook.entra.cluster_documents import cluster_issuer
 from webhook.entra.federated_credential import FORMATS, NoCredential, federated_credential
+from webhook.entra.sign_in import AUTO
 from webhook.findings import Finding, Status, broken, forbidden_user
 from webhook.settings import ServeSettings, SettingsError, add_flags, bad_value
 
 _SECONDS: Final = 10.0  # of one request
 _FOR_SHELLS: Final = ("az", "identity")
+_BY_KIND: Final = ("az", "identity", "terraform")  # other for an application than for a managed identity
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,13 +77,14 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     chosen = clusters.choose(flags, environ, _problems(flags))
     flags.namespace = flags.namespace or chosen.namespace
     try:
-        return asyncio.run(_print(flags, chosen.settings, chosen.kube()))
+        return asyncio.run(_print(flags, chosen.settings, chosen.kube(), environ))
     except BadKubeconfig as error:
         raise SettingsError(error.problems) from None
 
 
 def _problems(flags: argparse.Namespace) -> Iterator[Message]:
     yield from fic_plan.misplaced(flags)
+    yield from entra_flags.problems(flags)
     if flags.namespace and not NAMESPACE_NAME.fullmatch(flags.namespace):
         yield bad_value("-n", flags.namespace, "the ServiceAccount's namespace")
     if not flags.service_account:
@@ -91,7 +97,7 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
         yield bad_value("--client-id", flags.client_id, "the application's GUID")
 
 
-async def _print(flags: argparse.Namespace, settings: ServeSettings, kube: Kube) -> int:
+async def _print(flags: argparse.Namespace, settings: ServeSettings, kube: Kube, environ: Mapping[str, str]) -> int:
     try:
         async with kube, progress("asking the cluster"):
             account = await _account(kube, flags.namespace, flags.service_account)
@@ -106,6 +112,10 @@ async def _print(flags: argparse.Namespace, settings: ServeSettings, kube: Kube)
         wanted = federated_credential(account, issuer=issuer, policy=settings.policy, client_id=flags.client_id)
     except NoCredential as error:
         return _refuse(flags, error.problems)
+    if flags.output in _BY_KIND and (flags.auth != AUTO or not flags.no_lookup):
+        async with progress("asking Entra"):
+            found = await managed_identities(flags, settings, environ, wanted.applications)
+        wanted = replace(wanted, identities=found)
     _report(flags, *(f"warning: {warning}" for warning in wanted.warnings))
     unusable = broken(findings)
     text = FORMATS[flags.output](wanted)

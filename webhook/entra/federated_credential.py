@@ -9,7 +9,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from webhook.core import names
@@ -27,11 +27,27 @@ _LONGEST_NAME: Final = 120  # characters
 
 
 @dataclass(frozen=True)
+class IdentityPlace:
+    """Where a user-assigned managed identity is in Azure."""
+
+    subscription: str
+    group: str
+    name: str
+
+    @property
+    def id(self) -> str:
+        """Its id in Azure Resource Manager, with the letters that Terraform's provider insists on."""
+        provider = "providers/Microsoft.ManagedIdentity/userAssignedIdentities"
+        return f"/subscriptions/{self.subscription}/resourceGroups/{self.group}/{provider}/{self.name}"
+
+
+@dataclass(frozen=True)
 class FederatedCredential:
     """A federated identity credential.
 
     applications: the client ids of those that need it, at least one. warnings: what looks like a mistake in the
-    annotations that it was made of.
+    annotations that it was made of. identities: those of the client ids that are known to be a user-assigned managed
+    identity's, each with the identity's place in Azure.
     """
 
     applications: tuple[str, ...]
@@ -41,6 +57,7 @@ class FederatedCredential:
     audience: str
     description: str
     warnings: tuple[Message, ...] = ()
+    identities: Mapping[str, IdentityPlace] = field(default_factory=dict, hash=False)
 
     def document(self) -> dict[str, object]:
         """As Microsoft Graph takes it, and `az` in --parameters."""
@@ -88,26 +105,33 @@ def federated_credential(account: Account, *, issuer: str, policy: Policy, clien
 
 
 def az(wanted: FederatedCredential) -> str:
-    """A command for each application, for a POSIX shell."""
+    """A command for each application or known managed identity, for a POSIX shell."""
     parameters = shlex.quote(json.dumps(wanted.document(), indent=2))
     return "".join(
-        f"az ad app federated-credential create --id {shlex.quote(application)} --parameters {parameters}\n"
+        _of_identity(wanted, application)
+        if application in wanted.identities
+        else f"az ad app federated-credential create --id {shlex.quote(application)} --parameters {parameters}\n"
         for application in wanted.applications
     )
 
 
 def identity(wanted: FederatedCredential) -> str:
-    """A command for each client id that is one of a user-assigned managed identity, for a POSIX shell.
+    """A command for each client id, which is one of a user-assigned managed identity, for a POSIX shell."""
+    return "".join(_of_identity(wanted, application) for application in wanted.applications)
 
-    `az` knows such an identity by its name and resource group, which are to be filled in.
-    """
-    name, issuer, subject, audience = map(shlex.quote, (wanted.name, wanted.issuer, wanted.subject, wanted.audience))
-    return "".join(
-        f"""# az identity list --query "[?clientId=='{application}'].[name,resourceGroup]" names both:\n"""
-        f"az identity federated-credential create --identity-name IDENTITY --resource-group GROUP --name {name} "
-        f"--issuer {issuer} --subject {subject} --audiences {audience}\n"
-        for application in wanted.applications
-    )
+
+def _of_identity(wanted: FederatedCredential, client_id: str) -> str:
+    """The command for one. `az` knows it by its name and resource group: if we do not, they are to be filled in."""
+    place = wanted.identities.get(client_id)
+    if place:
+        names = (place.name, "--resource-group", place.group, "--subscription", place.subscription)
+        where, comment = shlex.join(names), ""
+    else:
+        where = "IDENTITY --resource-group GROUP"
+        comment = f"""# az identity list --query "[?clientId=='{client_id}'].[name,resourceGroup]" names both:\n"""
+    values = ("--name", wanted.name, "--issuer", wanted.issuer, "--subject", wanted.subject)
+    options = shlex.join((*values, "--audiences", wanted.audience))
+    return f"{comment}az identity federated-credential create --identity-name {where} {options}\n"
 
 
 def graph(wanted: FederatedCredential) -> str:
@@ -116,26 +140,43 @@ def graph(wanted: FederatedCredential) -> str:
 
 
 def terraform(wanted: FederatedCredential) -> str:
-    """A resource of the provider hashicorp/azuread for each application."""
+    """A resource of the provider hashicorp/azuread for each application, of hashicorp/azurerm for each identity."""
     blocks = []
     label = re.sub("[^a-z0-9]", "_", wanted.subject.split(":", 2)[2])
     for number, application in enumerate(wanted.applications, 1):
         name = f"_{label}" if label[0].isdigit() else label
         name += f"_{number}" if number > 1 else ""
-        blocks.append(
-            f'data "azuread_application" "{name}" {{\n'
-            f"  client_id = {_hcl(application)}\n"
-            "}\n\n"
-            f'resource "azuread_application_federated_identity_credential" "{name}" {{\n'
-            f"  application_id = data.azuread_application.{name}.id\n"
-            f"  display_name   = {_hcl(wanted.name)}\n"
-            f"  description    = {_hcl(wanted.description)}\n"
-            f"  audiences      = [{_hcl(wanted.audience)}]\n"
-            f"  issuer         = {_hcl(wanted.issuer)}\n"
-            f"  subject        = {_hcl(wanted.subject)}\n"
-            "}\n"
-        )
+        place = wanted.identities.get(application)
+        blocks.append(_azurerm(wanted, name, place) if place else _azuread(wanted, name, application))
     return "\n".join(blocks)
+
+
+def _azuread(wanted: FederatedCredential, name: str, client_id: str) -> str:
+    return (
+        f'data "azuread_application" "{name}" {{\n'
+        f"  client_id = {_hcl(client_id)}\n"
+        "}\n\n"
+        f'resource "azuread_application_federated_identity_credential" "{name}" {{\n'
+        f"  application_id = data.azuread_application.{name}.id\n"
+        f"  display_name   = {_hcl(wanted.name)}\n"
+        f"  description    = {_hcl(wanted.description)}\n"
+        f"  audiences      = [{_hcl(wanted.audience)}]\n"
+        f"  issuer         = {_hcl(wanted.issuer)}\n"
+        f"  subject        = {_hcl(wanted.subject)}\n"
+        "}\n"
+    )
+
+
+def _azurerm(wanted: FederatedCredential, name: str, place: IdentityPlace) -> str:
+    return (
+        f'resource "azurerm_federated_identity_credential" "{name}" {{\n'
+        f"  user_assigned_identity_id = {_hcl(place.id)}\n"
+        f"  name                      = {_hcl(wanted.name)}\n"
+        f"  audience                  = [{_hcl(wanted.audience)}]\n"
+        f"  issuer                    = {_hcl(wanted.issuer)}\n"
+        f"  subject                   = {_hcl(wanted.subject)}\n"
+        "}\n"
+    )
 
 
 FORMATS: Final[Mapping[str, Callable[[FederatedCredential], str]]] = {
