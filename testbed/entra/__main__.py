@@ -21,6 +21,7 @@ from webhook.core.clouds import CLOUDS
 
 SUBJECT = "system:serviceaccount:default:terraform"
 TOKEN_SECONDS = 86400.0
+ADMINISTRATION = ("Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,8 +117,28 @@ def _example(entra: Entra) -> str:
             *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
             "",
             f"curl --cacert {ca_file} {fields} --data-urlencode {at_token} {where}",
+            "",
+            "An administrator of the tenant and the subscription, for az; a user signs in at once by a device code:",
+            *_for_az(entra),
         ]
     )
+
+
+def _for_az(entra: Entra) -> list[str]:
+    """Registers an administrator, a user and a managed identity, and returns the commands by which az signs in."""
+    administrator = entra.application(name="administrator", roles=(*ADMINISTRATION, "Organization.Read.All"))
+    user = entra.users.signed_in = entra.user()
+    for who in (administrator, user):
+        entra.arm.access.grant(who, "Owner")
+    entra.managed_identity("shop")
+    as_whom = f"--username {administrator.client_id} --tenant {administrator.tenant_id}"
+    return [
+        "export AZURE_CORE_INSTANCE_DISCOVERY=false",
+        f"az cloud register --name emulator --endpoint-resource-manager {entra.arm_url}",
+        "az cloud set --name emulator",
+        f"az login --service-principal {as_whom} --password={administrator.add_secret()}",
+        "az login --use-device-code",
+    ]
 
 
 def _say(text: str) -> None:

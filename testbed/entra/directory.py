@@ -153,9 +153,9 @@ class Application:
         """Removes a federated credential, or all of them."""
         self.federation.remove(credential)
 
-    def add_secret(self, *, name: str = "", lifetime: float = 730 * 86400.0) -> str:
-        """Adds a client secret that is valid for `lifetime` seconds, and returns its text."""
-        secret = Secret.new(now=self._clock(), name=name, lifetime=lifetime)
+    def add_secret(self, text: str = "", *, name: str = "", lifetime: float = 730 * 86400.0) -> str:
+        """Adds a client secret that is valid for `lifetime` seconds, and returns its text: a new one without `text`."""
+        secret = Secret.new(text, now=self._clock(), name=name, lifetime=lifetime)
         self.secrets.append(secret)
         return secret.text
 

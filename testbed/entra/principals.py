@@ -54,9 +54,9 @@ class Secret:
     text: str = field(repr=False)
 
     @classmethod
-    def new(cls, *, now: float, name: str, lifetime: float) -> Self:
-        """A new secret of 40 letters, as Entra makes them."""
-        text = base64.urlsafe_b64encode(secrets.token_bytes(30)).decode()
+    def new(cls, text: str = "", *, now: float, name: str, lifetime: float) -> Self:
+        """A new secret; without `text` it has 40 letters, as those that Entra makes."""
+        text = text or base64.urlsafe_b64encode(secrets.token_bytes(30)).decode()
         return cls(id=str(uuid.uuid4()), name=name, start=now, end=now + lifetime, text=text)
 
     @property

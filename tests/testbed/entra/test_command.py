@@ -90,6 +90,11 @@ def test_what_it_prints_can_be_used(tmp_path: Path) -> None:
             token = plain.post(curl[-1], data=form, timeout=10).json()["access_token"]
             url = f"{emulator.address['graph']}/v1.0/organization"
             assert plain.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10).ok
+        for_az = [emulator.line() for _ in range(7)]
+        assert [line.split()[:2] for line in for_az[3:]] == [
+            ["az", word] for word in ("cloud", "cloud", "login", "login")
+        ]
+        assert emulator.address["arm"] in for_az[3]
         assert emulator.rest() == []
         assert emulator.process.returncode == 0
 
@@ -207,6 +212,7 @@ def test_a_file_fills_the_emulator(tmp_path: Path) -> None:
         ("tenants: [{name: x}]", "tenants[0]: id is missing"),
         ("applications: [{client_id: a, disabled: no way}]", "disabled is 'no way'"),
         ("applications: [{client_id: a, federated_credentials: [{}]}]", "federated_credentials[0]: subject is missing"),
+        ("users: [{name: a, azure_roles: [King]}]", "azure_roles has 'King', expected one of Owner"),
         ("applications: [a]", "applications[0] is str, expected a mapping"),
     ],
 )
@@ -217,6 +223,28 @@ def test_files_that_are_wrong(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         read(path)
     assert says in str(raised.value)
+
+
+def test_a_file_with_a_directory(tmp_path: Path, entra: Entra, client: Client) -> None:
+    """A secret that is known, roles in Azure, a managed identity, and a user who signs in at once."""
+    path = tmp_path / "entra.yaml"
+    applications = [{"client_id": CLIENT, "tenant_id": TENANT, "secret": "known", "azure_roles": ["Reader"]}]
+    identities = [{"name": "shop", "group": "rg", "federated_credentials": [{"subject": SUBJECT}]}]
+    users = [{"name": "ann@contoso.example", "roles": [], "azure_roles": ["Owner"], "signed_in": True}]
+    document = {"applications": applications, "managed_identities": identities, "users": users}
+    path.write_text(yaml.safe_dump(document))
+    read(path).apply(entra)
+    application = entra.directory.application(TENANT, CLIENT)
+    assert application is not None
+    by_secret = {"client_assertion": None, "client_assertion_type": None, "client_secret": "known"}
+    assert client.exchange(application, **by_secret).ok
+    (identity,) = entra.directory.managed_identities()
+    assert "/resourcegroups/rg/" in identity.arm_id
+    assert client.exchange(identity).ok
+    assert entra.users.signed_in is not None
+    scope = f"{identity.arm_id}/federatedIdentityCredentials"
+    assert entra.arm.access.may(entra.users.signed_in.id, "Microsoft.ManagedIdentity/x/write", scope)
+    assert not entra.arm.access.may(application.object_id, "Microsoft.ManagedIdentity/x/write", scope)
 
 
 def test_a_credential_that_entra_would_not_take(tmp_path: Path, entra: Entra) -> None:
