@@ -60,3 +60,24 @@ def test_apply_and_prune(here: World, az: Az) -> None:
         for credential in owner.credentials:
             assert credential.issuer == ISSUER
             assert credential.subject in [subject(name) for name in here.accounts]
+
+
+def test_the_sign_in_of_az(here: World, az: Az) -> None:
+    """`--auth azure-cli`, also by itself: the commands act as the account of az.
+
+    What `fic -o az` prints of a managed identity needs nothing filled in.
+    """
+    here.accounts.clear()
+    identity = here.entra.managed_identity("printed", group="rg-printed")
+    here.account("shop/printed", identity)
+    environ = {**az.environment, "AZURE_CLIENT_ID": "", "AZURE_CLIENT_SECRET": ""}
+    where = ("-n", "shop", "--service-account", "printed")
+    done = here.fic("print", *where, "--no-lookup", "--auth", "azure-cli", environ=environ)
+    assert (done.code, done.err) == (0, "")
+    assert "--identity-name printed --resource-group rg-printed" in done.out
+    assert here.fic("plan", *where, environ=environ).code == 1
+    script = az.shell(done.out)
+    assert script.returncode == 0, script.stderr
+    assert here.fic("plan", *where, environ=environ).code == 0
+    (credential,) = identity.credentials
+    assert credential.subject == subject("shop/printed")

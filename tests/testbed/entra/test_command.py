@@ -236,8 +236,8 @@ def test_a_file_with_a_directory(tmp_path: Path, entra: Entra, client: Client) -
     read(path).apply(entra)
     application = entra.directory.application(TENANT, CLIENT)
     assert application is not None
-    by_secret = {"client_assertion": None, "client_assertion_type": None, "client_secret": "known"}
-    assert client.exchange(application, **by_secret).ok
+    nothing: dict[str, Any] = {"client_assertion": None, "client_assertion_type": None}
+    assert client.exchange(application, client_secret="known", **nothing).ok
     (identity,) = entra.directory.managed_identities()
     assert "/resourcegroups/rg/" in identity.arm_id
     assert client.exchange(identity).ok
