@@ -1,7 +1,9 @@
 """The ASGI application by itself: what a real server cannot be brought to do in a test."""
 
 import asyncio
+import gc
 import json
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -21,9 +23,14 @@ class Review:
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
+        self.collecting: list[bool] = []
 
-    async def __call__(self, body: bytes | bytearray, *, timeout: float) -> Answer:
+    def __call__(self, body: bytes | bytearray, *, timeout: float) -> Awaitable[Answer]:
         self.bodies.append(bytes(body))
+        self.collecting.append(gc.isenabled())
+        return self._later()
+
+    async def _later(self) -> Answer:
         return Answer(200, b"{}", Decision("denied", "invalid-annotation"))
 
 
@@ -148,3 +155,11 @@ async def test_a_small_review_passes_large_ones_that_wait() -> None:
     await asyncio.gather(*tasks)
     assert exchange.review.bodies.index(b"{}") <= 1
     assert len(exchange.review.bodies) == 11
+
+
+async def test_garbage_is_not_collected_while_a_large_body_is_parsed() -> None:
+    """That took most of the time of a body of many lists. A usual review needs no such care."""
+    exchange = Exchange()
+    await exchange.ask((b"{}", False))
+    await exchange.ask((b"x" * 100_000, False))
+    assert (exchange.review.collecting, gc.isenabled()) == ([True, False], True)

@@ -1,8 +1,11 @@
 """Large reviews take turns; small ones do not wait for them."""
 
 import asyncio
+import gc
 
-from webhook.server.large_reviews import LargeReviews
+import pytest
+
+from webhook.server.large_reviews import LargeReviews, uncollected
 
 SMALL = b"{}" * 100
 LARGE = b"x" * 65 * 1024
@@ -43,3 +46,19 @@ async def test_a_review_whose_task_begins_late_waits_its_turn() -> None:
     for each in begun:
         each.send(None)
     assert len(await asyncio.gather(*map(asyncio.create_task, begun))) == 3
+
+
+def test_garbage_is_not_collected_while_a_large_review_is_read() -> None:
+    """A collection visits everything that has been parsed so far. It is on again afterwards, even after an error."""
+
+    def enabled(number: int, *, error: Exception | None = None) -> tuple[int, bool]:
+        states.append(gc.isenabled())
+        if error is not None:
+            raise error
+        return number, gc.isenabled()
+
+    states: list[bool] = []
+    assert (uncollected(enabled)(7), gc.isenabled()) == ((7, False), True)
+    with pytest.raises(OSError, match="away"):
+        uncollected(enabled)(1, error=OSError("away"))
+    assert (states, gc.isenabled()) == ([False, False], True)

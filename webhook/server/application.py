@@ -36,7 +36,7 @@ from webhook.server.asgi import CLOSE, Headers, Receive, Scope, Send
 from webhook.server.bodies import BUDGET, MAX_BODY, SMALL_ANSWER, Bodies, NoRoom, TooBig
 from webhook.server.deadlines import Timeouts
 from webhook.server.known_heads import Later
-from webhook.server.large_reviews import LargeReviews
+from webhook.server.large_reviews import LargeReviews, uncollected
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.line_rate import LineRate
 
@@ -78,7 +78,8 @@ class Application:
         timeouts: Timeouts | None = None,
         budget: int = BUDGET,
     ) -> None:
-        self._review = review
+        self._review: Review = review
+        self._review_large: Review = uncollected(review)
         self._metrics = metrics
         self._log = log
         self._lifecycle = lifecycle
@@ -114,10 +115,10 @@ class Application:
         if body is None:  # the client has gone, or was too slow and has its 408
             return
         try:
-            begun = time.perf_counter()
+            begun, review = time.perf_counter(), self._review
             if self._large.waits(body, begun):
-                begun = await self._large.turn()
-            answer = await self._awaited(self._reviewed(body, seconds - (begun - start)), begun)
+                begun, review = await self._large.turn(), self._review_large
+            answer = await self._awaited(self._reviewed(review, body, seconds - (begun - start)), begun)
         finally:
             del body  # before what it held is given back
             self._bodies.release(held)
@@ -138,7 +139,7 @@ class Application:
             held = self._bodies.hold(body)
         except (TooBig, NoRoom):
             return None
-        answer = self._reviewed(body, seconds)
+        answer = self._reviewed(self._review, body, seconds)
         if not isinstance(answer, Answer) or answer.status != 200 or len(answer.body) > SMALL_ANSWER:
             return partial(self._later, answer, held, start)
         self._bodies.release(held)
@@ -154,9 +155,9 @@ class Application:
             self._bodies.release(held)
         await self._answer(send, answer, start)
 
-    def _reviewed(self, body: bytes | bytearray, seconds: float) -> Answer | Awaitable[Answer]:
+    def _reviewed(self, review: Review, body: bytes | bytearray, seconds: float) -> Answer | Awaitable[Answer]:
         try:
-            return self._review(body, timeout=max(seconds, 0.001))
+            return review(body, timeout=max(seconds, 0.001))
         except Exception:  # noqa: BLE001 - a caller never gets a traceback
             return _failed()
 

@@ -23,12 +23,13 @@ _SMALL: Final = 64 * 1024  # bytes of a body that may use what is reserved; usua
 _TINY: Final = 8192  # bytes of a body that is not looked at: its worst is charged, which is 32 times its bytes
 _ARRIVES_SECONDS: Final = 0.05  # in which an honest body arrives; until then its size alone counts, nearly
 SMALL_ANSWER: Final = 64 * 1024  # bytes of an answer that are not charged: the kernel takes as many
-_COSTS: Final = ((b"{", 160), (b"[", 96), (b",", 64), (b":", 64))
+_COSTS: Final = ((b"{", 160), (b"[", 136), (b",", 80), (b":", 64))
 """Bytes for each of these characters: a dictionary of one to five members takes 200, a list of one to four 88, a key or
-a string 50, each more where it is listed. Measured, the sum is at least 0.9 times what orjson and Python take,
-about 1.5 times for a pod with many variables, and far more for odd text such as one key repeated: on the safe side."""
-_USUAL_MEMBERS: Final = 8  # of an object, on average; a whole pod has three
-_UNUSUAL_MEMBER: Final = 192  # bytes for each beyond that: distinct keys take four times as long to parse as others
+a string 50, each more where it is listed. Measured, the sum is at least 0.9 times what orjson and Python take, about
+1.5 times for a pod with many variables, and far more for odd text such as one key repeated: on the safe side. Lists and
+commas are charged more than they take up, for their time: what costs BUDGET is parsed and decided within 50 ms."""
+_MEMBERS: Final = (5, 3)  # so many in so many objects, of what kube-apiserver records of a pod's variables
+_MORE_MEMBERS: Final = 210  # bytes for each beyond that: distinct keys take four times as long to parse as others
 
 
 class TooBig(Exception):
@@ -48,7 +49,8 @@ def cost(body: bytes | bytearray) -> int:
     plain = body.isascii() and (b"\\" not in body or b"\\u" not in body)  # the first search is 20 times as fast
     text = size if plain else 4 * size
     counts = [body.count(character) for character, _ in _COSTS]
-    unusual = max(counts[3] - _USUAL_MEMBERS * counts[0], 0) * _UNUSUAL_MEMBER
+    members, objects = _MEMBERS
+    unusual = max(objects * counts[3] - members * counts[0], 0) * _MORE_MEMBERS // objects
     return size + text + unusual + sum(count * each for count, (_, each) in zip(counts, _COSTS, strict=True))
 
 
