@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 from collections.abc import Awaitable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from webhook.core.decision import Decision
 from webhook.logs import Log
 from webhook.metrics import Metrics
 from webhook.reviewer import Answer
+from webhook.server import application
 from webhook.server.application import Application
 from webhook.server.lifecycle import Lifecycle
 
@@ -24,6 +26,7 @@ class Review:
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
         self.collecting: list[bool] = []
+        self.answer = Answer(200, b"{}", Decision("denied", "invalid-annotation"))
 
     def __call__(self, body: bytes | bytearray, *, timeout: float) -> Awaitable[Answer]:
         self.bodies.append(bytes(body))
@@ -31,7 +34,7 @@ class Review:
         return self._later()
 
     async def _later(self) -> Answer:
-        return Answer(200, b"{}", Decision("denied", "invalid-annotation"))
+        return self.answer
 
 
 class Exchange:
@@ -163,3 +166,44 @@ async def test_garbage_is_not_collected_while_a_large_body_is_parsed() -> None:
     await exchange.ask((b"{}", False))
     await exchange.ask((b"x" * 100_000, False))
     assert (exchange.review.collecting, gc.isenabled()) == ([True, False], True)
+
+
+@pytest.mark.parametrize(
+    ("status", "level"), [(200, "info"), (400, "warning"), (499, "warning"), (500, "error"), (503, "error")]
+)
+async def test_the_level_of_a_line_is_that_of_the_status(status: int, level: str) -> None:
+    """A decision is information, a mistake of the client a warning, one of ours an error."""
+    exchange = Exchange()
+    exchange.review.answer = Answer(status, b"x", Decision("error", "internal"))
+    assert await exchange.ask((b"{}", False)) == status
+    assert [json.loads(line)["level"] for line in exchange.written] == [level]
+
+
+async def test_decisions_always_have_their_line_and_refusals_have_50_at_once() -> None:
+    """Whoever reaches the port can be refused as often as it likes."""
+    exchange = Exchange()
+    for _ in range(60):
+        await exchange.ask((b"{}", False))
+        await exchange.ask((b"{}", False), method="GET")
+    statuses = [json.loads(line)["status"] for line in exchange.written]
+    assert (statuses.count(200), statuses.count(405)) == (60, 50)
+
+
+async def test_a_line_has_milliseconds_with_three_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the whole review, and of the look-up."""
+    exchange, now = Exchange(), iter([1.0, 1.0, 1.0123456])
+    monkeypatch.setattr(application, "time", SimpleNamespace(perf_counter=lambda: next(now)))
+    exchange.review.answer = exchange.review.answer._replace(seconds_lookup=0.0043219)
+    await exchange.ask((b"{}", False))
+    line = json.loads(exchange.written[0])
+    assert (line["ms"], line["lookup_ms"]) == (12.346, 4.322)
+
+
+async def test_a_large_answer_comes_in_pieces_of_64_kib_at_once() -> None:
+    """A transport keeps what it is given, so it is given little at a time."""
+    exchange = Exchange()
+    exchange.review.answer = exchange.review.answer._replace(body=b"x" * 150_000)
+    async with asyncio.timeout(0.9):
+        assert await exchange.ask((b"{}", False)) == 200
+    assert [len(message["body"]) for message in exchange.sent[1:]] == [65536, 65536, 150_000 - 2 * 65536, 0]
+    assert [message.get("more_body", False) for message in exchange.sent[1:]] == [True, True, True, False]

@@ -112,3 +112,23 @@ async def test_a_task_that_ends_is_started_again_after_a_growing_rest(caplog: py
         "the work ended; it starts again in 0.02 s",
     ]
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "the work"]
+
+
+async def test_a_failure_after_a_long_time_is_not_in_a_row(caplog: pytest.LogCaptureFixture) -> None:
+    """The rest doubles up to the longest, and is the first again after work that went on for longer than that."""
+    now, done = 0.0, asyncio.Event()
+    took = iter([0.0, 0.0, 0.0, 0.004, 0.005])
+
+    async def work() -> None:
+        nonlocal now
+        seconds = next(took, None)
+        if seconds is None:
+            done.set()
+            await asyncio.Event().wait()
+            return
+        now += seconds
+
+    async with running("it", work, pause=0.001, longest_pause=0.004, clock=lambda: now), asyncio.timeout(5):
+        await done.wait()
+    rests = ["0.001", "0.002", "0.004", "0.004", "0.001"]
+    assert caplog.messages == [f"it ended; it starts again in {rest} s" for rest in rests]

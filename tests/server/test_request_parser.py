@@ -1,6 +1,7 @@
 """Bytes of a connection become requests, however they are cut, and what is not HTTP is refused."""
 
 import time
+from collections.abc import Callable
 
 import httptools
 import pytest
@@ -188,6 +189,61 @@ def test_what_is_not_a_request_is_refused(data: bytes, step: int) -> None:
 def test_every_part_of_a_request_has_a_limit(data: bytes, status: int, step: int) -> None:
     """The line, each field, their number, the head, and what comes with a chunked body and is not content."""
     assert refusal(data, step=step) == status
+
+
+def fields(total: int) -> bytes:
+    """A head of `total` bytes, in fields that are as long as they may be."""
+    head = b"GET / HTTP/1.1\r\n"
+    while total - len(head) > 8194:
+        head += b"x: " + b"a" * 8000 + b"\r\n"
+    return head + b"x: " + b"a" * (total - len(head) - 7) + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("step", [100, 1 << 20])
+@pytest.mark.parametrize(
+    ("build", "most", "status"),
+    [
+        (fields, 32 * 1024, 431),
+        (lambda size: b"POST /" + b"a" * (size - 15) + b" HTTP/1.1\r\nhost: a\r\n\r\n", 4096, 414),
+        (lambda size: b"GET / HTTP/1.1\r\nx: " + b"a" * (size - 1) + b"\r\n\r\n", 8190, 431),
+        (lambda size: b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * size + b"\r\n", 64, 431),
+    ],
+    ids=["head", "line", "field", "fields"],
+)
+def test_a_head_may_be_as_large_as_its_limits(build: Callable[[int], bytes], most: int, status: int, step: int) -> None:
+    """And not one more."""
+    assert (refusal(build(most), step=step), refusal(build(most + 1), step=step)) == (0, status)
+
+
+@pytest.mark.parametrize("before", [b"", b"1\r\nx\r\n"], ids=["at once", "after a chunk"])
+def test_a_chunked_body_may_have_8190_bytes_without_content(before: bytes) -> None:
+    """Byte by byte, because what comes with content is not counted. And trailers of 64 fields."""
+    parser = RequestParser()
+    parser.feed(CHUNKED + before)
+    extension = b"1;" + b"a" * (8190 - 2)
+    for place in range(len(extension)):
+        parser.feed(extension[place : place + 1])
+    with pytest.raises(Refused):
+        parser.feed(b"a")
+    assert refusal(CHUNKED + b"0\r\n" + b"a: b\r\n" * 64 + b"\r\n") == 0
+    assert refusal(CHUNKED + b"0\r\n" + b"a: b\r\n" * 65 + b"\r\n") == 431
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"OPTIONS *", 0),
+        (b"GET *", 400),
+        (b"GET http://a/", 0),
+        (b"CONNECT a:80", 0),
+        (b"OPTIONS http://a/", 0),
+        (b"CONNECT *", 400),
+        (b"GET a", 400),
+    ],
+)
+def test_a_target_has_a_form_that_its_method_may_have(line: bytes, status: int) -> None:
+    """RFC 9112, 3.2."""
+    assert refusal(line + b" HTTP/1.1\r\nhost: a\r\n\r\n") == status
 
 
 @pytest.mark.parametrize("data", [b"1\r\nx\r\n" * 40_000, b"4000\r\n" + b"\r\n\r\n" * 4096 + b"\r\n"])

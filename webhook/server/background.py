@@ -62,24 +62,31 @@ class Background:
 
 @asynccontextmanager
 async def running(
-    name: str, work: Callable[[], Awaitable[object]], *, pause: float = 1.0, longest_pause: float = 60.0
+    name: str,
+    work: Callable[[], Awaitable[object]],
+    *,
+    pause: float = 1.0,
+    longest_pause: float = 60.0,
+    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[None]:
     """Run `work` in the background of the block, and start it again if it ends.
 
-    It starts again after `pause` seconds, and after each further failure in a row after twice as long.
+    It starts again after `pause` seconds, and after each further failure in a row after twice as long. A failure after
+    more than `longest_pause` seconds is not in a row. clock: seconds.
     """
 
     async def forever() -> None:
         rest = pause
         while True:
-            begun = time.monotonic()
+            begun, error = clock(), None
             try:
                 await work()
-                _log.error("%s ended; it starts again in %g s", name, rest)
-            except Exception:  # noqa: BLE001 - otherwise the task would end unseen: nothing awaits it
-                _log.exception("%s failed; it starts again in %g s", name, rest)
-            if time.monotonic() - begun > longest_pause:
+            except Exception as raised:  # noqa: BLE001 - otherwise the task would end unseen: nothing awaits it
+                error = raised
+            if clock() - begun > longest_pause:
                 rest = pause
+            how = "ended" if error is None else "failed"
+            _log.error("%s %s; it starts again in %g s", name, how, rest, exc_info=error)
             await asyncio.sleep(rest)
             rest = min(rest * 2, longest_pause)
 

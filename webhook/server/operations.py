@@ -52,8 +52,8 @@ def create_operations(lifecycle: Lifecycle, metrics: Metrics, checks: Mapping[st
 
     @application.errorhandler(Exception)
     def failed(error: Exception) -> Response:
-        if isinstance(error, HTTPException):
-            return _text(f"{error.name.lower()}\n", error.code or 500)
+        if isinstance(error, HTTPException) and error.code:
+            return _text(f"{error.name.lower()}\n", error.code)
         _log.error("%s failed", request.path, exc_info=error)
         return _text("internal error\n", 500)
 
