@@ -17,6 +17,7 @@ from webhook.findings import Status
     [
         ({"conditions": [{"type": "Ready", "status": "True"}]}, ""),
         ({"phase": "Pending"}, "Pending"),
+        ({"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]}, "running and not ready"),
         (
             {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]},
             "Unschedulable",
@@ -31,11 +32,11 @@ from webhook.findings import Status
 def test_why_a_pod_of_the_webhook_is_not_ready(status: dict[str, Any], trouble: str) -> None:
     """In the word that `kubectl get pods` has for it."""
     found = installation.replica({"metadata": {"name": "w-0"}, "spec": {"serviceAccountName": "w"}, "status": status})
-    assert found == Replica("w-0", "w", trouble, started=trouble == "OOMKilled")
+    assert found == Replica("w-0", "w", trouble, started=trouble in ("OOMKilled", "running and not ready"))
 
 
 def test_a_webhook_with_a_pod_that_is_not_ready_still_works() -> None:
-    """It is a warning, before the other pods fail, too; one that is being deleted is no reason to look."""
+    """It is a warning, before the other pods fail, too; one that is being deleted does not count."""
     ready, broken = Replica("w-1", "w", ""), Replica("w-0", "w", "OOMKilled")
     (found,) = installation.afterwards(Installation("a/b", True, True, 1, (broken, ready)), "")
     assert found.status is Status.WARN

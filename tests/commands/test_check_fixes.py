@@ -1,8 +1,10 @@
 """`m365wi check` of faults made on a real cluster: its fix is followed to the letter, then it is asked again."""
 
+import os
 import secrets
 import shlex
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,16 +12,19 @@ from pathlib import Path
 import pytest
 
 from demo.server import free_port, running
+from testbed.chart.helm import CHART, binary, helm
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.control_plane import ControlPlane
 from testbed.cluster.pods import a_pod, make_account
 from testbed.cluster.processes import wait_until
+from testbed.cluster.registration import CONFIGURATIONS, settle
 from tests.commands.live import Ran, authority, check, pair, registered
 from tests.commands.test_check_cluster import OUR_SERVICE, bound_role, calls, make_service
 from webhook.checks.installation import ready_endpoints
 
+ROOT = Path(__file__).parents[2]
 APPS = "/apis/apps/v1"
-NODE = "nobody-runs-it"  # pods without a node are no endpoints
+NODE = "nobody-runs-it"  # pods without a node are not endpoints
 
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("fixes")]
@@ -122,6 +127,53 @@ def test_an_old_connection_hides_neither_a_wrong_selector_nor_that_nothing_runs(
         assert "no ready endpoints; Deployment hook is scaled to 0" in found
         follow(cluster, found)
         wait_until(lambda: code(0), "endpoints", seconds=20)
+
+
+def test_a_deleted_configuration_is_restored_by_the_release(cluster: Cluster, namespace: str, own: str) -> None:
+    """Which release that is stands on the Service. tests/node has what needs replicas that answer."""
+    helm("install", "hook", str(CHART), "--namespace", own, kubeconfig=cluster.kubeconfig)
+    names = ("--own-namespace", own)
+    there = "has labelled.m365.workload.identity"
+    try:
+        assert there in check(cluster, namespace, *names).finding("configuration", "ok")
+        cluster.api.delete(f"{CONFIGURATIONS}/{OUR_SERVICE}").expect()
+        settle(cluster.api)
+        found = check(cluster, namespace, *names).finding("configuration")
+        command = shlex.split(found.partition("fix: ")[2].partition(" (")[0])
+        assert command[:3] == ["helm", "upgrade", "hook"]
+        environ = {"PATH": os.environ["PATH"], "HOME": str(cluster.directory), "KUBECONFIG": str(cluster.kubeconfig)}
+        subprocess.run([binary(), *command[1:]], cwd=ROOT, env=environ, check=True, capture_output=True, timeout=100)
+        settle(cluster.api)
+        assert there in check(cluster, namespace, *names).finding("configuration", "ok")
+    finally:
+        helm("uninstall", "hook", "--namespace", own, kubeconfig=cluster.kubeconfig)
+
+
+def test_a_node_that_does_not_report_is_named(cluster: Cluster, namespace: str, own: str, tmp_path: Path) -> None:
+    """The kubelet has gone, and the control plane no longer counts its pods as ready. Their logs say nothing."""
+    pods, unknown = (
+        f"/api/v1/namespaces/{own}/pods",
+        {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"},
+    )
+
+    def reports(ready: dict[str, str]) -> None:
+        """What the kubelet, or the node controller in its place, writes."""
+        cluster.api.patch(f"/api/v1/nodes/{NODE}/status", {"status": {"conditions": [ready]}}).expect()
+
+    with installed(cluster, own, tmp_path):
+        wait_until(lambda: check(cluster, namespace).code == 0, "endpoints", seconds=20)
+        reports(unknown)
+        (pod,) = cluster.api.get(pods).expect().json["items"]
+        status = {"conditions": [{"type": "Ready", "status": "False"}], "phase": "Running"}
+        cluster.api.patch(f"{pods}/{pod['metadata']['name']}/status", {"status": status}).expect()
+        wait_until(lambda: check(cluster, namespace).code == 1, "no endpoints", seconds=20)
+        found = check(cluster, namespace).finding("webhook")
+        assert f"its node {NODE} is not ready (NodeStatusUnknown)" in found
+        assert f"fix: kubectl describe node {NODE}; " in found
+        follow(cluster, found)
+        reports({"type": "Ready", "status": "True"})
+        assert make_replica_ready(cluster, own)
+        wait_until(lambda: check(cluster, namespace).out.endswith("All is well.\n"), "endpoints", seconds=20)
 
 
 def test_a_network_policy_is_named_if_connections_are_dropped(cluster: Cluster, namespace: str, own: str) -> None:

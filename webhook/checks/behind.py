@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from webhook.checks import installation, selectors
 from webhook.checks.api import NotSeen, get, list_all
-from webhook.checks.installation import Installation
+from webhook.checks.installation import Installation, Replica
 from webhook.checks.registration import Entry
 from webhook.cluster.kube import Kube
 
@@ -39,7 +39,8 @@ async def read_installation(kube: Kube, entry: Entry, namespace: str, *, dropped
         if isinstance(pods, NotSeen):
             behind = _without(behind, "pods", pods)
         else:
-            behind = replace(behind, replicas=tuple(map(installation.replica, pods)))
+            replicas = [await _with_node(kube, installation.replica(pod)) for pod in pods]
+            behind = replace(behind, replicas=tuple(replicas))
             behind = await _with_policies(kube, behind, pods) if dropped else behind
     if behind.endpoints == 0:
         deployments = await list_all(kube, f"/apis/apps/v1/namespaces/{own}/deployments")
@@ -59,6 +60,14 @@ async def _with_endpoints(kube: Kube, behind: Installation, spec: Mapping[str, A
     if isinstance(slices, NotSeen):
         return _without(behind, "endpointslices", slices)
     return replace(behind, endpoints=installation.ready_endpoints(slices))
+
+
+async def _with_node(kube: Kube, replica: Replica) -> Replica:
+    """The replica, with what its node explains. Most users may not see nodes, and miss nothing else by that."""
+    if replica.trouble != installation.RUNNING or not replica.node:
+        return replica
+    node = await get(kube, f"/api/v1/nodes/{replica.node}")
+    return replica if isinstance(node, NotSeen) else installation.without_node(replica, node)
 
 
 async def _with_policies(kube: Kube, behind: Installation, pods: list[Any]) -> Installation:

@@ -1,13 +1,15 @@
 """The webhook's own Service and pods: whether a pod is there to answer, and whether it may read ServiceAccounts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from webhook.checks import selectors
 from webhook.core.messages import Place, calls, checks
 from webhook.findings import Finding, finding
 
+RUNNING: Final = "running and not ready"
+"""The trouble of a pod whose containers run, so that its log, or its node, has the reason."""
 _PODS_SHOWN: Final = 3  # in a sentence; their reasons are mostly the same
 
 
@@ -16,6 +18,7 @@ class Replica:
     """A pod of the webhook. trouble: why it is not ready, "" if it is.
 
     started: its container has run, so that it has a log. deleted: it is being deleted, as after each roll-out.
+    node: where it runs, "" if it was not scheduled. away: whether that node does not report any more.
     """
 
     name: str
@@ -23,6 +26,8 @@ class Replica:
     trouble: str
     started: bool = True
     deleted: bool = False
+    node: str = ""
+    away: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,8 @@ class Installation:
         pod = next(iter(self.not_ready() or self.replicas or ()), None)
         if pod is None:
             return f"kubectl get pods -n {self.namespace}"
+        if pod.away:
+            return f"kubectl describe node {pod.node}; kubectl get pods -n {self.namespace} -o wide"
         show = "logs" if pod.started else "describe pod"
         return f"kubectl get pods -n {self.namespace}; kubectl {show} -n {self.namespace} {pod.name}"
 
@@ -174,7 +181,7 @@ def replica(pod: Mapping[str, Any]) -> Replica:
         trouble = (
             next(filter(None, map(_waiting, containers)), "")
             or (str(scheduled.get("reason") or "") if scheduled.get("status") == "False" else "")
-            or str(status.get("phase") or "not ready")
+            or (RUNNING if status.get("phase") == "Running" else str(status.get("phase") or "not ready"))
         )
     return Replica(
         str(metadata.get("name")),
@@ -182,7 +189,18 @@ def replica(pod: Mapping[str, Any]) -> Replica:
         trouble,
         started=any(map(_has_run, containers)),
         deleted="deletionTimestamp" in metadata,
+        node=str(spec.get("nodeName") or ""),
     )
+
+
+def without_node(replica: Replica, node: Mapping[str, Any]) -> Replica:
+    """The replica, if its node does not report any more: then nothing is known of the pod itself. Else the same."""
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    ready: Mapping[str, Any] = next((each for each in conditions if each.get("type") == "Ready"), {})
+    if ready.get("status") == "True":
+        return replica
+    reason = f" ({ready['reason']})" if ready.get("reason") else ""
+    return replace(replica, away=True, trouble=f"its node {replica.node} is not ready{reason}")
 
 
 def deployment(documents: Sequence[Mapping[str, Any]], service: str, selector: Mapping[str, str]) -> Deployment | None:
