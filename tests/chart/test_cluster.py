@@ -186,6 +186,7 @@ def test_helm_installs_upgrades_and_takes_everything_away(control_plane: Cluster
     where = (release, str(CHART), "--namespace", release, how)
     said = helm("install", *where, values=only_in(release), kubeconfig=kubeconfig)
     assert f"helm test --logs -n {release} {release}" in said
+    assert "m365wi onboard -n NAMESPACE --service-account NAME" in said
     assert "m365wi fic -n NAMESPACE --service-account NAME" in said
     there = fill(api, release)
     helm("upgrade", *where, values={**only_in(release), "cloud": "gcchigh", "replicas": 3}, kubeconfig=kubeconfig)
