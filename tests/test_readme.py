@@ -74,7 +74,7 @@ def test_every_module_of_the_webhook_is_on_the_map() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_every_link_leads_to_a_file(page: Path) -> None:
-    """Those into the repository; others are not ours to check."""
+    """Those into the repository; links to other sites are not followed."""
     targets = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text())
     missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
     assert missing == []

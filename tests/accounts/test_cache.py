@@ -16,7 +16,7 @@ from webhook.core.identity import Account
 
 FOUND = account()
 BARE = account({names.AZURE_TENANT_ID: "contoso.com"})
-WAIT = 60.0  # seconds; nobody ever waits that long here
+WAIT = 60.0  # seconds; no test ever waits that long
 
 
 class Clock:
@@ -355,7 +355,7 @@ async def test_look_ups_are_counted_by_source_and_result(setup: Setup) -> None:
         await setup.answered(LookupFailed("away"))
     with pytest.raises(LookupFailed):
         await setup.get("other", seconds=0)
-    setup.source.answer(None)  # nobody waits for it any more, and the look-up has been counted
+    setup.source.answer(None)  # no review waits for it any more, and the look-up has been counted
     await setup.answered(FOUND)
     await setup.get()
     assert setup.counted == [

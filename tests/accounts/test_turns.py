@@ -96,7 +96,7 @@ async def beside_a_flood(scene: Scene, namespace: Callable[[int], str], ask: Cal
 
 @pytest.mark.parametrize("seconds", [QUICK, SLOW])
 def test_a_flood_in_one_namespace_does_not_delay_another(seconds: float) -> None:
-    """A ServiceAccount that nobody has asked for before is found in the time of its own question."""
+    """A ServiceAccount that no caller has asked for before is found in the time of its own question."""
 
     async def scenario() -> None:
         scene = Scene(seconds, *[("shop", f"app-{number}") for number in range(20)])
@@ -361,7 +361,7 @@ class TestAbsent:
     )
 )
 def test_every_turn_is_given_back(asked: list[tuple[str, bool, bool, float, float, bool]]) -> None:
-    """Whoever is cancelled, at whatever moment: afterwards nobody waits and all places are free."""
+    """Any caller may be cancelled, at any moment: afterwards no caller waits and all places are free."""
 
     async def one(given: Turns, line: Line, seconds: float, kept: bool) -> None:
         async with given.turn(line) as turn:

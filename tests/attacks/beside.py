@@ -168,7 +168,7 @@ def _try(webhook: Webhook, attack: Attack) -> Seen:
 
 
 def assert_readable(lines: list[bytes], seconds: float) -> None:
-    """The lines that were logged within `seconds`: JSON, short, about no error of ours, and few about refusals."""
+    """The lines that were logged within `seconds`: JSON, short, without errors of the webhook, few about refusals."""
     found = [json.loads(line) for line in lines]
     assert max(map(len, lines), default=0) <= 4 * MAX_LINE
     ours = [line for line in found if "exception" in line or (line["level"] == "error" and line["message"] != "review")]

@@ -139,7 +139,7 @@ def tiny_records(webhook: Webhook, _: int) -> None:
 
 
 def operations_flood(webhook: Webhook, _: int) -> None:
-    """Silent connections, metrics without a pause, and bodies that nobody reads, on the port of the probes."""
+    """Silent connections, metrics without a pause, and bodies that are not read, on the port of the probes."""
     metrics = b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n"
     large = b"POST /metrics HTTP/1.1\r\nhost: a\r\ncontent-length: 2000000\r\n\r\n" + b"x" * 1_100_000
     with connected(webhook.ops_port, 40), connected(webhook.ops_port, 6, metrics * 10):

@@ -52,11 +52,11 @@ NAMES: Final[tuple[Json, ...]] = tuple(
     for name in ("a" * 253, "../../x", "\u202e" * 80)
     for text in ("x" * 250, "\u2028" * 200, "\0" * 100, "%s{}$(A)")
 )
-"""Pods whose names are none."""
+"""Pods whose names are not names."""
 
 
 def asked(webhook: Webhook, bodies: list[bytes]) -> None:
-    """Each is answered, with a decision or a refusal that is no error of ours."""
+    """Each is answered, with a decision, or a refusal that is not an error of the webhook."""
     for text in bodies:
         with Client(webhook.port, webhook.context()) as client:
             assert client.ask(text).status in (200, 400, 413), text[:200]
@@ -85,7 +85,7 @@ def texts(webhook: Webhook, number: int) -> None:
 
 
 def names(webhook: Webhook, number: int) -> None:
-    """Names that are none, in the pod and in the log, and ServiceAccounts that do not exist."""
+    """Invalid names, in the pod and in the log, and ServiceAccounts that do not exist."""
     made_up = [pod(serviceAccountName=f"made-up-{number}-{each}") for each in range(20)]
     asked(webhook, [json.dumps(json.loads(body(each))).encode() for each in (*NAMES[number::10], *made_up)])
 

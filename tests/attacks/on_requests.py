@@ -64,7 +64,7 @@ def slow_heads(webhook: Webhook, _: int) -> None:
 
 
 def slow_bodies(webhook: Webhook, number: int) -> None:
-    """Bodies of 6 MiB that lack their last byte: as many as fit, and then a few each time."""
+    """Bodies of 6 MiB without their last byte: as many as fit, and then a few each time."""
     with connected(webhook.port, 14 if number == 0 else 2, post(LARGE)[:-1], webhook.context()):
         pass
 

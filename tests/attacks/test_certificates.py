@@ -200,7 +200,7 @@ async def test_a_retired_authority_in_a_ca_bundle_is_taken_out_and_reported(
 
 @pytest.fixture
 def foreign(rotated: Installation) -> Authority:
-    """An authority that lives longer than any of ours."""
+    """An authority that lives longer than any that the webhook makes."""
     return make_authority(now=rotated.world.time, lifetime=3000 * DAY, common_name="foreign")
 
 

@@ -29,7 +29,7 @@ from webhook.accounts import turns
 pytestmark = pytest.mark.slow
 
 STRANGERS = 250  # connections; each asks for one name after the other
-"""What a busy machine delays, it delays for all: so nothing is timed here, but counted who is asked for before whom."""
+"""What a busy machine delays, it delays for all: so nothing is timed here: the order of the questions is counted."""
 
 
 class ApiServer(ThreadingHTTPServer):

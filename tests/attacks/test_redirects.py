@@ -115,7 +115,7 @@ async def test_a_redirect_to_anything_but_https_is_not_followed(outside: Server,
 async def test_an_odd_redirect_is_a_problem_and_not_a_request_inside(
     outside: Server, inside: Server, path: str
 ) -> None:
-    """One without a scheme keeps https, which the server inside does not speak; one that is no URL fails."""
+    """One without a scheme keeps https, which the server inside does not speak; one that is not a URL fails."""
     found = await fetch(url(outside, path))
     assert found.problem
     assert inside.asked == []

@@ -111,7 +111,7 @@ def test_it_fails_when_no_webhook_is_called(job: Job) -> None:
     """And says so."""
     start = time.monotonic()
     done = job.run(TEST_PATIENCE="1000")
-    assert time.monotonic() < start + 60, "nobody mends that while the test waits"
+    assert time.monotonic() < start + 60, "that is not repaired while the test waits"
     assert done.returncode == 1
     assert "not yet: the pod was admitted without a token: kube-apiserver did not ask the webhook\n" in done.stdout
     assert "docs/runbook.md" in done.stdout

@@ -1,4 +1,4 @@
-"""The plain manifests are what the chart renders, and whoever forgets it is told."""
+"""The plain manifests are what the chart renders; `make check` says if somebody forgot to render them."""
 
 from __future__ import annotations
 

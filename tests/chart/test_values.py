@@ -39,7 +39,7 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
     "a timeout that Kubernetes refuses": ({"webhook": {"timeoutSeconds": 31}}, "at '/webhook/timeoutSeconds'"),
     "replicas as a text": ({"replicas": "2"}, "at '/replicas': got string, want integer"),
     "a tag that YAML took for a number": ({"image": {"tag": 1.2}}, "at '/image/tag': got number, want string"),
-    "a digest that is none": ({"image": {"digest": "sha256:12"}}, "at '/image/digest'"),
+    "an invalid digest": ({"image": {"digest": "sha256:12"}}, "at '/image/digest'"),
     "a port for root": ({"port": 443}, "at '/port': minimum: got 443, want 1,024"),
     "no such level": ({"logLevel": "trace"}, "at '/logLevel'"),
     "no such mode": ({"certificates": {"mode": "csr"}}, "at '/certificates/mode'"),
@@ -95,7 +95,7 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
         {"certificates": {"caBundle": "cGVt"}},
         "certificates.caBundle is set, but certificates.mode is self-managed",
     ),
-    "an issuer that nobody asks": (
+    "an issuer that is not asked": (
         {"certificates": {"certManager": {"issuerRef": {"name": "corp"}}}},
         "certificates.certManager.issuerRef is set, but certificates.mode is self-managed",
     ),
@@ -209,7 +209,7 @@ def test_a_namespace_that_yaml_would_take_for_something_else_is_refused() -> Non
 
 
 def test_the_webhooks_own_namespace_is_no_place_for_the_test() -> None:
-    """Nobody asks about its pods, so the test would always fail; a policy has no test."""
+    """The webhook is not asked about its pods, so the test would always fail; a policy has no test."""
     with pytest.raises(Refused, match=r"test\.namespace is default, whose pods are left alone: name another"):
         template(namespace="default")
     assert template({"test": {"namespace": "shop"}}, namespace="default")
@@ -260,7 +260,7 @@ def test_the_chart_passes_lint() -> None:
 
 
 def test_every_value_is_documented_and_has_a_default() -> None:
-    """In the schema by a description, in values.yaml by its default; and there is none but these."""
+    """In the schema by a description, in values.yaml by its default; there are no others."""
     named = dict(paths(SCHEMA))
     assert [path for path, value in named.items() if "description" not in value and not in_issuer(path)] == []
     defaults = set(given(VALUES, SCHEMA))

@@ -83,7 +83,7 @@ def test_a_missing_client_id_is_one_error() -> None:
 
 
 def test_a_client_id_under_a_misspelled_key_is_in_the_command() -> None:
-    """Nobody has to look the value up again."""
+    """The user does not have to look the value up again."""
     (found,) = (each for each in findings({f"{AZURE}clientid": CLIENT}) if each.status is Status.FAIL)
     assert found.fix == f"{COMMAND}{AZURE}client-id={CLIENT} {AZURE}clientid-"
 

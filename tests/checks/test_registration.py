@@ -74,7 +74,7 @@ def test_the_command_that_restores_objects_is_for_the_scope(scope: Scope) -> Non
 
 
 def test_an_entry_is_ours_if_it_calls_our_service() -> None:
-    """Somebody may have renamed it. Entries that call another Service are not ours."""
+    """Somebody may have renamed it. An entry that calls another Service belongs to another program."""
     document = configuration("https://x/", b"")
     namespace, _, name = SERVICE.partition("/")
     document["webhooks"][0] |= {

@@ -19,7 +19,7 @@ def do(*command: str | Path, environ: Mapping[str, str] | None = None, input: st
 
 
 def clean(**more: str) -> dict[str, str]:
-    """An environment without this machine's clusters and settings, in which no folder of ours is on Python's path."""
+    """An environment without this machine's clusters and settings, and without this repository on Python's path."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("M365WI_", "KUBE", "PYTHON"))}
     return {**kept, "HOME": "/nonexistent", **more}
 

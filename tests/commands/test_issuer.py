@@ -78,7 +78,7 @@ def exported(published_cluster: ControlPlane, tmp_path_factory: pytest.TempPathF
 
 @contextmanager
 def site(folder: Path, tmp_path: Path, changes: Mapping[str, bytes | int] | None = None) -> Iterator[tuple[str, Path]]:
-    """A web server with the files of `folder`, and a few of them changed; its URL and whom to trust for it."""
+    """A web server with the files of `folder`, a few of them changed; its URL, and the authority to trust for it."""
     signer = authority()
 
     def answer(path: str) -> tuple[int, bytes, Mapping[str, str]]:

@@ -139,7 +139,7 @@ def test_a_terminal_gets_colours_unless_the_environment_forbids_it(environ: dict
 def _read(descriptor: int) -> bytes:
     try:
         return os.read(descriptor, 65536)
-    except OSError:  # Linux's way to say that nobody writes any more
+    except OSError:  # Linux's way to say that the other end is closed
         return b""
 
 

@@ -27,7 +27,7 @@ def test_it_is_called_what_the_user_typed(path: str, name: str) -> None:
 
 
 def test_the_name_is_in_usage_and_in_messages(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of every command, whoever prints them."""
+    """Of every command, whichever module prints them."""
     with pytest.raises(SystemExit):
         main(["fic", "--context"], "kubectl m365wi")
     assert "usage: kubectl m365wi fic " in capsys.readouterr().err

@@ -321,10 +321,11 @@ def read(file: Path) -> Iterator[Case]:
 
 
 def differences(expected: Any, actual: Any, path: str = "") -> list[str]:
-    """Where `actual`, an object read back from a real kube-apiserver, lacks something of `expected`.
+    """Where `actual`, an object read back from a real kube-apiserver, does not have something of `expected`.
 
-    What the API server adds is no difference: members of objects, entries of lists (matched by name or mountPath, in
-    their order). Nor is what it rewrites: null and what is empty vanish, a number that became a string is a quantity.
+    What the API server adds does not count as a difference: members of objects, entries of lists (matched by name or
+    mountPath, in their order). Nor does what it rewrites: null and what is empty vanish, and a number that became a
+    string is a quantity.
     """
     if expected is None or expected in ("", [], {}):
         return []

@@ -120,7 +120,7 @@ def volumes(draw: st.DrawFn, name: str) -> Json:
 
 
 def _maybe_list(entries: st.SearchStrategy[list[Json]], key: str) -> st.SearchStrategy[Json]:
-    """A list under `key`; null, empty or lacking now and then."""
+    """A list under `key`; null, empty or missing now and then."""
     return entries.map(lambda found: {key: found}) | st.sampled_from([{}, {key: None}, {key: []}])
 
 
@@ -202,7 +202,7 @@ ODD: st.SearchStrategy[Any] = (
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in `value` but those inside of unknown fields, where nobody looks."""
+    """Every place in `value` but those inside of unknown fields, which are not read."""
     inner: list[tuple[Any, Any]] = []
     if isinstance(value, dict):
         inner = [(key, each) for key, each in value.items() if not key.startswith("x")]

@@ -178,5 +178,5 @@ def test_cases_name_no_registry_and_no_machine() -> None:
     ],
 )
 def test_differences_are_what_an_api_server_lost(expected: object, actual: object, count: int) -> None:
-    """What it adds or rewrites is none."""
+    """What it adds or rewrites does not count."""
     assert len(differences(expected, actual)) == count

@@ -105,7 +105,7 @@ def shown(order: str) -> str:
 @pytest.mark.parametrize("version", azure.VERSIONS)
 @pytest.mark.parametrize("order", [order for order in ORDERS if order != "ams"], ids=shown)
 def test_both_webhooks_leave_a_pod_that_signs_in(order: str, version: str) -> None:
-    """Whoever comes first, whatever is added in between, whichever version Azure's webhook has."""
+    """Either may come first, whatever is added in between, whichever version Azure's webhook has."""
     assert_signs_in(run(pod(initContainers=[container("init")]), order, version))
 
 
@@ -240,7 +240,7 @@ TRIED = [
 
 @pytest.mark.parametrize(("shape", "order", "version"), TRIED)
 def test_every_shape_of_a_pod_signs_in(shape: str, order: str, version: str) -> None:
-    """Whoever comes first: the provider's file is a token of ours, and the Azure SDKs' file is a token."""
+    """Either may come first: the provider's file is our token, and the Azure SDKs' file is a token."""
     after = run(SHAPES[shape], order, version)
     skipped = ("log",) if shape == "a skipped container" else ()
     # With a binding, only Azure's webhook names the token of the Azure SDKs, and only where it has been.

@@ -419,5 +419,5 @@ def test_a_misspelt_prefix_is_found(key: str, meant: str) -> None:
     ],
 )
 def test_an_annotation_of_somebody_else_is_no_near_miss(key: str) -> None:
-    """Nobody is warned of what is not ours."""
+    """There is no warning about annotations of other programs."""
     assert [each for each in reading({key: "x"}, USUAL_ANNOTATIONS).warnings if each.kind is UNKNOWN_ANNOTATION] == []

@@ -71,7 +71,7 @@ ENTRA = st.builds(
 
 
 def random_bytes(least: int, most: int) -> st.SearchStrategy[bytes]:
-    """Bytes as a generator of secrets makes them: hypothesis would choose zeros, which are no secret."""
+    """Bytes as a generator of secrets makes them: hypothesis would choose zeros, which do not look like a secret."""
     return st.builds(
         lambda random, length: random.randbytes(length), st.randoms(use_true_random=False), st.integers(least, most)
     ).filter(lambda made: len(set(made)) > least // 2)

@@ -323,13 +323,13 @@ def test_any_bytes_are_refused(text: bytes) -> None:
 
 @given(VALUES)
 def test_any_json_is_refused(value: Any) -> None:
-    """By chance nobody writes an AdmissionReview."""
+    """Random bytes are hardly ever an AdmissionReview."""
     assert isinstance(parsed(orjson.dumps(value)), BadReview)
 
 
 @given(st.binary(max_size=4), st.integers(0, 700), st.integers(0, 3))
 def test_a_review_that_was_cut_or_changed_on_its_way_is_read_or_refused(put_in: bytes, at: int, left_out: int) -> None:
-    """A flipped, lost or doubled byte is no reason for anything else."""
+    """The same holds if a byte is flipped, lost or doubled."""
     text = body(pod())
     parsed(text[:at] + put_in + text[at + left_out :])
 

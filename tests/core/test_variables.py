@@ -1,4 +1,4 @@
-"""Which variables a container lacks."""
+"""Which variables a container is missing."""
 
 import pytest
 

@@ -222,7 +222,7 @@ def test_a_token_beside_is_for_those_who_can_be_told_of_it(
 
 
 def test_an_identity_binding_leaves_the_variable_to_azures_webhook() -> None:
-    """Whether it has been here already or not; nobody is warned of what the annotation asks for."""
+    """Whether it has been here already or not; there is no warning about what the annotation asks for."""
     who = identity(binding=True)
     found = place_tokens(pod()["spec"], [container(), container("log")], who)
     assert found.accesses == (Access("", Mount(OTHER_VOLUME, OTHER_MOUNT_PATH), BESIDE),) * 2
@@ -261,7 +261,7 @@ def test_our_file_is_provided_from_a_present_token_of_that_name_only() -> None:
 
 @pytest.mark.parametrize("path", ["/entra", "/entra/"])
 def test_a_mounted_token_of_our_audience_is_read_where_it_is(path: str) -> None:
-    """Rule 2, whoever wrote it."""
+    """Rule 2, whatever program wrote it."""
     found = placed(container(volumeMounts=[mount("e", path)]), volumes=[token_volume("e", path="a/b")])
     assert found == Placement((Access("/entra/a/b"),), (), ())
 
@@ -323,7 +323,7 @@ def test_another_drive_and_another_folder_are_another_place(path: str) -> None:
 
 
 def test_a_token_file_with_a_windows_path_is_recognized() -> None:
-    """Nobody is warned of a file in no volume, and what the container says itself stays."""
+    """There is no warning about a file outside of volumes, and what the container says itself stays."""
     file = f"{WINDOWS}\\{TOKEN_FILE}"
     here = container(env=[file_variable(file)], volumeMounts=[mount("e", MOUNT_PATH)])
     assert placed(here, volumes=[token_volume("e")]) == Placement((Access(file),), (), ())

@@ -103,7 +103,7 @@ def test_what_requests_reads_comes_without_ssl_cert_dir(pod: Pod, kind: Flavour,
 
 
 def test_a_folder_without_certificates_trusts_nobody(pod: Pod, kind: Flavour, tmp_path: Path) -> None:
-    """It is not an error of the variable: OpenSSL looks into a folder when it needs one. Nobody else is trusted."""
+    """It is not an error of the variable: OpenSSL looks into a folder when it needs one. No others are trusted."""
     folder = tmp_path / "empty"
     folder.mkdir()
     error = pod.fails(kind, environ=trusting(pod, REQUESTS_CA_BUNDLE=str(folder)))

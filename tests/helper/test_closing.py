@@ -68,7 +68,7 @@ def test_after_its_end_it_opens_new_connections(pod: Pod, entra: Entra, kind: Fl
 
 
 def test_closing_does_not_cut_what_is_under_way(pod: Pod, entra: Entra, kind: Flavour) -> None:
-    """kiota closes after each token, whoever else asks for another one just then."""
+    """kiota closes after each token, although other code asks for another one just then."""
     pod.federate()
     held = entra.next("login", slow=float("inf"))
 
@@ -240,7 +240,7 @@ def test_a_second_event_loop_is_told_so(pod: Pod) -> None:
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_an_event_loop_that_has_ended_takes_its_connections_along(pod: Pod) -> None:
-    """The same is said after its end. In another process, where nobody minds that they were left open."""
+    """The same is said after its end. In another process, in which it does not matter that they were left open."""
     pod.federate()
     credential = aio.WorkloadIdentityCredential(environ=pod.environ, retry=ONCE)
 

@@ -271,7 +271,7 @@ def test_a_certificate_that_does_not_fit(tmp_path: Path, names: list[str], days:
 
 @pytest.mark.usefixtures("strict_tls")
 def test_certificates_that_only_python_refuses(tmp_path: Path) -> None:
-    """As many a proxy's they lack what OpenSSL's strict mode wants: Terraform gets through, and a script does not."""
+    """Like many proxies', they are missing what OpenSSL's strict mode wants: Terraform gets through, scripts do not."""
     signer = Authority()
     pair = signer.server(["127.0.0.1"], ["localhost"])
     files = {"ca.pem": signer.certificate, "tls.crt": pair.certificate, "tls.key": pair.key}

@@ -51,7 +51,7 @@ def built() -> dict[str, images.Image]:
 
 @pytest.fixture(scope="session")
 def node(built: dict[str, images.Image]) -> Iterator[AnyNode]:
-    """A cluster with a node that has every image. Nothing of ours may be left of it."""
+    """A cluster with a node that has every image. Nothing that the run made may be left of it."""
     failure = None
     with contextlib.ExitStack() as stack:
         try:

@@ -17,7 +17,7 @@ from testbed.node.ready import on_kind
 
 pytestmark = [
     pytest.mark.node,
-    pytest.mark.skipif(on_kind(), reason="what kind leaves behind is not ours"),
+    pytest.mark.skipif(on_kind(), reason="kind removes its cluster itself"),
 ]
 
 OWN = Names(1)  # so that the node of the run is not in the way

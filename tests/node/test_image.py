@@ -57,7 +57,7 @@ def configuration(image: Image) -> dict[str, Any]:
 
 
 def test_the_image_says_how_it_is_run_and_what_it_is(built: dict[str, Image]) -> None:
-    """Entry point, user, signal, labels and size; two layers, so that a release of ours replaces the small one."""
+    """Entry point, user, signal, labels and size; two layers, so that our next release replaces the small one."""
     found = configuration(built[images.WEBHOOK])
     settings = found["config"]
     assert settings["Entrypoint"] == ["m365-webhook"]

@@ -81,7 +81,7 @@ def mutate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.
 
 
 def write(file: Path, content: Any) -> None:
-    """`content` as it is, or, when it is no text, as YAML; a list of objects becomes documents."""
+    """`content` as it is, or as YAML if it is not text; a list of objects becomes documents."""
     if isinstance(content, bytes):
         file.write_bytes(content)
     elif isinstance(content, str):

@@ -66,7 +66,7 @@ def test_another_kind_that_seems_to_have_pods_is_named(spec: dict[str, Any], mut
 
 
 def test_the_label_on_another_kind_is_lost_if_its_template_is_found(mutate: Mutate) -> None:
-    """Without a template nobody but the operator knows whether it copies its labels."""
+    """Without a template, only the operator knows whether it copies its labels."""
     template = {**TEMPLATE, "metadata": {}}
     lines = said(mutate, custom("example.com", "Machine", labels=True, inner={"template": template}))
     assert [line.partition(LOST)[2] for line in lines[1:]] == ["spec.inner.template.metadata.labels [WI430]"]

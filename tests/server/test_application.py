@@ -116,7 +116,7 @@ async def test_what_a_body_held_is_given_back(rest: list[tuple[bytes, bool]]) ->
 
 
 async def test_a_client_that_goes_away_is_neither_answered_nor_counted() -> None:
-    """There was no review."""
+    """It had not become a review."""
     exchange = Exchange()
     assert await exchange.ask((b"{", True)) == 0
     assert exchange.written == []

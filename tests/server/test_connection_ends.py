@@ -52,7 +52,7 @@ async def test_while_the_server_drains_each_answer_is_the_last(at_once: bool) ->
     ("data", "before", "after"), [(b"", "receiving", "receiving"), (HEAD + b"ab", "busy", "closing")]
 )
 async def test_a_client_connects_anew_after_the_answer_under_way(data: bytes, before: str, after: str) -> None:
-    """Nobody is cut off."""
+    """No client is cut off."""
     case = Case()
     await case.receive(data or HEAD[:1])
     case.connection.renew()

@@ -143,7 +143,7 @@ def test_there_is_room_up_to_the_limit() -> None:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
 def test_who_makes_room(states: tuple[str, ...], leaves: int | None) -> None:
-    """The longest without a complete request, then one that has its last answer, then the longest idle, or nobody."""
+    """The longest without a complete request, then one that has its last answer, then the longest idle, or none."""
     place = Place()
     peers = place.enter(*states)
     assert place.connections.make_room() == (leaves is not None)

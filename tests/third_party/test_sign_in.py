@@ -66,7 +66,7 @@ class Pod:
         return done.returncode, done.stdout, done.stderr
 
     def signed_in_by(self) -> str:
-        """Who exchanged the pod's token: the token endpoint if it gave one away, or the tool itself; "" if nobody."""
+        """Who exchanged the pod's token: the token endpoint if it gave one away, or the tool itself; "" if neither."""
         if not any(asked.status == 200 for asked in self.entra.exchanges):
             return ""
         served = self.log.exists() and re.search(r"serve: 200 ", self.log.read_text())

@@ -32,7 +32,7 @@ def found(root: Path, source: str) -> list[str]:
 
 
 def test_a_row_is_written_in_a_table_only(root: Path) -> None:
-    """By whatever name it is imported; another class of that name is no concern."""
+    """By whatever name it is imported; another class of that name does not count."""
     source = "from product.messages import {}\n\nx = {}('XX901', 'error', 'text')\n"
     (root / "product" / "messages" / "pods.py").write_text(source.format("Kind", "Kind"))
     for imported, called in (("Kind", "Kind"), ("Kind as Row", "Row")):

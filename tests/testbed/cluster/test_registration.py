@@ -62,7 +62,7 @@ class Recorder(BaseHTTPRequestHandler):
 
 @dataclass
 class Webhook:
-    """Where the recorder listens, whom it is trusted by, and which pods it saw."""
+    """Where the recorder listens, the authority of its certificate, and which pods it saw."""
 
     url: str
     ca_bundle: bytes
@@ -71,7 +71,7 @@ class Webhook:
 
 @pytest.fixture
 def webhook(owned_control_plane: ControlPlane, tmp_path: Path) -> Iterator[Webhook]:
-    """A webhook on loopback; only a control plane of ours reaches it, and only there may it refuse pods."""
+    """A webhook on loopback; only our own control plane reaches it, and only there may it refuse pods."""
     authority = Authority()
     pair = authority.server(["127.0.0.1"], ["localhost"])
     (tmp_path / "both.pem").write_bytes(pair.certificate + pair.key)
