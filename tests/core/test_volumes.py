@@ -156,7 +156,9 @@ def test_of_two_tokens_in_a_volume_the_named_one_counts() -> None:
     volume["projected"]["sources"] += token_volume("v", path="right")["projected"]["sources"]
     assert placed(foreign(), volumes=[volume]).accesses == (Access("/v/token", beside="/v/right"),)
     assert placed(foreign(path="right"), volumes=[volume]) == Placement((Access("/v/right"),), (), ())
-    assert placed(foreign(path="other"), volumes=[volume]) == Placement((Access("/v/other"),), (), ())
+    other = placed(foreign(path="other"), volumes=[volume])
+    assert other.accesses == (Access("/v/other"),)
+    assert [(each.code, each.fix) for each in other.warnings] == [("WI221", "set it to /v/right")]
 
 
 def test_the_file_of_a_mounted_part_is_that_part() -> None:

@@ -63,6 +63,11 @@ def holds_nothing_else(volume: Mapping[str, Any], audience: str) -> bool:
     return all(isinstance(token, dict) and token.get("audience") == audience for token in tokens)
 
 
+def holds_tokens_only(volume: Mapping[str, Any]) -> bool:
+    """Whether each file of the volume is a token, for whichever audience, so that all of them are known."""
+    return all(isinstance(source.get("serviceAccountToken"), dict) for source in _sources(volume))
+
+
 def is_of_a_webhook(name: str) -> bool:
     """Whether the name is one that Azure's webhook or ours gives to a volume that cannot have its usual name."""
     return name.startswith((_AZURES_VOLUME, OTHER_VOLUME))

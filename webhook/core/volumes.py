@@ -28,6 +28,7 @@ from webhook.core.messages.pods import (
     TOKEN_FILE_IN_NO_VOLUME,
     TOKEN_FILE_IN_SUB_PATH,
     TOKEN_FILE_LEFT,
+    TOKEN_FILE_NOT_THERE,
     TOKEN_LIVES_TOO_LONG,
     TOKEN_MOVED,
     TOKEN_OF_OTHER_AUDIENCE,
@@ -50,6 +51,7 @@ from webhook.core.token_volumes import (
     TokenVolume,
     audiences,
     holds_nothing_else,
+    holds_tokens_only,
     is_of_a_webhook,
     is_rewritten,
     lifetime,
@@ -210,7 +212,12 @@ def _own_file(
             tokens = known[name] = audiences(volumes.get(name))
         if is_part(innermost):
             warnings.append(_warning(TOKEN_FILE_IN_SUB_PATH, container))
-        if tokens and _is_foreign(tokens, posixpath.relpath(file, of_linux(path)), innermost, identity.audience):
+        part = posixpath.relpath(file, of_linux(path))
+        if tokens and part not in tokens and not is_part(innermost) and holds_tokens_only(volumes[name]):
+            ours = (each for each, audience in tokens.items() if audience == identity.audience)
+            right = posixpath.join(path, next(ours, next(iter(tokens))))
+            warnings.append(_warning(TOKEN_FILE_NOT_THERE, container, variable=TOKEN_FILE_VARIABLE, right=right))
+        if tokens and _is_foreign(tokens, part, innermost, identity.audience):
             return _Foreign(container.file)
     elif container.ours and not any(within(OUR_FILE, path) for path in container.taken):
         return None

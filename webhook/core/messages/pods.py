@@ -98,6 +98,13 @@ SECRET_LEFT_OVER: Final = Kind(
     help="Tools prefer a secret, a certificate or a password to the token, and sign in with it as the application that "
     "was injected, which it may not belong to.",
 )
+TOKEN_FILE_NOT_THERE: Final = Kind(
+    "WI221",
+    Severity.WARNING,
+    "{variable} names a file that its volume does not have: {object}",
+    fix="set it to {right}",
+    help="The container names a file in a volume of projected tokens, and the path of each token there is another one.",
+)
 PROVIDER_WITHOUT_CLOUD: Final = Kind(
     "WI220",
     Severity.WARNING,
