@@ -10,7 +10,7 @@ from testbed.cluster.pods import make_account
 from testbed.entra.directory import TENANT_ID, Application
 from tests.commands.entra_tenant import Tenant, tenant
 from tests.commands.live import Ran
-from webhook.core.names import AZURE_CLIENT_ID, AZURE_TENANT_ID
+from webhook.core.names import AZURE_CLIENT_ID, AZURE_TENANT_ID, CLIENT_ID
 
 pytestmark = pytest.mark.cluster
 READER = ("Application.Read.All",)
@@ -79,3 +79,14 @@ def test_what_may_not_be_read_is_a_finding(entra: Tenant, namespace: str, applic
     assert "[WI871]" in none.err
     alone = entra.run("check", "--entra", caller={})
     assert (alone.code, "--service-account is missing" in alone.err) == (2, True)
+
+
+def test_both_applications_of_an_account_are_looked_at(entra: Tenant, namespace: str, application: Application) -> None:
+    """One for Microsoft 365, another for Azure: here only the first lets the ServiceAccount in."""
+    azure = entra.entra.application(name="for-azure", roles=["User.Read.All"])
+    resource = "serviceaccount/terraform"
+    both = (f"{CLIENT_ID}={application.client_id}", f"{AZURE_CLIENT_ID}={azure.client_id}")
+    entra.cluster.kubectl("annotate", "--overwrite", "-n", namespace, resource, *both)
+    lines = [line for line in check(entra, namespace, *READER).out.splitlines() if line.split()[1:2] == ["credential"]]
+    assert [line.split()[0] for line in lines] == ["ok", "FAIL"]
+    assert azure.client_id in lines[1]

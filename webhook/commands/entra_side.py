@@ -26,14 +26,13 @@ async def entra_findings(
     try:
         with shown.failing("cluster"):
             cluster = await steps.read_cluster(kube, *account, policy, look=False)
-        client = annotated(cluster.account)
-        if cluster.seen.account is None or not client:
+        if cluster.seen.account is None or not annotated(cluster.account):
             return [finding("application", kinds.NOT_NAMED, Place(str(cluster.account)))]
         async with steps.signed_in(flags, environ, cluster, shown) as entra:
             with shown.failing("application"):
-                sign_in = SignIn(client, entra.tenant, entra.cloud, environ.get("AZURE_AUTHORITY_HOST", ""))
-                side = await _read(entra, client)
-                found = [*findings(side, steps.wanted(cluster), sign_in)]
+                for client in steps.applications(cluster):
+                    sign_in = SignIn(client, entra.tenant, entra.cloud, environ.get("AZURE_AUTHORITY_HOST", ""))
+                    found += findings(await _read(entra, client), steps.wanted(cluster), sign_in)
     except Stopped:
         pass  # it is the last verdict
     except Unavailable as error:

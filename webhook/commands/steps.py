@@ -250,6 +250,11 @@ def needed(cluster: Cluster) -> FederatedCredential:
     )
 
 
+def applications(cluster: Cluster) -> tuple[str, ...]:
+    """The client ids that the ServiceAccount names: one for Microsoft 365, and perhaps another for Azure."""
+    return federated_credential(cluster.account, issuer=cluster.issuer, policy=cluster.policy).applications
+
+
 def wanted(cluster: Cluster) -> Wanted:
     """The same, for a comparison."""
     credential = needed(cluster)
