@@ -27,6 +27,7 @@ from testbed.entra.keys import Keys
 from testbed.entra.listening import ANY_PORT, Listening
 from testbed.entra.login import TOKEN_PATH, Login
 from testbed.entra.messages import Asked, Log
+from testbed.entra.portal import PORTAL_APP_ID, PORTAL_HOST, Portal
 from testbed.entra.principals import ADMINISTRATOR, AZURE_CLI, AZURE_CLI_SCOPES, User
 from testbed.entra.server import Service
 from testbed.entra.servers import Servers, certificate
@@ -57,7 +58,8 @@ class Entra:
         report: Callable[[Asked], None] | None = None,
     ) -> None:
         self.clock = Clock(clock)
-        self.place: Place = place(cloud, resources=[*resources, *(uri for api in apis for uri in api.audiences)])
+        others = [PORTAL_APP_ID, *resources, *(uri for api in apis for uri in api.audiences)]
+        self.place: Place = place(cloud, resources=others)
         self.behaviour, self.settings = Behaviour(), Settings()
         self.directory = Directory(self.clock, self.place.audience)
         self.access_tokens = AccessTokens(self.clock, cloud=cloud)
@@ -81,6 +83,7 @@ class Entra:
         # If all names lead to one address, as they do with hostAliases, login's port answers for them, too.
         others: dict[str, tuple[Site, Service]] = dict.fromkeys(graph, ("graph", self._graph))
         others[arm] = ("arm", self.arm)
+        others[PORTAL_HOST] = ("api", Portal(self.directory, self.access_tokens, self.clock))
         others |= {api.host: ("api", ApiService(api, self.access_tokens)) for api in apis}
         tokens = TokenEndpoint(
             place=self.place,
@@ -136,6 +139,7 @@ class Entra:
             **{f"{host}:443": login for host in self.place.login_hosts},
             **{f"{host}:443": graph for host in self.place.graph_hosts},
             f"{self.place.arm_host}:443": ("127.0.0.1", self.arm_server.port),
+            f"{PORTAL_HOST}:443": login,
         }
 
     def environment(self, application: Application, *, token_file: Path | str) -> dict[str, str]:

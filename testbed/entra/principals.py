@@ -15,6 +15,7 @@ __all__ = [
     "ADMINISTRATOR",
     "AZURE_CLI",
     "AZURE_CLI_SCOPES",
+    "CONSENTING",
     "FIRST_PARTY",
     "GRAPH_APP_ID",
     "Api",
@@ -27,6 +28,9 @@ __all__ = [
 
 GRAPH_APP_ID: Final = "00000003-0000-0000-c000-000000000000"
 ADMINISTRATOR: Final = "Global Administrator"
+CONSENTING: Final = frozenset({ADMINISTRATOR, "Privileged Role Administrator"})
+"""Directory roles whose users may consent to application permissions."""
+
 AZURE_CLI: Final = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 """The client id with which az, and the device code of azure-identity, sign a user in."""
 

@@ -14,6 +14,7 @@ from testbed.entra.clouds import Place
 from testbed.entra.faults import Faults, Site
 from testbed.entra.listening import Listening
 from testbed.entra.messages import Log
+from testbed.entra.portal import PORTAL_HOST
 from testbed.entra.server import Server, Service
 
 __all__ = ["Servers", "certificate"]
@@ -23,7 +24,7 @@ def certificate(ca_file: Path, listening: Listening, place: Place, apis: Sequenc
     """The TLS context of all servers, for Microsoft's names and our own. Writes `ca_file`."""
     if listening.tls:
         return tls_context.load(ca_file, *listening.tls)
-    hosts = ("localhost", "127.0.0.1", "::1", *place.login_hosts, *place.graph_hosts, place.arm_host)
+    hosts = ("localhost", "127.0.0.1", "::1", *place.login_hosts, *place.graph_hosts, place.arm_host, PORTAL_HOST)
     return tls_context.make(ca_file, (*hosts, *(api.host for api in apis), *listening.names))
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from testbed.entra import Application, Entra
+from testbed.entra import Application, Entra, User
 from testbed.entra.proxy import proxying
 from testbed.third_party.build import place
 
@@ -43,6 +43,10 @@ class Az:
             "AZURE_CORE_LOGIN_EXPERIENCE_V2": "off",  # it would ask which subscription
         }
 
+    def use_public_cloud(self) -> None:
+        """For `admin-consent`, which az refuses in any other cloud; the names lead to the emulator all the same."""
+        self.run("cloud", "set", "--name", "AzureCloud")
+
     def register(self, resource_manager: str = "") -> None:
         """Makes a cloud of what Azure Resource Manager says of itself at this address, and uses it."""
         address = resource_manager or f"https://{self._entra.place.arm_host}"
@@ -54,6 +58,11 @@ class Az:
         secret, tenant = application.add_secret(), application.tenant_id
         who = ("--username", application.client_id, "--tenant", tenant, "--allow-no-subscriptions")
         self.run("login", "--service-principal", *who, f"--password={secret}")
+
+    def sign_in_as(self, user: User) -> None:
+        """As a user, by a device code that is completed at once."""
+        self._entra.users.signed_in = user
+        self.run("login", "--use-device-code", "--allow-no-subscriptions")
 
     def run(self, *arguments: str) -> Any:
         """What a command prints, as JSON. Raises AssertionError with its messages if it fails."""

@@ -17,14 +17,13 @@ from testbed.entra.graph_api.errors import bad_request, denied, not_found
 from testbed.entra.graph_api.paths import Key
 from testbed.entra.graph_api.service_principals import Principal, find, known
 from testbed.entra.messages import Response
-from testbed.entra.principals import Assignment
+from testbed.entra.principals import CONSENTING, Assignment
 
 __all__ = ["ROUTES"]
 
 _FILTERED: Final = frozenset(
     {"id", "principalId", "resourceId", "appRoleId", "principalDisplayName", "resourceDisplayName"}
 )
-_CONSENTING: Final = frozenset({"Global Administrator", "Privileged Role Administrator"})
 _NEW_FIELDS: Final = ("principalId", "resourceId", "appRoleId")
 
 
@@ -122,7 +121,7 @@ def _need_to_consent(context: Context) -> None:
     caller = context.caller
     if not caller.has("AppRoleAssignment.ReadWrite.All", "Directory.AccessAsUser.All" if caller.is_user else ""):
         raise denied()
-    if caller.is_user and caller.directory_roles.isdisjoint(_CONSENTING):
+    if caller.is_user and caller.directory_roles.isdisjoint(CONSENTING):
         raise denied()
 
 

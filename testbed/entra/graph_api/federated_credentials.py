@@ -9,7 +9,8 @@ endpoint as late as a creation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from testbed.entra.credentials import CredentialRefused, FederatedCredential, Rule
@@ -59,8 +60,8 @@ def _update(context: Context, keys: Sequence[Key]) -> Response:
     if body.get("name", known.name) != known.name:
         message = "The property 'name' is immutable and cannot be changed once it has been set."
         raise bad_request(message, detail="PropertyNotUpdatable", target="name")
-    with _refusals(application, body):
-        wanted = _wanted({**_document(known), **body})
+    wanted = _wanted({**_document(known), **body})
+    with _refusals(wanted):
         application.federation.change(known, wanted, delay=context.settings.propagation)
     return context.nothing()
 
@@ -77,8 +78,9 @@ def _made(context: Context, application: Application, body: Mapping[str, Any]) -
         if not body.get(name):
             message = f"A value is required for property '{name}' of resource '{_RESOURCE}'."
             raise bad_request(message, detail="MissingValue", target=name)
-    with _refusals(application, body):
-        made = application.federation.add(_wanted(body), delay=context.settings.propagation)
+    wanted = _wanted(body)
+    with _refusals(wanted):
+        made = application.federation.add(wanted, delay=context.settings.propagation)
     return context.entity(_kind(application), _document(made), status=201)
 
 
@@ -109,25 +111,20 @@ def _wanted(body: Mapping[str, Any]) -> FederatedCredential:
     )
 
 
-class _refusals:  # noqa: N801 - used as a function
+@contextlib.contextmanager
+def _refusals(wanted: FederatedCredential) -> Iterator[None]:
     """Turns a broken rule into Graph's error."""
-
-    def __init__(self, application: Application, body: Mapping[str, Any]) -> None:
-        self._body = body
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if isinstance(error, CredentialRefused):
-            raise _error(error, self._body) from None
+    try:
+        yield
+    except CredentialRefused as refused:
+        raise _error(refused, wanted) from None
 
 
-def _error(refused: CredentialRefused, body: Mapping[str, Any]) -> GraphError:
+def _error(refused: CredentialRefused, wanted: FederatedCredential) -> GraphError:
     if refused.rule is Rule.NAME_TAKEN:
-        return already_there(f"{_RESOURCE} with name {body['name']} already exists.")
+        return already_there(f"{_RESOURCE} with name {wanted.name} already exists.")
     if refused.rule is Rule.PAIR_TAKEN:
-        issuer, subject = body.get("issuer"), body.get("subject")
+        issuer, subject = wanted.issuer, wanted.subject
         message = (
             f"The combination of issuer and subject must be unique for the application. Issuer {issuer} and Subject: "
             f"{subject} already exist. paramName: {_RESOURCE}.Subject, paramValue: {subject}, objectType: "

@@ -9,7 +9,8 @@ import requests
 
 from testbed.entra import Entra
 from testbed.entra.client import Client
-from testbed.entra.principals import AZURE_CLI
+from testbed.entra.portal import PORTAL_APP_ID, PORTAL_HOST
+from testbed.entra.principals import AZURE_CLI, GRAPH_APP_ID, role_id
 from testbed.entra.user_sign_in import DEVICE_CODE_GRANT
 
 GRAPH = "https://graph.microsoft.com/.default offline_access openid profile"
@@ -99,3 +100,33 @@ def test_the_emulators_own_addresses_are_resources(entra: Entra, client: Client,
     entra.arm.access.grant(app, "Reader")
     path = "/v1.0/organization" if resource == "graph" else "/subscriptions?api-version=2022-12-01"
     assert client.get(where + path, headers={"Authorization": f"Bearer {token}"}).ok
+
+
+@pytest.mark.parametrize(
+    ("role", "expected", "roles"),
+    [
+        ("Privileged Role Administrator", 204, ("Group.Read.All",)),
+        ("Application Administrator", 403, ()),
+        (None, 403, ()),
+    ],
+)
+def test_consent_as_az_asks_for_it(
+    entra: Entra, client: Client, role: str | None, expected: int, roles: tuple[str, ...]
+) -> None:
+    """By the portal, to all that the application asks for: a user who may, but neither another nor an application."""
+    application = entra.application()
+    wanted = [{"id": role_id("Group.Read.All"), "type": "Role"}]
+    application.properties["requiredResourceAccess"] = [{"resourceAppId": GRAPH_APP_ID, "resourceAccess": wanted}]
+    if role:
+        entra.users.signed_in = entra.user(roles=[role])
+        tokens = poll(client, start(client)).json()
+        scope = f"{PORTAL_APP_ID}/.default"
+        fresh = post(client, "token", grant_type="refresh_token", refresh_token=tokens["refresh_token"], scope=scope)
+        token = fresh.json()["access_token"]
+    else:
+        token = client.exchange(client.application(), scope=f"{PORTAL_APP_ID}/.default").json()["access_token"]
+    url = f"{entra.login}api/RegisteredApplications/{application.client_id}/Consent?onBehalfOfAll=true"
+    headers = {"Host": PORTAL_HOST, "Authorization": f"Bearer {token}"}
+    for _ in range(2):
+        assert client.session.post(url, headers=headers, timeout=10).status_code == expected
+    assert application.roles == roles
