@@ -7,10 +7,11 @@ COMMANDS := $(VENV)/commands
 SET_UP := $(VENV)/set-up
 # Tests with targets of their own: they are slow, and few changes break them.
 ATTACKS := tests/attacks
+BROWSER := tests/browser
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-node test-tools test-kind check messages variables cli manifests bench bench-scale format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-node test-tools test-kind check messages variables cli manifests bench bench-scale format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -20,10 +21,10 @@ venv: $(COMMANDS) ## make .venv with what the commands of this repository need; 
 demo: $(if $(CLUSTER),$(SET_UP),$(COMMANDS)) ## show the guide's pod before and after, and answers to wrong set-ups (CLUSTER=1: on a real control plane)
 	@$(BIN)/python -m demo $(if $(CLUSTER),--cluster)
 
-test: $(SET_UP) ## run all tests but those of test-attacks, test-wheels and test-node; the first run builds a Kubernetes control plane
+test: $(SET_UP) ## run all tests but those of test-attacks, test-wheels, test-browser and test-node; the first run builds a Kubernetes control plane
 	$(BIN)/python -m testbed.cluster.build
 	@$(MAKE) --no-print-directory coverage
-	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(ATTACKS) $(WHEELS))
+	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(ATTACKS) $(WHEELS) $(BROWSER))
 
 # In a run of its own, because tracing doubles the time of the tests. The test that is left out would take 27 seconds.
 coverage: $(SET_UP) ## print the coverage of webhook/core and certs by their own tests: 20 seconds
@@ -43,6 +44,10 @@ test-attacks: $(SET_UP) ## run the tests of what a stranger may try; the first r
 
 test-wheels: $(SET_UP) ## test the wheels: installed by pip, pipx and uv; the oldest dependencies of the helper; its types in a program
 	$(BIN)/python -m pytest -n 2 $(WHEELS)
+
+test-browser: $(SET_UP) ## use the pages in Debian's chromium, and take the docs' pictures; needs root to install it
+	@command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium fonts-dejavu-core)
+	$(BIN)/python -m pytest -n 0 $(BROWSER)
 
 test-node: $(SET_UP) ## run the tests on a node: containerd, kubelet, our image; needs root and Debian
 	$(BIN)/python -m testbed.node

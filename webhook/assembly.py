@@ -1,11 +1,12 @@
 """What a worker serves, put together from the settings."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Final
 
-from flask import request
+from flask import Blueprint, request
 
 from certs.clients import ClientAuthorities
 from certs.development import DevelopmentSource
@@ -33,6 +34,8 @@ from webhook.server.startup import held
 from webhook.server.wsgi import on_event_loop
 from webhook.settings import SELF_MANAGED, ServeSettings
 
+# Bytes of a text for /explain: half a second of one thread at most, and a pod with forty containers has 40 KiB.
+_LARGEST_EXPLAINED: Final = 64 * 1024
 _log = logging.getLogger("webhook")
 
 
@@ -62,7 +65,7 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
         source = cluster = ClusterAccounts(kube)
         checks["API server"] = lambda: cluster.health
         background.append(running("API server", cluster.ask_until_allowed))
-    operations = create_operations(lifecycle, metrics, checks)
+    operations = create_operations(lifecycle, metrics, checks, _pages(settings))
 
     @operations.before_request
     def measure() -> None:
@@ -79,6 +82,15 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
         metrics=metrics,
         callers=callers,
     )
+
+
+def _pages(settings: ServeSettings) -> Sequence[Blueprint]:
+    """The page of `explain`, if it is switched on. It needs YAML and templates, which take memory."""
+    if not settings.explain_page:
+        return ()
+    from webhook.offline.explain.pages import create_explain
+
+    return (create_explain(settings.policy, largest=_LARGEST_EXPLAINED),)
 
 
 def _reviewer(source: AccountSource, settings: ServeSettings, metrics: Metrics) -> Reviewer:

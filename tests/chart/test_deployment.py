@@ -163,6 +163,12 @@ def test_the_authorities_of_clients_are_mounted_and_read(
     assert found.client_names == ("kube-apiserver", "CN with space")
 
 
+def test_the_page_of_explain_is_there_on_request_only() -> None:
+    """It takes a thread and memory, and strangers who reach the port may use it."""
+    assert not settings().explain_page
+    assert settings({"explain": {"enabled": True}}).explain_page
+
+
 def test_every_client_is_answered_by_default() -> None:
     """No authority of clients, and no volume."""
     assert settings().client_ca is None

@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Blueprint
 from flask.testing import FlaskClient
 
 from tests.server.client import post
@@ -206,3 +208,53 @@ async def test_a_big_body_is_refused() -> None:
     )
     assert sent[0]["status"] == 413
     assert (b"connection", b"close") in sent[0]["headers"]
+
+
+async def test_a_slow_page_has_a_thread_and_rests_as_long_as_it_took() -> None:
+    """One at a time: the event loop goes on meanwhile, and a second one waits until the first has rested."""
+    application = create_operations(Lifecycle(), Metrics(version="1"))
+    begun: list[float] = []
+    ended: list[float] = []
+    loop, has_begun = asyncio.get_running_loop(), asyncio.Event()
+
+    @application.post("/explain")
+    def explain() -> str:
+        begun.append(time.monotonic())
+        loop.call_soon_threadsafe(has_begun.set)
+        assert threading.current_thread() is not threading.main_thread()
+        released.wait(10)
+        ended.append(time.monotonic())
+        return "done"
+
+    released = threading.Event()
+    asgi = on_event_loop(application)
+    first, second = (asyncio.create_task(called(asgi, method="POST", path="/explain")) for _ in range(2))
+    await has_begun.wait()
+    sent, _ = await called(asgi, path="/livez")
+    assert sent[0]["status"] == 200
+    assert len(begun) == 1
+    await asyncio.sleep(0.1)
+    released.set()
+    for each in (first, second):
+        assert (await each)[0][0]["status"] == 200
+    assert begun[1] - ended[0] >= 0.9 * (ended[0] - begun[0])
+
+
+async def test_other_pages_of_the_folder_have_no_thread() -> None:
+    """Only what is posted takes long."""
+    application = create_operations(Lifecycle(), Metrics(version="1"))
+
+    @application.get("/explain")
+    def form() -> str:
+        assert threading.current_thread() is threading.main_thread()
+        return "form"
+
+    sent, _ = await called(on_event_loop(application), path="/explain")
+    assert sent[0]["status"] == 200
+
+
+def test_more_pages_are_listed() -> None:
+    """With the four that are always there."""
+    more = Blueprint("more", __name__, url_prefix="/more")
+    client = create_operations(Lifecycle(started=True), Metrics(version="1"), more=[more]).test_client()
+    assert client.get("/").text.split() == ["/startupz", "/livez", "/readyz", "/metrics", "/more"]

@@ -21,6 +21,7 @@ from webhook.settings import SettingsError
 COMMANDS: Mapping[str, str] = {
     "serve": "answer kube-apiserver",
     "mutate": "show what the webhook would do with manifests, without a cluster",
+    "explain": "say what the webhook would do with manifests, and why: as text, or on a page in the browser",
     "lint": "say what is wrong with manifests, before they reach a cluster",
     "check": "check a live cluster: whether pods are injected, what is wrong, and how to fix it",
     "fic": "print the federated identity credential that Entra needs for a ServiceAccount",

@@ -6,7 +6,7 @@ As for kubectl, a text that starts with { is tried as JSON first, one value afte
 import codecs
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -151,9 +151,19 @@ def read_manifests(paths: Sequence[str], stdin: BinaryIO | None = None) -> Manif
     "-" is standard input if `stdin` is given.
     """
     problems: list[Message] = []
+    return _read(_files(paths, stdin, problems), problems, ", ".join(paths))
+
+
+def manifests_in(name: str, data: bytes) -> ManifestFiles:
+    """The objects in a text that came some other way. name: what its places begin with."""
+    return _read([(name, data)], [], name)
+
+
+def _read(files: Iterable[tuple[str, bytes]], problems: list[Message], names: str) -> ManifestFiles:
+    """problems: grows while `files` is read. names: of all that was asked for."""
     sources: list[SourceFile] = []
     found: list[Manifest] = []
-    for name, data in _files(paths, stdin, problems):
+    for name, data in files:
         try:
             source = source_of(name, data)
         except BadFile as error:
@@ -162,8 +172,8 @@ def read_manifests(paths: Sequence[str], stdin: BinaryIO | None = None) -> Manif
         sources.append(source)
         for index in range(len(source.documents)):
             found += objects(source, index, problems)
-    if paths and not problems and not any(document.value for source in sources for document in source.documents):
-        problems.append(message(manifests.NO_OBJECT, Place(", ".join(paths))))
+    if names and not problems and not any(document.value for source in sources for document in source.documents):
+        problems.append(message(manifests.NO_OBJECT, Place(names)))
     warnings = [message(manifests.KEY_REPEATED, place, key=key) for source in sources for place, key in source.repeated]
     return ManifestFiles(tuple(sources), tuple(found), tuple(problems), tuple(warnings))
 

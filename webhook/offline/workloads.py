@@ -32,7 +32,8 @@ _UNDECIDED: Final = Decision("unchanged", "not-selected")
 class Result:
     """The decision about one object. operations: the JSON Patch of the object itself, not of its pod.
 
-    note: instead of a decision, of an object whose pods an operator makes.
+    note: instead of a decision, of an object whose pods an operator makes. request, account: what was decided about,
+    if the object has pods in which nothing is wrong, and their ServiceAccount, if it is in the files.
     """
 
     manifest: Manifest
@@ -41,6 +42,8 @@ class Result:
     operations: tuple[Operation, ...] = ()
     hints: tuple[Message, ...] = ()
     note: Message | None = None
+    request: Request | None = None
+    account: Account | None = None
 
     @property
     def title(self) -> str:
@@ -124,7 +127,7 @@ class _Cluster:
         operations = tuple(below(prefix, operation) for operation in decision.operations)
         label_decides = self.policy.scope == POD_LABEL and _selected(request, self.policy, label="true")
         found = hints(manifest, steps, decision, account, label_decides=label_decides)
-        return Result(manifest, namespace, decision, operations, tuple(found))
+        return Result(manifest, namespace, decision, operations, tuple(found), request=request, account=account)
 
     def note(self, manifest: Manifest, namespace: str) -> Result | None:
         """What there is to say of an object whose pods an operator makes; None for any other object."""

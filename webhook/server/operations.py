@@ -4,17 +4,18 @@
     /livez     200 while the process and its event loop are alive: the loop itself must answer
     /readyz    200 if every check passes, else 503; one line for each check: `[+] name: detail` or `[-] name: detail`
     /metrics   for Prometheus, in the format that it asks for
-    /          a list of these four
+    /explain   if it is switched on: what the webhook would do with a manifest, and why (`webhook.offline.explain`)
+    /          a list of these
 
 A Flask application, called on the event loop and not in a thread: every page takes well under a millisecond, a thread
-would compete with reviews for the interpreter, and clients that read slowly can fill a pool of threads. A page that
-takes longer would need a thread.
+would compete with reviews for the interpreter, and clients that read slowly can fill a pool of threads. /explain takes
+longer, and has a thread (`webhook.server.wsgi`).
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from flask import Flask, Response, request
+from flask import Blueprint, Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from webhook.metrics import Metrics
@@ -26,13 +27,21 @@ Check = Callable[[], tuple[bool, str]]
 _log = logging.getLogger("webhook")
 
 
-def create_operations(lifecycle: Lifecycle, metrics: Metrics, checks: Mapping[str, Check] | None = None) -> Flask:
-    """The application. /readyz runs `checks` in their order, after a check of the server itself."""
+def create_operations(
+    lifecycle: Lifecycle,
+    metrics: Metrics,
+    checks: Mapping[str, Check] | None = None,
+    more: Sequence[Blueprint] = (),
+) -> Flask:
+    """The application. /readyz runs `checks` in their order, after a check of the server itself. more: other pages."""
     application = Flask("webhook.server.operations", static_folder=None)
+    for blueprint in more:
+        application.register_blueprint(blueprint)
 
     @application.get("/")
     def index() -> Response:
-        return _text("/startupz\n/livez\n/readyz\n/metrics\n")
+        pages = ("/startupz", "/livez", "/readyz", "/metrics", *(each.url_prefix for each in more))
+        return _text("".join(f"{page}\n" for page in pages))
 
     @application.get("/startupz")
     @application.get("/livez")

@@ -1,6 +1,8 @@
 """A WSGI application (Flask) as an ASGI application."""
 
 import asyncio
+import sys
+import time
 from collections.abc import Container
 from io import BytesIO, StringIO
 from typing import Any, Final
@@ -10,19 +12,25 @@ from werkzeug.wrappers import Response
 
 from webhook.server.asgi import CLOSE, ASGIApplication, Headers, Receive, Scope, Send
 
-MAX_BODY: Final = 1024 * 1024  # none of our pages takes a body; Flask would read it all into memory
+MAX_BODY: Final = 1024 * 1024  # only the page of `explain` takes a body; Flask would read it all into memory
 
 PROBED: Final = ("/startupz", "/livez", "/readyz")
+SLOW: Final = "/explain"
+
+# A thread that computes gives the interpreter to the event loop after this time. Python's own is five times as long.
+_SWITCH_SECONDS: Final = 0.001
 
 
-def on_event_loop(application: WSGIApplication, first: Container[str] = PROBED) -> ASGIApplication:
+def on_event_loop(application: WSGIApplication, first: Container[str] = PROBED, slow: str = SLOW) -> ASGIApplication:
     """`application`, called on the event loop and not in a thread, as soon as a request is complete.
 
     What it does must therefore be quick. A request with more than MAX_BODY bytes is answered with 413. Pages other
     than those of `first` are made one at a time, with a turn of the event loop after each, so that neither reviews nor
-    probes wait for more than one of them.
+    probes wait for more than one of them. What is posted to `slow` is answered in a thread, one at a time, which rests
+    afterwards for as long as it took: strangers get half of a thread at most.
     """
     one_at_a_time = asyncio.Lock()
+    one_slow_at_a_time = asyncio.Lock()
 
     async def call(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,6 +49,15 @@ def on_event_loop(application: WSGIApplication, first: Container[str] = PROBED) 
         environ = _environ(scope, bytes(body))
         if scope["path"] in first:
             await _respond(send, Response.from_app(application, environ, buffered=True))
+            return
+        if scope["method"] == "POST" and scope["path"] == slow:
+            async with one_slow_at_a_time:
+                sys.setswitchinterval(_SWITCH_SECONDS)
+                began = time.monotonic()
+                response = await asyncio.to_thread(Response.from_app, application, environ, True)
+                took = time.monotonic() - began
+                await _respond(send, response)
+                await asyncio.sleep(took)
             return
         async with one_at_a_time:
             await _respond(send, Response.from_app(application, environ, buffered=True))

@@ -109,6 +109,12 @@ OPTIONS: Final = (
     _duration("interval", "time between two readings of the Secret and the configuration"),
     _duration("settle", "time that a new CA is published before it signs"),
     _duration("skew", "largest difference between two clocks"),
+    Option(
+        "explain_page",
+        "BOOL",
+        "true: the page of `explain` at /explain of the port for probes and metrics (false)",
+        values.boolean,
+    ),
     Option("log_level", "LEVEL", f"{', '.join(LOG_LEVELS)} (info)", values.one_of(LOG_LEVELS)),
     Option("scope", "SCOPE", f"{', '.join(SCOPES)} (pod-label)", values.one_of(SCOPES), policy=True),
     Option(

@@ -74,6 +74,7 @@ class ServeSettings:
     client_ca: Path | None = None
     client_names: tuple[str, ...] = ()
     certificates: str = ""
+    explain_page: bool = False
     rotation: Rotation = field(default_factory=Rotation)
     log_level: str = "info"
     policy: Policy = field(default_factory=Policy)

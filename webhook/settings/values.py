@@ -53,6 +53,8 @@ def _obstacle(address: Address) -> str:
 
 def plain(value: object) -> str:
     """A setting's value as text."""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, timedelta):
         return f"{value.total_seconds():g}s"
     if isinstance(value, tuple):
@@ -60,6 +62,13 @@ def plain(value: object) -> str:
     if isinstance(value, dict):
         return json.dumps(value, sort_keys=True)
     return "" if value is None else str(value)
+
+
+def boolean(text: str) -> bool:
+    """One of two words, as in an annotation."""
+    if text not in ("true", "false"):
+        raise ValueError("true or false")
+    return text == "true"
 
 
 def duration(text: str) -> timedelta:

@@ -188,6 +188,13 @@ NOTHING_PRINTED: Final = Kind(
     "nothing is printed, because kube-apiserver would refuse an object",
     help="Half a manifest is worse than none.",
 )
+TEXT_TOO_LARGE: Final = Kind(
+    "WI456",
+    Severity.ERROR,
+    "the text has more than {limit}",
+    fix="paste one workload and its ServiceAccount; `m365wi mutate` takes files of any size",
+    help="The page of `explain` bounds what it reads.",
+)
 UNSOUND_PATCH: Final = Kind(
     "WI453",
     Severity.ERROR,
