@@ -39,10 +39,10 @@ REFUSALS = 2 * 50, 2 * 5.0  # lines of two reasons (webhook.server.line_rate): a
 class Webhook(Server):
     """The product as a process: gunicorn's parent and one worker, with the ServiceAccount shop/terraform."""
 
-    def __init__(self, certificates: Path, accounts: Path) -> None:
+    def __init__(self, certificates: Path, accounts: Path, *flags: str) -> None:
         command = [str(Path(__file__).with_name("inspected.py")), "serve", "--accounts", str(accounts)]
         command += ["--certificates", "files", "--tls-cert", str(certificates / "pair-first.pem")]
-        command += ["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--helper-image", "helper:1"]
+        command += ["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0", "--helper-image", "helper:1", *flags]
         environment = {"MALLOC_MMAP_THRESHOLD_": "65536"}  # as in the chart
         super().__init__(certificates, command=command, environment=environment)
 
