@@ -30,11 +30,10 @@ from webhook.core.response import respond
 from webhook.core.review import parse
 from webhook.logs import Log
 from webhook.metrics import Metrics
-from webhook.reviewer import Reviewer
+from webhook.reviewer import Answer, Reviewer
 from webhook.server.application import Application
-from webhook.server.asgi import ASGIApplication, Receive, Scope, Send
 from webhook.server.connection import Connection
-from webhook.server.known_heads import AtOnce, KnownHeads
+from webhook.server.known_heads import KnownHeads
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
 from webhook.server.open_connections import OpenConnections
@@ -101,6 +100,8 @@ def _everything(folder: Path) -> Iterator[dict[str, Callable[[], object]]]:
         reviewer = Reviewer(_Source(account), policy, kept=lambda *_: account)
         metrics, lifecycle = Metrics(version="1"), Lifecycle(started=True)
         application = Application(reviewer.review, metrics=metrics, log=log, lifecycle=lifecycle)
+        at_once, silent = Answer(200, answer, decision), Log(level="error")
+        http = Application(lambda *_, **__: at_once, metrics=metrics, log=silent, lifecycle=lifecycle)
         line = partial(
             log.line, "info", "review", outcome="injected", reason="injected", status=200, ms=0.123, uid=request.uid,
             namespace=request.namespace, pod=request.pod_name, account=request.account_name, dry_run=False,
@@ -109,7 +110,7 @@ def _everything(folder: Path) -> Iterator[dict[str, Callable[[], object]]]:
         try:
             yield {
                 TLS: tls.exchange,
-                "HTTP": _connection(loop, _Instant(answer), body),
+                "HTTP and metrics": _connection(loop, http, body),
                 "parsing and checking the review": lambda: parse(body),
                 "decision": lambda: (decide_early(request, policy), decide(request, account, policy)),
                 "answer": lambda: respond(request.uid, decision),
@@ -130,21 +131,7 @@ class _Source:
         return self._account
 
 
-class _Instant:
-    """An application that reads its request and has its answer at once."""
-
-    def __init__(self, body: bytes) -> None:
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        self._start = {"type": "http.response.start", "status": 200, "headers": headers}
-        self._body = {"type": "http.response.body", "body": body}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
-        await send(self._start)
-        await send(self._body)
-
-
-def _connection(loop: asyncio.AbstractEventLoop, application: ASGIApplication, body: bytes) -> Callable[[], None]:
+def _connection(loop: asyncio.AbstractEventLoop, application: Application, body: bytes) -> Callable[[], None]:
     """A kept connection to `application`; each call is a request on it, with its answer."""
     limits = Limits()
     shared = Shared(
@@ -155,7 +142,7 @@ def _connection(loop: asyncio.AbstractEventLoop, application: ASGIApplication, b
         limits=limits,
         connections=OpenConnections(loop, limits),
         needs_no_task=True,
-        known=KnownHeads(application) if isinstance(application, AtOnce) else None,
+        known=KnownHeads(application),
     )
     connection, transport, data = Connection(shared), Recorder(tls=True), HEAD % len(body) + body
     connection.connection_made(transport)

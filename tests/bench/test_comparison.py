@@ -59,7 +59,7 @@ def test_every_part_of_a_review_takes_time_and_together_they_are_all_of_it() -> 
     found = parts.measure(turns=2, calls=2)
     assert [part.name for part in found] == [
         "TLS and sockets",
-        "HTTP",
+        "HTTP and metrics",
         "parsing and checking the review",
         "decision",
         "answer",
