@@ -49,7 +49,7 @@ def test_a_webhook_with_a_pod_that_is_not_ready_still_works() -> None:
     ("behind", "reason", "remedy"),
     [
         (Installation("a/b", exists=False), "it does not exist", "restore"),
-        (Installation("a/b", True, False, 1), "it has no such port", "restore"),
+        (Installation("a/b", True, False, 1), "it has no such port", "kubectl delete service b -n a; restore"),
         (
             Installation("a/b", True, True, 0, (), selector={"x": "z"}, deployment=Deployment("b", 2, 2, {"x": "y"})),
             "its selector (x=z) does not select the 2 ready pods of Deployment b",

@@ -115,7 +115,10 @@ class Installation:
     def remedy(self, restore: str) -> str:
         """What gives the Service its endpoints back, or shows more. restore: what creates the chart's objects again."""
         of, name = self.deployment, self.place.partition("/")[2]
-        if False in (self.exists, self.has_port) or self._without_deployment():
+        if self.has_port is False:
+            # Helm and kubectl would add the right port to the wrong one, under the same name, and that is refused.
+            return f"kubectl delete service {name} -n {self.namespace}; {restore}"
+        if self.exists is False or self._without_deployment():
             return restore
         if of and of.wanted == 0:
             return f"kubectl scale deployment {of.name} -n {self.namespace} --replicas=2"

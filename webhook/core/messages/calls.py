@@ -95,7 +95,7 @@ NO_PORT: Final = Kind(
     "WI642",
     Severity.ERROR,
     "{object} has no port {port}, which the webhook configuration names",
-    fix="set both to the same port: {restore}",
+    fix="set both to the same port: {remedy}",
     help="Service and webhook configuration have to name the same port.",
 )
 NO_ENDPOINTS: Final = Kind(
