@@ -3,8 +3,8 @@
 Documented: paths, bodies, 200 and 201 of a PUT, 204 of a DELETE that finds nothing, 20 credentials at most, one
 audience; and the errors (learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations): the texts
 for the name, the audiences, empty properties, and the pair of issuer and subject. Newer reports have 409 Conflict for
-that pair; we follow the documentation, which has 400. Reported: 409 with the code
-ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity. Assumed: the text for more than 20.
+that pair; we follow the documentation, which has 400. Reported: 409 for two writes at once, and its text. Assumed: the
+text for more than 20.
 """
 
 from __future__ import annotations

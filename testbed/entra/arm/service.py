@@ -7,10 +7,11 @@ texts of MissingApiVersionParameter, AuthorizationFailed, ResourceNotFound, Reso
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
@@ -35,7 +36,10 @@ _GROUP: Final = "subscriptions/*/resourcegroups/*"
 
 @dataclass
 class Arm:
-    """The service behind management.azure.com. A group of resources exists once something names it, or by `groups`."""
+    """The service behind management.azure.com. A group of resources exists once something names it, or by `groups`.
+
+    during_write: is called while a credential of a managed identity is written; another write is refused meanwhile.
+    """
 
     place: Place
     directory: Directory
@@ -45,7 +49,9 @@ class Arm:
     access: Access = field(default_factory=Access)
     subscriptions: list[str] = field(default_factory=lambda: [SUBSCRIPTION])
     groups: dict[tuple[str, str], str] = field(default_factory=dict)
+    during_write: Callable[[], None] = lambda: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _written: set[tuple[str, ...]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._identities = Identities(self.directory, self.access, self.settings)
@@ -78,7 +84,7 @@ class Arm:
                 message = f"The api-version '{version}' is invalid. It has the form YYYY-MM-DD or YYYY-MM-DD-preview."
                 raise ArmError(400, "InvalidApiVersionParameter", message)
             question = Question(request=request, names=names, caller=caller, version=version, tenant=note.tenant)
-            with self._lock:
+            with self._alone(question), self._lock:
                 self._check_place(question)
                 return handler(question)
         except ArmError as error:
@@ -89,6 +95,29 @@ class Arm:
         status = fault.status or 409
         code, message = BY_STATUS.get(status, ("Failed", "A fault was asked for."))
         return _refused(note, ArmError(status, str(fault.code or code), message))
+
+    @contextlib.contextmanager
+    def _alone(self, question: Question) -> Iterator[None]:
+        """Raises ArmError if another request changes credentials of the same identity at this moment."""
+        if question.request.method == "GET" or len(question.names) < 4:
+            yield
+            return
+        identity = tuple(name.lower() for name in question.names[:3])
+        with self._lock:
+            if identity in self._written:
+                message = (
+                    "Too many Federated Identity Credentials are written concurrently for the managed identity "
+                    f"'{question.scope.rpartition('/federated')[0]}'. Concurrent Federated Identity Credentials writes "
+                    "under the same managed identity are not supported."
+                )
+                raise ArmError(409, "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity", message)
+            self._written.add(identity)
+        try:
+            self.during_write()
+            yield
+        finally:
+            with self._lock:
+                self._written.remove(identity)
 
     def _sign_in(self, request: Request, note: Note) -> str:
         """The object id of the caller. Raises ArmError."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import threading
 from typing import Any
 
 import pytest
@@ -165,9 +167,30 @@ def test_without_a_role_there_is_nothing(entra: Entra, client: Client, identity:
     assert client.get(f"{entra.arm_url}/subscriptions?{VERSION}").status_code == 401
 
 
+def test_two_writes_at_once(entra: Entra, arm: Site, identity: Application) -> None:
+    """The second is refused while the first goes on; reading is not."""
+    inside, goes_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        inside.set()
+        assert goes_on.wait(10)
+
+    entra.arm.during_write = wait
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(arm.ask, "PUT", credential("first"), body())
+        assert inside.wait(10)
+        second = arm.ask("PUT", credential("second"), body(subject="other"))
+        assert seen(second) == (409, "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity")
+        assert arm.ask("GET", credential("")).json()["value"] == []
+        goes_on.set()
+        assert first.result(10).status_code == 201
+    assert arm.ask("PUT", credential("second"), body(subject="other")).status_code == 201
+    assert [each.name for each in identity.credentials] == ["first", "second"]
+
+
 def test_faults_on_arm(entra: Entra, arm: Site, identity: Application) -> None:
-    """Two writes at once, as ARM reports them; and throttling."""
-    code = "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"
+    """A code of the test's choice, and throttling."""
+    code = "Conflict"
     entra.next("arm", method="PUT", status=409, code=code)
     entra.next("arm", method="PUT", status=429, retry_after=2)
     assert seen(arm.ask("PUT", credential("terraform"), body())) == (409, code)
