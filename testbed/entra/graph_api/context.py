@@ -33,7 +33,7 @@ _READ: Final = (
     "Directory.ReadWrite.All",
     "Directory.AccessAsUser.All",
 )
-_OPTIONS: Final = frozenset({"$filter", "$select", "$top", "$skiptoken", "$count", "$search", "$orderby", "$expand"})
+_OPTIONS: Final = frozenset({"$filter", "$select", "$top", "$skiptoken", "$count", "$search"})
 
 
 @dataclass
@@ -145,7 +145,8 @@ class Context:
         query = self.request.query
         for name in query:
             if name.startswith("$") and name not in _OPTIONS:
-                raise bad_request(f"The query parameter '{name}' is not supported.", code="BadRequest")
+                # Graph has more of them: without this, a client that uses one would get an answer that is wrong.
+                raise GraphError(501, "NotImplemented", f"The emulator does not know the query parameter '{name}'.")
         advanced = self.request.headers.get("consistencylevel", "").lower() == "eventual"
         if "$filter" in query:
             test = filters.read(

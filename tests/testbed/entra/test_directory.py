@@ -150,6 +150,12 @@ def test_pages(entra: Entra, writer: Graph) -> None:
     assert names == [f"shop-{number}" for number in range(7)]
 
 
+def test_what_the_emulator_does_not_know_is_refused(writer: Graph) -> None:
+    """Rather than answered as if it had not been asked."""
+    for option in ("$expand=owners", "$orderby=displayName"):
+        assert seen(writer.ask("GET", f"/applications?{option}")) == (501, "NotImplemented")
+
+
 def test_a_write_that_was_throttled(entra: Entra, app: Application, writer: Graph) -> None:
     """A fault for one method: nothing is written, and the answer says when to come back."""
     where = f"/applications/{app.registration_id}/federatedIdentityCredentials"
