@@ -14,7 +14,8 @@ from testbed.cluster.pods import make_account
 from testbed.entra.directory import TENANT_ID, Application
 from tests.commands.entra_tenant import ADMINISTRATOR, DEVELOPER, Tenant, tenant
 from tests.commands.live import Ran
-from webhook.core.names import AZURE_CLIENT_ID, AZURE_TENANT_ID
+from webhook.core.clouds import CLOUDS
+from webhook.core.names import AZURE_CLIENT_ID, AZURE_TENANT_ID, CLOUD
 from webhook.entra.rest import Rest
 
 pytestmark = pytest.mark.cluster
@@ -326,3 +327,29 @@ def test_servers_that_learn_slowly_are_waited_for(entra: Tenant, namespace: str,
         settings.replication = settings.propagation = 0.0
     assert done.code == 0, done.out
     is_whole(entra, namespace)
+
+
+def test_the_guide_shows_what_happens(entra: Tenant, administrator: dict[str, str]) -> None:
+    """Its command, and the steps with their codes as they are shown there."""
+    guide = (Path(__file__).parents[2] / "docs/guide.md").read_text()
+    (line,) = re.findall(r"^m365wi (onboard .*)$", guide, re.MULTILINE)
+    shown = re.findall(r"^(\w+) +([\w-]+) .*\[(WI\d+)\]$", guide, re.MULTILINE)
+    done = entra.run(*line.split(), "--no-lookup", caller=administrator)
+    entra.cluster.api.delete("/api/v1/namespaces/terraform-m365").expect(200, 404)
+    assert done.code == 0, done.out
+    assert re.findall(r"^(\w+) +([\w-]+) .*\[(WI\d+)\]$", done.out, re.MULTILINE) == shown
+    assert done.out.splitlines()[-1] in guide
+
+
+@pytest.mark.parametrize("cloud", [name for name in CLOUDS if name != "public"])
+def test_each_cloud_has_its_own_hosts_and_audience(control_plane: Cluster, namespace: str, cloud: str) -> None:
+    """The ServiceAccount says which cloud it is for, so that the second run needs no flag."""
+    with tenant(control_plane, cloud=cloud) as found:
+        administrator = found.caller(*ADMINISTRATOR)
+        done = onboard(found, namespace, "--cloud", cloud, caller=administrator)
+        assert done.code == 0, done.out
+        assert annotations(control_plane, namespace)[CLOUD] == cloud
+        (made,) = found.named(f"{namespace}-{NAME}-")
+        assert made.credentials[0].audience == CLOUDS[cloud].audience
+        again = onboard(found, namespace, caller=administrator)
+        assert (again.code, {outcome for outcome, _ in outcomes(again)}) == (0, {"ok"}), again.out
