@@ -143,7 +143,7 @@ class TestPublished:
         assert done.code == 1
         found = done.finding(about)
         assert problem in found
-        assert "issuer --export DIR" in found
+        assert "m365wi issuer --export DIR" in found
 
     def test_keys_from_before_a_change_are_reported(
         self, published_cluster: ControlPlane, exported: Path, tmp_path: Path
@@ -250,4 +250,4 @@ class TestPublished:
             assert done.code == 1
             assert all(line.startswith("# ") for line in done.out.splitlines())
             assert "cannot be fetched: the host does not exist" in done.err
-            assert "`issuer --export DIR` writes them" in done.err
+            assert "`m365wi issuer --export DIR` writes them" in done.err

@@ -8,7 +8,7 @@ from webhook.core.messages.workloads import LIST_APPLICATIONS
 _ADDRESS: Final = (
     "start kube-apiserver with --service-account-issuer=https://ADDRESS, an address that the internet reaches"
 )
-_UPLOAD: Final = "publish the cluster's two documents (`issuer --export DIR` writes them)"
+_UPLOAD: Final = "publish the cluster's two documents (`m365wi issuer --export DIR` writes them)"
 
 APPLICATION_UNKNOWN: Final = Kind(
     "WI801",
@@ -72,7 +72,7 @@ ISSUER_UNUSABLE: Final = Kind(
     "WI822",
     Severity.ERROR,
     "The issuer {issuer} {reason}",
-    fix=f"{_ADDRESS}, and publish the two documents there (`issuer --export DIR` writes them)",
+    fix=f"{_ADDRESS}, and publish the two documents there (`m365wi issuer --export DIR` writes them)",
     help="Entra fetches the issuer's documents from the internet, over https.",
 )
 ISSUER_TOO_LONG: Final = Kind(
@@ -149,7 +149,7 @@ KEY_PRIVATE: Final = Kind(
     "WI843",
     Severity.ERROR,
     "{where} holds a PRIVATE key: everybody who reads it can sign in as any pod of the cluster",
-    fix="take it down, give kube-apiserver a new signing key, and publish what `issuer --export DIR` writes",
+    fix="take it down, give kube-apiserver a new signing key, and publish what `m365wi issuer --export DIR` writes",
     help="Only public keys belong into the document. The private key is to be treated as stolen.",
 )
 KEYS_TOO_MANY: Final = Kind(
@@ -226,7 +226,7 @@ EXPORTED: Final = Kind(
     "WI861",
     Severity.OK,
     "Written to {folder}: {files}",
-    fix="publish both below {issuer}, as application/json, for everybody; then run `issuer` without --export",
+    fix="publish both below {issuer}, as application/json, for everybody; then run `m365wi issuer` without --export",
     help="The two documents are what Entra reads.",
 )
 EXPORTED_UNUSABLE: Final = Kind(

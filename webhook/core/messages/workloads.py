@@ -12,7 +12,7 @@ SHOW_TENANT: Final = "az account show --query tenantId --output tsv"
 ACCOUNT_READ: Final = Kind(
     "WI701",
     Severity.OK,
-    "{object} is {identity}; `fic` prints the credential that Entra needs",
+    "{object} is {identity}; `m365wi fic` prints the credential that Entra needs",
     help="Client id and tenant are known, from its annotations or from the settings of the webhook.",
 )
 ACCOUNT_ABSENT: Final = Kind(
