@@ -110,12 +110,12 @@ def _account(name: str, annotations: Mapping[str, str]) -> dict[str, Any]:
 
 
 @contextmanager
-def world(folder: Path, **options: Any) -> Iterator[World]:
+def world(folder: Path, *, cloud: str = "public") -> Iterator[World]:
     """Everything, for the time of the block."""
     with ExitStack() as stack:
-        entra = stack.enter_context(running())
+        entra = stack.enter_context(running(cloud=cloud))
         proxy = stack.enter_context(proxying(routes=entra.routes))
-        found = World(entra, folder, proxy.url, **options)
+        found = World(entra, folder, proxy.url)
         port = stack.enter_context(endpoint(None, found.answer))
         server = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}
         kubeconfig = {

@@ -73,6 +73,14 @@ def test_other_letters_are_changed(changes: dict[str, Any]) -> None:
     assert only([wanted()], [known]) == Item(State.LETTERS, Change.UPDATE, wanted(), known)
 
 
+def test_a_mark_without_the_clusters_name_is_changed() -> None:
+    """Before the cluster is rebuilt; what a person made stays without a mark, and another name stays."""
+    assert states([wanted()], [existing(made=("", ISSUER))], NAMED) == [(State.MARK, Change.UPDATE)]
+    assert states([wanted()], [existing(made=("", ISSUER))], US) == [(State.OK, Change.NOTHING)]
+    for known in (existing(), existing(made=("prod", ISSUER)), existing(made=("other", ISSUER))):
+        assert states([wanted()], [known], NAMED) == [(State.OK, Change.NOTHING)]
+
+
 def test_the_credential_of_a_rebuilt_cluster_is_changed() -> None:
     """Known by the name of the cluster in the mark, or because the user says which issuer it was."""
     known = existing(issuer=BEFORE, made=("prod", BEFORE))

@@ -1,16 +1,19 @@
 """Signing in as the caller: which way, what is missing, and what is never shown or stored."""
 
 import asyncio
+import json
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from testbed.entra.client import SUBJECT, Client
-from testbed.entra.directory import Application
+from testbed.entra.directory import TENANT_ID, Application
 from testbed.entra.emulator import Entra, running
 from testbed.entra.proxy import proxying
+from tests.commands.live import endpoint
 from webhook.core.clouds import CLOUDS
 from webhook.entra.failures import NotSignedIn
 from webhook.entra.sign_in import AUTO, METHODS, Credential, credential
@@ -144,3 +147,45 @@ async def test_a_refusal_is_one_line_without_the_assertion(
     assert assertion not in shown
     assert "\n" not in str(caught.value)
     assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
+
+
+@pytest.mark.slow
+async def test_a_person_signs_in_by_a_code(
+    entra: Entra, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The line says where and with which code; nothing is printed besides, and nothing is kept in the home folder."""
+    entra.users.signed_in = entra.user()
+    entra.users.interval = 0
+    monkeypatch.setenv("HOME", str(tmp_path))
+    told: list[str] = []
+    with proxying(routes=entra.routes) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        environ = {"SSL_CERT_FILE": str(entra.ca_file)}
+        async with credential("device-code", PUBLIC, tenant=TENANT_ID, environ=environ, tell=told.append) as signed_in:
+            assert (await signed_in.token(PUBLIC.graph)).count(".") == 2
+            assert await signed_in.tenant(PUBLIC.graph) == TENANT_ID
+    assert re.fullmatch(r"open https://microsoft.com/devicelogin in a browser and enter [A-Z0-9]{9}", *told)
+    assert capfd.readouterr() == ("", "")
+    assert [*tmp_path.rglob("*")] == []  # noqa: ASYNC240 - a folder of this test
+
+
+@pytest.mark.slow
+async def test_a_managed_identity_signs_in_by_the_endpoint_of_its_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AZURE_CLIENT_ID chooses one of several; the token need not be readable."""
+    asked: list[str] = []
+
+    def answer(path: str) -> tuple[int, bytes, Mapping[str, str]]:
+        asked.append(path)
+        body = {"access_token": "opaque", "expires_on": "4102444800", "resource": "x", "token_type": "Bearer"}
+        return 200, json.dumps(body).encode(), {"Content-Type": "application/json"}
+
+    with endpoint(None, answer) as port:
+        environ = {"IDENTITY_ENDPOINT": f"http://127.0.0.1:{port}/token", "IDENTITY_HEADER": "x", "PATH": ""}
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        async with chosen(AUTO, {**environ, "AZURE_CLIENT_ID": CLIENT["AZURE_CLIENT_ID"]}) as signed_in:
+            assert await signed_in.token(PUBLIC.resource_manager) == "opaque"
+            assert await signed_in.tenant(PUBLIC.resource_manager) == ""
+    (path,) = asked
+    assert f"client_id={CLIENT['AZURE_CLIENT_ID']}" in path
+    assert "resource=https://management.azure.com&" in path

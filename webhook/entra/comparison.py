@@ -9,6 +9,7 @@ One application, or one user-assigned managed identity, at a time. Of each Servi
                    the ServiceAccount's, of an issuer of which nothing is known             creates its own beside it
     audience       issuer and subject are right, the audience is not                        changes it
     letters        issuer or subject differ in upper and lower case or in a last slash      changes it
+    mark           all is right, but the mark does not name this cluster, which has a name  changes it
     no room        nothing, and the application has as many credentials as Entra takes      -
 
 Of what else is there:
@@ -76,6 +77,7 @@ class State(enum.StrEnum):
     OTHER_ISSUER = "other issuer"
     AUDIENCE = "audience"
     LETTERS = "letters"
+    MARK = "mark"
     NO_ROOM = "no room"
     DUPLICATE = "duplicate"
     LEFT_OVER = "left over"
@@ -173,9 +175,12 @@ class _Comparison:
             found = next((known for known in self._rest if known.key == each.key), None)
             if found is None:
                 continue
-            right = found.audiences == (each.audience,)
-            state, change = (State.OK, Change.NOTHING) if right else (State.AUDIENCE, Change.UPDATE)
-            self._assign(Item(state, change, each, found))
+            if found.audiences != (each.audience,):
+                self._assign(Item(State.AUDIENCE, Change.UPDATE, each, found))
+            elif self._cluster.name and _is_nameless(found):
+                self._assign(Item(State.MARK, Change.UPDATE, each, found))
+            else:
+                self._assign(Item(State.OK, Change.NOTHING, each, found))
 
     def take_misspelt(self, needed: Sequence[Wanted]) -> None:
         """Those that no token of any cluster matches: names in Kubernetes have small letters only."""
@@ -275,6 +280,12 @@ def _existing(item: Item) -> Existing:
     if item.existing is None:
         raise ValueError("nothing exists")
     return item.existing
+
+
+def _is_nameless(known: Existing) -> bool:
+    """Whether the mark does not name a cluster, so that the credential would be unknown after a rebuild."""
+    found = read_mark(known.description)
+    return found is not None and not found.cluster
 
 
 def _names_cluster(known: Existing) -> bool:

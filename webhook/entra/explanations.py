@@ -14,6 +14,7 @@ _KINDS: Final[Mapping[State, Kind]] = {
     State.OTHER_ISSUER: kinds.ISSUER_BEFORE,
     State.AUDIENCE: kinds.AUDIENCE_WRONG,
     State.LETTERS: kinds.LETTERS_WRONG,
+    State.MARK: kinds.MARK_NAMELESS,
     State.NO_ROOM: kinds.NO_ROOM,
     State.DUPLICATE: kinds.DUPLICATE,
     State.LEFT_OVER: kinds.LEFT_OVER,

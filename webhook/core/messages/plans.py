@@ -64,6 +64,12 @@ LEFT_OVER: Final = Kind(
     "{name} was made for {subject} of {issuer}, and nothing needs it: prune removes it",
     help="The ServiceAccount is gone, or names another application, or the cluster is gone.",
 )
+MARK_NAMELESS: Final = Kind(
+    "WI890",
+    Severity.WARNING,
+    "{name} is right, and its mark does not name this cluster: apply changes its description",
+    help="With the name in it, the credential is known again after the cluster was rebuilt with another issuer.",
+)
 APPLICATION_ABSENT: Final = Kind(
     "WI891",
     Severity.ERROR,
