@@ -61,8 +61,8 @@ class Asked:
 
     on: "login", "graph", "issuer", "arm" or "api". claims: those of the assertion (at login) or of the access token,
     the signature unchecked; tokens themselves are not kept. code: the AADSTS number, Graph's or ARM's code, or None for
-    success. is_cae: whether the client declared CP1. is_bearer: whether it sent a token in Authorization. connection:
-    counts the server's connections from 1.
+    success. is_cae: whether the client declared CP1. is_bearer, is_basic: whether it sent a token, or
+    a name and a password, in Authorization. connection: counts the server's connections from 1.
     """
 
     on: str
@@ -78,6 +78,7 @@ class Asked:
     correlation_id: str = ""
     user_agent: str = ""
     is_bearer: bool = False
+    is_basic: bool = False
     connection: int = 0
 
 

@@ -210,6 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
                 is_cae=note.is_cae,
                 correlation_id=request.headers.get("client-request-id", ""),
                 is_bearer=request.headers.get("authorization", "").startswith("Bearer "),
+                is_basic=request.headers.get("authorization", "").startswith("Basic "),
                 user_agent=request.headers.get("user-agent", ""),
                 connection=self._number,
             )

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -317,6 +318,18 @@ def test_a_sign_in_that_fails_is_one_line(here: World) -> None:
     assert "signing in by environment failed" in done.err
     assert "AADSTS7000215" in done.err
     assert "wrong-secret" not in done.err
+
+
+def test_passwords_of_netrc_are_not_for_microsoft(here: World, tmp_path: Path) -> None:
+    """An entry `default` would be sent to every host, in place of the token."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login me password mine\n")
+    netrc.chmod(0o600)
+    here.account("shop/a", here.application("terraform"))
+    done = here.fic("apply", environ={"NETRC": str(netrc)})
+    assert (done.code, done.err) == (0, "")
+    assert {asked.is_bearer for asked in here.entra.calls} == {True}
+    assert {asked.is_basic for asked in here.entra.exchanges} == {False}
 
 
 def test_debug_shows_requests_and_no_secret(here: World) -> None:

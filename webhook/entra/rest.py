@@ -28,7 +28,7 @@ from webhook import __version__
 from webhook.core.clouds import Cloud
 from webhook.core.text import shown
 from webhook.entra.failures import Refused, Unreachable
-from webhook.entra.sessions import session
+from webhook.entra.sessions import proxy_for, session
 
 _USER_AGENT: Final = f"m365-workload-identity/{__version__}"
 _BUSY: Final = (429, 503)  # the service says that it did nothing
@@ -89,6 +89,7 @@ class Rest:
         self._root = root
         parts = urlsplit(root)
         self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._proxy = proxy_for(root)
         self._tokens = tokens
         self._name = name
         self._seconds = seconds
@@ -173,7 +174,7 @@ class Rest:
         start = time.monotonic()
         try:
             async with self._session.request(
-                method, self._url(path), data=data, headers=sent, allow_redirects=False
+                method, self._url(path), data=data, headers=sent, allow_redirects=False, proxy=self._proxy
             ) as response:
                 tried = await _read(response)
         except (TimeoutError, aiohttp.ClientError, ssl.SSLError, OSError) as error:

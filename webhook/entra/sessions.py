@@ -2,6 +2,8 @@
 
 import ssl
 from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -13,11 +15,20 @@ def session(*, at_once: int = 8) -> aiohttp.ClientSession:
     """A session with at most `at_once` connections. It follows no cookie, and the context is its own.
 
     aiohttp's own context is made when the module is loaded, and has no authorities in this program
-    (webhook.cluster.kube).
+    (webhook.cluster.kube). Nor does it read the environment: with the proxy come the passwords of ~/.netrc, which are
+    not for Microsoft. Each request names its proxy.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=ssl.create_default_context(), limit=at_once),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=_READ_SECONDS),
-        trust_env=True,
     )
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy of the environment for requests to `url`: HTTPS_PROXY, unless NO_PROXY has its host."""
+    parts = urlsplit(url)
+    if proxy_bypass(parts.hostname or ""):
+        return None
+    found = getproxies().get(parts.scheme, "")
+    return found if "://" in found else f"http://{found}" if found else None

@@ -29,7 +29,7 @@ from webhook.core.messages import message
 from webhook.core.messages import sign_in as kinds
 from webhook.core.text import shown
 from webhook.entra.failures import NotSignedIn
-from webhook.entra.sessions import session
+from webhook.entra.sessions import proxy_for, session
 
 AUTO: Final = "auto"
 AZURE_CLI: Final = "azure-cli"
@@ -134,7 +134,7 @@ class Credential:
     def _async(self, transport: Any) -> Any:
         from azure.identity import aio
 
-        environ, options = self._environ, {"transport": transport, "authority": self._authority}
+        environ, options = self._environ, {"transport": transport, "authority": self._authority, **self._proxies}
         if self.method == AZURE_CLI:
             return aio.AzureCliCredential(tenant_id=self._tenant, process_timeout=_CLI_SECONDS)
         if self.method == MANAGED_IDENTITY:
@@ -152,13 +152,22 @@ class Credential:
         from azure.identity import DeviceCodeCredential
 
         options: dict[str, Any] = {"tenant_id": self._tenant} if self._tenant else {}
-        if authorities := self._environ.get("SSL_CERT_FILE"):  # which requests does not read
-            options["connection_verify"] = self._environ.get("REQUESTS_CA_BUNDLE") or authorities
+        # requests does not read SSL_CERT_FILE, and reads ~/.netrc if it reads the environment.
+        authorities = self._environ.get("REQUESTS_CA_BUNDLE") or self._environ.get("SSL_CERT_FILE") or True
         return DeviceCodeCredential(
             authority=self._authority,
+            connection_verify=authorities,
+            use_env_settings=False,
+            **self._proxies,
             prompt_callback=lambda address, code, _: self._tell(f"open {address} in a browser and enter {code}"),
             **options,
         )
+
+    @property
+    def _proxies(self) -> dict[str, Any]:
+        """The option of azure-identity. A managed identity is asked on the machine itself, without a proxy."""
+        proxy = proxy_for(self._authority)
+        return {"proxies": {"https": proxy}} if proxy else {}
 
     @property
     def _authority(self) -> str:

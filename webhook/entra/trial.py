@@ -22,7 +22,7 @@ from m365_identity.settings import Settings
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.core.clouds import Cloud
 from webhook.core.identity import Account
-from webhook.entra.sessions import session
+from webhook.entra.sessions import proxy_for, session
 
 _SECONDS: Final = 30.0  # of one request
 _TOKEN_SECONDS: Final = 600  # the shortest life that kube-apiserver gives a token
@@ -135,7 +135,9 @@ async def _post(url: str, form: dict[str, str]) -> dict[str, Any] | Failure:
     try:
         async with session() as client:
             timeout = aiohttp.ClientTimeout(_SECONDS)
-            async with client.post(url, data=form, timeout=timeout, allow_redirects=False) as response:
+            async with client.post(
+                url, data=form, timeout=timeout, allow_redirects=False, proxy=proxy_for(url)
+            ) as response:
                 body, status, headers = await response.read(), response.status, response.headers
                 failure = _failures.from_answer(status=status, headers=headers, body=body, now=time.time())
                 document = await response.json(content_type=None) if failure is None else {}
