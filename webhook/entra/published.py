@@ -11,6 +11,7 @@ import aiohttp
 from yarl import URL
 
 from webhook.core.text import shown
+from webhook.entra.sessions import proxy_for
 
 _SECONDS: Final = 10.0  # of a fetch; Entra's own limit is not documented
 _HTTPS: Final = "https://"
@@ -43,7 +44,7 @@ async def fetch(url: str) -> Fetched:
     # Made anew, so that SSL_CERT_FILE counts, as everywhere else.
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
     try:
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True) as session:
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             async with asyncio.timeout(_SECONDS):
                 return await _follow(session, url)
     except (TimeoutError, aiohttp.ClientError, ssl.SSLError, OSError, ValueError) as error:
@@ -53,7 +54,9 @@ async def fetch(url: str) -> Fetched:
 async def _follow(session: aiohttp.ClientSession, url: str) -> Fetched:
     final = ""
     for _ in range(_MOST_REDIRECTS + 1):
-        async with session.get(final or url, allow_redirects=False) as response:
+        where = final or url
+        # Not by the session, which would send the passwords of ~/.netrc along.
+        async with session.get(where, allow_redirects=False, proxy=proxy_for(where)) as response:
             location = response.headers.get("Location", "")
             if response.status in _REDIRECTS and location:
                 final = str(response.url.join(URL(location)))
