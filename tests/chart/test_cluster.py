@@ -50,6 +50,14 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
         "webhook": {"namespaceSelector": {"matchLabels": {"stage": "test"}}, "annotations": {"a": "b"}},
         "helper": {"enabled": False},
         "commonLabels": {"team": "platform"},
+        "federation": {
+            "enabled": True,
+            "clientId": "11111111-2222-3333-4444-555555555555",
+            "tenantId": "contoso.com",
+            "clusterName": "prod-eu",
+            "formerIssuers": ["https://old.example.com/"],
+            "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+        },
     },
 }
 
