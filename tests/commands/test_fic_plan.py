@@ -95,6 +95,18 @@ def test_a_namespace_or_one_service_account(here: World) -> None:
     assert done.out.splitlines()[-1] == "1 to do: m365wi fic apply -n shop --service-account b."
 
 
+def test_a_service_account_that_does_not_exist_is_told(here: World) -> None:
+    """It may be misspelt; only for prune it may be gone."""
+    app = here.application("terraform")
+    put(app, "shop/gone", marked="")
+    for action in ("plan", "apply"):
+        done = here.fic(action, "--service-account", "gone")
+        assert (done.code, done.out) == (1, "")
+        assert "kubectl create serviceaccount gone -n shop" in done.err
+    assert here.fic("prune", "--service-account", "gone", "--application", app.client_id, "--yes").code == 0
+    assert len(app.credentials) == 0
+
+
 def test_each_drift_is_named_and_fixed(here: World) -> None:
     """Issuer, audience, letters, duplicates; with the codes of docs/messages.md."""
     app = here.application("terraform")

@@ -208,7 +208,7 @@ class _Run:
         return issuer, [each.message for each in findings if each.status is not Status.OK] if broken(findings) else []
 
     async def _needs(self, issuer: str) -> Needs:
-        accounts = await list_accounts(self._kube, self._selection)
+        accounts = await list_accounts(self._kube, self._selection, gone=self._flags.action == "prune")
         flags = self._flags
         tenant = flags.tenant if is_guid(flags.tenant) else await self._credential.tenant(self._cloud.graph)
         self._home = Home(self._cloud, tenant)

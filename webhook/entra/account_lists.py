@@ -9,6 +9,7 @@ from webhook.core.identity import Account
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages.entra import ACCOUNT_FORBIDDEN, ACCOUNT_UNREADABLE
 from webhook.core.messages.plans import ACCOUNTS_FORBIDDEN, ACCOUNTS_UNREADABLE
+from webhook.core.messages.workloads import ACCOUNT_ABSENT
 from webhook.findings import forbidden_user
 
 _SECONDS: Final = 30.0  # of one request; a page has 500
@@ -38,10 +39,10 @@ class Selection:
         return (not self.namespace or parts[0] == self.namespace) and (not self.name or parts[1] == self.name)
 
 
-async def list_accounts(kube: Kube, selection: Selection) -> list[Account]:
-    """The selected ServiceAccounts; one that does not exist is left out. Raises NotListed and Unavailable."""
+async def list_accounts(kube: Kube, selection: Selection, *, gone: bool = False) -> list[Account]:
+    """The selected ServiceAccounts. gone: whether the only one need not exist. Raises NotListed and Unavailable."""
     if selection.name:
-        return await _one(kube, selection.namespace, selection.name)
+        return await _one(kube, selection.namespace, selection.name, gone=gone)
     where = f"/namespaces/{selection.namespace}" if selection.namespace else ""
     found = await kube.items(f"/api/v1{where}/serviceaccounts", seconds=_SECONDS)
     if isinstance(found, Reply):
@@ -53,11 +54,14 @@ async def list_accounts(kube: Kube, selection: Selection) -> list[Account]:
         raise NotListed(error.problem) from None
 
 
-async def _one(kube: Kube, namespace: str, name: str) -> list[Account]:
-    place = Place(f"ServiceAccount {namespace}/{name}")
+async def _one(kube: Kube, namespace: str, name: str, *, gone: bool) -> list[Account]:
+    account = Account(namespace, name, {})
+    place = Place(str(account))
     reply = await kube.request("GET", f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}", seconds=_SECONDS)
-    if reply.status == 404:
+    if reply.status == 404 and gone:
         return []
+    if reply.status == 404:
+        raise NotListed(message(ACCOUNT_ABSENT, place, command=account.command))
     if reply.status != 200:
         kind = ACCOUNT_FORBIDDEN if reply.status == 403 else ACCOUNT_UNREADABLE
         reason = reply.reason()
