@@ -164,7 +164,8 @@ async def test_a_person_signs_in_by_a_code(
         async with credential("device-code", PUBLIC, tenant=TENANT_ID, environ=environ, tell=told.append) as signed_in:
             assert (await signed_in.token(PUBLIC.graph)).count(".") == 2
             assert await signed_in.tenant(PUBLIC.graph) == TENANT_ID
-    assert re.fullmatch(r"open https://microsoft.com/devicelogin in a browser and enter [A-Z0-9]{9}", *told)
+    (line,) = told
+    assert re.fullmatch(r"open https://microsoft.com/devicelogin in a browser and enter [A-Z0-9]{9}", line)
     assert capfd.readouterr() == ("", "")
     assert [*tmp_path.rglob("*")] == []  # noqa: ASYNC240 - a folder of this test
 
