@@ -11,7 +11,7 @@ BROWSER := tests/browser
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-node test-tools test-kind check messages variables cli manifests bench bench-scale format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-node test-tools test-corpus test-kind check messages variables cli manifests bench bench-scale format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -58,6 +58,10 @@ test-tools: $(SET_UP) ## run other people's tools as in a pod and write docs/too
 	$(BIN)/python -m testbed.third_party.providers
 	$(BIN)/python -m testbed.third_party.pod $(BIN)/python -m pytest -n 0 -m tools tests/third_party
 	$(BIN)/python -m pytest -n 0 -m tools tests/az
+
+test-corpus: $(SET_UP) ## lint public charts and manifests, in which nothing is wrong; the first run downloads them
+	$(BIN)/python -m testbed.corpus
+	$(BIN)/python -m pytest -n 0 -m corpus tests/offline/lint/test_corpus.py
 
 test-kind: $(SET_UP) ## run the same tests on kind; needs Docker
 	M365WI_TEST_CLUSTER=kind $(BIN)/python -m testbed.node

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "completion": "print what makes a shell complete the commands and flags",
 }
 _MODULE = "python -m webhook"
+_EXPLAIN = "m365wi lint --explain CODE says what a code such as WI101 means, and what to do."
 
 
 def program(path: str) -> str:
@@ -84,7 +85,9 @@ def parser(arguments: Sequence[str], name: str, *, every: bool = False) -> argpa
     subparsers = found.add_subparsers(dest="command", metavar="COMMAND", required=True)
     called = next((argument for argument in arguments if not argument.startswith("-")), "")
     for command, summary in COMMANDS.items():
-        subparser = subparsers.add_parser(command, help=summary, description=summary, allow_abbrev=False)
+        subparser = subparsers.add_parser(
+            command, help=summary, description=summary, epilog=_EXPLAIN, allow_abbrev=False
+        )
         subparser.set_defaults(program=f"{name} {command}")
         if every:
             with contextlib.suppress(SettingsError):  # what is not installed is not completed

@@ -2,12 +2,9 @@
 
 import difflib
 import string
-from typing import Final
 
 from certs.messages import TABLE as OF_CERTIFICATES
 from webhook.core.messages import TABLE, Kind
-
-HINT: Final = "m365wi lint --explain CODE says what a code such as WI101 means."
 
 
 def template(text: str) -> str:
