@@ -15,7 +15,7 @@ from tests.server.client import post
 from tests.server.conftest import Server
 from webhook.metrics import Metrics
 from webhook.server.lifecycle import Lifecycle
-from webhook.server.operations import Check, create_operations
+from webhook.server.operations import Check, create_operations, is_ready
 from webhook.server.wsgi import on_event_loop
 
 Serve = Callable[..., Server]
@@ -38,6 +38,16 @@ def test_readyz_is_503_when_one_check_fails() -> None:
     response = pages(trust=lambda: (False, "not\npublished"), api=lambda: (True, "reached")).get("/readyz")
     assert response.status_code == 503
     assert response.text.splitlines()[1:] == ["[-] trust: not published", "[+] api: reached"]
+
+
+@pytest.mark.parametrize(("started", "passes"), [(True, True), (True, False), (False, True)])
+def test_a_replica_is_ready_if_readyz_says_so(started: bool, passes: bool) -> None:
+    """All checks have to pass, that of the server as well."""
+    checks: dict[str, Check] = {"trust": lambda: (passes, "said")}
+    assert is_ready(Lifecycle(started=started), checks) is (started and passes)
+    assert pages(Lifecycle(started=started), **checks).get("/readyz").status_code == (
+        200 if started and passes else 503
+    )
 
 
 def test_a_check_that_breaks_is_a_check_that_fails(caplog: pytest.LogCaptureFixture) -> None:

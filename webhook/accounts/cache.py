@@ -24,7 +24,7 @@ KEPT_SECONDS: Final = 30.0
 # Between two questions about a ServiceAccount that does not exist. kube-apiserver creates no pod of one, so a pod waits
 # only if its ServiceAccount was created in this moment; and then a quarter of a second is within every deadline.
 ABSENT_SECONDS: Final = 0.25
-# ServiceAccounts, so that a cluster with very many of them cannot fill the memory. Each takes about 1 kB.
+# ServiceAccounts, so that a cluster with very many of them cannot fill the memory. Each takes about 1.5 kB.
 _MOST_KEPT: Final = 10_000
 # ServiceAccounts and namespaces that have been seen. Each takes about 60 bytes.
 _MOST_SEEN: Final = 20_000
