@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import compress
 
 import pytest
 
@@ -18,9 +19,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leaves out what needs az, unless the marker was named, as `make test-tools` does."""
     if "tools" in config.option.markexpr:
         return
-    kept = [item for item in items if not item.get_closest_marker("tools")]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    marked = [bool(item.get_closest_marker("tools")) for item in items]
+    config.hook.pytest_deselected(items=[*compress(items, marked)])
+    items[:] = compress(items, [not each for each in marked])
 
 
 @pytest.fixture(scope="module")

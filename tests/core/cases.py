@@ -56,6 +56,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -304,8 +305,9 @@ def _without_none(value: Json) -> Json:
     return {key: each for key, each in value.items() if each is not None}
 
 
+@cache
 def load() -> list[Case]:
-    """Every case of every file. Raises ValueError that names the case with a mistake in its form."""
+    """Every case of every file, read once. Raises ValueError that names the case with a mistake in its form."""
     return [case for file in sorted(FOLDER.glob("*.yaml")) for case in read(file)]
 
 

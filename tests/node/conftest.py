@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from itertools import compress
 
 import pytest
 
@@ -26,9 +27,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=place)
     if "node" in config.option.markexpr or any("tests/node" in argument for argument in config.args):
         return
-    kept = [item for item in items if not item.get_closest_marker("node")]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    marked = [bool(item.get_closest_marker("node")) for item in items]
+    config.hook.pytest_deselected(items=[*compress(items, marked)])
+    items[:] = compress(items, [not each for each in marked])
 
 
 def place(item: pytest.Item) -> int:

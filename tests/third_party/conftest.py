@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
+from itertools import compress
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leaves out what needs the tools of others, unless the marker was named, as `make test-tools` does."""
     if "tools" in config.option.markexpr:
         return
-    kept = [item for item in items if not item.get_closest_marker("tools")]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    marked = [bool(item.get_closest_marker("tools")) for item in items]
+    config.hook.pytest_deselected(items=[*compress(items, marked)])
+    items[:] = compress(items, [not each for each in marked])
 
 
 def pytest_configure(config: pytest.Config) -> None:
