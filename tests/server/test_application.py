@@ -207,3 +207,12 @@ async def test_a_large_answer_comes_in_pieces_of_64_kib_at_once() -> None:
         assert await exchange.ask((b"{}", False)) == 200
     assert [len(message["body"]) for message in exchange.sent[1:]] == [65536, 65536, 150_000 - 2 * 65536, 0]
     assert [message.get("more_body", False) for message in exchange.sent[1:]] == [True, True, True, False]
+
+
+async def test_an_answer_that_has_no_room_is_503() -> None:
+    """Its client asks again; the review has been decided, but is counted as what its client saw."""
+    exchange = Exchange(budget=100_000)
+    exchange.review.answer = exchange.review.answer._replace(body=b"x" * 100_001)
+    assert await exchange.ask((b"{}", False)) == 503
+    assert [json.loads(line)["reason"] for line in exchange.written] == ["not-ready"]
+    assert exchange.value("m365wi_connections_refused_total", cause="memory") == 1

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from webhook.server.freed_memory import give_back
+from webhook.server import freed_memory
+from webhook.server.freed_memory import _resident, _trim, give_back
 
 MIB = 1024 * 1024
 
@@ -46,6 +48,30 @@ async def trims(*sizes: int) -> list[int]:
 async def test_memory_is_given_back_if_it_is_more_than_at_the_least(sizes: tuple[int, ...], given: list[int]) -> None:
     """By 8 MiB. The looks are: one at the start, then two each time, before and after."""
     assert await trims(*sizes) == given
+
+
+async def test_memory_is_given_back_beyond_8_mib_to_the_byte() -> None:
+    """glibc is told to keep nothing at the top of its heap."""
+    kept: list[int] = []
+    looks = iter([0, 8 * MIB, 8 * MIB, 8 * MIB + 1, 8 * MIB + 1])
+    work = asyncio.create_task(give_back(pause=0, resident=looks.__next__, trim=kept.append))
+    await asyncio.wait([work], timeout=5)
+    assert isinstance(work.exception(), RuntimeError)  # after the last look
+    assert kept == [0]
+
+
+def test_this_process_knows_what_it_has() -> None:
+    """As the kernel says elsewhere, but for what it gets meanwhile."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    said = int(status.partition("VmRSS:")[2].split()[0]) * 1024
+    assert said * 0.9 < _resident() < said * 1.1
+
+
+def test_without_glibc_nothing_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another libc has no malloc_trim; with glibc it says whether there was something to give back."""
+    assert _trim()(0) in (0, 1)
+    monkeypatch.setattr(freed_memory.ctypes, "CDLL", lambda name: object())
+    assert _trim()(0) is None
 
 
 async def test_this_process_gives_back_what_glibc_has() -> None:

@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from webhook.server.large_reviews import LargeReviews, uncollected
+from webhook.server.large_reviews import _SLOW_SECONDS, _SUSPICION_SECONDS, LargeReviews, uncollected
 
 SMALL = b"{}" * 100
 LARGE = b"x" * 65 * 1024
@@ -37,6 +37,19 @@ async def test_a_review_is_large_by_its_bytes_or_after_a_slow_one_by_its_objects
     reviews.done(0.994)
     assert [reviews.waits(body, 1.05) for body in (SMALL, LARGE, MANY_OBJECTS)] == [False, True, True]
     assert [reviews.waits(body, 1.2) for body in (SMALL, LARGE, MANY_OBJECTS)] == [False, True, False]
+
+
+async def test_what_is_large_and_what_is_slow_is_exact() -> None:
+    """64 KiB and 500 objects are usual, 5 ms are not slow, and the suspicion ends after 100 ms."""
+    reviews, end = LargeReviews(clock=lambda: _SLOW_SECONDS), _SLOW_SECONDS + _SUSPICION_SECONDS
+    large = (b"x" * 64 * 1024, b"x" * (64 * 1024 + 1))
+    objects = (b"{" * 500, b"{" * 501)
+    assert [reviews.waits(body, 0.0) for body in large] == [False, True]
+    reviews.done(0.0)
+    assert [reviews.waits(body, 0.0) for body in objects] == [False, False]
+    reviews.done(-0.001)
+    assert [reviews.waits(body, 0.0) for body in objects] == [False, True]
+    assert [reviews.waits(objects[1], when) for when in (end - 0.001, end)] == [True, False]
 
 
 async def test_a_review_whose_task_begins_late_waits_its_turn() -> None:
