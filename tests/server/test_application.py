@@ -216,3 +216,19 @@ async def test_an_answer_that_has_no_room_is_503() -> None:
     assert await exchange.ask((b"{}", False)) == 503
     assert [json.loads(line)["reason"] for line in exchange.written] == ["not-ready"]
     assert exchange.value("m365wi_connections_refused_total", cause="memory") == 1
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        (b"application/json", 200),
+        (b"application/json; charset=utf-8", 200),
+        (b" Application/JSON ;x", 200),
+        (b"application/jsonx", 415),
+        (b"text/plain", 415),
+        (b"", 415),
+    ],
+)
+async def test_a_review_is_json(content_type: bytes, status: int) -> None:
+    """With any parameters."""
+    assert await Exchange().ask((b"{}", False), headers=[(b"content-type", content_type)]) == status

@@ -75,3 +75,9 @@ def test_garbage_is_not_collected_while_a_large_review_is_read() -> None:
     with pytest.raises(OSError, match="away"):
         uncollected(enabled)(1, error=OSError("away"))
     assert (states, gc.isenabled()) == ([False, False], True)
+
+
+async def test_a_turn_comes_at_once_and_says_when_it_begins() -> None:
+    """If no other large review waits."""
+    async with asyncio.timeout(0.9):
+        assert await LargeReviews(clock=lambda: 7.5).turn() == 7.5
