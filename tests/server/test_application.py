@@ -232,3 +232,34 @@ async def test_an_answer_that_has_no_room_is_503() -> None:
 async def test_a_review_is_json(content_type: bytes, status: int) -> None:
     """With any parameters."""
     assert await Exchange().ask((b"{}", False), headers=[(b"content-type", content_type)]) == status
+
+
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [(b"7340032", 200), (b"7340033", 413), (b"99999999", 413), (b"0" * 5000 + b"2", 200), (b"0" * 5000, 200)],
+)
+async def test_a_body_that_is_announced_as_too_big_is_not_read(length: bytes, status: int) -> None:
+    """Zeros before a number do not count, and Python reads no number of 5000 digits."""
+    exchange = Exchange()
+    assert await exchange.ask((b"{}", False), headers=[*HEADERS, (b"content-length", length)]) == status
+    assert exchange.value("m365wi_connections_refused_total", cause="size") == (status == 413)
+    assert exchange.review.bodies == ([b"{}"] if status == 200 else [])
+
+
+@pytest.mark.parametrize("when", ["called", "awaited"])
+async def test_an_error_of_the_reviewer_is_500(when: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Its client gets no traceback; the log does."""
+    exchange = Exchange()
+
+    def fails(body: bytes | bytearray, *, timeout: float) -> Awaitable[Answer]:
+        if when == "called":
+            raise RuntimeError("ours")
+        return later()
+
+    async def later() -> Answer:
+        raise RuntimeError("ours")
+
+    exchange.application._review = fails
+    assert await exchange.ask((b"{}", False)) == 500
+    assert exchange.sent[1]["body"] == b"internal error: see the webhook's log\n"
+    assert "RuntimeError: ours" in caplog.text
