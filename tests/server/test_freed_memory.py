@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
+import ctypes
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from webhook.server import freed_memory
 from webhook.server.freed_memory import _resident, _trim, give_back
 
 MIB = 1024 * 1024
@@ -70,7 +70,7 @@ def test_this_process_knows_what_it_has() -> None:
 def test_without_glibc_nothing_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another libc has no malloc_trim; with glibc it says whether there was something to give back."""
     assert _trim()(0) in (0, 1)
-    monkeypatch.setattr(freed_memory.ctypes, "CDLL", lambda name: object())
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     assert _trim()(0) is None
 
 

@@ -8,7 +8,6 @@ from typing import Final
 
 import pytest
 
-from webhook.server import open_files
 from webhook.server.limits import OPERATIONS_CONNECTIONS, Limits
 from webhook.server.open_files import within_open_files
 
@@ -58,7 +57,7 @@ def test_there_are_no_more_connections_than_files_may_be_open(
     caplog.set_level(logging.WARNING)
     files = Files(soft, hard)
     for name in ("getrlimit", "setrlimit"):
-        monkeypatch.setattr(open_files.resource, name, getattr(files, name))
+        monkeypatch.setattr(resource, name, getattr(files, name))
     limits = Limits(connections=512)
     found = within_open_files(limits)
     assert (files.raised, found.connections, len(caplog.records)) == (raised, connections, lines)
