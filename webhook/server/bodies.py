@@ -13,7 +13,7 @@ from webhook.server.asgi import Receive
 MIB: Final = 1024 * 1024
 MAX_BODY: Final = 7 * MIB  # kube-apiserver takes 3 MiB from its clients, and JSON wraps it
 BUDGET: Final = 76 * MIB
-"""For one body at least: the largest pod that etcd takes, of about 36,000 variables, is 3 MiB of JSON that cost 74 MiB."""
+"""For one body at least: the largest pod that etcd takes, of about 36,000 variables, is 3 MiB of JSON that cost 74."""
 RESERVED: Final = 12 * MIB  # in addition for small bodies: 200 usual pods, as many as kube-apiserver has under way
 ARRIVING: Final = 40 * MIB  # of the budget for bodies that are not complete: ten of the largest that etcd takes
 ANSWERS: Final = 24 * MIB  # of the budget, so that answers that are not read leave room for bodies
