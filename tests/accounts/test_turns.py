@@ -124,6 +124,7 @@ def test_a_flood_of_namespaces_does_not_delay_one_that_has_been_seen(seconds: fl
     run(scenario())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [QUICK, SLOW])
 def test_a_flood_does_not_delay_accounts_of_its_namespace_that_have_been_seen(seconds: float) -> None:
     """It has a client id or none: that it exists is enough."""
@@ -159,6 +160,7 @@ async def found(scene: Scene, namespace: str, name: str) -> float:
     return seconds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("namespace", [lambda _: "evil", lambda number: f"n{number}"], ids=["one", "many"])
 def test_the_api_server_gets_no_more_than_the_rate(namespace: Callable[[int], str]) -> None:
     """For ten seconds, counted in each of them."""
@@ -203,6 +205,7 @@ def test_questions_under_way_are_bounded_in_total() -> None:
     run(scenario())
 
 
+@pytest.mark.slow
 def test_answers_that_are_kept_do_not_count_towards_the_rate() -> None:
     """A cluster that starts again asks for thousands of ServiceAccounts that exist."""
 
@@ -341,6 +344,7 @@ class TestAbsent:
 
         run(scenario())
 
+    @pytest.mark.slow
     def test_no_name_is_remembered_longer_than_it_waits(self) -> None:
         """So the memory that a flood takes is bounded."""
 

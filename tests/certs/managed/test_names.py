@@ -89,6 +89,7 @@ async def test_a_new_name_is_served_as_soon_as_the_next_authority_signs(caplog: 
     assert replica.counts("authorities_staged") == (1,)
 
 
+@pytest.mark.slow
 async def test_replicas_with_different_names_come_to_one_authority_for_all() -> None:
     """As during a roll-out, or if it stops half-way: they do not replace each other's authority in turns."""
     world = World()

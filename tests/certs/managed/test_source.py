@@ -69,6 +69,7 @@ async def test_a_leaf_is_renewed_at_two_thirds_of_its_life(world: World, replica
     assert not_after - world.time > timedelta(days=4)
 
 
+@pytest.mark.slow
 async def test_the_authority_is_replaced_with_an_overlap(world: World, replica: Replica) -> None:
     """The next one is in the caBundle before it signs, and the one before stays until the last of its leaves ends."""
     other = Replica(world)
