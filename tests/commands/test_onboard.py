@@ -1,6 +1,7 @@
 """`m365wi onboard` and `offboard`: a real API server, and the emulator of Entra and Graph."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -353,3 +354,21 @@ def test_each_cloud_has_its_own_hosts_and_audience(control_plane: Cluster, names
         assert made.credentials[0].audience == CLOUDS[cloud].audience
         again = onboard(found, namespace, caller=administrator)
         assert (again.code, {outcome for outcome, _ in outcomes(again)}) == (0, {"ok"}), again.out
+
+
+def test_who_may_not_is_told_what_lets_him(entra: Tenant, namespace: str, administrator: dict[str, str]) -> None:
+    """In the cluster: each fix is run as it is printed, and the next run comes further."""
+    kubeconfig = entra.cluster.kubeconfig_for_account(namespace, "default")
+    developer = {**administrator, "KUBECONFIG": str(kubeconfig)}
+    fixes = []
+    for _ in range(3):
+        done = onboard(entra, namespace, caller=developer)
+        if done.code == 0:
+            break
+        (fix,) = re.findall(r"fix: kubectl ([^;\n]*)", done.out)
+        fixes.append(fix)
+        entra.cluster.kubectl(*shlex.split(fix), check=False)
+    assert done.code == 0, done.out
+    assert "rolebinding m365wi-onboard --clusterrole=edit" in fixes[0]
+    is_whole(entra, namespace)
+    assert offboard(entra, namespace, "--yes", caller=developer).code == 0

@@ -177,7 +177,7 @@ async def _get(kube: Kube, path: str, what: str) -> Mapping[str, Any] | None:
     if reply.status == 404:
         return None
     if reply.status != 200:
-        raise refused(what, reply.reason(), reply.status)
+        raise refused(what, reply.reason(), reply.status, path)
     body: Mapping[str, Any] = reply.json()
     return body
 

@@ -1,6 +1,7 @@
 """Makes the requests of a verdict, or prints them as commands."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
@@ -89,19 +90,27 @@ class Maker:
         if call.method == "DELETE" and reply.status == _NOT_FOUND:
             return {}
         if not 200 <= reply.status < 300:
-            raise refused(place, reply.reason(), reply.status)
+            raise refused(place, reply.reason(), reply.status, call.path)
         body: Mapping[str, Any] = reply.json()
         return body
 
 
-def refused(place: str, reason: str, status: int = 0) -> Failed:
-    """kube-apiserver did not do it."""
+def refused(place: str, reason: str, status: int = 0, path: str = "") -> Failed:
+    """kube-apiserver did not do it. path: that was asked for."""
     fix = "see whether kube-apiserver is well: kubectl get --raw /readyz"
     if status == 403:
-        fix = (
-            "kubectl create clusterrolebinding m365wi-onboard --clusterrole=edit "
-            f"--user={forbidden_user(reason)}; or --print, and apply it as somebody who may"
-        )
+        fix = _permission(path, forbidden_user(reason))
     elif status == 409:
         fix = "the field belongs to the manager that is named; change it there"
     return Failed(message(kinds.CLUSTER_REFUSED, Place(place), reason=reason, fix=fix))
+
+
+def _permission(path: str, user: str) -> str:
+    """What lets `user` do it. Only an administrator may make namespaces, and may read one that does not exist."""
+    found = re.search(r"/namespaces/([^/?]+)/", path)
+    if not found:
+        return "kubectl create namespace NAMESPACE, as an administrator, who then gives you rights in it"
+    return (
+        f"kubectl create rolebinding m365wi-onboard --clusterrole=edit -n {found[1]} --user={user}; or apply the "
+        "output of `onboard --print` as somebody who may"
+    )
