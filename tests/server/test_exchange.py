@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from webhook.server.asgi import CLOSE
-from webhook.server.exchange import Exchange, refusal
+from webhook.server.exchange import Exchange, date, refusal, success
 from webhook.server.request_parser import RequestParser
 
 LENGTH = (b"content-length", b"2")
@@ -235,3 +235,9 @@ def test_a_refusal_is_a_complete_answer_that_ends_its_connection() -> None:
     assert head.startswith(b"HTTP/1.1 408 Request Timeout\r\ndate: ")
     assert b"\r\ncontent-length: 9\r\nconnection: close" in head
     assert body == b"too slow\n"
+
+
+def test_a_success_is_an_answer_of_status_200_and_now() -> None:
+    """Before what an application has made of it."""
+    rest, before = b"content-length: 2\r\n\r\nok", date()
+    assert success(rest) in [b"HTTP/1.1 200 OK\r\n" + when + rest for when in (before, date())]

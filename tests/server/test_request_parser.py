@@ -261,3 +261,19 @@ def test_httptools_has_what_we_use(name: str) -> None:
     """An upgrade that moves it fails here, by name."""
     assert hasattr(httptools.HttpRequestParser, name)
     assert issubclass(httptools.HttpParserUpgrade, Exception)
+
+
+@pytest.mark.parametrize(
+    ("version", "value", "expects"),
+    [
+        ("1.1", "100-continue", True),
+        ("1.1", " 100-Continue ", True),
+        ("1.0", "100-continue", False),
+        ("1.1", "101-continue", False),
+    ],
+)
+def test_a_client_may_wait_for_permission_to_send_its_body(version: str, value: str, expects: bool) -> None:
+    """HTTP/1.0 has no such thing."""
+    parser = RequestParser()
+    parser.feed(f"POST / HTTP/{version}\r\nhost: a\r\nexpect: {value}\r\ncontent-length: 1\r\n\r\n".encode())
+    assert parser.expects_continue is expects
