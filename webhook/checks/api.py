@@ -1,6 +1,6 @@
 """Questions to the API server. An answer is raw JSON, or the reason why it has no object."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from webhook.core.messages import checks
 from webhook.findings import Finding, finding
 
 _SECONDS: Final = 10.0  # kube-apiserver answers a read in far less, and a person waits for it
+_PAGE_SECONDS: Final = 30.0  # 500 pods of a large cluster, over a slow line
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,14 @@ async def list_all(kube: Kube, path: str, query: Mapping[str, str] | None = None
     """All objects of a list. Raises Unavailable."""
     found = await kube.items(path, seconds=_SECONDS, query=query)
     return NotSeen(found.status, found.reason()) if isinstance(found, Reply) else found
+
+
+async def pages(
+    kube: Kube, path: str, query: Mapping[str, str] | None = None
+) -> AsyncIterator[list[Any] | NotSeen]:
+    """The objects of a list of any length, a page at a time; NotSeen is the last. Raises Unavailable."""
+    async for page in kube.pages(path, seconds=_PAGE_SECONDS, query=query):
+        yield NotSeen(page.status, page.reason()) if isinstance(page, Reply) else page
 
 
 def not_seen(about: str, resource: str, answer: NotSeen) -> Finding:

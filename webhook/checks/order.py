@@ -12,7 +12,7 @@ from webhook.checks.api import NotSeen, get, list_all
 from webhook.checks.differences import Expectation, annotated_at, read_template
 from webhook.checks.new_pod import NewPod, read_new_pod
 from webhook.checks.probe import Prober
-from webhook.checks.registration import release_of
+from webhook.checks.registration import Registration, release_of
 from webhook.checks.workloads import Workload
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.core import names
@@ -42,6 +42,15 @@ class Target:
     policy: Policy
 
 
+@dataclass(frozen=True)
+class Learned:
+    """The webhook as it is installed. found: None if it is not, or may not be seen. new: as for `Expectation`."""
+
+    found: Registration | None
+    policy: Policy
+    new: NewPod | None
+
+
 class ClusterCheck:
     """One look at a cluster. now: the time that certificates are compared with.
 
@@ -56,6 +65,10 @@ class ClusterCheck:
         usual = (target.configuration, f"{target.policy.own_namespace}/{target.service}")
         self._prober = Prober(kube, target.namespace, {}, None, now, usual)
         self._new: NewPod | None = None  # once a labelled pod was injected
+
+    def learned(self) -> Learned:
+        """What the findings so far have shown of the installation."""
+        return Learned(self._prober.found, self._policy, self._new)
 
     async def findings(self) -> AsyncIterator[Finding]:
         """Everything that is found. An API server that cannot be reached is a finding, too, and no exception."""

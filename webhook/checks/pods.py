@@ -1,5 +1,6 @@
 """The running pods of a ServiceAccount or a workload: which of them must be created again, and the command for it."""
 
+import enum
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,6 +22,18 @@ Pod = Mapping[str, Any]
 _ENDED: Final = ("Succeeded", "Failed")
 
 
+class State(enum.Enum):
+    """How a running pod is that need not be created again."""
+
+    CURRENT = enum.auto()
+    OPTED_OUT = enum.auto()
+    """By its own label; or it is a mirror pod."""
+    UNLABELLED = enum.auto()
+    """No entry of the webhook takes pods with its labels."""
+    LEFT_OUT = enum.auto()
+    """Not even a labelled pod of its namespace is taken."""
+
+
 @dataclass
 class _Sorted:
     """The running pods, by what is to be said about them. An opted-out pod is in none of them."""
@@ -37,27 +50,32 @@ def findings(pods: Sequence[Pod], expected: Expectation, whose: str, workload: W
     of a ServiceAccount, whatever created them.
     """
     place = Place(whose)
-    running = [pod for pod in pods if _is_running(pod)]
+    running = [pod for pod in pods if is_running(pod)]
     by_state = _sort(running, expected)
     if by_state.unlabelled and workload:
         by_state.outdated[Difference(rows.OLDER_THAN_LABEL)] = by_state.unlabelled
-    for reason, outdated in by_state.outdated.items():
-        yield _outdated(reason, outdated, expected, place, workload)
+    for reason, those in by_state.outdated.items():
+        yield outdated(reason, those, expected, place, workload)
     if by_state.unlabelled and not workload:
-        yield finding(
-            "pods",
-            rows.PODS_UNLABELLED,
-            place,
-            pods=tuple(map(_name, by_state.unlabelled)),
-            count=_counted(by_state.unlabelled),
-            label=names.USE_LABEL,
-            commands=" and ".join(sorted({f"`m365wi check {_arguments(pod)}`" for pod in by_state.unlabelled})),
-        )
+        yield unlabelled(by_state.unlabelled, place)
     if not running:
         yield finding("pods", rows.PODS_NONE, place)
     elif len(by_state.current) == len(running):
         kind = rows.PODS_CURRENT if expected.new else rows.PODS_MATCH_ANNOTATIONS
         yield finding("pods", kind, place, count=_counted(running))
+
+
+def unlabelled(pods: Sequence[Pod], place: Place) -> Finding:
+    """The finding about pods that no entry of the webhook takes."""
+    return finding(
+        "pods",
+        rows.PODS_UNLABELLED,
+        place,
+        pods=tuple(map(_name, pods)),
+        count=_counted(pods),
+        label=names.USE_LABEL,
+        commands=" and ".join(sorted({f"`m365wi check {_arguments(pod)}`" for pod in pods})),
+    )
 
 
 def token_files(pod: Pod, workload: Workload) -> Iterator[Finding]:
@@ -81,7 +99,7 @@ def token_files(pod: Pod, workload: Workload) -> Iterator[Finding]:
 def restart(pod: Pod) -> str:
     """The command that creates a pod again, by the object that it belongs to."""
     namespace, name = (pod.get("metadata") or {}).get("namespace"), _name(pod)
-    kind, owner_name = _owner(pod)
+    kind, owner_name = owner(pod)
     if kind in ("Deployment", "StatefulSet", "DaemonSet"):
         return f"kubectl rollout restart {kind.lower()}/{owner_name} -n {namespace}"
     if kind == "Job":
@@ -98,7 +116,7 @@ def without_variable(workload: Workload | None, variable: str) -> str:
     return f"remove {variable} from the containers of the pod template, then create the pods again"
 
 
-def _owner(pod: Pod) -> tuple[str, str]:
+def owner(pod: Pod) -> tuple[str, str]:
     """Kind and name of the object that a pod belongs to, "" if it belongs to none."""
     metadata = pod.get("metadata") or {}
     owner: Mapping[str, Any] = next(
@@ -113,26 +131,35 @@ def _owner(pod: Pod) -> tuple[str, str]:
 
 def _arguments(pod: Pod) -> str:
     """The arguments of `check` for the workload of a pod."""
-    kind, name = _owner(pod)
+    kind, name = owner(pod)
     workload = f"{kind.lower()}/{name}" if kind else f"pod/{_name(pod)}"
     return f"-n {(pod.get('metadata') or {}).get('namespace')} --workload {workload}"
+
+
+def state_of(pod: Pod, expected: Expectation) -> State | Difference:
+    """What is to be said about a running pod; a Difference if it must, or may have to, be created again."""
+    request = Request(uid="", namespace=expected.account.namespace, pod=pod)
+    reason = _skip_reason(request, expected)
+    if reason == "not-selected":
+        # A namespace that is left out is a finding of its own, and no label helps.
+        return State.LEFT_OUT if _namespace_left_out(request, expected) else State.UNLABELLED
+    return State.OPTED_OUT if reason else difference(request, expected) or State.CURRENT
 
 
 def _sort(running: Sequence[Pod], expected: Expectation) -> _Sorted:
     by_state = _Sorted()
     for pod in running:
-        request = Request(uid="", namespace=expected.account.namespace, pod=pod)
-        reason = _skip_reason(request, expected)
-        if reason == "not-selected":
-            if not _namespace_left_out(request, expected):  # that is a finding of its own, and no label helps
-                by_state.unlabelled.append(pod)
-        elif not reason:
-            found = difference(request, expected)
-            (by_state.outdated.setdefault(found, []) if found else by_state.current).append(pod)
+        found = state_of(pod, expected)
+        if isinstance(found, Difference):
+            by_state.outdated.setdefault(found, []).append(pod)
+        elif found is State.UNLABELLED:
+            by_state.unlabelled.append(pod)
+        elif found is State.CURRENT:
+            by_state.current.append(pod)
     return by_state
 
 
-def _outdated(
+def outdated(
     reason: Difference, pods: Sequence[Pod], expected: Expectation, place: Place, workload: Workload | None
 ) -> Finding:
     """The finding about pods that must, or may have to, be created again."""
@@ -169,7 +196,8 @@ def _namespace_left_out(request: Request, expected: Expectation) -> bool:
     return found is not None and not found.entry_taking(found.labels_with_use(), request.namespace, labels)
 
 
-def _is_running(pod: Pod) -> bool:
+def is_running(pod: Pod) -> bool:
+    """Whether a pod is there to stay, and has the shape of a pod."""
     ended = (pod.get("status") or {}).get("phase") in _ENDED or (pod.get("metadata") or {}).get("deletionTimestamp")
     return not ended and not shape_problem(pod)
 

@@ -5,7 +5,7 @@ import os
 import ssl
 import sys
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,6 +106,7 @@ class Kube:
 
     def __init__(self, path: Path | None = None, choice: Choice = CURRENT, *, request_seconds: float = 0.0) -> None:
         """request_seconds: the limit of each request instead of that of the caller; 0 for the caller's."""
+        self.requests = 0  # so many were made
         self._path = path
         self._choice = choice
         self._request_seconds = request_seconds
@@ -165,6 +166,7 @@ class Kube:
             token = await client.configuration.get_api_key_with_prefix("BearerToken")
         except (ConfigException, OSError, BadKubeconfig) as error:
             raise Unavailable(f"{method} {path}: the token cannot be read: {error}") from None
+        self.requests += 1
         headers = {"Accept": accept, "Content-Type": f"application/{kind}", "User-Agent": _USER_AGENT}
         if token:
             headers["Authorization"] = token
@@ -209,14 +211,25 @@ class Kube:
     async def items(self, path: str, *, seconds: float, query: Mapping[str, str] | None = None) -> Reply | list[Any]:
         """All objects of a list, page by page, or the first unsuccessful answer. Raises Unavailable."""
         found: list[Any] = []
+        async for page in self.pages(path, seconds=seconds, query=query):
+            if isinstance(page, Reply):
+                return page
+            found += page
+        return found
+
+    async def pages(
+        self, path: str, *, seconds: float, query: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Reply | list[Any]]:
+        """The objects of a list, a page at a time; an unsuccessful answer is the last. Raises Unavailable."""
         options = {**(query or {}), "limit": str(_PAGE)}
         while True:
             reply = await self.request("GET", f"{path}?{urlencode(options)}", seconds=seconds)
             if reply.status != 200:
-                return reply
+                yield reply
+                return
             page = reply.json()
-            found += page.get("items") or []
+            yield page.get("items") or []
             more = (page.get("metadata") or {}).get("continue")
             if not more:
-                return found
+                return
             options["continue"] = more
