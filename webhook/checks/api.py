@@ -35,9 +35,7 @@ async def list_all(kube: Kube, path: str, query: Mapping[str, str] | None = None
     return NotSeen(found.status, found.reason()) if isinstance(found, Reply) else found
 
 
-async def pages(
-    kube: Kube, path: str, query: Mapping[str, str] | None = None
-) -> AsyncIterator[list[Any] | NotSeen]:
+async def pages(kube: Kube, path: str, query: Mapping[str, str] | None = None) -> AsyncIterator[list[Any] | NotSeen]:
     """The objects of a list of any length, a page at a time; NotSeen is the last. Raises Unavailable."""
     async for page in kube.pages(path, seconds=_PAGE_SECONDS, query=query):
         yield NotSeen(page.status, page.reason()) if isinstance(page, Reply) else page

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from webhook.core import names
+from webhook.core.mutation import CONTAINER_LISTS
 
 # The variables with the paths of tokens: that of the Azure SDKs, and that of Microsoft 365 if it is another.
 FILE_VARIABLES: Final = (names.TOKEN_FILE_VARIABLE, names.OIDC_TOKEN_FILE_VARIABLE)
@@ -77,3 +78,13 @@ def without_volume(container: Mapping[str, Any]) -> tuple[str, str] | None:
         if path and "$(" not in path and not any(map(PurePosixPath(posixpath.normpath(path)).is_relative_to, mounts)):
             return name, path
     return None
+
+
+def has_token(pod: Mapping[str, Any]) -> bool:
+    """Whether a container of a pod has the variable with the path of its token."""
+    return any(
+        entry.get("name") == names.TOKEN_FILE_VARIABLE
+        for kind in CONTAINER_LISTS
+        for container in pod["spec"].get(kind) or ()
+        for entry in container.get("env") or ()
+    )

@@ -9,12 +9,12 @@ from webhook.checks import api, installation, refusals
 from webhook.checks.behind import read_installation
 from webhook.checks.explanations import explain
 from webhook.checks.installation import Installation
+from webhook.checks.new_pod import has_token
 from webhook.checks.refusals import RefusalKind
 from webhook.checks.registration import Entry, Registration, restore, trust_problem
 from webhook.cluster.kube import Kube
 from webhook.core import names
 from webhook.core.messages import Kind, Place, calls
-from webhook.core.mutation import CONTAINER_LISTS
 from webhook.findings import Finding, Status, finding
 
 _CREATE_SECONDS: Final = 60.0  # kube-apiserver gives a webhook up to 30 s, and there may be several
@@ -119,16 +119,6 @@ class Prober:
     async def _installation(self, entry: Entry | None, *, dropped: bool = False) -> Installation | None:
         """What is behind an entry; None for one that calls no Service. dropped: as for `read_installation`."""
         return await read_installation(self.kube, entry, self.namespace, dropped=dropped) if entry else None
-
-
-def has_token(pod: Mapping[str, Any]) -> bool:
-    """Whether a container of a pod has the variable with the path of its token."""
-    return any(
-        entry.get("name") == names.TOKEN_FILE_VARIABLE
-        for kind in CONTAINER_LISTS
-        for container in pod["spec"].get(kind) or ()
-        for entry in container.get("env") or ()
-    )
 
 
 def pod(account: str, labels: Mapping[str, str]) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def findings(
 ) -> Iterator[Finding]:
     """The findings about a workload before its pods are looked at. found: None if the user may not see it."""
     place = Place(str(workload))
-    yield from _without_effect(workload)
+    yield from without_effect(workload)
     decision = decision_for(workload.request, account, namespace_labels, policy)
     if decision.reason in ("not-selected", "opted-out"):
         yield _not_selected(workload, policy)
@@ -181,7 +181,7 @@ def _of_warnings(workload: Workload, decision: Decision) -> Iterator[Finding]:
     """The warnings about the pods. Those about the ServiceAccount are reported where that is looked at."""
     account = str(Account(workload.namespace, workload.account, {}))
     for warning in decision.warnings:
-        if warning.place.object != account and warning.kind not in NEAR_MISSES:  # these are in `_without_effect`
+        if warning.place.object != account and warning.kind not in NEAR_MISSES:  # these are in `without_effect`
             fix = "" if warning.fix else "change the pod template, if it is a mistake"
             yield Finding("workload", warning, command=fix)
 
@@ -226,7 +226,7 @@ def _left_out_by_selector(
     )
 
 
-def _without_effect(workload: Workload) -> Iterator[Finding]:
+def without_effect(workload: Workload) -> Iterator[Finding]:
     """Labels and annotations under our prefixes that have no effect where they are."""
     if workload.kind.steps:
         yield from _of_own_annotations(workload)

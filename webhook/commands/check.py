@@ -18,6 +18,7 @@ from webhook.checks.workloads import kind_and_name
 from webhook.cluster.kube import Kube
 from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters, entra_flags, reports
+from webhook.commands.check_all import FORMATS, run_all
 from webhook.commands.printed import write_stdout
 from webhook.commands.progress import progress
 from webhook.core import names
@@ -35,7 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workload", metavar="KIND/NAME", default="", help="also check this one, its ServiceAccount and its pods"
     )
-    parser.add_argument("-o", "--output", choices=reports.FORMATS, default="text", help="how to show it (text)")
+    parser.add_argument("-A", "--all-namespaces", action="store_true", help="report on the whole cluster")
+    parser.add_argument(
+        "-o", "--output", choices=FORMATS, default="text", help="how to show it (text); html, one file, is for -A"
+    )
     parser.add_argument(
         "--entra",
         action="store_true",
@@ -65,6 +69,8 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         # Only the webhook knows the image of its helper containers; if it has none, it refuses the pod of the dry run.
         policy=replace(settings.policy, helper_image="unknown"),
     )
+    if flags.all_namespaces:
+        return run_all(flags, environ, chosen.kube(), target)
     try:
         findings = asyncio.run(_findings(chosen.kube(), target, flags, environ))
     except BadKubeconfig as error:
@@ -80,7 +86,11 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
         yield bad_value("-n", flags.namespace, "a namespace's name")
     if flags.service_account and not names.OBJECT_NAME.fullmatch(flags.service_account):
         yield bad_value("--service-account", flags.service_account, "a ServiceAccount's name")
-    if flags.entra and not flags.service_account and not flags.workload:
+    if flags.all_namespaces and (flags.service_account or flags.workload):
+        yield bad_value("-A", "given with --service-account or --workload", "one of them")
+    if flags.output == "html" and not flags.all_namespaces:
+        yield message(usage.FLAG_ALONE, Place("-o html"), command="check -A")
+    if flags.entra and not (flags.service_account or flags.workload or flags.all_namespaces):
         expected = "the ServiceAccount's name, because --entra looks at one"
         yield message(usage.VALUE_MISSING, Place("--service-account"), expected=expected)
     yield from entra_flags.problems(flags)

@@ -9,6 +9,7 @@
     WI6xx  checks.py        what `check` finds about the webhook configuration
            calls.py         what comes of kube-apiserver's call of the webhook
     WI7xx  workloads.py     what `check` finds about an account, a workload and its pods
+           cluster_report.py  what only `check -A` finds
     WI8xx  entra.py         federated identity credentials, and the issuer (`fic`, `issuer`)
            plans.py         what the credentials in Entra are, compared with what the ServiceAccounts need
            sign_in.py       signing in to Entra, and what Microsoft Graph and Azure Resource Manager answer
@@ -25,6 +26,7 @@ from webhook.core.messages import (
     annotations,
     calls,
     checks,
+    cluster_report,
     entra,
     lint,
     manifests,
@@ -59,6 +61,7 @@ TABLE: Final = _table(
         annotations,
         calls,
         checks,
+        cluster_report,
         entra,
         lint,
         manifests,
