@@ -74,6 +74,7 @@ def test_a_plan_names_what_is_missing_and_apply_creates_it(here: World) -> None:
     done = here.fic("apply")
     assert (done.code, done.err) == (0, "")
     assert [line.split()[0] for line in done.out.splitlines()[:4]] == ["RESULT", "created", "created", "created"]
+    assert done.out.splitlines()[-3].split()[-3:] == ["4", "of", "20"]
     assert credentials(app) == right("shop/a", "shop/b", "stock/c", "stock/d")
     assert {each.description for each in app.credentials} >= {mark(ISSUER, subject("shop/b"))}
     assert here.fic("plan").code == 0
@@ -173,6 +174,7 @@ def test_prune_removes_only_what_it_made_and_only_with_yes(here: World) -> None:
     assert credentials(app) == before
     done = here.fic("prune", "--yes")
     assert (done.code, done.err) == (0, "")
+    assert "3 of 20" in done.out
     assert credentials(app) == sorted(set(before) - {*right("shop/gone")})
     assert here.fic("prune").code == 0
 

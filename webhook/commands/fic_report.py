@@ -20,6 +20,7 @@ _WORDS: Final = {
     Change.REMOVE: "removed",
     Change.PRUNE: "removed",
 }
+_GROWTH: Final = {Change.CREATE: 1, Change.REMOVE: -1, Change.PRUNE: -1}
 
 
 @dataclass
@@ -55,6 +56,13 @@ class Outcome:
         """How many items there are of these changes."""
         return sum(len(part.to_do(changes)) for part in self.parts)
 
+    def used(self, part: Part) -> int:
+        """How many credentials the application has, after what was done."""
+        good = [
+            each.item.change for each in self.done or () if not each.failure and each.part.client_id == part.client_id
+        ]
+        return part.used + sum(_GROWTH.get(change, 0) for change in good)
+
     def items(self) -> Iterator[tuple[Part, Item]]:
         """All items with their applications."""
         return ((part, item) for part in self.parts for item in part.items)
@@ -76,7 +84,7 @@ def commands(outcome: Outcome, changes: Collection[Change]) -> str:
 
 def _text(outcome: Outcome, action: str, again: str) -> str:
     rows = [("STATE", "SERVICEACCOUNT", "APPLICATION", "WHAT"), *_rows(outcome, action)]
-    used = [("APPLICATION", "CLIENT ID", "KIND", "CREDENTIALS"), *map(_usage, outcome.parts)]
+    used = [("APPLICATION", "CLIENT ID", "KIND", "CREDENTIALS"), *(_usage(outcome, part) for part in outcome.parts)]
     if outcome.done is not None:
         rows[0] = ("RESULT", *rows[0][1:])
     blocks = [_table(each) for each in (rows, used) if len(each) > 1]
@@ -120,11 +128,11 @@ def _said(found: Message | None) -> str:
     return f"{found.text} [{found.code}]" if found else ""
 
 
-def _usage(part: Part) -> tuple[str, str, str, str]:
+def _usage(outcome: Outcome, part: Part) -> tuple[str, str, str, str]:
     if part.application is None:
         return part.name, part.client_id, "-", "not known"
     others = sum(item.state is State.ANOTHER for item in part.items)
-    used = f"{part.used} of {MOST}" + (f", {others} of another cluster or by hand" if others else "")
+    used = f"{outcome.used(part)} of {MOST}" + (f", {others} of another cluster or by hand" if others else "")
     return part.name, part.client_id, part.application.kind, used
 
 
@@ -155,7 +163,7 @@ def _document(outcome: Outcome, action: str) -> str:
         "toDo": outcome.to_do(APPLIED),
         "leftOver": outcome.to_do(PRUNED),
         "problems": [_message(each) for each in (*outcome.problems, *outcome.failures, *outcome.refused)],
-        "applications": [_application(part) for part in outcome.parts],
+        "applications": [_application(outcome, part) for part in outcome.parts],
         "credentials": [_item(part, item) for part, item in outcome.items() if _is_shown(item, action)],
     }
     if outcome.done is not None:
@@ -163,14 +171,14 @@ def _document(outcome: Outcome, action: str) -> str:
     return json.dumps(found, indent=2) + "\n"
 
 
-def _application(part: Part) -> dict[str, Any]:
+def _application(outcome: Outcome, part: Part) -> dict[str, Any]:
     kind = part.application.kind if part.application else ""
     others = sum(item.state is State.ANOTHER for item in part.items)
     return {
         "clientId": part.client_id,
         "name": part.application.name if part.application else "",
         "kind": kind,
-        "used": part.used,
+        "used": outcome.used(part),
         "limit": MOST,
         "others": others,
     }
