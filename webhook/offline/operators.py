@@ -34,7 +34,8 @@ def hints(manifest: Manifest) -> Iterator[Message]:
     """A warning if the label is on the object alone, and the place of its pods' labels is another."""
     if not _has_label(manifest.value, _LABELS):
         return
-    if "workloadRef" in (manifest.value.get("spec") or {}):
+    spec = manifest.value.get("spec")
+    if isinstance(spec, dict) and "workloadRef" in spec:
         return  # a Rollout whose pods are those of a Deployment
     places = OPERATOR_KINDS.get((manifest.group, manifest.kind)) or tuple(
         (*steps, *_LABELS) for steps in templates(manifest.value)

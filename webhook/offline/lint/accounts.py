@@ -1,6 +1,7 @@
 """The ServiceAccounts among the files: which one a pod means, and what is wrong with each."""
 
 import difflib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -23,7 +24,9 @@ _ABOUT_A_MISSING_ID: Final = {
     kinds.TENANT_ID_MISSING: frozenset({names.AZURE_TENANT_ID, names.TENANT_ID}),
 }
 _SIMILAR: Final = 0.85  # of 1
-_MOST_COMPARED: Final = 1000  # names
+# Spellings are compared for so many pods with so many names, which takes a second.
+_MOST_COMPARED: Final = 50
+_MOST_NAMES: Final = 200
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Accounts:
 
     def __init__(self, objects: Iterable[Object]) -> None:
         self._by_name: dict[str, list[KnownAccount]] = {}
+        self._compared = 0
         for each in objects:
             name = each.manifest.metadata.get("name")
             if each.is_a("", "ServiceAccount") and isinstance(name, str) and name:
@@ -97,7 +101,10 @@ class Accounts:
 
     def similar(self, pod: Object, name: str) -> str:
         """A name like `name` that a pod of `pod` could mean, or ""."""
-        others = [each for each in list(self._by_name)[:_MOST_COMPARED] if self.is_known(pod, each)]
+        if self._compared == _MOST_COMPARED:
+            return ""
+        self._compared += 1
+        others = [each for each in itertools.islice(self._by_name, _MOST_NAMES) if self.is_known(pod, each)]
         close = difflib.get_close_matches(name, others, n=1, cutoff=_SIMILAR)
         return close[0] if close else ""
 

@@ -86,7 +86,8 @@ class Pod:
         own = spec if isinstance(spec, dict) else {}
         self.account_name = str(own.get("serviceAccountName") or own.get("serviceAccount") or "default")
         self.account = around.accounts.of(each, self.account_name)
-        pod["metadata"] = {**(pod.get("metadata") or {}), "annotations": self._annotations}
+        of_pod = pod.get("metadata")
+        pod["metadata"] = {**(of_pod if isinstance(of_pod, dict) else {}), "annotations": self._annotations}
         self._pod = pod
 
     @property
@@ -200,15 +201,16 @@ class Pod:
         """Its ServiceAccount: whether it is in the files, and what else may be meant."""
         each, name, accounts = self.object, self.account_name, self._around.accounts
         place = each.place(*self.steps, "spec", _account_key(each, self.steps))
-        values = {"account": name, "found": accounts.elsewhere(name), "similar": accounts.similar(each, name)}
         if left := left_message(name, "serviceAccountName"):
             yield found(left, place, each.manifest, each.title)
         elif accounts.is_known(each, name):
             return
-        elif values["found"]:
-            yield found(message(kinds.ACCOUNT_ELSEWHERE, **values), place, each.manifest, each.title)
-        elif values["similar"] and name != "default":
-            yield found(message(kinds.ACCOUNT_MISSPELT, **values), place, each.manifest, each.title)
+        elif elsewhere := accounts.elsewhere(name):
+            text = message(kinds.ACCOUNT_ELSEWHERE, account=name, found=elsewhere)
+            yield found(text, place, each.manifest, each.title)
+        elif name != "default" and (similar := accounts.similar(each, name)):
+            text = message(kinds.ACCOUNT_MISSPELT, account=name, similar=similar)
+            yield found(text, place, each.manifest, each.title)
         else:
             account = str(Account(each.namespace, shown(name), {}))
             yield found(message(kinds.ACCOUNT_NOT_SEEN, account=account), place, each.manifest, each.title)
