@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.offline.lint.support import ACCOUNT, account, lines, linted, marked, pod
+from tests.offline.lint.support import ACCOUNT, USUAL, account, lines, linted, marked, pod
 from webhook.offline.lint.ignores import Ignore, of_file
 from webhook.offline.lint.linting import Report
 
@@ -45,6 +45,9 @@ def test_an_annotation_is_for_its_own_object() -> None:
     report = linted(plain)
     assert [each.message.code for each in report.findings] == ["WI102", "WI120", "WI491"]
     assert reasons(report) == []
+    valid = USUAL[:-1] + f", {IGNORE}: @WI491@'WI210: no'}}"
+    plain, expected = marked(account(valid) + pod(container=OWN))
+    assert lines(linted(plain)) == expected
     several = account(f"{{{CLIENT}: x, {IGNORE}: 'WI120: soon;WI102: the webhook has one'}}")
     assert reasons(linted(several)) == [("WI102", "the webhook has one"), ("WI120", "soon")]
 

@@ -79,6 +79,11 @@ FOUND = {
         spec=token("3600"),
         container="{name: app, volumeMounts: [{name: entra, mountPath: /x, subPath: @WI213@token}]}",
     ),
+    "somebody's own file by subPath": ACCOUNT
+    + pod(
+        container="{name: app, env: [{name: AZURE_FEDERATED_TOKEN_FILE, value: /x/token}], "
+        "volumeMounts: [{name: own, mountPath: /x, subPath: @WI213@token}]}"
+    ),
     "a container that is not there": ACCOUNT + pod(annotations=f"{{{SKIP}: @WI202@sidecar}}"),
     "all containers skipped": ACCOUNT + pod(annotations=f"{{{SKIP}: @WI714@app}}"),
     "an account whose name is misspelt": (
