@@ -11,7 +11,7 @@ BROWSER := tests/browser
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-node test-tools test-corpus test-kind check messages variables cli manifests bench bench-scale format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-node test-tools test-corpus test-kind check messages variables cli manifests bench bench-report bench-scale format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -97,6 +97,9 @@ manifests: $(SET_UP) ## write manifests/install*.yaml from the chart; the first 
 
 bench: $(SET_UP) ## measure speed, as ratios to a reference and to the commit before in the same run, and by part
 	$(BIN)/python -m bench
+
+bench-report: $(SET_UP) ## measure `check -A` with 2,000 ServiceAccounts and 5,000 pods: a minute
+	$(BIN)/python -m bench.whole_cluster
 
 bench-scale: $(SET_UP) ## measure with 200 and with 50,000 ServiceAccounts in a real kube-apiserver: 10 minutes
 	$(BIN)/python -m bench.scale

@@ -90,3 +90,15 @@ def test_both_applications_of_an_account_are_looked_at(entra: Tenant, namespace:
     lines = [line for line in check(entra, namespace, *READER).out.splitlines() if line.split()[1:2] == ["credential"]]
     assert [line.split()[0] for line in lines] == ["ok", "FAIL"]
     assert azure.client_id in lines[1]
+
+
+def test_the_whole_cluster(entra: Tenant, namespace: str, application: Application) -> None:
+    """One ServiceAccount has its credential, one of the same application has none, one names no application of ours."""
+    for name, client in (("without", application.client_id), ("strange", TENANT_ID)):
+        annotations = {AZURE_CLIENT_ID: client, AZURE_TENANT_ID: application.tenant_id}
+        make_account(entra.cluster, namespace, name, annotations)
+    done = entra.run("check", "-A", "-n", namespace, "--entra", "-o", "json", caller=entra.caller(*READER))
+    rows = {row["name"]: row["credential"] for row in done.json["serviceAccounts"] if row["namespace"] == namespace}
+    assert rows == {"terraform": "ok", "without": "missing", "strange": "no application"}
+    wrong = [each["serviceAccount"] for each in done.json["findings"] if each["code"] == "WI766"]
+    assert sorted(each for each in wrong if each in rows) == ["strange", "without"]

@@ -70,7 +70,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         policy=replace(settings.policy, helper_image="unknown"),
     )
     if flags.all_namespaces:
-        return run_all(flags, environ, chosen.kube(), target)
+        return run_all(flags, environ, chosen, target)
     try:
         findings = asyncio.run(_findings(chosen.kube(), target, flags, environ))
     except BadKubeconfig as error:

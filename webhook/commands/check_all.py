@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from webhook.checks.order import Target
 from webhook.checks.report import gather, page, shown
 from webhook.checks.report.rows import Report
-from webhook.cluster.kube import Kube
 from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import reports
+from webhook.commands.clusters import Chosen
 from webhook.commands.printed import write_stdout
 from webhook.commands.progress import progress
 from webhook.findings import broken
@@ -20,10 +20,10 @@ from webhook.settings import SettingsError
 FORMATS = (*reports.FORMATS, "html")
 
 
-def run_all(flags: argparse.Namespace, environ: Mapping[str, str], kube: Kube, target: Target) -> int:
+def run_all(flags: argparse.Namespace, environ: Mapping[str, str], chosen: Chosen, target: Target) -> int:
     """Prints the report. Returns the exit code. Raises SettingsError for wrong usage."""
     try:
-        report = asyncio.run(_report(flags, environ, kube, target))
+        report = asyncio.run(_report(flags, environ, chosen, target))
     except BadKubeconfig as error:
         raise SettingsError(error.problems) from None
     write_stdout(_shown(report, flags.output))
@@ -41,7 +41,14 @@ def _shown(report: Report, output: str) -> str:
     return reports.text(shown.listed(report)) + shown.tables(report)
 
 
-async def _report(flags: argparse.Namespace, environ: Mapping[str, str], kube: Kube, target: Target) -> Report:
+async def _report(flags: argparse.Namespace, environ: Mapping[str, str], chosen: Chosen, target: Target) -> Report:
+    kube = chosen.kube()
     async with kube:
         async with progress("asking the cluster"):
-            return await gather.report(kube, target, now=datetime.now(UTC))
+            report = await gather.report(kube, target, now=datetime.now(UTC))
+        if flags.entra:
+            from webhook.commands.entra_all import look  # with azure-identity, which others do not need
+
+            async with progress("asking Entra"):
+                await look(kube, flags, environ, chosen.settings, report)
+        return report

@@ -76,6 +76,16 @@ class Report:
         """All of them."""
         return [*self.installation, *(each.finding for each in self.problems)]
 
+    def sort(self) -> None:
+        """The gravest problems first, and the rows that have them."""
+        self.problems.sort(key=lambda each: (gravity(each.finding.status), each.namespace, each.account, each.owner))
+        rows = {(row.namespace, row.name): row for row in self.rows}
+        for each in self.problems:
+            row = rows.get((each.namespace, each.account))
+            if row and gravity(each.finding.status) < gravity(row.worst):
+                row.worst = each.finding.status
+        self.rows.sort(key=lambda row: (gravity(row.worst), row.namespace, row.name))
+
 
 _GRAVITY = (Status.FAIL, Status.WARN, Status.SKIP, Status.OK)
 

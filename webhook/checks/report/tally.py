@@ -13,7 +13,7 @@ from webhook.checks.new_pod import NewPod, has_token
 from webhook.checks.pods import Pod, State
 from webhook.checks.registration import Registration
 from webhook.checks.report.groups import Group, Key, Owner, counted, identifying, speaks_of_us
-from webhook.checks.report.rows import AccountRow, Problem, Report, gravity
+from webhook.checks.report.rows import AccountRow, Problem, Report
 from webhook.checks.timestamps import timestamp
 from webhook.checks.workloads import Workload
 from webhook.core import names
@@ -293,15 +293,8 @@ class Tally:
                 self._say(found, (namespace, ""))
         report = Report(installed.now, pods=self._pods, accounts=len(self._accounts))
         report.namespaces = len(self._namespaces or {key[0] for key in self._accounts})
-        report.problems = sorted(
-            self._problems.values(),
-            key=lambda each: (gravity(each.finding.status), each.namespace, each.account, each.owner),
-        )
-        for each in report.problems:
-            row = self._rows.get((each.namespace, each.account))
-            if row and gravity(each.finding.status) < gravity(row.worst):
-                row.worst = each.finding.status
-        report.rows = sorted(self._rows.values(), key=lambda row: (gravity(row.worst), row.namespace, row.name))
+        report.problems, report.rows = [*self._problems.values()], [*self._rows.values()]
+        report.sort()
         report.installation = [*self._summary(report)]
         return report
 
