@@ -44,6 +44,7 @@ def test_all_wrong_usage_is_reported_at_once(here: World) -> None:
         *("--cluster-name", "A b", "--former-issuer", "http://x", "--application", "x", "--timeout", "soon"),
     )
     assert (done.code, len(done.err.splitlines())) == (2, 11)
+    assert "-A and -n exclude each other" in done.err
     assert "--yes goes with `fic prune`" in done.err
     assert here.fic("print", "-n", "shop", "--service-account", "a", "--wait").code == 2
     assert here.fic("plan", environ={"AZURE_CLIENT_SECRET": "", "PATH": "/nonexistent"}).code == 2
@@ -53,7 +54,9 @@ def test_a_cluster_in_which_nothing_is_annotated(here: World) -> None:
     """Nothing to do, and Entra is not asked about any application."""
     here.accounts["shop/default"] = {}
     done = here.fic("plan")
-    assert (done.code, done.out, done.err) == (0, "Nothing is to do.\n", "")
+    said = "Nothing to do: with {}, no ServiceAccount names an application of this tenant and cloud.\n"
+    assert (done.code, done.out, done.err) == (0, said.format("-A"), "")
+    assert here.fic("plan", "-n", "misspelt").out == said.format("-n misspelt")
     assert here.entra.calls == []
 
 
@@ -234,6 +237,8 @@ def test_one_failure_does_not_stop_the_others(here: World) -> None:
     assert "Authorization_RequestDenied" in done.err
     assert "Application.ReadWrite.OwnedBy" in done.err
     assert len(done.err.splitlines()) == 3
+    here.accounts.pop("shop/c")
+    assert here.fic("plan").out.splitlines()[-1] == "Nothing else is to do, but something failed."
 
 
 def test_dry_run_prints_the_commands_and_changes_nothing(here: World) -> None:
@@ -319,7 +324,12 @@ def test_an_issuer_that_entra_cannot_reach_creates_nothing(here: World) -> None:
     app = here.application("terraform")
     here.account("shop/a", app)
     here.issuer = "https://kubernetes.default.svc.cluster.local"
-    assert here.fic("plan").code == 1
+    done = here.fic("plan")
+    assert (done.code, done.out.splitlines()[-1]) == (
+        1,
+        "Entra cannot use the issuer: correct that first, then `fic apply` goes on.",
+    )
+    assert here.fic("apply", "--dry-run").code == 1
     done = here.fic("apply")
     assert (done.code, len(app.credentials)) == (1, 0)
     assert "which Entra can never reach" in done.err

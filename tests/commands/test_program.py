@@ -35,6 +35,18 @@ def test_the_name_is_in_usage_and_in_messages(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err.startswith("m365wi mutate: -f is missing, ")
 
 
+def test_unknown_flags_are_told_all_at_once_with_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    """By the command, not by the program. The value of such a flag may be a secret, and is not repeated."""
+    assert main(["check", "extra", "--servce-account", "hidden", "--frobnicate=hidden", "-x"], "m365wi") == 2
+    help_ = "(m365wi check --help)"
+    assert capsys.readouterr().err.splitlines() == [
+        f"m365wi check: unexpected argument extra {help_} [WI508]",
+        "m365wi check: unknown flag --servce-account, did you mean --service-account? [WI506]",
+        f"m365wi check: unknown flag --frobnicate {help_} [WI507]",
+        f"m365wi check: unknown flag -x {help_} [WI507]",
+    ]
+
+
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command that installs it, instead of a traceback."""
     for name in [name for name in sys.modules if name.startswith("argcomplete")]:

@@ -76,7 +76,7 @@ class ClusterCheck:
             async for each in self._findings():
                 yield each
         except Unavailable as error:
-            yield finding("cluster", checks.API_SERVER_UNREACHABLE, reason=error)
+            yield finding("cluster", checks.API_SERVER_UNREACHABLE, reason=str(error))
 
     async def _findings(self) -> AsyncIterator[Finding]:
         target = self._target

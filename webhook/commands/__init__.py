@@ -13,6 +13,7 @@ from pathlib import PureWindowsPath
 from types import ModuleType
 
 from webhook import __version__
+from webhook.commands.unknown import unknown
 from webhook.core.messages import message
 from webhook.core.messages import settings as kinds
 from webhook.settings import SettingsError
@@ -53,7 +54,9 @@ def main(arguments: Sequence[str], name: str = _MODULE) -> int:
             from webhook.commands.suggestions import complete
 
             complete(found)  # ends the process
-        flags = found.parse_args(arguments)
+        flags, rest = found.parse_known_args(arguments)
+        if rest:
+            raise SettingsError(unknown(rest, flags.parser))
         code: int = _module(flags.command).run(flags, os.environ)
     except SettingsError as error:
         called = next((argument for argument in arguments if argument in COMMANDS), "")
@@ -88,7 +91,7 @@ def parser(arguments: Sequence[str], name: str, *, every: bool = False) -> argpa
         subparser = subparsers.add_parser(
             command, help=summary, description=summary, epilog=_EXPLAIN, allow_abbrev=False
         )
-        subparser.set_defaults(program=f"{name} {command}")
+        subparser.set_defaults(program=f"{name} {command}", parser=subparser)
         if every:
             with contextlib.suppress(SettingsError):  # what is not installed is not completed
                 _module(command).add_arguments(subparser)

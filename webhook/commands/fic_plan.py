@@ -127,8 +127,9 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
         yield bad_value("-n", flags.namespace, "a namespace's name")
     if flags.service_account and not OBJECT_NAME.fullmatch(flags.service_account):
         yield bad_value("--service-account", flags.service_account, "a ServiceAccount's name")
-    if flags.all_namespaces and (flags.namespace or flags.service_account):
-        yield bad_value("-A", "given with -n or --service-account", "one of them")
+    if flags.all_namespaces:
+        others = (("-n", flags.namespace), ("--service-account", flags.service_account))
+        yield from (message(kinds.EXCLUDE_EACH_OTHER, Place("-A"), other=flag) for flag, value in others if value)
     if flags.output not in FORMATS:
         yield bad_value("-o", flags.output, f"one of {', '.join(FORMATS)}")
     if flags.client_id:
@@ -191,7 +192,7 @@ class _Run:
         changes = APPLIED if flags.action == "apply" else PRUNED
         if flags.dry_run:
             write_stdout(fic_report.commands(outcome, changes))
-            return 1 if outcome.failures else 0
+            return 1 if outcome.failures or (outcome.problems and flags.action == "apply") else 0
         if flags.action == "prune" and not flags.yes:
             return self._show(outcome, changes)
         if flags.action == "apply" and outcome.problems:  # a credential for such an issuer would never work

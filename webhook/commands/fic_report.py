@@ -137,6 +137,8 @@ def _usage(outcome: Outcome, part: Part) -> tuple[str, str, str, str]:
 
 
 def _summary(outcome: Outcome, action: str, again: str) -> str:
+    if not outcome.parts:
+        return f"Nothing to do: with{again}, no ServiceAccount names an application of this tenant and cloud."
     if outcome.done is not None:
         failed = sum(each.failure is not None for each in outcome.done)
         good = len(outcome.done) - failed
@@ -145,9 +147,16 @@ def _summary(outcome: Outcome, action: str, again: str) -> str:
     told = f"{left_over} left over: m365wi fic prune{again}." if left_over else ""
     if action == "prune":
         return f"{left_over} left over; nothing was removed: add --yes." if left_over else "Nothing is left over."
+    return " ".join(filter(None, (_to_apply(outcome, again), told)))
+
+
+def _to_apply(outcome: Outcome, again: str) -> str:
+    if outcome.problems:  # apply refuses
+        return "Entra cannot use the issuer: correct that first, then `fic apply` goes on."
     to_do = outcome.to_do(APPLIED)
-    first = f"{to_do} to do: m365wi fic apply{again}." if to_do else "Nothing is to do."
-    return " ".join(filter(None, (first, told)))
+    if to_do:
+        return f"{to_do} to do: m365wi fic apply{again}."
+    return "Nothing else is to do, but something failed." if outcome.failures else "Nothing is to do."
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> str:

@@ -11,7 +11,7 @@ import aiohttp
 from yarl import URL
 
 from webhook.core.text import shown
-from webhook.entra.sessions import proxy_for
+from webhook.entra.sessions import proxy_for, proxy_problem
 
 _SECONDS: Final = 10.0  # of a fetch; Entra's own limit is not documented
 _HTTPS: Final = "https://"
@@ -89,6 +89,9 @@ async def addresses(host: str) -> tuple[str, ...]:
 
 
 def _reason(error: Exception) -> str:
+    by_proxy = proxy_problem(error)
+    if by_proxy:
+        return by_proxy
     if isinstance(error, TimeoutError):
         return f"no answer within {_SECONDS:g} s"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):

@@ -28,7 +28,7 @@ from webhook import __version__
 from webhook.core.clouds import Cloud
 from webhook.core.text import shown
 from webhook.entra.failures import Refused, Unreachable
-from webhook.entra.sessions import proxy_for, session
+from webhook.entra.sessions import proxy_for, proxy_problem, session
 
 _USER_AGENT: Final = f"m365-workload-identity/{__version__}"
 _BUSY: Final = (429, 503)  # the service says that it did nothing
@@ -250,4 +250,4 @@ def _without_query(path: str) -> str:
 
 def _reason(error: Exception) -> str:
     """Why an answer did not come, in one line."""
-    return shown(" ".join(str(error).split()) or type(error).__name__, _LONGEST_TEXT)
+    return proxy_problem(error) or shown(" ".join(str(error).split()) or type(error).__name__, _LONGEST_TEXT)

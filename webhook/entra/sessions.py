@@ -1,5 +1,6 @@
 """HTTP sessions to Microsoft, through the proxy in the environment and with the authorities of SSL_CERT_FILE."""
 
+import os
 import ssl
 from typing import Final
 from urllib.parse import urlsplit
@@ -32,3 +33,21 @@ def proxy_for(url: str) -> str | None:
         return None
     found = getproxies().get(parts.scheme, "")
     return found if "://" in found else f"http://{found}" if found else None
+
+
+def proxy_problem(error: BaseException | None) -> str:
+    """What went wrong with the proxy, as the end of a sentence; "" if `error` is not about it.
+
+    aiohttp's own words have the proxy's address, and with it its password.
+    """
+    while error is not None:
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return f"the proxy in HTTPS_PROXY answers HTTP {error.status}"
+        if isinstance(error, aiohttp.ClientProxyConnectionError):
+            return f"the proxy in HTTPS_PROXY cannot be reached: {_system(error.os_error)}"
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _system(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error.strerror or error)

@@ -29,7 +29,7 @@ from webhook.core.messages import message
 from webhook.core.messages import sign_in as kinds
 from webhook.core.text import shown
 from webhook.entra.failures import NotSignedIn
-from webhook.entra.sessions import proxy_for, session
+from webhook.entra.sessions import proxy_for, proxy_problem, session
 
 AUTO: Final = "auto"
 AZURE_CLI: Final = "azure-cli"
@@ -218,7 +218,7 @@ def _missing(method: str, environ: Mapping[str, str]) -> list[str]:
 def _reason(error: Exception) -> str:
     """The first line of an error that has one. Those that follow have ids and links."""
     lines = (str(getattr(error, "message", "")) or str(error)).splitlines()
-    return shown(lines[0] if lines else type(error).__name__, _LONGEST_REASON)
+    return proxy_problem(error) or shown(lines[0] if lines else type(error).__name__, _LONGEST_REASON)
 
 
 def _silence() -> None:

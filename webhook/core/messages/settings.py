@@ -38,6 +38,26 @@ NO_EFFECT: Final = Kind(
     fix="leave it out, or set --certificates self-managed",
     help="The setting is about self-managed certificates.",
 )
+MISSPELT_FLAG: Final = Kind(
+    "WI506",
+    Severity.ERROR,
+    "unknown flag {object}, did you mean {meant}?",
+    help="The command has no flag of that name.",
+)
+UNKNOWN_FLAG: Final = Kind(
+    "WI507",
+    Severity.ERROR,
+    "unknown flag {object}",
+    fix="{program} --help",
+    help="The command has no flag of that name. Another command may have it.",
+)
+UNKNOWN_ARGUMENT: Final = Kind(
+    "WI508",
+    Severity.ERROR,
+    "unexpected argument {object}",
+    fix="{program} --help",
+    help="A flag may be missing in front of it.",
+)
 ACCOUNTS_AND_KUBECONFIG: Final = Kind(
     "WI510",
     Severity.ERROR,

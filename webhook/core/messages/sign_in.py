@@ -20,7 +20,9 @@ SIGN_IN_FAILED: Final = Kind(
     "WI872",
     Severity.ERROR,
     "signing in by {method} failed: {reason}",
-    fix="sign in anew (for azure-cli: az login --tenant TENANT), or choose another way with --auth",
+    fix="azure-cli: az login --tenant TENANT; environment and workload-identity: look at AZURE_CLIENT_ID, "
+    "AZURE_TENANT_ID (--tenant replaces it) and the secret, certificate or token file; or choose another way with "
+    "--auth",
     help="The reason is that of azure-identity or of Entra.",
 )
 SIGN_IN_INCOMPLETE: Final = Kind(
