@@ -9,7 +9,10 @@
     pods, differences, new_pod   running pods, compared with a new one
     selectors, timestamps        how Kubernetes writes label selectors and times
 
+    before, prerequisites        the questions before an installation; what the answers mean
+    report                       the report of a whole cluster
+
 Whether a pod gets its identity is seen in one that is created by dry run. All other objects are read to find the cause.
-Only `order`, `api`, `probe` and `behind` talk to the API server; the rest is pure. Each finding is a row of the tables
-in `webhook.core.messages`: checks, calls and workloads.
+Only `order`, `api`, `probe`, `behind`, `before` and `report.gather` talk to the API server; the rest is pure. Each
+finding is a row of the tables in `webhook.core.messages`: checks, calls, workloads, cluster_report and prerequisites.
 """

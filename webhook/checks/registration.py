@@ -129,7 +129,7 @@ def registrations(documents: Iterable[Mapping[str, Any]], *, service: str) -> li
     for document in documents:
         entries = tuple(
             entry
-            for entry in map(_entry, document.get("webhooks") or ())
+            for entry in map(entry_of, document.get("webhooks") or ())
             if entry.name in names.WEBHOOKS or (entry.service and "/".join(entry.service[:2]) == service)
         )
         if entries:
@@ -245,7 +245,8 @@ def trust_problem(entry: Entry, now: datetime) -> str:
     return ""
 
 
-def _entry(document: Mapping[str, Any]) -> Entry:
+def entry_of(document: Mapping[str, Any]) -> Entry:
+    """An entry of a configuration, of any webhook."""
     client = document.get("clientConfig") or {}
     service = client.get("service")
     try:

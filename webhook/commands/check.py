@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from webhook.checks.before import Before
 from webhook.checks.order import ClusterCheck, Target
 from webhook.checks.workloads import kind_and_name
 from webhook.cluster.kube import Kube
@@ -37,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workload", metavar="KIND/NAME", default="", help="also check this one, its ServiceAccount and its pods"
     )
     parser.add_argument("-A", "--all-namespaces", action="store_true", help="report on the whole cluster")
+    parser.add_argument("--pre", action="store_true", help="before installing: is the cluster ready for the webhook?")
     parser.add_argument(
         "-o", "--output", choices=FORMATS, default="text", help="how to show it (text); html, one file, is for -A"
     )
@@ -88,6 +90,8 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
         yield bad_value("--service-account", flags.service_account, "a ServiceAccount's name")
     if flags.all_namespaces and (flags.service_account or flags.workload):
         yield bad_value("-A", "given with --service-account or --workload", "one of them")
+    if flags.pre and (flags.all_namespaces or flags.service_account or flags.workload or flags.entra):
+        yield bad_value("--pre", "given with -A, --service-account, --workload or --entra", "it alone")
     if flags.output == "html" and not flags.all_namespaces:
         yield message(usage.FLAG_ALONE, Place("-o html"), command="check -A")
     if flags.entra and not (flags.service_account or flags.workload or flags.all_namespaces):
@@ -98,6 +102,10 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
 
 async def _findings(kube: Kube, target: Target, flags: argparse.Namespace, environ: Mapping[str, str]) -> list[Finding]:
     async with kube:
+        if flags.pre:
+            async with progress("asking the cluster"):
+                before = Before(kube, target.policy.own_namespace, target.namespace)
+                return [finding async for finding in before.findings()]
         async with progress("asking the cluster"):
             check = ClusterCheck(kube, target, now=datetime.now(UTC))
             found = [finding async for finding in check.findings()]

@@ -8,6 +8,7 @@
     WI5xx  settings.py      settings and flags, and a kubeconfig
     WI6xx  checks.py        what `check` finds about the webhook configuration
            calls.py         what comes of kube-apiserver's call of the webhook
+           prerequisites.py  what `check --pre` finds before the webhook is installed
     WI7xx  workloads.py     what `check` finds about an account, a workload and its pods
            cluster_report.py  what only `check -A` finds
     WI8xx  entra.py         federated identity credentials, and the issuer (`fic`, `issuer`)
@@ -33,6 +34,7 @@ from webhook.core.messages import (
     onboarding,
     plans,
     pods,
+    prerequisites,
     reviews,
     settings,
     sign_in,
@@ -68,6 +70,7 @@ TABLE: Final = _table(
         onboarding,
         plans,
         pods,
+        prerequisites,
         reviews,
         settings,
         sign_in,

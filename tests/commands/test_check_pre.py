@@ -1,0 +1,114 @@
+"""`check --pre` on a real API server: each fault is made, found, and mended by the fix that is printed."""
+
+import secrets
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.control_plane import ISSUER
+from testbed.cluster.processes import wait_until
+from testbed.cluster.registration import settle
+from tests.commands.live import Ran, authority, registered, run
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def own(control_plane: Cluster) -> Iterator[str]:
+    """A namespace for the webhook, which exists."""
+    name = control_plane.create_namespace(f"webhook-{secrets.token_hex(4)}")
+    yield name
+    control_plane.delete_namespace(name)
+
+
+def check(cluster: Cluster, own: str, *, kubeconfig: Path | None = None) -> Ran:
+    arguments = ("check", "--pre", "--own-namespace", own)
+    return run(*arguments, environ={"KUBECONFIG": str(kubeconfig or cluster.kubeconfig)})
+
+
+def test_nothing_is_in_the_way(control_plane: Cluster, own: str) -> None:
+    """No more than the network is not known, since no other webhook is there. Nothing is left behind."""
+    done = check(control_plane, own)
+    for about in ("version", "rights", "pod"):
+        assert done.finding(about, "ok")
+    assert ISSUER in done.finding("address")  # which is the cluster's own name for itself
+    assert done.out.count("FAIL") == 1
+    assert done.finding("network", "skip")
+    assert control_plane.api.get(f"/api/v1/namespaces/{own}/pods").expect().json["items"] == []
+
+
+def test_a_namespace_that_is_still_to_be_made(control_plane: Cluster) -> None:
+    """The pod is tried elsewhere."""
+    done = check(control_plane, "not-there-yet")
+    assert done.finding("pod", "ok")
+    assert "--create-namespace" in done.finding("namespace", "ok")
+
+
+def test_rights(control_plane: Cluster, own: str) -> None:
+    """Of a ServiceAccount without any; the fix gives them."""
+    kubeconfig = control_plane.kubeconfig_for_account(own, "default")
+    found = check(control_plane, own, kubeconfig=kubeconfig).finding("rights")
+    assert "create mutatingwebhookconfigurations.admissionregistration.k8s.io" in found
+    assert f"system:serviceaccount:{own}:default" in found
+    command = next(part for part in found.split("; ") if "kubectl create" in part)
+    command = command[command.index("kubectl ") : command.index(", and delete")]
+    control_plane.kubectl(*shlex.split(command)[1:])
+    try:
+        done = check(control_plane, own, kubeconfig=kubeconfig)
+        assert done.finding("rights", "ok"), done.out
+    finally:
+        control_plane.kubectl("delete", "clusterrolebinding", "m365wi-installer")
+
+
+def test_a_quota(control_plane: Cluster, own: str) -> None:
+    """It has no room for the webhook; then it has the room that the fix names."""
+    path = f"/api/v1/namespaces/{own}/resourcequotas"
+    quota: dict[str, Any] = {"metadata": {"name": "small"}, "spec": {"hard": {"requests.cpu": "50m"}}}
+    control_plane.api.post(path, quota).expect()
+    quota_seen(control_plane, path)
+    found = check(control_plane, own).finding("pod")
+    assert "[WI688]" in found
+    assert "exceeded quota: small" in found
+    assert "two replicas request 200m CPU and 192Mi memory" in found
+    body = {"spec": {"hard": {"requests.cpu": "200m", "requests.memory": "192Mi"}}}
+    control_plane.api.patch(f"{path}/small", body).expect()
+    quota_seen(control_plane, path, "requests.memory")
+    assert check(control_plane, own).finding("pod", "ok")
+
+
+def quota_seen(cluster: Cluster, path: str, resource: str = "requests.cpu") -> None:
+    """Waits until the controller has counted what is used."""
+
+    def counted() -> bool:
+        status = cluster.api.get(f"{path}/small").expect().json.get("status") or {}
+        return resource in (status.get("used") or {})
+
+    wait_until(counted, "the quota's status", seconds=20)
+
+
+def test_a_webhook_that_is_away(control_plane: Cluster, own: str) -> None:
+    """Its configuration is named with the command that deletes it, after which a pod is admitted."""
+    change = {"name": "pods.other.example.com", "objectSelector": {}, "failurePolicy": "Fail"}
+    bundle = authority().pem.encode()
+    with registered(
+        control_plane.api, "https://127.0.0.1:1/", bundle, change=lambda entry: entry.update(change)
+    ) as name:
+        done = check(control_plane, own)
+        found = done.finding("network")
+        assert "cannot call the webhook pods.other.example.com" in found
+        assert f"kubectl delete mutatingwebhookconfiguration {name}" in found
+        assert "pods.other.example.com (failurePolicy Fail)" in done.finding("webhooks", "warn")
+        control_plane.kubectl("delete", "mutatingwebhookconfiguration", name)
+        settle(control_plane.api)
+        assert check(control_plane, own).finding("pod", "ok")
+
+
+def test_it_goes_alone(control_plane: Cluster) -> None:
+    """Not with flags about one ServiceAccount, nor with -A."""
+    done = run("check", "--pre", "-A", environ={"KUBECONFIG": str(control_plane.kubeconfig)})
+    assert done.code == 2
+    assert "--pre" in done.err

@@ -1,0 +1,105 @@
+"""WI68x: what `check --pre` finds before the webhook is installed."""
+
+from typing import Final
+
+from webhook.core.messages.message import Kind, Severity
+
+VERSION_ENOUGH: Final = Kind(
+    "WI681",
+    Severity.OK,
+    "Kubernetes {version}",
+    help="The chart needs Kubernetes 1.30 or newer.",
+)
+VERSION_OLD: Final = Kind(
+    "WI682",
+    Severity.ERROR,
+    "Kubernetes {version} is too old, expected {least} or newer",
+    fix="upgrade the control plane first",
+    help="Kubernetes 1.30 was the first with ValidatingAdmissionPolicy, a preStop sleep and matchConditions, which the "
+    "chart relies on.",
+)
+RIGHTS_ENOUGH: Final = Kind(
+    "WI683",
+    Severity.OK,
+    "You may create all {count} kinds of objects of the chart",
+    help="kube-apiserver was asked for each (SelfSubjectAccessReview), with the rights that the webhook is given.",
+)
+RIGHTS_MISSING: Final = Kind(
+    "WI684",
+    Severity.ERROR,
+    "You ({user}) may not {rights}",
+    fix="install as a cluster administrator; or let one run: kubectl create clusterrolebinding m365wi-installer "
+    "--clusterrole=cluster-admin --user={user}, and delete it afterwards",
+    help="The chart creates a webhook configuration and RBAC for the whole cluster. Who gives rights needs them, too.",
+)
+PRIORITY_CLASS_ABSENT: Final = Kind(
+    "WI685",
+    Severity.ERROR,
+    "PriorityClass {name} does not exist, so the webhook's pods would be refused",
+    fix="kube-apiserver makes it when it starts, unless the admission plugin Priority is off; or install with "
+    '--set priorityClassName=""',
+    help="The webhook's pods are system-cluster-critical, so that they start before the pods that wait for them.",
+)
+NAMESPACE_NEW: Final = Kind(
+    "WI686",
+    Severity.OK,
+    "Namespace {namespace} does not exist yet; --create-namespace makes it",
+    help="A namespace that does not exist has no quota, no LimitRange and no Pod Security labels.",
+)
+POD_ADMITTED: Final = Kind(
+    "WI687",
+    Severity.OK,
+    "A pod as the webhook's own is admitted in namespace {namespace}, Pod Security level {level}",
+    help="kube-apiserver created it by dry run: quota, Pod Security, priority class and all webhooks let it in.",
+)
+POD_OVER_QUOTA: Final = Kind(
+    "WI688",
+    Severity.ERROR,
+    "A quota refuses the webhook's pods in namespace {namespace}: {reason}",
+    fix="raise it: kubectl edit resourcequota -n {namespace}; two replicas request 200m CPU and 192Mi memory; or "
+    "install into a namespace of its own",
+    help="The ResourceQuota of the namespace does not have room for the webhook, or limits its priority class.",
+)
+POD_REFUSED: Final = Kind(
+    "WI689",
+    Severity.ERROR,
+    "A pod as the webhook's own is refused in namespace {namespace}: {reason}",
+    fix="ask the owner of what refuses it to leave out namespace {namespace}",
+    help="These are kube-apiserver's words about a dry run.",
+)
+CALL_FAILS: Final = Kind(
+    "WI690",
+    Severity.ERROR,
+    "kube-apiserver cannot call the webhook {webhook}, which refuses pods for that: {reason}",
+    fix="repair that one, or delete its configuration if nothing needs it: kubectl delete {plural} {configuration}; if "
+    "its pods run, look at the network between kube-apiserver and pods",
+    help="If kube-apiserver cannot reach the pods of one webhook, it may not reach ours either.",
+)
+REACHES_SERVICES: Final = Kind(
+    "WI691",
+    Severity.OK,
+    "kube-apiserver has called {webhooks} for the pod, so it reaches Services of the cluster",
+    help="A webhook with failurePolicy Fail that calls a Service took part in the dry run, and did not fail.",
+)
+REACH_UNKNOWN: Final = Kind(
+    "WI692",
+    Severity.SKIPPED,
+    "No webhook that must answer was called for the pod, so whether kube-apiserver reaches Services is not known",
+    fix="after the installation: m365wi check",
+    help="A dry run shows the network only if another webhook, with failurePolicy Fail, is behind a Service.",
+)
+OTHER_WEBHOOKS: Final = Kind(
+    "WI693",
+    Severity.WARNING,
+    "Other webhooks would be called for the webhook's own pods: {webhooks}",
+    fix="leave namespace {namespace} out of their namespaceSelector, if their program offers it: matchExpressions with "
+    "key kubernetes.io/metadata.name, operator NotIn, values [{namespace}]",
+    help="If such a webhook is away, our pods cannot start; and what it changes in them is not tested.",
+)
+POD_CHANGED: Final = Kind(
+    "WI694",
+    Severity.WARNING,
+    "Somebody changes the webhook's own pods: {changes}",
+    fix="leave namespace {namespace} out of the webhook that does it: {webhooks}",
+    help="The pod of the dry run came back with containers, variables or volumes that it was not sent with.",
+)
