@@ -1,6 +1,7 @@
 """`fic plan`, `fic apply` and `fic prune` against an API server's answers and the emulator of Entra."""
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -154,7 +155,7 @@ def test_two_clusters_share_an_application(here: World) -> None:
     done = here.fic("plan", "--cluster-name", "prod")
     assert done.code == 0
     assert "4 of 20, 2 of another cluster or by hand" in done.out
-    assert done.out.splitlines()[-1] == "Nothing is to do. 1 left over: m365wi fic prune -A."
+    assert done.out.splitlines()[-1] == "Nothing is to do. 1 left over: m365wi fic prune -A --cluster-name prod."
     assert here.fic("prune", "--yes", "--cluster-name", "prod").code == 0
     assert len(app.credentials) == 3
     assert here.fic("prune", "--yes", "--former-issuer", STAGE).code == 0
@@ -237,6 +238,8 @@ def test_one_failure_does_not_stop_the_others(here: World) -> None:
     assert "Authorization_RequestDenied" in done.err
     assert "Application.ReadWrite.OwnedBy" in done.err
     assert len(done.err.splitlines()) == 3
+    assert done.out.splitlines()[-1] == "1 done, 3 failed."
+    assert here.fic("prune").out.splitlines()[-1] == "Nothing is left over, as far as could be seen."
     here.accounts.pop("shop/c")
     assert here.fic("plan").out.splitlines()[-1] == "Nothing else is to do, but something failed."
 
@@ -368,3 +371,21 @@ def test_debug_shows_requests_and_no_secret(here: World) -> None:
     assert here.secret not in text
     assert "eyJ" not in text
     assert "Bearer" not in text
+
+
+def test_the_next_command_repeats_what_decides_what_it_does(here: World) -> None:
+    """The marks' name above all: without it, apply would find nothing to do. It can be pasted into a shell."""
+    app = here.application("terraform")
+    here.account("shop/a", app)
+    put(app, "shop/a", marked="")
+    kubeconfig = here.folder / "another kubeconfig"
+    kubeconfig.write_text((here.folder / "kubeconfig").read_text())
+    flags = [
+        *("--cluster-name", "prod-eu", "--former-issuer", BEFORE, "--former-issuer", STAGE),
+        *("--kubeconfig", str(kubeconfig), "--context", "c", "--tenant", here.caller.tenant_id),
+    ]
+    said = here.fic("plan", *flags).out.splitlines()[-1]
+    words = shlex.split(said.removeprefix("1 to do: ").removesuffix("."))
+    assert words == ["m365wi", "fic", "apply", "-A", *flags]
+    assert here.fic(*words[2:]).out.splitlines()[-1] == "1 done, 0 failed."
+    assert here.fic("plan", *flags).code == 0

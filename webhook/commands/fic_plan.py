@@ -9,9 +9,10 @@ The table goes to standard output, problems to standard error. No token is ever 
 
 import argparse
 import asyncio
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Any, Final
 
 from webhook.cluster.kube import Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
@@ -54,6 +55,11 @@ _ONLY_HERE: Final = {  # flags, and the actions that know them
     "wait": ("apply",),
     "yes": ("prune",),
 }
+# Without them, the next command would do something else, or do it in another cluster.
+_REPEATED: Final = (
+    *("cluster_name", "former_issuer", "application", "kubeconfig", "context", "cluster", "user"),
+    *("cloud", "audience", "env", "tenant"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -250,13 +256,20 @@ class _Run:
         return 1 if failures or outcome.problems or undone else 0
 
     def _again(self) -> str:
-        """The selection as flags, for the command that comes next."""
+        """The flags for the command that comes next: the selection, and what else decides what it does."""
         flags = self._flags
-        if flags.all_namespaces:
-            return " -A"
         account = f" --service-account {flags.service_account}" if flags.service_account else ""
-        return f" -n {self._selection.namespace}{account}"
+        selected = " -A" if flags.all_namespaces else f" -n {self._selection.namespace}{account}"
+        given = vars(flags)
+        repeated = ((name, each) for name in _REPEATED for each in _values(given.get(name)))
+        return selected + "".join(f" --{name.replace('_', '-')} {shlex.quote(each)}" for name, each in repeated)
 
     def _tell(self, problems: list[Message]) -> int:
         write_stderr(f"{self._flags.program}: {each}" for each in problems)
         return 1
+
+
+def _values(given: Any) -> Sequence[str]:
+    """Each value of a flag, none if it was not given."""
+    values = given if isinstance(given, list) else [given]
+    return [str(each) for each in values if each]

@@ -140,13 +140,14 @@ def _summary(outcome: Outcome, action: str, again: str) -> str:
     if not outcome.parts:
         return f"Nothing to do: with{again}, no ServiceAccount names an application of this tenant and cloud."
     if outcome.done is not None:
-        failed = sum(each.failure is not None for each in outcome.done)
-        good = len(outcome.done) - failed
-        return "Nothing was to do." if not outcome.done else f"{good} done, {failed} failed."
+        good, failed = sum(each.failure is None for each in outcome.done), len(outcome.failures)
+        return f"{good} done, {failed} failed." if outcome.done or failed else "Nothing was to do."
     left_over = outcome.to_do(PRUNED)
     told = f"{left_over} left over: m365wi fic prune{again}." if left_over else ""
     if action == "prune":
-        return f"{left_over} left over; nothing was removed: add --yes." if left_over else "Nothing is left over."
+        if left_over:
+            return f"{left_over} left over; nothing was removed: add --yes."
+        return "Nothing is left over, as far as could be seen." if outcome.failures else "Nothing is left over."
     return " ".join(filter(None, (_to_apply(outcome, again), told)))
 
 
