@@ -49,6 +49,7 @@ class Tokens:
     def forget(self, _root: str) -> None: ...
 
 
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("is_there", [True, False])
 async def test_a_proxy_that_does_not_work_is_named_without_its_password(
     is_there: bool, monkeypatch: pytest.MonkeyPatch
@@ -68,6 +69,7 @@ async def test_a_proxy_that_does_not_work_is_named_without_its_password(
             with pytest.raises(NotSignedIn) as sign_in:
                 await caller.token("https://graph.microsoft.com")
         document = (await fetch("https://oidc.example.com/")).problem
+    assert sign_in.value.problem.code == "WI877"
     why = "answers HTTP 403" if is_there else "cannot be reached: connection refused"
     for said in (str(request.value), str(sign_in.value), document, lines[0]):
         assert f"the proxy in HTTPS_PROXY {why}" in said

@@ -190,3 +190,23 @@ async def test_a_managed_identity_signs_in_by_the_endpoint_of_its_machine(monkey
     (path,) = asked
     assert f"client_id={CLIENT['AZURE_CLIENT_ID']}" in path
     assert "resource=https://management.azure.com&" in path
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_an_authority_that_is_not_trusted_is_not_the_callers_mistake(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The fix names the variables of the network; that of a file that is missing names the variables of the caller."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    absent = {**CLIENT, "AZURE_FEDERATED_TOKEN_FILE": str(tmp_path / "absent")}
+    with running() as entra, proxying(routes=entra.routes) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        for auth, environ, code in (("environment", SECRET, "WI877"), ("workload-identity", absent, "WI872")):
+            async with chosen(auth, environ) as caller:
+                with pytest.raises(NotSignedIn) as caught:
+                    await caller.token(PUBLIC.graph)
+            assert caught.value.problem.code == code
+        for proxy.refuse_with in (None, 403):
+            said = r"login\.microsoftonline\.com cannot be reached: .*SSL_CERT_FILE count"
+            with pytest.raises(NotSignedIn, match=said):
+                await chosen("device-code", {}).token(PUBLIC.graph)

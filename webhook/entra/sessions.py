@@ -2,6 +2,7 @@
 
 import os
 import ssl
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -40,13 +41,25 @@ def proxy_problem(error: BaseException | None) -> str:
 
     aiohttp's own words have the proxy's address, and with it its password.
     """
-    while error is not None:
-        if isinstance(error, aiohttp.ClientHttpProxyError):
-            return f"the proxy in HTTPS_PROXY answers HTTP {error.status}"
-        if isinstance(error, aiohttp.ClientProxyConnectionError):
-            return f"the proxy in HTTPS_PROXY cannot be reached: {_system(error.os_error)}"
-        error = error.__cause__ or error.__context__
+    for each in _chain(error):
+        if isinstance(each, aiohttp.ClientHttpProxyError):
+            return f"the proxy in HTTPS_PROXY answers HTTP {each.status}"
+        if isinstance(each, aiohttp.ClientProxyConnectionError):
+            return f"the proxy in HTTPS_PROXY cannot be reached: {_system(each.os_error)}"
     return ""
+
+
+def is_unreached(error: BaseException) -> bool:
+    """Whether no answer came, because of the network, a proxy or a certificate. Of aiohttp, and of requests."""
+    kinds = (aiohttp.ClientConnectionError, aiohttp.ClientHttpProxyError, ssl.SSLError, TimeoutError, ConnectionError)
+    return any(isinstance(each, kinds) or type(each).__name__ == "ProxyError" for each in _chain(error))
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came from. azure-core keeps that in an attribute of its own."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__ or getattr(error, "inner_exception", None)
 
 
 def _system(error: OSError) -> str:

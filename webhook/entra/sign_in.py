@@ -23,13 +23,14 @@ import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from webhook.core.clouds import Cloud
-from webhook.core.messages import message
+from webhook.core.messages import Message, message
 from webhook.core.messages import sign_in as kinds
 from webhook.core.text import shown
 from webhook.entra.failures import NotSignedIn
-from webhook.entra.sessions import proxy_for, proxy_problem, session
+from webhook.entra.sessions import is_unreached, proxy_for, proxy_problem, session
 
 AUTO: Final = "auto"
 AZURE_CLI: Final = "azure-cli"
@@ -119,8 +120,16 @@ class Credential:
                 found = await self._inner.get_token(scope)
         except (AzureError, OSError, ValueError) as error:
             # The chain ends here: what is below may hold the assertion in its request.
-            raise NotSignedIn(message(kinds.SIGN_IN_FAILED, method=self.method, reason=_reason(error))) from None
+            raise NotSignedIn(self._problem(error)) from None
         return found.token, float(found.expires_on)
+
+    def _problem(self, error: Exception) -> Message:
+        """Why the token is missing. The Azure CLI and a managed identity ask somebody on this machine."""
+        reason = _reason(error)
+        if self.method in (AZURE_CLI, MANAGED_IDENTITY) or not is_unreached(error):
+            return message(kinds.SIGN_IN_FAILED, method=self.method, reason=reason)
+        host = urlsplit(self._authority).netloc or self._authority
+        return message(kinds.SIGN_IN_UNREACHABLE, method=self.method, host=host, reason=reason)
 
     async def _make(self) -> Any:
         _silence()

@@ -25,6 +25,13 @@ SIGN_IN_FAILED: Final = Kind(
     "--auth",
     help="The reason is that of azure-identity or of Entra.",
 )
+SIGN_IN_UNREACHABLE: Final = Kind(
+    "WI877",
+    Severity.ERROR,
+    "signing in by {method} failed, because {host} cannot be reached: {reason}",
+    fix="see whether {host} can be reached from here: HTTPS_PROXY and SSL_CERT_FILE count",
+    help="No answer came: the network, a proxy, or an authority that is not trusted.",
+)
 SIGN_IN_INCOMPLETE: Final = Kind(
     "WI873",
     Severity.ERROR,
