@@ -58,10 +58,11 @@ class Binaries:
 
 @dataclass(frozen=True)
 class Module:
-    """One of our go.mod files and the upstream module whose commands it builds."""
+    """One of our go.mod files, the upstream module whose commands it builds, and at most one build tag."""
 
     directory: Path
     upstream: str
+    tag: str = ""
 
     @property
     def version(self) -> str:
@@ -90,7 +91,7 @@ class Module:
     @property
     def key(self) -> str:
         """Twelve hexadecimal digits that change with all that the build depends on, except Go's own release."""
-        digest = hashlib.sha256(" ".join([*FLAGS, self.linker_flags]).encode())
+        digest = hashlib.sha256(" ".join([*FLAGS, self.linker_flags, *([self.tag] if self.tag else [])]).encode())
         for name in ("go.mod", "go.sum"):
             digest.update((self.directory / name).read_bytes())
         return digest.hexdigest()[:12]
@@ -164,7 +165,8 @@ def build(tool: str, module: Module, place: Path, *, report: Report) -> None:
     for stale in place.parent.glob(f".{tool}.*"):
         stale.unlink()  # left by a build that was killed: we hold the lock
     staging = place.with_name(f".{tool}.{os.getpid()}")
-    command = [str(go), "build", *FLAGS, "-ldflags", module.linker_flags, "-o", str(staging), module.package(tool)]
+    flags = [*FLAGS, *([f"-tags={module.tag}"] if module.tag else []), "-ldflags", module.linker_flags]
+    command = [str(go), "build", *flags, "-o", str(staging), module.package(tool)]
     report(f"{tool} {module.version}: building with {go}; the first time takes up to 5 minutes on 2 cores")
     started = time.monotonic()
     try:

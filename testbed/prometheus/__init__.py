@@ -1,0 +1,1 @@
+"""Prometheus and promtool: built from their Go module, and run."""
