@@ -7,12 +7,10 @@ from typing import Any, Final
 
 import pytest
 
-from certs import clients
-from certs.managed import perform
 from testbed.chart.helm import CHART, NAME, NAMESPACE, render
+from tests.chart.exposed import misspelt
 from tests.chart.objects import container, installed, one, some
 from webhook.checks.registration import SCOPE_ANNOTATION
-from webhook.metrics import OUTCOMES, Metrics
 
 pytestmark = pytest.mark.slow
 
@@ -196,28 +194,28 @@ def test_a_short_certificate_does_not_alert_all_its_life(duration: str, seconds:
 
 def test_every_alert_is_about_metrics_that_exist() -> None:
     """With labels and values that they have: a misspelt one would never fire."""
-    metrics = Metrics(version="0")
-    metrics.review("error", "internal", 0.1)
-    metrics.lookup("live", "failed")
-    metrics.lookup("live", "limited")
-    metrics.refused("timeout")
-    metrics.serving_not_after(1.0)
-    metrics.authority_not_after(1.0)
-    metrics.client_ca_not_after(1.0)
-    metrics.trust_published(published=True)
-    metrics.certificate_events(dict.fromkeys(events(), 1))
-    exposed = metrics.exposition("")[0].decode()
     for rule in alerts():
-        for name, selector in re.findall(r"(m365wi_\w+)(\{[^}]*\})?", rule["expr"]):
-            assert re.search(rf"^{name}[{{ ]", exposed, flags=re.MULTILINE), name
-            for label, operator, value in re.findall(r'(\w+)(=~|!=|=)"([^"]*)"', selector):
-                for choice in value.split("|") if operator == "=~" else [value]:
-                    assert f'{label}="{choice}"' in exposed or choice in OUTCOMES["error"], f"{name}: {choice}"
+        assert list(misspelt(rule["expr"])) == []
 
 
-def events() -> list[str]:
-    """What certs counts."""
-    return [*perform.COUNTS, *clients.COUNTS]
+def test_dashboards_are_where_the_sidecar_of_grafana_looks() -> None:
+    """Each in a ConfigMap with the sidecar's label, in the namespace that is named, unchanged."""
+    assert some(installed(), "ConfigMap") == []
+    values = {"enabled": True, "labels": {"team": "platform"}, "namespace": "monitoring"}
+    found = some(installed({"grafanaDashboards": values}), "ConfigMap")
+    files = {path.name: path for path in (CHART / "files" / "dashboards").iterdir()}
+    assert files
+    assert {f"{NAME}-dashboard-{name.removesuffix('.json')}" for name in files} == {
+        each["metadata"]["name"] for each in found
+    }
+    for each in found:
+        metadata = each["metadata"]
+        assert (metadata["labels"]["grafana_dashboard"], metadata["labels"]["team"]) == ("1", "platform")
+        assert metadata["namespace"] == "monitoring"
+        ((key, text),) = each["data"].items()
+        assert text.rstrip() == files[key.removeprefix("m365-workload-identity-")].read_text(encoding="utf-8").rstrip()
+    (usual,) = some(installed({"grafanaDashboards": {"enabled": True}}), "ConfigMap")
+    assert usual["metadata"]["namespace"] == NAMESPACE
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,7 @@ def test_a_cluster_that_is_too_old_is_refused() -> None:
 def test_the_chart_passes_lint() -> None:
     """Strictly, with everything that can be enabled, each once."""
     enabled = {"enabled": True}
-    optional = ("prometheusRule", "podMonitor", "resourceQuota", "autoscaling")
+    optional = ("prometheusRule", "podMonitor", "grafanaDashboards", "resourceQuota", "autoscaling")
     federation = {"federation": {**enabled, "clientId": "11111111-2222-3333-4444-555555555555", "tenantId": "a.com"}}
     network = {"networkPolicy": {"enabled": True, "apiServerTo": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]}}
     for values in (
