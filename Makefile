@@ -11,17 +11,17 @@ BROWSER := tests/browser
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-node test-tools test-corpus test-kind check messages variables cli manifests bench bench-report bench-scale format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus test-node test-tools test-corpus test-kind check messages variables cli manifests bench bench-report bench-scale format lock clean
 
 help: ## print this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
 
 venv: $(COMMANDS) ## make .venv with what the commands of this repository need; other targets add what they need
 
 demo: $(if $(CLUSTER),$(SET_UP),$(COMMANDS)) ## show the guide's pod before and after, and answers to wrong set-ups (CLUSTER=1: on a real control plane)
 	@$(BIN)/python -m demo $(if $(CLUSTER),--cluster)
 
-test: $(SET_UP) ## run all tests but those of test-attacks, test-wheels, test-browser and test-node; the first run builds a Kubernetes control plane
+test: $(SET_UP) ## run all tests but those of test-attacks, test-wheels, test-browser, test-prometheus and test-node; the first run builds a Kubernetes control plane
 	$(BIN)/python -m testbed.cluster.build
 	@$(MAKE) --no-print-directory coverage
 	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(ATTACKS) $(WHEELS) $(BROWSER))
@@ -49,6 +49,11 @@ test-wheels: $(SET_UP) ## test the wheels: installed by pip, pipx and uv; the ol
 test-browser: $(SET_UP) ## use the pages in Debian's chromium, and take the docs' pictures; needs root to install it
 	@command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium fonts-dejavu-core)
 	$(BIN)/python -m pytest -n 0 $(BROWSER)
+
+test-prometheus: $(SET_UP) ## test alerts and dashboards with promtool and a real Prometheus; the first run builds both
+	$(BIN)/python -m testbed.cluster.build --version 1.37
+	$(BIN)/python -m testbed.prometheus.build
+	$(BIN)/python -m pytest -n 0 -m prometheus tests/monitoring
 
 test-node: $(SET_UP) ## run the tests on a node: containerd, kubelet, our image; needs root and Debian
 	$(BIN)/python -m testbed.node

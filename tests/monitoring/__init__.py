@@ -1,0 +1,1 @@
+"""Alerts and dashboards, tried by promtool and by a real Prometheus. `make test-prometheus` runs them."""

@@ -1,0 +1,36 @@
+"""The alert rules of the chart, with everything enabled."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+from tests.chart.objects import installed, one
+
+__all__ = ["groups", "in_seconds", "rules"]
+
+FEDERATION = {"enabled": True, "clientId": "11111111-2222-3333-4444-555555555555", "tenantId": "a.com"}
+
+
+@cache
+def groups() -> list[dict[str, Any]]:
+    """The groups of the PrometheusRule."""
+    values = {"prometheusRule": {"enabled": True}, "federation": FEDERATION}
+    found: list[dict[str, Any]] = one(installed(values), "PrometheusRule")["spec"]["groups"]
+    return found
+
+
+def rules() -> dict[str, dict[str, Any]]:
+    """Each rule by the name of its alert."""
+    return {rule["alert"]: rule for group in groups() for rule in group["rules"]}
+
+
+def in_seconds() -> list[dict[str, Any]]:
+    """The groups with a second in place of each minute and hour that an alert waits for or looks back."""
+
+    def quick(rule: dict[str, Any]) -> dict[str, Any]:
+        expr = re.sub(r"\[(\d+)m\]", r"[\1s]", rule["expr"])
+        return rule | {"expr": expr} | ({"for": re.sub("[mh]$", "s", rule["for"])} if "for" in rule else {})
+
+    return [group | {"rules": [quick(rule) for rule in group["rules"]]} for group in groups()]
