@@ -14,7 +14,7 @@ from webhook.checks import registration
 from webhook.checks.explanations import explain
 from webhook.checks.installation import Installation, Replica
 from webhook.checks.refusals import Refusal, RefusalKind
-from webhook.commands import check, fic, issuer, reports
+from webhook.commands import check, fic, issuer, main, reports
 from webhook.core.messages import Kind as Row
 from webhook.core.messages import Place, Severity
 from webhook.findings import finding
@@ -119,3 +119,12 @@ def test_the_page_shows_findings_as_they_are_printed() -> None:
     page = PAGE.read_text(encoding="utf-8").splitlines()
     assert first in page
     assert page[page.index(second) + 1] == fix
+
+
+def test_flags_for_entra_go_with_the_flag_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """They would have no effect, and somebody would take the answer for one about Entra."""
+    assert main(["check", "--auth", "device-code", "--tenant", "contoso.com", "--debug"], "m365wi") == 2
+    told = [line for line in capsys.readouterr().err.splitlines() if "[WI517]" in line]
+    assert told == [
+        f"m365wi check: {flag} goes with `check --entra` [WI517]" for flag in ("--auth", "--tenant", "--debug")
+    ]

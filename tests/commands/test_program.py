@@ -47,6 +47,26 @@ def test_unknown_flags_are_told_all_at_once_with_what_was_meant(capsys: pytest.C
     ]
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("check", "text, json, html"),
+        ("issuer", "text, json"),
+        ("certs", "table, json"),
+        ("onboard", "text, json"),
+        ("offboard", "text, json"),
+    ],
+)
+def test_a_wrong_output_is_told_with_the_other_mistakes(
+    capsys: pytest.CaptureFixture[str], flags: str, expected: str
+) -> None:
+    """Of every command: -o does not stand alone."""
+    assert main([flags, "-o", "xml", "--kubeconfig", "missing"], "m365wi") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert f'm365wi {flags}: -o is "xml", expected one of {expected} [WI501]' in lines
+    assert len(lines) > 1
+
+
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the command that installs it, instead of a traceback."""
     for name in [name for name in sys.modules if name.startswith("argcomplete")]:

@@ -31,7 +31,7 @@ from certs.pem import fingerprint
 from webhook.cluster.certificate_objects import KubeConfiguration, KubeSecret
 from webhook.cluster.kube import Kube
 from webhook.cluster.kubeconfig import BadKubeconfig
-from webhook.commands import clusters
+from webhook.commands import clusters, reports
 from webhook.commands.printed import write_stdout
 from webhook.commands.progress import progress
 from webhook.core.messages import Place, message
@@ -39,6 +39,7 @@ from webhook.core.messages import settings as kinds
 from webhook.findings import forbidden_user
 from webhook.settings import SettingsError, add_flags, bad_value
 
+_FORMATS = ("table", "json")
 _FLAGS = ("own_namespace", "secret", "service", "configuration", "ca_lifetime", "leaf_lifetime")
 _UNKNOWN = "unknown"  # the phase, if the Secret or the webhook configuration could not be read
 _DIAL_SECONDS = 5.0  # as long as a replica takes to connect to itself
@@ -74,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "action", nargs="?", choices=("show", "rotate"), default="show", help="show (default) or rotate"
     )
     parser.add_argument("--ca", action="store_true", help="rotate: the CA too, not only each replica's certificate")
-    parser.add_argument("-o", "--output", choices=("table", "json"), default="table", help="how to show (table)")
+    reports.add_output(parser, _FORMATS)
     parser.add_argument("--connect", metavar="ADDRESS:PORT", help="also show the certificate that is served there")
     clusters.add_cluster_flags(parser)
     add_flags(parser, only=_FLAGS)
@@ -82,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Shows or rotates. Raises SettingsError."""
-    problems = []
+    problems = [*reports.wrong_output(flags, _FORMATS)]
     if flags.ca and flags.action != "rotate":
         problems.append(message(kinds.FLAG_ALONE, Place("--ca"), command="certs rotate"))
     if flags.connect and not flags.connect.rpartition(":")[2].isdigit():

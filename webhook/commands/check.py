@@ -26,6 +26,7 @@ from webhook.core import names
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import settings as usage
 from webhook.core.workload_kinds import WorkloadKind
+from webhook.entra.sign_in import AUTO
 from webhook.findings import Finding, Status, broken
 from webhook.settings import SettingsError, add_flags, bad_value
 
@@ -39,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-A", "--all-namespaces", action="store_true", help="report on the whole cluster")
     parser.add_argument("--pre", action="store_true", help="before installing: is the cluster ready for the webhook?")
-    parser.add_argument(
-        "-o", "--output", choices=FORMATS, default="text", help="how to show it (text); html, one file, is for -A"
-    )
+    reports.add_output(parser, FORMATS, more="; html, one file, is for -A")
     parser.add_argument(
         "--entra",
         action="store_true",
@@ -97,7 +96,13 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
     if flags.entra and not (flags.service_account or flags.workload or flags.all_namespaces):
         expected = "the ServiceAccount's name, because --entra looks at one"
         yield message(usage.VALUE_MISSING, Place("--service-account"), expected=expected)
+    if not flags.entra:
+        given = {"--auth": flags.auth != AUTO, "--tenant": flags.tenant, "--debug": flags.debug}
+        yield from (
+            message(usage.FLAG_ALONE, Place(flag), command="check --entra") for flag, value in given.items() if value
+        )
     yield from entra_flags.problems(flags)
+    yield from reports.wrong_output(flags, FORMATS)
 
 
 async def _findings(kube: Kube, target: Target, flags: argparse.Namespace, environ: Mapping[str, str]) -> list[Finding]:

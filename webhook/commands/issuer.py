@@ -29,13 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--from-url", metavar="URL", help="where to look for the public documents (at the issuer)")
     where.add_argument("--export", metavar="DIR", type=Path, help="write the two documents there, to be published")
-    parser.add_argument("-o", "--output", choices=reports.FORMATS, default="text", help="how to show it (text)")
+    reports.add_output(parser)
     clusters.add_cluster_flags(parser)
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Shows what there is, or writes it. Raises SettingsError for wrong usage."""
-    problems = []
+    problems = [*reports.wrong_output(flags)]
     if flags.from_url is not None and not (flags.from_url.startswith("https://") and issuers.host(flags.from_url)):
         problems.append(bad_value("--from-url", flags.from_url, "an https URL"))
     if flags.export and flags.export.exists() and not flags.export.is_dir():

@@ -1,11 +1,14 @@
 """How findings are shown, and what the commands that talk to a cluster have in common."""
 
+import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from webhook.core.messages import Message
 from webhook.core.text import LONGEST_FIX, shown
 from webhook.findings import Finding, Status, worst
+from webhook.settings import bad_value
 
 FORMATS: Final = ("text", "json")
 
@@ -18,6 +21,18 @@ _SUMMARIES: Final = {
 }
 
 _AS_FAR_AS_SEEN: Final = "Nothing is wrong with what was looked at."
+
+
+def add_output(parser: argparse.ArgumentParser, formats: Sequence[str] = FORMATS, more: str = "") -> None:
+    """The flag -o, whose default is the first of `formats`. more: the end of its help."""
+    help_text = f"{', '.join(formats)} ({formats[0]}){more}"
+    parser.add_argument("-o", "--output", metavar="FORMAT", default=formats[0], help=help_text)
+
+
+def wrong_output(flags: argparse.Namespace, formats: Sequence[str] = FORMATS) -> Iterator[Message]:
+    """What is wrong with the value of -o."""
+    if flags.output not in formats:
+        yield bad_value("-o", flags.output, f"one of {', '.join(formats)}")
 
 
 def text(findings: Sequence[Finding]) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from m365_identity._tokens import access_token
 from webhook.accounts.source import BadAccount, account_from
 from webhook.cluster.kube import Kube
-from webhook.commands import entra_flags
+from webhook.commands import entra_flags, reports
 from webhook.commands.printed import write_stderr, write_stdout
 from webhook.core import names
 from webhook.core.clouds import CLOUDS, Cloud
@@ -35,7 +35,6 @@ from webhook.onboarding.verdicts import Outcome, Service, Verdict
 from webhook.onboarding.wish import Wish
 from webhook.settings import ServeSettings, bad_value
 
-FORMATS: Final = ("text", "json")
 _SECONDS: Final = 10.0  # of a request to the cluster
 _WIDTH: Final = len("permissions")
 _NO_APPLICATION: Final = "00000000-0000-0000-0000-000000000000"
@@ -52,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="its name or client id (that in the annotation, else one named after the ServiceAccount)",
     )
-    parser.add_argument("-o", "--output", choices=FORMATS, default="text", help="how to show the steps (text)")
+    reports.add_output(parser)
 
 
 def problems(flags: argparse.Namespace) -> Iterator[Message]:
@@ -64,6 +63,7 @@ def problems(flags: argparse.Namespace) -> Iterator[Message]:
     elif not OBJECT_NAME.fullmatch(flags.service_account):
         yield bad_value("--service-account", flags.service_account, "the ServiceAccount's name")
     yield from entra_flags.problems(flags)
+    yield from reports.wrong_output(flags)
 
 
 @dataclass
