@@ -35,6 +35,7 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
     "everything": {
         "autoscaling": {"enabled": True},
         "resourceQuota": {"enabled": True},
+        "grafanaDashboards": {"enabled": True},
         "networkPolicy": {
             "enabled": True,
             "webhookFrom": [{"ipBlock": {"cidr": "10.0.0.0/28"}}],

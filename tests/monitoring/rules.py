@@ -30,7 +30,7 @@ def in_seconds() -> list[dict[str, Any]]:
     """The groups with a second in place of each minute and hour that an alert waits for or looks back."""
 
     def quick(rule: dict[str, Any]) -> dict[str, Any]:
-        expr = re.sub(r"\[(\d+)m\]", r"[\1s]", rule["expr"])
+        expr = re.sub(r"(\[|offset )(\d+)m\b", r"\1\2s", rule["expr"])
         return rule | {"expr": expr} | ({"for": re.sub("[mh]$", "s", rule["for"])} if "for" in rule else {})
 
     return [group | {"rules": [quick(rule) for rule in group["rules"]]} for group in groups()]
