@@ -7,7 +7,6 @@ COMMANDS := $(VENV)/commands
 SET_UP := $(VENV)/set-up
 # Tests with targets of their own: they are slow, and few changes break them.
 ATTACKS := tests/attacks
-BROWSER := tests/browser
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
@@ -24,7 +23,7 @@ demo: $(if $(CLUSTER),$(SET_UP),$(COMMANDS)) ## show the guide's pod before and 
 test: $(SET_UP) ## run all tests but those of test-attacks, test-wheels, test-browser, test-prometheus and test-node; the first run builds a Kubernetes control plane
 	$(BIN)/python -m testbed.cluster.build
 	@$(MAKE) --no-print-directory coverage
-	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(ATTACKS) $(WHEELS) $(BROWSER))
+	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(ATTACKS) $(WHEELS))
 
 # In a run of its own, because tracing doubles the time of the tests. The test that is left out would take 27 seconds.
 coverage: $(SET_UP) ## print the coverage of webhook/core and certs by their own tests: 20 seconds
@@ -48,7 +47,7 @@ test-wheels: $(SET_UP) ## test the wheels: installed by pip, pipx and uv; the ol
 
 test-browser: $(SET_UP) ## use the pages in Debian's chromium, and take the docs' pictures; needs root to install it
 	@command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium fonts-dejavu-core)
-	$(BIN)/python -m pytest -n 0 $(BROWSER)
+	$(BIN)/python -m pytest -n 0 tests/browser
 
 test-prometheus: $(SET_UP) ## test alerts and dashboards with promtool and a real Prometheus; the first run builds both
 	$(BIN)/python -m testbed.cluster.build --version 1.37

@@ -116,7 +116,7 @@ CONFIGURATION_ABSENT: Final = ProblemKind(
     "WIC103",
     _ERROR,
     "MutatingWebhookConfiguration {configuration} is absent, so kube-apiserver sends no pod here",
-    "create it again with `helm upgrade --install`; the replicas fill in caBundle",
+    "create it again with `helm upgrade -i`; the replicas fill in caBundle",
 )
 CONFIGURATION_GET_FORBIDDEN: Final = ProblemKind(
     "WIC104",

@@ -5,12 +5,23 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import compress
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what needs a browser, unless the marker or this folder was named: Playwright keeps an event loop."""
+    if "browser" in config.option.markexpr or any("tests/browser" in argument for argument in config.args):
+        return
+    marked = [bool(item.get_closest_marker("browser")) for item in items]
+    config.hook.pytest_deselected(items=[*compress(items, marked)])
+    items[:] = compress(items, [not each for each in marked])
 
 
 @pytest.fixture(scope="session")

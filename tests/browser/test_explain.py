@@ -11,7 +11,7 @@ from tests.browser.conftest import PICTURES
 from tests.browser.contrast import too_faint
 from tests.offline.mutating import ACCOUNT, pod
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 _WITHOUT_LABEL = """
 () => [...document.querySelectorAll("textarea, input, select")].filter(each => !each.labels.length).map(each => each.id)

@@ -14,7 +14,7 @@ from webhook.checks.report.rows import AccountRow, Problem, Report
 from webhook.core.messages import Place, workloads
 from webhook.findings import finding
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 ACCOUNTS = 2000
 CLIENT = "11111111-2222-3333-4444-555555555555"

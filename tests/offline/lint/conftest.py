@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import compress
+
 import pytest
 
 
@@ -10,6 +12,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leaves out what needs the corpus, unless the marker was named, as `make test-corpus` does."""
     if "corpus" in config.option.markexpr:
         return
-    kept = [item for item in items if not item.get_closest_marker("corpus")]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    marked = [bool(item.get_closest_marker("corpus")) for item in items]
+    config.hook.pytest_deselected(items=[*compress(items, marked)])
+    items[:] = compress(items, [not each for each in marked])
