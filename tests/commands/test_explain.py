@@ -59,6 +59,12 @@ def test_every_mistake_is_told_at_once(capfd: pytest.CaptureFixture[str], tmp_pa
     assert (code, len(err.splitlines())) == (2, 4)
 
 
+def test_files_that_cannot_be_read_are_not_served(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The page would begin without their text."""
+    code, _, err = explained(capfd, "--serve", "--no-browser", "-f", str(tmp_path / "missing.yaml"))
+    assert (code, "missing.yaml" in err) == (2, True)
+
+
 def test_a_port_that_is_taken_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     """And not a traceback."""
     import socket

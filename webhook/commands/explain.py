@@ -19,16 +19,17 @@ import webbrowser
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from webhook.commands.manifest_flags import add_manifest_flags, policy_of
 from webhook.commands.printed import write_stderr, write_stdout
 from webhook.core.messages import Message, manifests, message
 from webhook.core.messages import settings as kinds
 from webhook.core.mutation import UnsoundPatch
 from webhook.core.names import NAMESPACE_NAME
 from webhook.core.policy import Policy
-from webhook.documents.files import STANDARD_INPUT, ManifestFiles, read_manifests
+from webhook.documents.files import ManifestFiles, read_manifests
 from webhook.offline.explain.as_text import as_text
 from webhook.offline.explain.explanation import explain
-from webhook.settings import SettingsError, add_flags, bad_value, read_settings
+from webhook.settings import SettingsError, bad_value
 
 HOST: Final = "127.0.0.1"
 _HOSTS: Final = (HOST, "localhost")
@@ -37,38 +38,21 @@ _PORT: Final = 8750
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command; `run` checks their values."""
-    parser.add_argument(
-        "-f",
-        "--filename",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help=f"manifests: a file, a folder, or {STANDARD_INPUT} for standard input; may be repeated",
-    )
-    parser.add_argument(
-        "-n", "--namespace", metavar="NAMESPACE", default="default", help="of objects without one (default)"
-    )
     parser.add_argument("--serve", action="store_true", help="serve the page, which begins with the files' text")
     parser.add_argument("--port", metavar="PORT", default=str(_PORT), help=f"of the page; 0 for a free one ({_PORT})")
     parser.add_argument("--no-browser", action="store_true", help="do not open the page in a browser")
-    add_flags(parser, policy_only=True)
+    add_manifest_flags(parser)
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Explains the manifests, or serves the page. Raises SettingsError for wrong usage."""
     problems = [*_problems(flags)]
-    policy = Policy()
-    try:
-        policy = read_settings(flags, environ).policy
-    except SettingsError as error:
-        problems += error.problems
+    policy = policy_of(flags, environ, problems)
     files = read_manifests(flags.filename, sys.stdin.buffer)
-    serving = flags.serve or not flags.filename
-    if not serving:  # the page shows what is wrong with them
-        problems += files.problems
+    problems += files.problems
     if problems:
         raise SettingsError(problems)
-    if serving:
+    if flags.serve or not flags.filename:
         return _serve(flags, policy, "---\n".join(source.written for source in files.sources))
     return _print(flags, policy, files)
 

@@ -14,12 +14,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from webhook.commands.manifest_flags import policy_of
 from webhook.commands.printed import write_stderr, write_stdout
 from webhook.core.messages import Message, Place, Severity, manifests, message
 from webhook.core.messages import settings as kinds
 from webhook.core.mutation import UnsoundPatch
 from webhook.core.names import NAMESPACE_NAME
-from webhook.core.policy import Policy
 from webhook.documents.files import STANDARD_INPUT
 from webhook.offline.lint import outputs
 from webhook.offline.lint.explained import explained, similar
@@ -28,7 +28,7 @@ from webhook.offline.lint.junit import junit
 from webhook.offline.lint.linting import Report, lint
 from webhook.offline.lint.reading import read
 from webhook.offline.lint.sarif import sarif
-from webhook.settings import SettingsError, add_flags, bad_value, read_settings
+from webhook.settings import SettingsError, add_flags, bad_value
 
 _FORMATS: Final = ("text", "json", "sarif", "junit", "github")
 _GRAVITIES: Final = (Severity.ERROR, Severity.WARNING)
@@ -66,11 +66,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if flags.explain is not None:
         return _explain(flags.explain)
     problems = [*_problems(flags)]
-    policy = Policy()
-    try:
-        policy = read_settings(flags, environ).policy
-    except SettingsError as error:
-        problems += error.problems
+    policy = policy_of(flags, environ, problems)
     ignores = _ignores(flags, problems)
     if problems:
         raise SettingsError(problems)

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from webhook.commands.manifest_flags import add_manifest_flags, policy_of
 from webhook.commands.printed import write_stderr, write_stdout
 from webhook.core.messages import Message, Place, manifests, message, one_line
 from webhook.core.messages import settings as kinds
@@ -23,41 +24,22 @@ from webhook.documents.files import STANDARD_INPUT, ManifestFiles, read_manifest
 from webhook.offline.diffs import colour
 from webhook.offline.outputs import FORMATS
 from webhook.offline.workloads import Result, decide_all
-from webhook.settings import SettingsError, add_flags, bad_value, read_settings
+from webhook.settings import SettingsError, bad_value
 
 _COLOURS: Final = ("auto", "always", "never")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command; `run` checks their values."""
-    parser.add_argument(
-        "-f",
-        "--filename",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help=f"manifests: a file, a folder, or {STANDARD_INPUT} for standard input; may be repeated",
-    )
-    parser.add_argument(
-        "-n",
-        "--namespace",
-        metavar="NAMESPACE",
-        default="default",
-        help="of objects without one (default)",
-    )
     parser.add_argument("-o", "--output", metavar="FORMAT", default="yaml", help=f"{', '.join(FORMATS)} (yaml)")
     parser.add_argument("--color", metavar="WHEN", default="auto", help=f"colour a diff: {', '.join(_COLOURS)} (auto)")
-    add_flags(parser, policy_only=True)
+    add_manifest_flags(parser)
 
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Prints the manifests with what the webhook would add to them. Raises SettingsError for wrong usage."""
     problems = [*_problems(flags)]
-    policy = Policy()
-    try:
-        policy = read_settings(flags, environ).policy
-    except SettingsError as error:
-        problems += error.problems
+    policy = policy_of(flags, environ, problems)
     files = read_manifests(flags.filename, sys.stdin.buffer)
     problems += files.problems
     if problems:
