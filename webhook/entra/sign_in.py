@@ -234,5 +234,5 @@ def _silence() -> None:
     """azure-identity and MSAL log warnings, which Python prints if a program has set nothing up. We tell the reason."""
     for name in ("azure", "msal"):
         found = logging.getLogger(name)
-        found.addHandler(logging.NullHandler())
-        found.propagate = False
+        if not found.handlers:  # with any, Python does not print by itself
+            found.addHandler(logging.NullHandler())
