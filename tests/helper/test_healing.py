@@ -14,6 +14,8 @@ from m365_identity.credential import WorkloadIdentityCredential
 from testbed.entra import Entra
 from tests.helper.support import SCOPE, Flavour, Pod, run
 
+pytestmark = pytest.mark.slow  # all together they take seconds
+
 
 def test_a_credential_that_appears_within_the_bound_is_found(pod: Pod, entra: Entra, kind: Flavour) -> None:
     """After twenty seconds of the thirty; the pauses double, with chance at its longest."""

@@ -12,6 +12,8 @@ from testbed.entra import Entra, running
 from testbed.entra.proxy import proxying
 from tests.helper.support import SCOPE, Flavour, Pod
 
+pytestmark = pytest.mark.slow  # all together they take seconds
+
 PROXIES = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy")
 
 

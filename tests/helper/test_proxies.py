@@ -12,6 +12,8 @@ from testbed.entra.proxy import Proxy, proxying
 from tests.helper.support import SCOPE, Flavour, Pod, run
 from tests.helper.test_network import PROXIES
 
+pytestmark = pytest.mark.slow  # all together they take seconds
+
 PASSWORDS = ("hunter2", "p@ss", "pass:word", "pässwörd€", "100%")
 
 

@@ -15,6 +15,8 @@ from m365_identity import ExchangeError, TokenFileError, WorkloadIdentityCredent
 from testbed.entra import Entra
 from tests.helper.support import SCOPE, Flavour, Pod
 
+pytestmark = pytest.mark.slow  # all together they take seconds
+
 ECHO = object()
 FAULTS: list[dict[str, Any]] = [
     {},

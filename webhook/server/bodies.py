@@ -27,7 +27,7 @@ _COSTS: Final = ((b"{", 160), (b"[", 136), (b",", 80), (b":", 64))
 """Bytes for each of these characters: a dictionary of one to five members takes 200, a list of one to four 88, a key or
 a string 50, each more where it is listed. Measured, the sum is at least 0.9 times what orjson and Python take, about
 1.5 times for a pod with many variables, and far more for odd text such as one key repeated: on the safe side. Lists and
-commas are charged more than they take up, for their time: what costs BUDGET is parsed and decided within 50 ms."""
+commas are charged more than they take up, for their time: what costs BUDGET is parsed within about 60 ms."""
 _MEMBERS: Final = (5, 3)  # so many in so many objects, of what kube-apiserver records of a pod's variables
 _MORE_MEMBERS: Final = 210  # bytes for each beyond that: distinct keys take four times as long to parse as others
 

@@ -43,6 +43,8 @@ from certs.pem import fingerprint, parse_bundle
 from tests.certs.fakes import NAME, SERVICE, Replica, World, settings
 from tests.examples import times
 
+pytestmark = pytest.mark.slow  # all together they take seconds
+
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=n) for n in (1, 60, 3600, 86400))
 SETTINGS = settings()
 FEWER = times(0.4)

@@ -15,6 +15,8 @@ from certs.managed.by_hand import rotate_authority
 from certs.pem import bundle_pem
 from tests.certs.fakes import START, Replica, World, live, settings
 
+pytestmark = pytest.mark.slow  # all together they take seconds
+
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 
 

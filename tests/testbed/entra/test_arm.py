@@ -13,6 +13,8 @@ from testbed.entra.client import SUBJECT, Client
 from testbed.entra.directory import SUBSCRIPTION
 from tests.testbed.entra.support import AUDIENCE, Site, seen
 
+pytestmark = pytest.mark.slow  # all together they take seconds
+
 VERSION = "api-version=2024-11-30"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/identities"
 IDENTITIES = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities"

@@ -8,6 +8,8 @@ from testbed.entra import TENANT_ID, Application, Entra
 from testbed.entra.client import Client
 from tests.testbed.entra.support import CREDENTIAL, Graph, seen
 
+pytestmark = pytest.mark.slow  # all together they take seconds
+
 
 @pytest.fixture
 def writer(entra: Entra, client: Client) -> Graph:

@@ -13,6 +13,8 @@ from testbed.entra.portal import PORTAL_APP_ID, PORTAL_HOST
 from testbed.entra.principals import AZURE_CLI, GRAPH_APP_ID, role_id
 from testbed.entra.user_sign_in import DEVICE_CODE_GRANT
 
+pytestmark = pytest.mark.slow  # all together they take seconds
+
 GRAPH = "https://graph.microsoft.com/.default offline_access openid profile"
 ARM = "https://management.core.windows.net//.default offline_access openid profile"
 
