@@ -79,6 +79,19 @@ def test_each_setting_says_where_its_value_comes_from() -> None:
     assert rows["sign-in method"] == ("workload_identity", "the default")
 
 
+def test_an_annotation_that_counts_only_on_the_service_account_is_not_the_source_on_a_pod() -> None:
+    """Azure's ids and the audience on a pod have no effect, so the values come from elsewhere."""
+    ineffective = {
+        CLIENT: "99999999-9999-4999-8999-999999999999",
+        "azure.workload.identity/tenant-id": "other.example",
+        "m365.workload.identity/audience": "api://other",
+    }
+    rows = {row.title: (row.value, row.source) for row in only(ACCOUNT, with_(pod(), annotations=ineffective)).settings}
+    assert rows["client id"] == (cases.CLIENT, f"{CLIENT} on ServiceAccount shop/terraform")
+    assert rows["tenant id"][1] == "azure.workload.identity/tenant-id on ServiceAccount shop/terraform"
+    assert rows["audience of the token"] == ("api://AzureADTokenExchange", "the cloud")
+
+
 def test_a_container_shows_what_it_gets_and_what_it_has() -> None:
     """Its own variables for signing in, too, but no secret; the others are counted."""
     env = [
