@@ -19,14 +19,14 @@ import webbrowser
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from webhook.commands.manifest_flags import add_manifest_flags, policy_of
+from webhook.commands.manifest_flags import add_manifest_flags, read_all
 from webhook.commands.printed import write_stderr, write_stdout
 from webhook.core.messages import Message, manifests, message
 from webhook.core.messages import settings as kinds
 from webhook.core.mutation import UnsoundPatch
 from webhook.core.names import NAMESPACE_NAME
 from webhook.core.policy import Policy
-from webhook.documents.files import ManifestFiles, read_manifests
+from webhook.documents.files import ManifestFiles
 from webhook.offline.explain.as_text import as_text
 from webhook.offline.explain.explanation import explain
 from webhook.settings import SettingsError, bad_value
@@ -46,12 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Explains the manifests, or serves the page. Raises SettingsError for wrong usage."""
-    problems = [*_problems(flags)]
-    policy = policy_of(flags, environ, problems)
-    files = read_manifests(flags.filename, sys.stdin.buffer)
-    problems += files.problems
-    if problems:
-        raise SettingsError(problems)
+    policy, files = read_all(flags, environ, [*_problems(flags)])
     if flags.serve or not flags.filename:
         return _serve(flags, policy, "---\n".join(source.written for source in files.sources))
     return _print(flags, policy, files)

@@ -1,11 +1,12 @@
 """What the commands that read manifests share: their flags, and the policy of the webhook's own settings."""
 
 import argparse
+import sys
 from collections.abc import Mapping
 
 from webhook.core.messages import Message
 from webhook.core.policy import Policy
-from webhook.documents.files import STANDARD_INPUT
+from webhook.documents.files import STANDARD_INPUT, ManifestFiles, read_manifests
 from webhook.settings import SettingsError, add_flags, read_settings
 
 
@@ -23,6 +24,18 @@ def add_manifest_flags(parser: argparse.ArgumentParser) -> None:
         "-n", "--namespace", metavar="NAMESPACE", default="default", help="of objects without one (default)"
     )
     add_flags(parser, policy_only=True)
+
+
+def read_all(
+    flags: argparse.Namespace, environ: Mapping[str, str], problems: list[Message]
+) -> tuple[Policy, ManifestFiles]:
+    """The policy and the files. Raises SettingsError with `problems`, and all that is wrong with these two."""
+    policy = policy_of(flags, environ, problems)
+    files = read_manifests(flags.filename, sys.stdin.buffer)
+    problems += files.problems
+    if problems:
+        raise SettingsError(problems)
+    return policy, files
 
 
 def policy_of(flags: argparse.Namespace, environ: Mapping[str, str], problems: list[Message]) -> Policy:

@@ -13,18 +13,18 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from webhook.commands.manifest_flags import add_manifest_flags, policy_of
+from webhook.commands.manifest_flags import add_manifest_flags, read_all
 from webhook.commands.printed import write_stderr, write_stdout
 from webhook.core.messages import Message, Place, manifests, message, one_line
 from webhook.core.messages import settings as kinds
 from webhook.core.mutation import UnsoundPatch
 from webhook.core.names import NAMESPACE_NAME
 from webhook.core.policy import Policy
-from webhook.documents.files import STANDARD_INPUT, ManifestFiles, read_manifests
+from webhook.documents.files import STANDARD_INPUT, ManifestFiles
 from webhook.offline.diffs import colour
 from webhook.offline.outputs import FORMATS
 from webhook.offline.workloads import Result, decide_all
-from webhook.settings import SettingsError, bad_value
+from webhook.settings import bad_value
 
 _COLOURS: Final = ("auto", "always", "never")
 
@@ -38,12 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Prints the manifests with what the webhook would add to them. Raises SettingsError for wrong usage."""
-    problems = [*_problems(flags)]
-    policy = policy_of(flags, environ, problems)
-    files = read_manifests(flags.filename, sys.stdin.buffer)
-    problems += files.problems
-    if problems:
-        raise SettingsError(problems)
+    policy, files = read_all(flags, environ, [*_problems(flags)])
     write_stderr(f"warning: {warning}" for warning in files.warnings)
     try:
         return _print(flags, policy, files, environ)

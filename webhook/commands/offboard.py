@@ -6,24 +6,19 @@ exit 2   wrong usage
 """
 
 import argparse
-import asyncio
 from collections.abc import Mapping
 from typing import Final
 
-from webhook.cluster.kube import Kube, Unavailable
-from webhook.cluster.kubeconfig import BadKubeconfig
+from webhook.cluster.kube import Kube
 from webhook.commands import clusters, entra_flags, steps
 from webhook.commands.printed import write_stdout
-from webhook.core.messages import message
-from webhook.core.messages.checks import API_SERVER_UNREACHABLE
 from webhook.entra.applications import Applications
 from webhook.entra.directory import identity_at
 from webhook.onboarding.requests import Maker, Printer, Requests
-from webhook.onboarding.run import Stopped
 from webhook.onboarding.undo import Offboarding
-from webhook.onboarding.verdicts import Service, Verdict
+from webhook.onboarding.verdicts import Service
 from webhook.onboarding.wish import annotated
-from webhook.settings import SettingsError, add_flags
+from webhook.settings import add_flags
 
 _SECONDS: Final = 10.0  # of a request to the cluster
 
@@ -41,14 +36,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     chosen = clusters.choose(flags, environ, steps.problems(flags))
     flags.namespace = flags.namespace or chosen.namespace
     shown = steps.Shown(flags.program, flags.output, as_comments=flags.dry_run)
-    try:
-        asyncio.run(_offboard(flags, environ, chosen, shown))
-    except BadKubeconfig as error:
-        raise SettingsError(error.problems) from None
-    except Stopped:
-        pass  # it was said
-    except Unavailable as error:
-        shown.say(Verdict("cluster", message(API_SERVER_UNREACHABLE, reason=str(error))))
+    steps.take(_offboard(flags, environ, chosen, shown), shown)
     shown.end(_summary(flags, shown))
     return int(not shown.is_complete)
 

@@ -8,30 +8,27 @@ Each step looks first, so that the command can be repeated. No token and no secr
 """
 
 import argparse
-import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from webhook.cluster.kube import Kube, Unavailable
-from webhook.cluster.kubeconfig import BadKubeconfig
+from webhook.cluster.kube import Kube
 from webhook.commands import clusters, entra_flags, steps
 from webhook.commands.printed import write_stdout
 from webhook.commands.progress import progress
 from webhook.core import names
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import settings as usage
-from webhook.core.messages.checks import API_SERVER_UNREACHABLE
 from webhook.entra.applications import Applications
 from webhook.entra.directory import identity_at
 from webhook.entra.registrations import Identity
-from webhook.onboarding.permissions import UnknownPermissions, resolve
+from webhook.onboarding.permissions import resolve
 from webhook.onboarding.proof import Proof
 from webhook.onboarding.requests import Maker, Printer
-from webhook.onboarding.run import Onboarding, Stopped, Tools
-from webhook.onboarding.verdicts import Service, Verdict
+from webhook.onboarding.run import Onboarding, Tools
+from webhook.onboarding.verdicts import Service
 from webhook.onboarding.wish import annotated
-from webhook.settings import SettingsError, add_flags, bad_value, values
+from webhook.settings import add_flags, bad_value, values
 
 _RESOURCE: Final = re.compile(
     r"/subscriptions/[^/\s]+/resourceGroups/[^/\s]+/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/[^/\s]+",
@@ -78,14 +75,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     flags.namespace = flags.namespace or chosen.namespace
     on_stderr = flags.print_account and not flags.dry_run
     shown = steps.Shown(flags.program, flags.output, on_stderr=on_stderr, as_comments=flags.dry_run)
-    try:
-        asyncio.run(_onboard(flags, environ, chosen, shown))
-    except (BadKubeconfig, UnknownPermissions) as error:
-        raise SettingsError(error.problems) from None
-    except Stopped:
-        pass  # it was said
-    except Unavailable as error:
-        shown.say(Verdict("cluster", message(API_SERVER_UNREACHABLE, reason=str(error))))
+    steps.take(_onboard(flags, environ, chosen, shown), shown)
     shown.end(_summary(flags, shown))
     return int(not shown.is_complete)
 

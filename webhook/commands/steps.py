@@ -1,15 +1,17 @@
 """What `onboard` and `offboard` share: flags, the way to the cluster and to Entra, and how steps are shown."""
 
 import argparse
+import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from m365_identity._tokens import access_token
 from webhook.accounts.source import BadAccount, account_from
-from webhook.cluster.kube import Kube
+from webhook.cluster.kube import Kube, Unavailable
+from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import entra_flags, reports
 from webhook.commands.printed import write_stderr, write_stdout
 from webhook.core import names
@@ -19,6 +21,7 @@ from webhook.core.identity import Account, read_account_alone
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import onboarding as kinds
 from webhook.core.messages import settings as usage
+from webhook.core.messages.checks import API_SERVER_UNREACHABLE
 from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
 from webhook.core.policy import Policy
 from webhook.entra.cluster_documents import cluster_issuer
@@ -26,14 +29,14 @@ from webhook.entra.comparison import Wanted
 from webhook.entra.directory import Directory
 from webhook.entra.failures import Failed
 from webhook.entra.federated_credential import FederatedCredential, NoCredential, federated_credential
-from webhook.entra.rest import Rest, graph, resource_manager
+from webhook.entra.rest import Rest, graph, graph_root, resource_manager
 from webhook.findings import Finding, Status, broken
-from webhook.onboarding.permissions import Permission
+from webhook.onboarding.permissions import Permission, UnknownPermissions
 from webhook.onboarding.requests import refused
 from webhook.onboarding.run import InCluster, Stopped
 from webhook.onboarding.verdicts import Outcome, Service, Verdict
 from webhook.onboarding.wish import Wish
-from webhook.settings import ServeSettings, bad_value
+from webhook.settings import ServeSettings, SettingsError, bad_value
 
 _SECONDS: Final = 10.0  # of a request to the cluster
 _WIDTH: Final = len("permissions")
@@ -238,9 +241,21 @@ def _tenant(account: Account, tenant: str, cloud: Cloud, organization: Mapping[s
     return message(kinds.TENANT, tenant=f"{tenant} ({name})" if name else tenant, cloud=cloud.name)
 
 
+def take(steps: Coroutine[Any, Any, None], shown: Shown) -> None:
+    """Takes the steps as far as they go; what stops them is said. Raises SettingsError for wrong usage."""
+    try:
+        asyncio.run(steps)
+    except (BadKubeconfig, UnknownPermissions) as error:
+        raise SettingsError(error.problems) from None
+    except Stopped:
+        pass  # it was said
+    except Unavailable as error:
+        shown.say(Verdict("cluster", message(API_SERVER_UNREACHABLE, reason=str(error))))
+
+
 def roots(cloud: Cloud) -> dict[Service, str]:
     """The addresses of the services."""
-    return {Service.GRAPH: f"{cloud.graph}/v1.0", Service.RESOURCE_MANAGER: cloud.resource_manager}
+    return {Service.GRAPH: graph_root(cloud), Service.RESOURCE_MANAGER: cloud.resource_manager}
 
 
 def needed(cluster: Cluster) -> FederatedCredential:

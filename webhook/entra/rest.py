@@ -214,9 +214,14 @@ class Rest:
         )
 
 
+def graph_root(cloud: Cloud) -> str:
+    """The address below which the paths of Microsoft Graph begin."""
+    return f"{cloud.graph}/{_GRAPH_VERSION}"
+
+
 def graph(cloud: Cloud, tokens: Tokens, *, debug: Callable[[str], None] | None = None) -> Rest:
     """Microsoft Graph of `cloud`."""
-    return Rest(f"{cloud.graph}/{_GRAPH_VERSION}", tokens, name="Microsoft Graph", debug=debug)
+    return Rest(graph_root(cloud), tokens, name="Microsoft Graph", debug=debug)
 
 
 def resource_manager(cloud: Cloud, tokens: Tokens, *, debug: Callable[[str], None] | None = None) -> Rest:
