@@ -260,7 +260,7 @@ def test_the_chart_passes_lint() -> None:
 
 
 def test_every_value_is_documented_and_has_a_default() -> None:
-    """In the schema by a description, in values.yaml by its default; there are no others."""
+    """The schema describes each value, and values.yaml has the default of each."""
     named = dict(paths(SCHEMA))
     assert [path for path, value in named.items() if "description" not in value and not in_issuer(path)] == []
     defaults = set(given(VALUES, SCHEMA))

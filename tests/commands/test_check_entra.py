@@ -47,7 +47,7 @@ def test_it_says_what_is_there(entra: Tenant, namespace: str, application: Appli
     assert "federated identity credential" in done.finding("credential", "ok")
     assert "Group.Read.All" in done.finding("consent", "ok")
     assert {asked.method for asked in entra.entra.calls} == {"GET"}
-    assert entra.entra.exchanges[-1].client_id != application.client_id, "nobody signs in as the application"
+    assert entra.entra.exchanges[-1].client_id != application.client_id, "somebody signed in as the application"
 
 
 def test_it_says_what_is_wrong(entra: Tenant, namespace: str, application: Application) -> None:
@@ -93,7 +93,7 @@ def test_both_applications_of_an_account_are_looked_at(entra: Tenant, namespace:
 
 
 def test_the_whole_cluster(entra: Tenant, namespace: str, application: Application) -> None:
-    """One ServiceAccount has its credential, one of the same application has none, one names no application of ours."""
+    """One ServiceAccount has its credential, one lacks it, and one names an application that we do not have."""
     for name, client in (("without", application.client_id), ("strange", TENANT_ID)):
         annotations = {AZURE_CLIENT_ID: client, AZURE_TENANT_ID: application.tenant_id}
         make_account(entra.cluster, namespace, name, annotations)

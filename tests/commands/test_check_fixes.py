@@ -24,7 +24,7 @@ from webhook.checks.installation import ready_endpoints
 
 ROOT = Path(__file__).parents[2]
 APPS = "/apis/apps/v1"
-NODE = "nobody-runs-it"  # pods without a node are not endpoints
+NODE = "not-running"  # pods without a node are not endpoints
 
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("fixes")]

@@ -307,7 +307,7 @@ def test_a_managed_identity_takes_the_place_of_an_application(
 def test_an_identity_needs_an_administrator_who_runs_the_command(
     entra: Tenant, namespace: str, administrator: dict[str, str]
 ) -> None:
-    """There is no link, since it has no list of permissions. A dry run prints what would be done."""
+    """Without a list of permissions it does not have a link either. A dry run prints what would be done."""
     identity = entra.entra.managed_identity(f"id-{namespace}")
     chosen = ("--managed-identity", identity.arm_id)
     printed = onboard(entra, namespace, *chosen, "--dry-run", caller=administrator)

@@ -14,7 +14,7 @@
           keep: {fic: id}                       # {fic} in later steps is the answer's id
 
 Names in braces are filled in: {app.id}, {app.appId} and {app.displayName} of an application that is made for the case,
-{run} is different in each run, {nobody} is an id that nothing has, and {121 letters} is so long.
+{run} is different in each run, {unknown} is an id that nothing has, and {121 letters} is so long.
 """
 
 from __future__ import annotations

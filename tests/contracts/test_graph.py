@@ -19,7 +19,7 @@ from tests.contracts.graph_cases import Case, cases, contains, filled
 
 CASES = list(cases())
 NEEDED = ("Application.ReadWrite.All", "AppRoleAssignment.ReadWrite.All")
-NOBODY = "99999999-9999-4999-8999-999999999999"
+UNKNOWN = "99999999-9999-4999-8999-999999999999"
 PATIENCE = 60.0  # seconds
 
 
@@ -88,7 +88,7 @@ def values(site: Site) -> Iterator[dict[str, Any]]:
     assert made.status_code == 201, made.text
     known = {f"app.{name}": made.json()[name] for name in ("id", "appId", "displayName")}
     site.ask({"ask": "GET /applications/{app.id}", "status": 200}, known)
-    yield {**known, "run": run, "nobody": NOBODY}
+    yield {**known, "run": run, "unknown": UNKNOWN}
     for path in ("applications", "directory/deletedItems"):
         site.ask({"ask": f"DELETE /{path}/{{app.id}}", "status": 404}, known)
 
