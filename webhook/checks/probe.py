@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from webhook.checks import api, installation, refusals
 from webhook.checks.behind import read_installation
 from webhook.checks.explanations import explain
 from webhook.checks.installation import Installation
 from webhook.checks.new_pod import has_token
-from webhook.checks.refusals import RefusalKind
+from webhook.checks.refusals import Refusal, RefusalKind
 from webhook.checks.registration import Entry, Registration, restore, trust_problem
 from webhook.cluster.kube import Kube
 from webhook.core import names
@@ -18,6 +18,7 @@ from webhook.core.messages import Kind, Place, calls
 from webhook.findings import Finding, Status, finding
 
 _CREATE_SECONDS: Final = 60.0  # kube-apiserver gives a webhook up to 30 s, and there may be several
+_CUT_OFF_CALLS: Final = 3  # of a TLS alert and the end of the connection after it, Go tells either
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,10 @@ class Prober:
 
     async def create(self, body: Mapping[str, Any], what: str) -> DryRun:
         """The outcome for a pod. what: it is, as the beginning of a sentence. Raises Unavailable."""
-        path = f"/api/v1/namespaces/{self.namespace}/pods?dryRun=All"
-        reply = await self.kube.request("POST", path, body=body, seconds=_CREATE_SECONDS)
         taking = self._taking((body.get("metadata") or {}).get("labels") or {})
-        if reply.status == 201:
-            return await self._of_admitted(reply.json(), what, taking)
-        refusal = refusals.classify(reply.status, api.error_message(reply))
+        refusal = await self._made(body)
+        if not isinstance(refusal, Refusal):
+            return await self._of_admitted(refusal, what, taking)
         if refusal.kind is not RefusalKind.NOT_INJECTED:
             entry = self.found.entry(refusal.webhook) if self.found else None
             dropped = refusal.kind in (RefusalKind.TIMEOUT, RefusalKind.UNREACHABLE)
@@ -81,6 +80,17 @@ class Prober:
         behind = await self._installation(taking)
         kinds = (calls.REFUSED_CALL_FAILED, calls.REFUSED_NOT_INJECTED)
         return DryRun((self._not_injected(what, kinds, taking, behind),))
+
+    async def _made(self, body: Mapping[str, Any], calls: int = _CUT_OFF_CALLS) -> Mapping[str, Any] | Refusal:
+        """The pod that kube-apiserver makes of `body`. A call that was cut off is made again: the next may say why."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods?dryRun=All"
+        reply = await self.kube.request("POST", path, body=body, seconds=_CREATE_SECONDS)
+        if reply.status == 201:
+            return cast("Mapping[str, Any]", reply.json())
+        refusal = refusals.classify(reply.status, api.error_message(reply))
+        if refusal.kind is RefusalKind.CUT_OFF and calls > 1:
+            return await self._made(body, calls - 1)
+        return refusal
 
     async def _of_admitted(self, made: Mapping[str, Any], what: str, taking: Entry | None) -> DryRun:
         """The outcome for a pod that kube-apiserver would store as `made`."""
