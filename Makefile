@@ -10,7 +10,7 @@ ATTACKS := tests/attacks
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus test-node test-tools test-corpus test-kind check messages variables cli manifests bench bench-report bench-scale format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus test-node test-tools test-corpus test-kind check messages variables cli manifests release bench bench-report bench-scale format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -98,6 +98,10 @@ cli: $(SET_UP) ## write docs/cli.md from the commands' flags
 
 manifests: $(SET_UP) ## write manifests/install*.yaml from the chart; the first run builds Helm
 	$(BIN)/python -m testbed.chart.manifests
+
+release: $(SET_UP) ## make everything that is published in dist/release, from a tagged commit (SNAPSHOT=1: from any tree, to try it); needs root and Debian
+	$(BIN)/python -m testbed.chart.helm >/dev/null
+	$(BIN)/python -m tools.release $(if $(SNAPSHOT),--snapshot) $(if $(REPOSITORY),--repository $(REPOSITORY))
 
 bench: $(SET_UP) ## measure speed, as ratios to a reference and to the commit before in the same run, and by part
 	$(BIN)/python -m bench

@@ -82,10 +82,11 @@ def render(
     namespace: str = NAMESPACE,
     kubernetes: str = "1.37.0",
     more: Sequence[str] = (),
+    chart: Path = CHART,
 ) -> str:
     """The manifests as Helm prints them. Raises Refused."""
     where = ("--namespace", namespace, "--kube-version", kubernetes)
-    return helm("template", name, str(CHART), *where, *more, values=values or {})
+    return helm("template", name, str(chart), *where, *more, values=values or {})
 
 
 def template(values: Mapping[str, Any] | None = None, **options: Any) -> Documents:

@@ -10,6 +10,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from testbed.chart import helm
@@ -28,14 +29,14 @@ HEADER: Final = """\
 """
 
 
-def plain(scope: str) -> str:
+def plain(scope: str, *, chart: Path = helm.CHART, header: str = HEADER) -> str:
     """The manifests of a scope, in the order in which they can be applied. Raises Refused or BuildError."""
-    text = helm.render({"scope": scope, "namespace": {"create": True}}, more=("--skip-tests",))
+    text = helm.render({"scope": scope, "namespace": {"create": True}}, more=("--skip-tests",), chart=chart)
     documents = []
     for document in text.split("\n---\n"):
         lines = [line for line in document.splitlines() if not line.startswith(("# Source: ", "---"))]
         documents.append("\n".join(lines).strip() + "\n")
-    return "---\n".join([HEADER.format(scope=scope), *documents])
+    return "---\n".join([header.format(scope=scope), *documents])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -127,8 +127,13 @@ class Buildah:
     def __init__(self) -> None:
         self._home = cache_root() / "buildah"
 
-    def build(self, name: str, context: Path, arguments: Mapping[str, str], *, afresh: bool = False) -> None:
-        """Builds, and caches each step. A step that installs uses the machine's network and trusted authorities."""
+    def build(
+        self, name: str, context: Path, arguments: Mapping[str, str], *, afresh: bool = False, epoch: int = 0
+    ) -> None:
+        """Builds, and caches each step. A step that installs uses the machine's network and trusted authorities.
+
+        epoch: the age of the image, in seconds since 1970.
+        """
         self._ensure_base()
         secrets = ["--secret", f"id=ca,src={AUTHORITIES}"] if AUTHORITIES.exists() else []
         if pip := os.environ.get("PIP_CONFIG_FILE"):
@@ -136,7 +141,7 @@ class Buildah:
         told = {"BASE": self._base(), **arguments}
         variables = [part for key, value in told.items() for part in ("--build-arg", f"{key}={value}")]
         kept = ["--no-cache"] if afresh else []
-        options = ["--layers", *kept, "--network=host", "--timestamp=0", *secrets, *variables]
+        options = ["--layers", *kept, "--network=host", f"--timestamp={epoch}", *secrets, *variables]
         self._run("build", *options, "--tag", name, str(context))
         if len(self._run("images", "--filter", "dangling=true", "--quiet").split()) > STEPS_KEPT:
             self._run("rmi", "--prune", "--force")
@@ -147,6 +152,10 @@ class Buildah:
         archive.unlink(missing_ok=True)
         self._run("push", name, f"docker-archive:{archive}:{name}")
         return Image(name, archive)
+
+    def push(self, name: str, folder: Path) -> None:
+        """Writes the image into `folder` as an OCI layout."""
+        self._run("push", "--quiet", name, f"oci:{folder}")
 
     def busybox(self, context: Path) -> None:
         """Debian's static busybox, with a link for each command."""

@@ -1,0 +1,1 @@
+"""Tests of tools/release: what `make release` makes."""
