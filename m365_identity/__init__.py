@@ -5,8 +5,9 @@
     with WorkloadIdentityCredential() as credential:
         token = credential.get_token(graph_scope())
 
-`m365_identity.aio` has the same for asyncio; `m365_identity.errors` shows all errors as a tree. Modules with a leading
-underscore are private. azure-identity is imported with the first token: its import takes longer than everything else.
+`m365_identity.aio` has the same for asyncio, `m365_identity.metrics` counts; `m365_identity.errors` shows all errors as
+a tree. Modules with a leading underscore are private. azure-identity is imported with the first token: its import takes
+longer than everything else.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ _MODULES = {
     "graph_scope": "settings",
 }
 # Modules that `import m365_identity` makes known.
-_KNOWN = ("clouds", "credential", "errors", "retry", "settings")
+_KNOWN = ("clouds", "credential", "errors", "retry", "settings")  # not `metrics`, which needs prometheus-client
 
 
 def __getattr__(name: str) -> Any:

@@ -17,6 +17,7 @@ from m365_identity._attempts import Attempts
 from m365_identity._exchange import Exchange
 from m365_identity._failures import Failure
 from m365_identity._known_tokens import Key, Memory, key_of
+from m365_identity._measured import Observer
 from m365_identity._messages import Message
 from m365_identity._network import trusted_authorities
 from m365_identity._network.proxies import Proxy, usable
@@ -98,6 +99,7 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
         additionally_allowed_tenants: Sequence[str] = (),
         on_retry: OnRetry | None = None,
         transport: TransportT | None = None,
+        metrics: Observer | None = None,
         environ: Mapping[str, str] = os.environ,
         clock: Clock | None = None,
     ) -> None:
@@ -117,6 +119,9 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
         self._on_retry = on_retry
         self._environ = environ
         self._transport = transport
+        self._metrics = metrics
+        if metrics is not None and settings is not None:
+            metrics.watch(settings.token_file)
         self._allowed_tenants = tuple(additionally_allowed_tenants)
         self._clock = clock or self._CLOCK
         self._memory = Memory(self._clock)
@@ -182,7 +187,7 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
             # The process's own variables, as the libraries below read them, whatever `environ` is.
             proxy = usable(self._settings.authority, os.environ, socks=self._KNOWS_SOCKS)
             transport = self._usual_transport(trust=trusted_authorities.authorities(self._environ), proxy=proxy)
-        exchange = Exchange(self._settings, self._clock, proxy)
+        exchange = Exchange(self._settings, self._clock, proxy, self._metrics)
         return Opened(exchange, self._inner(exchange.options(transport, self._allowed_tenants)))
 
     def _begin(self, scopes: Sequence[str], options: TokenRequestOptions | None) -> AccessTokenInfo | Call:
@@ -204,16 +209,19 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
                 raise error
         return token
 
-    def _keep(self, call: Call, token: AccessTokenInfo) -> AccessTokenInfo:
+    def _keep(self, exchange: Exchange, call: Call, token: AccessTokenInfo) -> AccessTokenInfo:
+        """Ends an attempt that gave `token`."""
+        exchange.end(token)
         self._memory.keep(call.key, call.claims, token)
         return token
 
-    def _still_good(self, call: Call) -> AccessTokenInfo | None:
-        """The token that is good although its renewal has failed: Entra is left alone for a while then.
+    def _still_good(self, exchange: Exchange, call: Call) -> AccessTokenInfo | None:
+        """Ends an attempt that failed. The token that is good all the same: Entra is left alone for a while then.
 
         azure-identity does the same, but it forgets its tokens when connections are closed.
         """
         token = self._memory.good(call.key, call.claims)
+        exchange.end(token)
         if token is not None:
             self._memory.rest(call.key)
         return token

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Final
 
+from azure.core.credentials import AccessTokenInfo
 from azure.core.exceptions import ClientAuthenticationError
 
 from m365_identity import _failures
@@ -14,6 +17,7 @@ from m365_identity._advice.advise import Situation, advise
 from m365_identity._attempts import Attempts, is_throttled, may_heal
 from m365_identity._failures import Failure, FailureKind
 from m365_identity._known_tokens import Key
+from m365_identity._measured import Measured, Observer, Outcome, code_of, outcome_of
 from m365_identity._network.proxies import Proxy
 from m365_identity._tokens import assertion, token_file
 from m365_identity.errors import (
@@ -29,8 +33,24 @@ from m365_identity.settings import Settings
 
 __all__ = ["Exchange"]
 
-# Seconds. A context variable, since azure-identity's hooks get no argument that says which attempt they are called for.
-_silence: ContextVar[float] = ContextVar("m365_identity_silence", default=10.0)
+_LOGGER: Final = logging.getLogger("m365_identity")
+
+
+@dataclass
+class _Request:
+    """What is seen of an attempt's request. began, ended: by the monotonic clock, None if it was not sent or answered.
+
+    azure-identity does not say all of it: while a token is good it gives that one, whatever became of its renewal.
+    """
+
+    began: float | None = None
+    ended: float | None = None
+    failure: Failure | None = None
+
+
+# Context variables, since azure-identity's hooks get no argument that says which attempt they are called for.
+_silence: ContextVar[float] = ContextVar("m365_identity_silence", default=10.0)  # seconds
+_request: ContextVar[_Request] = ContextVar("m365_identity_request")  # set only for an observer
 _NO_CONNECTION: Final = (FailureKind.UNREACHABLE, FailureKind.PROXY, FailureKind.UNTRUSTED)
 
 
@@ -45,10 +65,11 @@ class RefusedByEntra(ClientAuthenticationError):
 class Exchange:
     """Reads the token file, judges answers before azure-identity sees them, and turns failures into exceptions."""
 
-    def __init__(self, settings: Settings, clock: Clock, proxy: Proxy | None) -> None:
+    def __init__(self, settings: Settings, clock: Clock, proxy: Proxy | None, observer: Observer | None = None) -> None:
         self.settings = settings
         self._clock = clock
         self._proxy = proxy
+        self._observer = observer
         self._assertion: assertion.Assertion | None = None
 
     def options(self, transport: Any, allowed_tenants: Sequence[str]) -> dict[str, Any]:
@@ -78,6 +99,34 @@ class Exchange:
     def begin(self, attempts: Attempts) -> None:
         """Sets, for the attempt that this thread or task makes next, how long it may wait for the server."""
         _silence.set(attempts.silence())
+        if self._observer is not None:
+            _request.set(_Request())
+
+    def end(self, token: AccessTokenInfo | None) -> None:
+        """Tells the observer how the attempt of this thread or task went, if it made a request. token: what it gave."""
+        if self._observer is None:
+            return
+        request = _request.get()
+        if request.began is None:
+            return
+        ended = self._clock.monotonic() if request.ended is None else request.ended
+        failure, known = request.failure, self._assertion
+        # Sent and not answered: the reason may differ, and an answer is missing.
+        outcome = Outcome.UNREACHABLE if request.ended is None else outcome_of(failure)
+        wait = failure.retry_after or 0.0 if failure and outcome is Outcome.THROTTLED else None
+        measured = Measured(
+            outcome=outcome,
+            code=code_of(failure.codes if failure else ()),
+            seconds=max(0.0, ended - request.began),
+            issued=known.issued if known else None,
+            expires=known.expires if known else None,
+            access_expires=token.expires_on if token else None,
+            throttled_until=None if wait is None else self._clock.wall() + wait,
+        )
+        try:
+            self._observer.observe(measured)
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with counting, signing in goes on
+            _LOGGER.warning("a sign-in was not counted: %s", type(error).__name__)
 
     def failure(self, error: Exception) -> Failure | None:
         """What an exception of azure-identity means; None if it is not about the exchange."""
@@ -138,11 +187,16 @@ class Exchange:
         request.context.options.setdefault("read_timeout", silence)
         # Entra takes it for its correlation id, by which Microsoft's support finds the request.
         request.http_request.headers["client-request-id"] = str(uuid.uuid4())
+        if self._observer is not None:
+            _request.get().began = self._clock.monotonic()
 
     def _after_response(self, response: Any) -> None:
         answer = response.http_response
         failure = _failures.from_answer(
             status=answer.status_code, headers=answer.headers, body=answer.content, now=self._clock.wall()
         )
+        if self._observer is not None:
+            request = _request.get()
+            request.ended, request.failure = self._clock.monotonic(), failure
         if failure is not None:
             raise RefusedByEntra(failure)

@@ -118,9 +118,10 @@ class WorkloadIdentityCredential(BaseCredential["AsyncHttpTransport[Any, Any]", 
             async with self._connections() as opened:
                 opened.exchange.begin(attempts)
                 try:
-                    return self._keep(call, await opened.inner.get_token_info(*call.key.scopes, options=call.options))
+                    token = await opened.inner.get_token_info(*call.key.scopes, options=call.options)
+                    return self._keep(opened.exchange, call, token)
                 except AzureError as error:
-                    good = self._still_good(call)
+                    good = self._still_good(opened.exchange, call)
                     if good is not None:
                         return good
                     failure = opened.exchange.failure(error)

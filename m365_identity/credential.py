@@ -37,7 +37,7 @@ class WorkloadIdentityCredential(BaseCredential["HttpTransport[Any, Any]", "Clie
     settings: all of them at once. retry: how long failures that can heal are tried again. additionally_allowed_tenants:
     tenants that `get_token(tenant_id=…)` may name, "*" for any. on_retry: called for each failed attempt that is made
     again. transport: azure-core's; the default is one for requests that follows HTTPS_PROXY, SSL_CERT_FILE and
-    REQUESTS_CA_BUNDLE.
+    REQUESTS_CA_BUNDLE. metrics: a `m365_identity.metrics.SignInMetrics` that counts what this credential does.
 
     Raises SettingsError if a setting makes no sense. If one is missing, `get_token` raises NotConfiguredError, so that
     a ChainedTokenCredential can hold credentials that are not all set up.
@@ -120,9 +120,10 @@ class WorkloadIdentityCredential(BaseCredential["HttpTransport[Any, Any]", "Clie
             with self._connections() as opened:
                 opened.exchange.begin(attempts)
                 try:
-                    return self._keep(call, opened.inner.get_token_info(*call.key.scopes, options=call.options))
+                    token = opened.inner.get_token_info(*call.key.scopes, options=call.options)
+                    return self._keep(opened.exchange, call, token)
                 except AzureError as error:
-                    good = self._still_good(call)
+                    good = self._still_good(opened.exchange, call)
                     if good is not None:
                         return good
                     failure = opened.exchange.failure(error)

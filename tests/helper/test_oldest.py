@@ -90,7 +90,8 @@ def pod(entra: Entra, tmp_path: Path, oldest: Path) -> Pod:
 def test_the_lock_has_the_lower_bounds_of_pyproject() -> None:
     """Each dependency of the helper, with the version that its bound names."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    bounds = dict(each.split(">=") for each in (*project["dependencies"], *project["optional-dependencies"]["aio"]))
+    optional = [each for extra in project["optional-dependencies"].values() for each in extra]
+    bounds = dict(each.split(">=") for each in (*project["dependencies"], *optional))
     locked = dict(re.findall(r"^([a-z-]+)(?:\[\w+\])?==([0-9.]+)", LOCK.read_text(), re.MULTILINE))
     assert {name: re.sub(r"(\.0)+$", "", locked[name]) for name in bounds} == bounds
 
@@ -121,3 +122,24 @@ def test_the_doctor_reads_certificates(pod: Pod, oldest: Path) -> None:
     checks = json.loads(run(oldest, pod, "doctor", "-o", "json", **environ).stdout)["checks"]
     (tls,) = (each for each in checks if each["id"] == "login-tls")
     assert "it is issued by CN=" in tls["detail"]
+
+
+METRICS = """
+from prometheus_client import REGISTRY, generate_latest
+from m365_identity import WorkloadIdentityCredential, graph_scope
+from m365_identity.metrics import SignInMetrics
+with WorkloadIdentityCredential(metrics=SignInMetrics()) as credential:
+    credential.get_token(graph_scope())
+print(generate_latest(REGISTRY).decode())
+"""
+
+
+def test_the_metrics_are_counted(pod: Pod, oldest: Path) -> None:
+    """By the oldest prometheus-client."""
+    pod.federate()
+    done = subprocess.run(
+        [str(oldest), "-c", METRICS], cwd=ROOT, env=pod.environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert 'm365_identity_exchanges_total{code="",outcome="ok"} 1.0' in done.stdout, done.stderr
+    assert "m365_identity_service_account_token_expires_timestamp_seconds 1" in done.stdout
+    assert "_created" not in done.stdout

@@ -25,6 +25,7 @@ SLOW = (
     "jwt",
     "httpx",
     "msgraph",
+    "prometheus_client",
 )
 """What takes longer to import than all of the library: needed for the first token, and not before."""
 

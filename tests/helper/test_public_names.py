@@ -47,6 +47,7 @@ PUBLIC = {
         "TokenFileError",
         "UnreachableError",
     ],
+    "m365_identity.metrics": ["SignInMetrics"],
     "m365_identity.retry": ["Clock", "OnRetry", "Retry"],
     "m365_identity.settings": ["ARGUMENT", "DEFAULT", "Settings", "graph_root", "graph_scope", "settings"],
 }

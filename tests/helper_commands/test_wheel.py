@@ -54,7 +54,7 @@ def test_it_has_its_licence(wheel: Path) -> None:
 
 
 def test_it_says_what_it_needs(wheel: Path) -> None:
-    """azure-identity and azure-core with the oldest version that has what is used; aiohttp for asyncio only."""
+    """azure-identity and azure-core with the oldest version that has what is used; the rest for those who want it."""
     with zipfile.ZipFile(wheel) as archive:
         metadata = next(name for name in archive.namelist() if name.endswith("METADATA"))
         entries = next(name for name in archive.namelist() if name.endswith("entry_points.txt"))
@@ -65,6 +65,7 @@ def test_it_says_what_it_needs(wheel: Path) -> None:
         "Requires-Dist: azure-core>=1.31",
         "Requires-Dist: azure-identity>=1.26",
         "Requires-Dist: cryptography>=3.1",
+        "Requires-Dist: prometheus-client>=0.18; extra == 'metrics'",
         "Requires-Dist: requests>=2.21",
     ]
     assert f"Version: {__version__}" in lines
