@@ -4,21 +4,19 @@ A request must arrive within 10 s and have at most 16 KiB, else its connection i
 time; further ones wait. A head that is not well-formed is answered with 400 (`request_head`).
 """
 
-import io
 import json
-import socket
 import socketserver
 import threading
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
 
 from azure.core.credentials import AccessToken
 
+from m365_identity._commands.bounded_requests import Handler
 from m365_identity._commands.managed_identity import RefusedError, granted, refusal, wanted
-from m365_identity._commands.request_head import MalformedError, parse
+from m365_identity._commands.request_head import MalformedError
 from m365_identity._failures import plain
 from m365_identity._text import one_line
 from m365_identity.errors import M365IdentityError
@@ -28,9 +26,6 @@ __all__ = ["ADDRESS", "HEALTH", "Endpoint"]
 ADDRESS: Final = "127.0.0.1"
 HEALTH: Final = "/healthz"
 
-_MOST_BYTES: Final = 16 * 1024  # of a request; clients send a few hundred
-_SECONDS: Final = 10.0  # for a request, over loopback
-_EMPTY: Final = (b"\r\n", b"\n")  # a line that ends the head; only the first is well-formed
 _MOST_CONNECTIONS: Final = 64  # each has a thread; more clients than a pod has
 
 
@@ -87,33 +82,15 @@ class Endpoint(socketserver.ThreadingMixIn, socketserver.TCPServer):
         """Nothing: the client has disconnected. `_Handler` answers every other error."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server: Endpoint
-    raw_requestline: bytes
-    protocol_version = "HTTP/1.1"
-    server_version = "m365-identity"
-    sys_version = ""
+    most_bytes = 16 * 1024  # clients send a few hundred
+    seconds = 10.0  # over loopback
 
-    def setup(self) -> None:
-        super().setup()
-        self.rfile = io.BufferedReader(_Input(self.connection))
+    def malformed(self, error: MalformedError) -> None:
+        self._refuse(RefusedError(HTTPStatus.BAD_REQUEST, str(error)))
 
-    def parse_request(self) -> bool:
-        """Reads the head to its end. Answers 400 if it is malformed, before anything else is said about the request."""
-        self.command, self.requestline, self.request_version = "", "", self.protocol_version
-        lines = [self.raw_requestline]
-        while lines[-1] not in _EMPTY:
-            lines.append(self.rfile.readline())
-        try:
-            if lines.pop() != _EMPTY[0]:
-                raise MalformedError("the line that ends the head is not CR LF")
-            self.command, self.path, self.headers = parse(lines)
-        except MalformedError as error:
-            self._refuse(RefusedError(HTTPStatus.BAD_REQUEST, str(error)))
-            return False
-        return True
-
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # its name in the base class
         path, _, query = self.path.partition("?")
         if path == HEALTH:
             self._send(HTTPStatus.OK, {"status": "ok"})
@@ -151,20 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(error.status, error.document, error.headers)
 
     def _send(self, status: int, document: Mapping[str, object], headers: Mapping[str, str] | None = None) -> None:
-        body = json.dumps(document).encode()
-        self.close_connection = True
-        self.send_response(status)
-        for name, value in {
-            "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
-            "Cache-Control": "no-store",
-            "Connection": "close",
-            **(headers or {}),
-        }.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        self.send(status, "application/json", json.dumps(document).encode(), headers)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """An error in the form of the protocol, for a request that is not HTTP, too long, or not GET."""
@@ -174,34 +138,3 @@ class _Handler(BaseHTTPRequestHandler):
             status = HTTPStatus(code)
             refused = RefusedError(status, status.phrase)
         self._refuse(refused)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # its name in the base class
-        """Nothing: `_give_token` logs requests."""
-
-
-class _Input(io.RawIOBase):
-    """What a client sends, up to a size and until a time. If that ends before the request does, it raises OSError.
-
-    http.server would take the end of input for the end of the headers, and a missing header can be the one for which
-    the request is refused.
-    """
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._left = _MOST_BYTES
-        self._deadline = time.monotonic() + _SECONDS
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        seconds = self._deadline - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError
-        self._connection.settimeout(seconds)
-        count = self._connection.recv_into(memoryview(buffer)[: self._left]) if self._left else 0
-        self._connection.settimeout(_SECONDS)
-        if not count:
-            raise ConnectionAbortedError
-        self._left -= count
-        return count

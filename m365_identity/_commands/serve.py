@@ -1,15 +1,19 @@
 """`m365-identity serve`: tokens for programs in the same pod that know managed identities only."""
 
+from __future__ import annotations
+
 import argparse
 import http.client
 import re
 import resource
+import threading
 from collections.abc import Mapping
 from types import FrameType
-from typing import Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 from urllib.parse import urlsplit
 
 from m365_identity._commands.endpoint import ADDRESS, HEALTH, Endpoint
+from m365_identity._commands.metrics_port import PATH, MetricsPort
 from m365_identity._commands.options import add_patience, add_settings, settings_from
 from m365_identity._commands.output import put, tell
 from m365_identity._commands.signals import interruptible
@@ -19,6 +23,11 @@ from m365_identity.credential import WorkloadIdentityCredential
 from m365_identity.errors import SettingsError
 from m365_identity.retry import Retry
 from m365_identity.settings import Settings
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from m365_identity.metrics import SignInMetrics
 
 __all__ = ["add_arguments", "run"]
 
@@ -49,12 +58,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  IDENTITY_HEADER     the secret that clients send: 8 to 256 visible ASCII characters\n\n"
         f"{HEALTH} on the same port answers 200 without the secret. The kubelet cannot ask it, since it is not in the\n"
         "pod's network: let the probe run `m365-identity serve --check`.\n\n"
+        "With --metrics-port, /metrics on a port of its own has the metrics of signing in for Prometheus, on every\n"
+        "address of the pod. It never gives a token. If that port is taken, tokens are served all the same.\n\n"
         "Standard error has a line for each request for a token, without the token.\n\n"
         "Exit codes: 0 ended by SIGTERM, SIGINT or SIGHUP, or --check found it healthy; 1 the port cannot be used, or\n"
         "--check found nothing healthy; 2 wrong usage or settings."
     )
     parser.add_argument("--endpoint", metavar="URL", help="in place of IDENTITY_ENDPOINT; port 0: any free one")
     parser.add_argument("--check", action="store_true", help="ask the server of this pod whether it is healthy")
+    parser.add_argument("--metrics-port", type=_port, metavar="PORT", help="serve metrics there; 0: at any free one")
     add_settings(parser)
     add_patience(parser, default=_PATIENCE)
 
@@ -75,11 +87,15 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         settings = settings_from(flags, environ)
     except SettingsError as error:
         problems += error._messages
+    metrics = None if flags.metrics_port is None else _metrics(problems)
     if problems or settings is None:
         raise SettingsError(problems)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the tokens
     with WorkloadIdentityCredential(
-        settings=settings, retry=Retry(bound=flags.patience), environ=environ
+        settings=settings,
+        retry=Retry(bound=flags.patience),
+        environ=environ,
+        metrics=metrics.counts if metrics else None,
     ) as credential:
         try:
             endpoint = Endpoint(
@@ -94,14 +110,44 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         except OSError as error:
             tell("serve", f"cannot listen on {address.url}: {error.strerror}")
             return 1
-        return _serve(endpoint, settings)
+        return _serve(endpoint, settings, metrics and metrics.port(flags.metrics_port))
+
+
+class _Metrics(NamedTuple):
+    """What --metrics-port shows."""
+
+    counts: SignInMetrics
+    registry: CollectorRegistry
+
+    def port(self, number: int) -> MetricsPort | None:
+        """The server of metrics; None if it cannot listen: tokens are given all the same."""
+        from prometheus_client import generate_latest
+
+        try:
+            return MetricsPort(port=number, exposition=lambda: generate_latest(self.registry))
+        except OSError as error:
+            tell("serve", f"no metrics: cannot listen on port {number}: {error.strerror}")
+            return None
+
+
+def _metrics(problems: list[Message]) -> _Metrics | None:
+    """What counts; adds to `problems` if prometheus-client is missing."""
+    try:
+        from prometheus_client import CollectorRegistry
+
+        from m365_identity.metrics import SignInMetrics
+    except ImportError:
+        problems.append(message(messages.METRICS_WITHOUT_CLIENT))
+        return None
+    registry = CollectorRegistry()
+    return _Metrics(SignInMetrics(registry), registry)
 
 
 class _Stopped(BaseException):
     """A signal came."""
 
 
-def _serve(endpoint: Endpoint, settings: Settings) -> int:
+def _serve(endpoint: Endpoint, settings: Settings, metrics: MetricsPort | None) -> int:
     """Serves until a signal; requests that are not answered yet end with the process."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
@@ -112,6 +158,9 @@ def _serve(endpoint: Endpoint, settings: Settings) -> int:
     def serve() -> None:
         # Reported here, where signals are handled already.
         tell("serve", f"tokens of application {settings.client_id}, tenant {settings.tenant_id}, at {where}")
+        if metrics is not None:
+            tell("serve", f"metrics at port {metrics.server_address[1]}, {PATH}")
+            threading.Thread(target=metrics.serve_forever, name="metrics", daemon=True).start()
         endpoint.serve_forever()
 
     try:
@@ -137,6 +186,12 @@ def _check(address: _Address) -> int:
         return 1
     put("healthy")
     return 0
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a port from 0 to 65535')
+    return int(text)
 
 
 def _address(flags: argparse.Namespace, environ: Mapping[str, str], problems: list[Message]) -> _Address:

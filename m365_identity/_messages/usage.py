@@ -18,3 +18,10 @@ HEADER_WRONG: Final = Kind(
 )
 ENDPOINT_MISSING: Final = Kind("WIH006", Severity.ERROR, "{place} is {problem}: expected http://{address}:PORT/PATH")
 ENDPOINT_WRONG: Final = Kind("WIH007", Severity.ERROR, "{place} is {value}, expected http://{address}:PORT/PATH")
+METRICS_WITHOUT_CLIENT: Final = Kind(
+    "WIH008",
+    Severity.ERROR,
+    "--metrics-port needs prometheus-client, which is not installed",
+    fix='pip install "m365-workload-identity[metrics]"',
+    help="The image has it.",
+)

@@ -236,7 +236,7 @@ def test_half_a_request_and_one_that_is_too_long_get_no_answer(served: Served, r
 
 def test_a_slow_client_is_not_waited_for(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """A request has a time to be there in, whole: a byte now and then does not make it longer."""
-    monkeypatch.setattr(endpoint, "_SECONDS", 0.3)
+    monkeypatch.setattr(endpoint._Handler, "seconds", 0.3)
     with socket.create_connection(("127.0.0.1", served.port), timeout=0.05) as connection:
         connection.sendall(b"GET /")
         for _ in range(200):
