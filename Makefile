@@ -10,7 +10,7 @@ ATTACKS := tests/attacks
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus test-node test-tools test-corpus test-kind check messages variables cli manifests release bench bench-report bench-scale format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus test-node test-tools test-corpus test-kind test-release check messages variables cli manifests release release-sign release-push bench bench-report bench-scale format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -20,7 +20,7 @@ venv: $(COMMANDS) ## make .venv with what the commands of this repository need; 
 demo: $(if $(CLUSTER),$(SET_UP),$(COMMANDS)) ## show the guide's pod before and after, and answers to wrong set-ups (CLUSTER=1: on a real control plane)
 	@$(BIN)/python -m demo $(if $(CLUSTER),--cluster)
 
-test: $(SET_UP) ## run all tests but those of test-attacks, test-wheels, test-browser, test-prometheus and test-node; the first run builds a Kubernetes control plane
+test: $(SET_UP) ## run all tests but those of test-attacks, test-wheels, test-browser, test-prometheus, test-node and test-release; the first run builds a Kubernetes control plane
 	$(BIN)/python -m testbed.cluster.build
 	@$(MAKE) --no-print-directory coverage
 	$(BIN)/python -m pytest -n 2 $(addprefix --ignore=,$(ATTACKS) $(WHEELS))
@@ -72,6 +72,10 @@ test-kind: $(SET_UP) ## run the same tests on kind; needs Docker
 	M365WI_TEST_CLUSTER=kind $(BIN)/python -m testbed.node
 	M365WI_TEST_CLUSTER=kind $(BIN)/python -m pytest -n 0 -m node tests/node
 
+test-release: $(SET_UP) ## sign a release, push it into a registry, verify it, and tamper with it; needs root, and the first run builds cosign
+	$(BIN)/python -m testbed.registry.build
+	$(BIN)/python -m pytest -n 0 -m release tests/release
+
 check: $(SET_UP) ## check format, lint, types, layers, spelling, wording, shape, messages, version, manifests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -102,6 +106,12 @@ manifests: $(SET_UP) ## write manifests/install*.yaml from the chart; the first 
 release: $(SET_UP) ## make everything that is published in dist/release, from a tagged commit (SNAPSHOT=1: from any tree, to try it); needs root and Debian
 	$(BIN)/python -m testbed.chart.helm >/dev/null
 	$(BIN)/python -m tools.release $(if $(SNAPSHOT),--snapshot) $(if $(REPOSITORY),--repository $(REPOSITORY))
+
+release-sign: $(SET_UP) ## sign dist/release with the key COSIGN_KEY, or KEYLESS=1 as the workflow that runs; nothing is pushed
+	$(BIN)/python -m tools.release.sign $(if $(KEYLESS),--keyless)
+
+release-push: $(SET_UP) ## push dist/release into a registry: make release-push REGISTRY=registry.example.com/team
+	$(BIN)/python -m tools.release.push $(REGISTRY)
 
 bench: $(SET_UP) ## measure speed, as ratios to a reference and to the commit before in the same run, and by part
 	$(BIN)/python -m bench

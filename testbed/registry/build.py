@@ -1,0 +1,53 @@
+"""Builds cosign and crane from their Go modules, once for each user and version, into the test cluster's cache.
+
+python -m testbed.registry.build    prints the paths of both
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from testbed.cluster import build
+from testbed.cluster.build import BuildError, Module, Report, to_stderr
+
+__all__ = ["TOOLS", "BuildError", "binary", "main", "place"]
+
+TOOLS = {
+    "cosign": Module(build.MODULES / "cosign", "github.com/sigstore/cosign/v3"),
+    "crane": Module(build.MODULES / "crane", "github.com/google/go-containerregistry"),
+}
+
+
+def place(tool: str) -> Path:
+    """Where the cache keeps `tool`, built or not."""
+    module = TOOLS[tool]
+    return build.cache_root() / f"{tool}-{module.version}-{module.key}-{sys.platform}-{os.uname().machine}" / tool
+
+
+def binary(tool: str, *, report: Report = to_stderr) -> Path:
+    """The path of `tool`, one of TOOLS, which is built first if the cache does not have it. Raises BuildError."""
+    where = place(tool)
+    if where.exists():
+        return where
+    where.parent.mkdir(parents=True, exist_ok=True)
+    with build.one_at_a_time(build.cache_root() / "build.lock", report=report):
+        if not where.exists():  # another process may have built it while this one waited
+            build.build(tool, TOOLS[tool], where, report=report)
+    return where
+
+
+def main() -> int:
+    """Builds both and prints their paths. Exit status 1 if a build fails."""
+    try:
+        for tool in TOOLS:
+            sys.stdout.write(f"{binary(tool)}\n")
+    except BuildError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
