@@ -1,0 +1,66 @@
+"""The changelog is dated, in order, and gives a tag its notes."""
+
+from pathlib import Path
+
+import pytest
+
+from tools import changelog, version
+
+GOOD = """# Changelog
+
+## [Unreleased]
+
+### Added
+- Later.
+
+## [0.2.0] - 2027-01-15
+
+### Fixed
+- Something.
+
+## [0.1.0] - 2026-11-30
+
+The first release.
+"""
+
+
+def test_ours_is_right() -> None:
+    """Its newest release is the version of this tree."""
+    assert changelog.problems(changelog.PAGE.read_text(), version.source()) == []
+
+
+def test_a_release_has_the_notes_of_its_section() -> None:
+    """Without the heading; a version that is not there has none."""
+    sections = changelog.sections(GOOD)
+    assert changelog.notes(sections, "0.2.0") == "### Fixed\n- Something."
+    assert changelog.notes(sections, "0.1.0") == "The first release."
+    assert changelog.notes(sections, "0.3.0") == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        ("## [Unreleased]\n\n### Added\n- Later.\n\n", "", "the first section is ['[0.2.0] - 2027-01-15']"),
+        ("## [0.2.0] - 2027-01-15", "## 0.2.0", "## 0.2.0 is not of the form"),
+        ("2027-01-15", "2027-02-30", "## [0.2.0] - 2027-02-30 is not of the form"),
+        ("[0.2.0]", "[0.2.1]", "is not that of version 0.2.0"),
+        ("2027-01-15", "2026-01-15", "the days of the releases do not fall"),
+    ],
+)
+def test_what_is_wrong_is_said(before: str, after: str, problem: str) -> None:
+    """Each mistake by itself."""
+    assert changelog.problems(GOOD, "0.2.0") == []
+    assert any(problem in each for each in changelog.problems(GOOD.replace(before, after), "0.2.0"))
+
+
+def test_a_tag_prints_its_notes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If it is the tag of this tree's version; any other is refused, before anything is published."""
+    page = tmp_path / "CHANGELOG.md"
+    page.write_text(GOOD.replace("0.2.0", version.source()).replace("[0.1.0] - 2026", "[0.0.9] - 2026"))
+    monkeypatch.setattr(changelog, "PAGE", page)
+    assert changelog.main(["--tag", f"v{version.source()}"]) == 0
+    assert capsys.readouterr().out == "### Fixed\n- Something.\n"
+    assert changelog.main(["--tag", "v9.9.9"]) == 1
+    assert "the tag is v9.9.9, and this tree has version" in capsys.readouterr().err

@@ -1,0 +1,85 @@
+"""Reads CHANGELOG.md: which release it describes, and what it says about one.
+
+    python -m tools.changelog                 what is wrong with it; exit status 1 if anything is
+    python -m tools.changelog --tag v0.2.0    the release notes of that tag; exit status 1 if it cannot be released
+
+The first section is `[Unreleased]`, and the next is that of this tree's version, with the day of its release.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from tools import version
+
+__all__ = ["PAGE", "main", "notes", "problems", "sections"]
+
+PAGE: Final = Path(__file__).parent.parent / "CHANGELOG.md"
+UNRELEASED: Final = "[Unreleased]"
+_HEADING: Final = re.compile(r"^## (.+)$", re.MULTILINE)
+_RELEASED: Final = re.compile(r"\[([^\]]+)\] - (\d{4}-\d{2}-\d{2})")
+
+
+def sections(text: str) -> dict[str, str]:
+    """What stands below each heading, by heading, newest first."""
+    _, *parts = _HEADING.split(text)
+    return {heading: body.strip() for heading, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def problems(text: str, own: str) -> list[str]:
+    """One sentence for each thing that is wrong in the changelog of version `own`."""
+    headings = list(sections(text))
+    if headings[:1] != [UNRELEASED]:
+        return [f"the first section is {headings[:1]}, expected ## {UNRELEASED}"]
+    wrong = [
+        f"## {heading} is not of the form ## [0.1.0] - 2026-11-30" for heading in headings[1:] if not _day(heading)
+    ]
+    newest = _RELEASED.match(headings[1]) if headings[1:] else None
+    if newest is None or newest[1] != own:
+        wrong.append(f"the section after {UNRELEASED} is not that of version {own}, which this tree has")
+    days = [_day(heading) or "" for heading in headings[1:]]
+    if days != sorted(days, reverse=True):
+        wrong.append("the days of the releases do not fall")
+    return wrong
+
+
+def notes(released: Mapping[str, str], wanted: str) -> str:
+    """The section of version `wanted`; "" if the changelog does not have it."""
+    return next((body for heading, body in released.items() if heading.startswith(f"[{wanted}] - ")), "")
+
+
+def _day(heading: str) -> str | None:
+    found = _RELEASED.fullmatch(heading)
+    try:
+        return date.fromisoformat(found[2]).isoformat() if found else None
+    except ValueError:
+        return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command of the module's docstring. Returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.changelog", description="Check the changelog, or print a part."
+    )
+    parser.add_argument("--tag", help="print the release notes of this tag, such as v0.2.0")
+    options = parser.parse_args(arguments)
+    text = PAGE.read_text(encoding="utf-8")
+    wrong = version.differences() + [f"{PAGE.name}: {each}" for each in problems(text, version.source())]
+    if options.tag not in (None, f"v{version.source()}"):
+        wrong.append(f"the tag is {options.tag}, and this tree has version {version.source()}")
+    if wrong:
+        print(*wrong, sep="\n", file=sys.stderr)
+        return 1
+    if options.tag:
+        print(notes(sections(text), version.source()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
