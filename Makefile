@@ -10,7 +10,7 @@ ATTACKS := tests/attacks
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus test-node test-tools test-corpus test-kind test-release check messages variables cli manifests release release-sign release-push bench bench-report bench-scale format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus test-node test-tools test-corpus test-kind test-release test-newest test-oldest check messages variables cli manifests release release-sign release-push bench bench-report bench-scale format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -76,7 +76,23 @@ test-release: $(SET_UP) ## sign a release, push it into a registry, verify it, a
 	$(BIN)/python -m testbed.registry.build
 	$(BIN)/python -m pytest -n 0 -m release tests/release
 
-check: $(SET_UP) ## check format, lint, types, layers, spelling, wording, shape, messages, version, manifests
+# In environments of their own, without the locks: what somebody gets who installs today, and the least that we ask for.
+test-newest: $(SET_UP) ## run the tests of test-quick with the newest release of each dependency
+	$(call without_locks,newest,highest,requirements.in)
+
+test-oldest: $(SET_UP) ## run the tests of test-quick with the oldest release of each dependency that pyproject.toml allows
+	$(call without_locks,oldest,lowest-direct,--all-extras pyproject.toml cli/pyproject.toml)
+
+define without_locks
+@mkdir -p build
+@$(BIN)/uv pip compile -q --resolution $(2) --no-header --no-annotate --python $(BIN)/python $(3) -o build/$(1).txt
+@grep -v "^-r" requirements-dev.in >build/$(1)-tests.in
+@$(BIN)/uv venv -q --clear --python $(BIN)/python build/$(1)
+$(BIN)/uv pip install -q --python build/$(1)/bin/python -r build/$(1)-tests.in --constraints build/$(1).txt -r build/$(1).txt
+env -u PYTHONDONTWRITEBYTECODE build/$(1)/bin/python -m pytest -n auto -m "not cluster and not slow" --hypothesis-profile=quick
+endef
+
+check: $(SET_UP) ## check format, lint, types, layers, spelling, wording, shape, messages, version, changelog, workflows, manifests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -89,6 +105,8 @@ check: $(SET_UP) ## check format, lint, types, layers, spelling, wording, shape,
 	$(BIN)/python -m tools.variables --check
 	$(BIN)/python -m tools.cli --check
 	$(BIN)/python -m tools.version
+	$(BIN)/python -m tools.changelog
+	$(BIN)/python -m tools.workflows
 	$(BIN)/python -m testbed.chart.manifests --check
 
 messages: $(SET_UP) ## write docs/messages.md from the tables of messages
@@ -126,10 +144,10 @@ format: $(SET_UP) ## format the source and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: $(SET_UP) ## resolve the dependencies anew and write the lock files
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --resolution lowest-direct --all-extras --no-strip-extras --generate-hashes --no-header pyproject.toml -o tests/helper/oldest.txt
+lock: $(SET_UP) ## resolve the dependencies and write the lock files (UPGRADE=1: the newest release of each)
+	$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade )--universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade )--universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade )--universal --python-version 3.11 --resolution lowest-direct --all-extras --no-strip-extras --generate-hashes --no-header pyproject.toml -o tests/helper/oldest.txt
 
 clean: ## remove what the targets made here, but not the cache of test binaries
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
