@@ -1,7 +1,6 @@
 """`check --pre` on a real API server: each fault is made, found, and mended by the fix that is printed."""
 
 import secrets
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,22 +45,6 @@ def test_a_namespace_that_is_still_to_be_made(control_plane: Cluster) -> None:
     done = check(control_plane, "not-there-yet")
     assert done.finding("pod", "ok")
     assert "--create-namespace" in done.finding("namespace", "ok")
-
-
-def test_rights(control_plane: Cluster, own: str) -> None:
-    """Of a ServiceAccount without any; the fix gives them."""
-    kubeconfig = control_plane.kubeconfig_for_account(own, "default")
-    found = check(control_plane, own, kubeconfig=kubeconfig).finding("rights")
-    assert "create mutatingwebhookconfigurations.admissionregistration.k8s.io" in found
-    assert f"system:serviceaccount:{own}:default" in found
-    command = next(part for part in found.split("; ") if "kubectl create" in part)
-    command = command[command.index("kubectl ") : command.index(", and delete")]
-    control_plane.kubectl(*shlex.split(command)[1:])
-    try:
-        done = check(control_plane, own, kubeconfig=kubeconfig)
-        assert done.finding("rights", "ok"), done.out
-    finally:
-        control_plane.kubectl("delete", "clusterrolebinding", "m365wi-installer")
 
 
 def test_a_quota(control_plane: Cluster, own: str) -> None:

@@ -10,6 +10,7 @@
     selectors, timestamps        how Kubernetes writes label selectors and times
 
     before, prerequisites        the questions before an installation; what the answers mean
+    rights                       what an installation needs to be allowed, from what is installed (chart.yaml)
     report                       the report of a whole cluster
 
 Whether a pod gets its identity is seen in one that is created by dry run. All other objects are read to find the cause.

@@ -1,17 +1,17 @@
 """The questions of `check --pre`: what must be so before the webhook is installed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
-from webhook.checks import api, prerequisites
+from webhook.checks import api, prerequisites, rights
 from webhook.checks.api import NotSeen, get, list_all
-from webhook.checks.prerequisites import Right
 from webhook.checks.registration import Entry
+from webhook.checks.rights import Resource, Resources, Right
 from webhook.cluster.kube import Kube, Unavailable
-from webhook.core.messages import checks
+from webhook.core.messages import checks, entra, message
 from webhook.core.messages import prerequisites as kinds
 from webhook.entra.cluster_documents import cluster_issuer
 from webhook.findings import Finding, finding
@@ -24,11 +24,16 @@ _PLURALS: Final = ("mutatingwebhookconfigurations", "validatingwebhookconfigurat
 
 @dataclass(frozen=True)
 class Before:
-    """own: the namespace of the webhook. elsewhere: a namespace that exists, for a dry run if the own one does not."""
+    """own: the namespace of the webhook. elsewhere: a namespace that exists, for a dry run if the own one does not.
+
+    objects: what is to be installed; empty for the chart with its defaults. command: what prints the rights as RBAC.
+    """
 
     kube: Kube
     own: str
     elsewhere: str
+    objects: Sequence[Mapping[str, Any]]
+    command: str
 
     async def findings(self) -> AsyncIterator[Finding]:
         """Everything that is found. An API server that cannot be reached is a finding, too, and no exception."""
@@ -44,10 +49,14 @@ class Before:
             yield api.not_seen("version", "/version", version)
         else:
             yield prerequisites.version(version)
-        yield await self._rights()
+        async for each in self._rights():
+            yield each
         _, issuer = await cluster_issuer(self.kube, look=False)
         for each in issuer:
-            yield each
+            forbidden = each.message.kind is entra.DOCUMENT_FORBIDDEN  # which an installation can do without
+            values = each.message.values
+            not_seen = message(kinds.ISSUER_NOT_SEEN, path=values.get("path"), user=values.get("user"))
+            yield Finding("address", not_seen) if forbidden else each
         path = f"/apis/scheduling.k8s.io/v1/priorityclasses/{prerequisites.PRIORITY_CLASS}"
         priority = await get(self.kube, path)
         if isinstance(priority, NotSeen):
@@ -56,25 +65,71 @@ class Before:
         async for each in self._admission():
             yield each
 
-    async def _rights(self) -> Finding:
-        wanted = (*prerequisites.MADE, *prerequisites.GIVEN)
-        turns = asyncio.Semaphore(4)
+    async def rbac(self) -> tuple[str, list[dict[str, Any]], Sequence[Finding]]:
+        """The caller, the roles and bindings that give him the rights, and what is in the way. Raises Unavailable."""
+        wanted, found = await self._wanted()
+        user = await self._user()
+        return user, rights.as_rbac(wanted, user), found
+
+    async def _wanted(self) -> tuple[Sequence[Right], Sequence[Finding]]:
+        """The rights, and what is in the way of knowing them all."""
+        objects = self.objects or rights.chart(self.own)
+        resources, found = await self._resources({rights.kind_of(each)[0] for each in objects})
+        if not found:
+            absent = dict.fromkeys(rights.kind_of(each) for each in objects if rights.kind_of(each) not in resources)
+            found = [finding("rights", kinds.KIND_ABSENT, kind=kind, version=version) for version, kind in absent]
+        return rights.needed(objects, self.own, resources), found
+
+    async def _resources(self, versions: Iterable[str]) -> tuple[Resources, list[Finding]]:
+        """What the cluster calls the kinds of these apiVersions, and those that cannot be read."""
+        resources: dict[tuple[str, str], Resource] = {}
+        unseen = []
+        for version in sorted(versions):
+            path = f"/apis/{version}" if "/" in version else f"/api/{version}"
+            answer = await get(self.kube, path)
+            if not isinstance(answer, NotSeen):
+                for each in answer["resources"]:
+                    if "/" not in each["name"]:
+                        resources[version, each["kind"]] = Resource(each["name"], bool(each["namespaced"]))
+            elif answer.status != 404:
+                unseen.append(api.not_seen("rights", path, answer))
+        return resources, unseen
+
+    async def _rights(self) -> AsyncIterator[Finding]:
+        wanted, found = await self._wanted()
+        for each in found:
+            yield each
+        namespace = await get(self.kube, self._own_path)
+        first = ""
+        if isinstance(namespace, NotSeen):
+            first = f"kubectl create namespace {self.own} (unless it is there) and "
+            wanted = [*wanted, *([Right("create", "", "namespaces")] if namespace.status == 404 else ())]
+        turns = asyncio.Semaphore(8)
 
         async def allowed(right: Right) -> bool:
             async with turns:
                 return await self._allowed(right)
 
         answers = await asyncio.gather(*map(allowed, wanted))
-        refused = [right for right, answer in zip(wanted, answers, strict=True) if not answer]
-        return prerequisites.rights(refused, await self._user() if refused else "")
+        missing = [right for right, answer in zip(wanted, answers, strict=True) if not answer]
+        if missing:
+            user = await self._user()
+            yield prerequisites.missing_rights(missing, user=user, first=first, command=self.command)
+        elif not found:
+            yield finding("rights", kinds.RIGHTS_ENOUGH, count=len(wanted))
+
+    @property
+    def _own_path(self) -> str:
+        return f"/api/v1/namespaces/{quote(self.own, safe='')}"
 
     async def _allowed(self, right: Right) -> bool:
-        attributes = {"verb": right.verb, "group": right.group, "resource": right.resource}
-        if right.namespaced:
-            attributes["namespace"] = self.own
-        answer = await self._review(
-            "authorization.k8s.io", "SelfSubjectAccessReview", {"resourceAttributes": attributes}
-        )
+        resource, _, part = right.resource.partition("/")
+        attributes = {"verb": right.verb, "group": right.group, "resource": resource, "subresource": part}
+        attributes |= {"namespace": right.namespace, "name": right.name}
+        spec: dict[str, Any] = {"resourceAttributes": {key: value for key, value in attributes.items() if value}}
+        if right.url:
+            spec = {"nonResourceAttributes": {"verb": right.verb, "path": right.url}}
+        answer = await self._review("authorization.k8s.io", "SelfSubjectAccessReview", spec)
         return bool(answer.get("allowed"))
 
     async def _user(self) -> str:
@@ -88,16 +143,16 @@ class Before:
 
     async def _admission(self) -> AsyncIterator[Finding]:
         """What admission does with a pod as the webhook's own."""
-        namespace = await get(self.kube, f"/api/v1/namespaces/{quote(self.own, safe='')}")
-        exists = not isinstance(namespace, NotSeen)
+        namespace = await get(self.kube, self._own_path)
+        where = self.own
         if isinstance(namespace, NotSeen):
+            where = self.elsewhere if namespace.status == 404 else self.own
             absent = finding("namespace", kinds.NAMESPACE_NEW, namespace=self.own)
             yield absent if namespace.status == 404 else api.not_seen("namespace", f"namespace {self.own}", namespace)
         labels = {} if isinstance(namespace, NotSeen) else namespace["metadata"].get("labels") or {}
         level = str(labels.get("pod-security.kubernetes.io/enforce") or "not set")
         entries: dict[str, list[Entry]] = {}
         owners: dict[str, tuple[str, str]] = {}
-        where = self.own if exists else self.elsewhere
         for plural in _PLURALS:
             documents = await list_all(self.kube, f"{_ADMISSION}/{plural}")
             if isinstance(documents, NotSeen):

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from webhook.checks import refusals
+from webhook.checks import refusals, rights
 from webhook.checks.registration import Entry, entry_of
+from webhook.checks.rights import Right
 from webhook.core import names
 from webhook.core.messages import message as message_of
 from webhook.core.messages import prerequisites as kinds
@@ -21,55 +22,6 @@ LABELS: Final = {
 """Of the webhook's own pods."""
 
 
-class Right(NamedTuple):
-    """What the installation has to do. namespaced: in the webhook's namespace, else in the whole cluster."""
-
-    verb: str
-    group: str
-    resource: str
-    namespaced: bool = False
-    name: str = ""
-
-    def __str__(self) -> str:
-        plural = f"{self.resource}.{self.group}" if self.group else self.resource
-        return f"{self.verb} {plural}"
-
-
-_RBAC: Final = "rbac.authorization.k8s.io"
-_ADMISSION: Final = "admissionregistration.k8s.io"
-MADE: Final = (
-    *(
-        Right("create", group, resource, namespaced=True)
-        for group, resource in (
-            ("", "serviceaccounts"),
-            ("", "secrets"),
-            ("", "services"),
-            ("apps", "deployments"),
-            (_RBAC, "roles"),
-            (_RBAC, "rolebindings"),
-            ("policy", "poddisruptionbudgets"),
-        )
-    ),
-    *(
-        Right("create", group, resource)
-        for group, resource in (
-            (_RBAC, "clusterroles"),
-            (_RBAC, "clusterrolebindings"),
-            (_ADMISSION, "mutatingwebhookconfigurations"),
-            (_ADMISSION, "validatingadmissionpolicies"),
-            (_ADMISSION, "validatingadmissionpolicybindings"),
-        )
-    ),
-)
-"""The kinds of objects that the chart makes, with its defaults."""
-GIVEN: Final = (
-    Right("get", "", "serviceaccounts"),
-    Right("patch", _ADMISSION, "mutatingwebhookconfigurations"),
-    *(Right(verb, "", "secrets", namespaced=True) for verb in ("get", "update", "patch")),
-)
-"""Rights that the chart gives to the webhook: who gives one has to have it."""
-
-
 def version(document: Mapping[str, Any]) -> Finding:
     """Whether the API server is new enough. document: of /version."""
     shown = str(document.get("gitVersion") or "")
@@ -79,11 +31,10 @@ def version(document: Mapping[str, Any]) -> Finding:
     return finding("version", kinds.VERSION_OLD if old else kinds.VERSION_ENOUGH, version=shown, least=least)
 
 
-def rights(refused: Sequence[Right], user: str) -> Finding:
-    """Whether the caller may make everything."""
-    if not refused:
-        return finding("rights", kinds.RIGHTS_ENOUGH, count=len(MADE))
-    return finding("rights", kinds.RIGHTS_MISSING, rights=", ".join(map(str, refused)), user=user)
+def missing_rights(missing: Sequence[Right], *, user: str, first: str, command: str) -> Finding:
+    """The finding for missing rights. first: a command before all others. command: what prints the rights."""
+    kind, lacking = kinds.RIGHTS_MISSING, rights.shown(missing)
+    return finding("rights", kind, count=len(missing), rights=lacking, user=user, first=first, command=command)
 
 
 def taking(documents: Iterable[Mapping[str, Any]], namespace: str, namespace_labels: Mapping[str, str]) -> list[Entry]:
@@ -116,6 +67,8 @@ def refused(status: int, words: str, namespace: str, owners: Mapping[str, tuple[
         kind = kinds.CALL_FAILS
     elif "exceeded quota" in words or "failed quota" in words or "insufficient quota" in words:
         kind = kinds.POD_OVER_QUOTA
+    elif refusal.kind is refusals.RefusalKind.FORBIDDEN:
+        return finding("pod", kinds.POD_NOT_TRIED, namespace=namespace, resource="pods by dry run")
     elif "PriorityClass" in words:
         return finding("priority", kinds.PRIORITY_CLASS_ABSENT, name=PRIORITY_CLASS)
     else:

@@ -13,12 +13,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from webhook.checks.before import Before
 from webhook.checks.order import ClusterCheck, Target
 from webhook.checks.workloads import kind_and_name
 from webhook.cluster.kube import Kube
 from webhook.cluster.kubeconfig import BadKubeconfig
-from webhook.commands import clusters, entra_flags, reports
+from webhook.commands import check_pre, clusters, entra_flags, reports
 from webhook.commands.check_all import FORMATS, run_all
 from webhook.commands.printed import write_stdout
 from webhook.commands.progress import progress
@@ -30,6 +29,8 @@ from webhook.entra.sign_in import AUTO
 from webhook.findings import Finding, Status, broken
 from webhook.settings import SettingsError, add_flags, bad_value
 
+_FORMATS = (*FORMATS, check_pre.RBAC)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command; `run` checks their values."""
@@ -39,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workload", metavar="KIND/NAME", default="", help="also check this one, its ServiceAccount and its pods"
     )
     parser.add_argument("-A", "--all-namespaces", action="store_true", help="report on the whole cluster")
-    parser.add_argument("--pre", action="store_true", help="before installing: is the cluster ready for the webhook?")
-    reports.add_output(parser, FORMATS, more="; html, one file, is for -A")
+    check_pre.add_arguments(parser)
+    reports.add_output(parser, _FORMATS, more="; html, one file, is for -A; rbac, the rights to install, for --pre")
     parser.add_argument(
         "--entra",
         action="store_true",
@@ -72,6 +73,8 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     )
     if flags.all_namespaces:
         return run_all(flags, environ, chosen, target)
+    if flags.pre:
+        return check_pre.run(flags, chosen, target.namespace)
     try:
         findings = asyncio.run(_findings(chosen.kube(), target, flags, environ))
     except BadKubeconfig as error:
@@ -102,15 +105,12 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
             message(usage.FLAG_ALONE, Place(flag), command="check --entra") for flag, value in given.items() if value
         )
     yield from entra_flags.problems(flags)
-    yield from reports.wrong_output(flags, FORMATS)
+    yield from check_pre.problems(flags)
+    yield from reports.wrong_output(flags, _FORMATS)
 
 
 async def _findings(kube: Kube, target: Target, flags: argparse.Namespace, environ: Mapping[str, str]) -> list[Finding]:
     async with kube:
-        if flags.pre:
-            async with progress("asking the cluster"):
-                before = Before(kube, target.policy.own_namespace, target.namespace)
-                return [finding async for finding in before.findings()]
         async with progress("asking the cluster"):
             check = ClusterCheck(kube, target, now=datetime.now(UTC))
             found = [finding async for finding in check.findings()]

@@ -21,15 +21,16 @@ VERSION_OLD: Final = Kind(
 RIGHTS_ENOUGH: Final = Kind(
     "WI683",
     Severity.OK,
-    "You may create all {count} kinds of objects of the chart",
-    help="kube-apiserver was asked for each (SelfSubjectAccessReview), with the rights that the webhook is given.",
+    "You have all {count} rights that the installation needs",
+    help="kube-apiserver was asked for each (SelfSubjectAccessReview): what Helm does with each object of the chart, "
+    "and the rights that the chart gives to the webhook.",
 )
 RIGHTS_MISSING: Final = Kind(
     "WI684",
     Severity.ERROR,
-    "You ({user}) may not {rights}",
-    fix="install as a cluster administrator; or let one run: kubectl create clusterrolebinding m365wi-installer "
-    "--clusterrole=cluster-admin --user={user}, and delete it afterwards",
+    "You ({user}) may not do all that the installation does; {count} rights are missing: {rights}",
+    fix="a cluster administrator installs; or gives you just these rights: {command} > installer.yaml writes them, "
+    "{first}kubectl apply -f installer.yaml gives them, and kubectl delete -f installer.yaml takes them back",
     help="The chart creates a webhook configuration and RBAC for the whole cluster. Who gives rights needs them, too.",
 )
 PRIORITY_CLASS_ABSENT: Final = Kind(
@@ -102,4 +103,26 @@ POD_CHANGED: Final = Kind(
     "Somebody changes the webhook's own pods: {changes}",
     fix="leave namespace {namespace} out of the webhook that does it: {webhooks}",
     help="The pod of the dry run came back with containers, variables or volumes that it was not sent with.",
+)
+KIND_ABSENT: Final = Kind(
+    "WI695",
+    Severity.ERROR,
+    "The cluster does not have the kind {kind} ({version}), which is to be installed",
+    fix="install what brings it, such as the Prometheus operator or cert-manager; or leave out the option for it",
+    help="Helm refuses the whole chart if the API server does not know one of its kinds.",
+)
+POD_NOT_TRIED: Final = Kind(
+    "WI696",
+    Severity.SKIPPED,
+    "You may not create pods in namespace {namespace}, so whether the webhook's own would be admitted is not known",
+    fix="run this as a user who may: a dry run stores nothing, and needs the same right",
+    help="Quota, Pod Security and other webhooks are seen by a pod that is created by dry run.",
+)
+ISSUER_NOT_SEEN: Final = Kind(
+    "WI697",
+    Severity.SKIPPED,
+    "You may not read the cluster's {path}, so whether Entra can reach its issuer is not known",
+    fix="have somebody run this who may; or: kubectl create clusterrolebinding m365-issuer-discovery "
+    "--clusterrole=system:service-account-issuer-discovery --user={user}",
+    help="The issuer is in the cluster's discovery document, which needs a right that an installation does without.",
 )
