@@ -24,6 +24,7 @@ from typing import Any, Self
 from testbed.cluster import build, kubeconfig
 from testbed.cluster.build import Binaries
 from testbed.cluster.cluster import Cluster
+from testbed.cluster.etcd import Etcd
 from testbed.cluster.kubeconfig import Access
 from testbed.cluster.pki import Authority, signing_key
 from testbed.cluster.processes import ClusterError, Process, Workshop, free_ports, wait_until
@@ -144,6 +145,11 @@ class ControlPlane(Cluster):
     def audit_events(self) -> list[dict[str, Any]]:
         """The audit events until now, oldest first."""
         return [json.loads(line) for line in self.audit_log.read_text(encoding="utf-8").splitlines()]
+
+    @property
+    def etcd(self) -> Etcd:
+        """The store. kube-apiserver does not see what it remembers until it starts again."""
+        return Etcd(self._etcd_port)
 
     def stop_apiserver(self) -> None:
         """Kills kube-apiserver: connections are refused from now on."""

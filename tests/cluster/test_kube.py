@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from certs.pem import parse_pair
+from testbed.cluster.control_plane import ControlPlane
 from testbed.cluster.kubeconfig import Access, render
 from testbed.cluster.pki import Authority
 from tests.commands.live import endpoint
-from webhook.cluster.kube import Kube
+from webhook.cluster import kube as module
+from webhook.cluster.kube import Kube, Reply
 
 
 @pytest.mark.usefixtures("strict_tls")
@@ -23,3 +25,33 @@ async def test_a_cluster_with_the_bare_certificates_of_eks_is_trusted(tmp_path: 
         (tmp_path / "kubeconfig").write_text(render(access))
         async with Kube(tmp_path / "kubeconfig") as kube:
             assert (await kube.request("GET", "/version", seconds=5)).json() == {"major": "1"}
+
+
+async def test_a_list_whose_token_has_expired_goes_on(
+    owned_control_plane: ControlPlane, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """410 Gone has a token for the rest, as it is now: no object is missed, and none comes twice."""
+    monkeypatch.setattr(module, "_PAGE", 2)
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+
+    def create(name: str) -> None:
+        owned_control_plane.api.post(path, {"metadata": {"name": name}}).expect()
+
+    for name in "abcde":
+        create(name)
+    names: list[str] = []
+    async with Kube(owned_control_plane.kubeconfig) as kube:
+        async for page in kube.pages(path, seconds=30):
+            assert not isinstance(page, Reply), page.reason()
+            names += [each["metadata"]["name"] for each in page]
+            if len(names) == 2:
+                create("f")
+                owned_control_plane.etcd.compact()
+                owned_control_plane.stop_apiserver()  # which forgets what it has in memory, too
+                owned_control_plane.start_apiserver()
+                before = kube.requests
+        asked = kube.requests - before
+    pages = -(-(len(names) - 2) // 2)
+    assert asked == pages + 1, "no token had expired"
+    assert [each for each in names if len(each) == 1] == [*"abcdef"]
+    assert len(names) == len(set(names))

@@ -11,6 +11,7 @@ from testbed.entra.directory import TENANT_ID, Application
 from tests.commands.entra_tenant import Tenant, tenant
 from tests.commands.live import Ran
 from webhook.core.names import AZURE_CLIENT_ID, AZURE_TENANT_ID, CLIENT_ID
+from webhook.entra.mark import mark
 
 pytestmark = pytest.mark.cluster
 READER = ("Application.Read.All",)
@@ -90,6 +91,30 @@ def test_both_applications_of_an_account_are_looked_at(entra: Tenant, namespace:
     lines = [line for line in check(entra, namespace, *READER).out.splitlines() if line.split()[1:2] == ["credential"]]
     assert [line.split()[0] for line in lines] == ["ok", "FAIL"]
     assert azure.client_id in lines[1]
+
+
+def test_the_whole_cluster_after_a_rebuild(entra: Tenant, namespace: str, application: Application) -> None:
+    """A credential of the former issuer is the ServiceAccount's, once the flags say so, by address or by name."""
+    before, subject = "https://before.example.com", f"system:serviceaccount:{namespace}:terraform"
+    application.unfederate()
+    application.federate(issuer=before, subject=subject, description=mark(before, subject, "prod-eu"))
+
+    def report(*flags: str) -> tuple[str, dict[str, str]]:
+        done = entra.run(*where, *flags, caller=entra.caller(*READER))
+        (row,) = (each for each in done.json["serviceAccounts"] if each["namespace"] == namespace)
+        (problem,) = (each for each in done.json["findings"] if each.get("namespace") == namespace)
+        return row["credential"], problem
+
+    where = ("check", "-A", "-n", namespace, "--entra", "-o", "json")
+    state, problem = report()
+    assert (state, problem["code"]) == ("missing", "WI766")
+    for flags in (("--former-issuer", before), ("--cluster-name", "prod-eu")):
+        state, problem = report(*flags)
+        assert (state, problem["code"]) == ("other issuer", "WI766")
+        command = f"fic plan -n {namespace} --service-account terraform {' '.join(flags)}; then the same with apply"
+        assert command in problem["fix"]
+    alone = entra.run("check", "--former-issuer", "x", "--cluster-name", "A b", caller={})
+    assert (alone.code, alone.err.count("[WI517]"), alone.err.count("[WI501]")) == (2, 2, 2), alone.err
 
 
 def test_the_whole_cluster(entra: Tenant, namespace: str, application: Application) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from testbed.cluster.control_plane import ControlPlane
 from testbed.cluster.pods import a_pod, make_account
 from testbed.cluster.processes import wait_until
 from testbed.cluster.registration import CONFIGURATIONS, settle
-from tests.commands.live import Ran, authority, check, pair, registered
+from tests.commands.live import Ran, authority, check, pair, registered, run
 from tests.commands.test_check_cluster import OUR_SERVICE, bound_role, calls, make_service
 from webhook.checks.installation import ready_endpoints
 
@@ -79,8 +80,11 @@ def make_replica_ready(cluster: Cluster, own: str) -> bool:
 
 
 @contextmanager
-def installed(cluster: Cluster, own: str, folder: Path) -> Iterator[None]:
-    """A webhook that kube-apiserver calls by a Service, and that answers whatever becomes of its endpoints."""
+def installed(cluster: Cluster, own: str, folder: Path, **entry: Any) -> Iterator[None]:
+    """A webhook that kube-apiserver calls by a Service, and that answers whatever becomes of its endpoints.
+
+    entry: what is changed in the entries of its configuration.
+    """
     labels = {"app": "webhook"}
     pod = a_pod(account="default", labels=labels)
     template = {"metadata": {"labels": labels}, "spec": {**pod["spec"], "nodeName": NODE}}
@@ -92,8 +96,13 @@ def installed(cluster: Cluster, own: str, folder: Path) -> Iterator[None]:
     service = cluster.api.get(f"/api/v1/namespaces/{own}/services/{OUR_SERVICE}").expect().json
     served.write_bytes(pair(signer, f"{OUR_SERVICE}.{own}.svc").private_pem())
     flags = ("--kubeconfig", str(cluster.kubeconfig), "--tls-cert", str(served))
+
+    def change(document: dict[str, Any]) -> None:
+        calls(own, port=port)(document)
+        document.update(entry)
+
     with running(folder, [*flags, "--listen", f"{service['spec']['clusterIP']}:{port}"], port=port):
-        with registered(cluster.api, "https://x/", signer.pem.encode(), change=calls(own, port=port)):
+        with registered(cluster.api, "https://x/", signer.pem.encode(), change=change):
             yield
 
 
@@ -127,6 +136,48 @@ def test_an_old_connection_hides_neither_a_wrong_selector_nor_that_nothing_runs(
         assert "no ready endpoints; Deployment hook is scaled to 0" in found
         follow(cluster, found)
         wait_until(lambda: code(0), "endpoints", seconds=20)
+
+
+def test_before_installing_another_webhook_shows_that_services_are_reached(
+    cluster: Cluster, namespace: str, own: str, tmp_path: Path
+) -> None:
+    """It is behind a Service, must answer, and was called for the pod of the dry run."""
+    other = {"name": "pods.other.example.com", "objectSelector": {}, "matchConditions": []}
+    with installed(cluster, own, tmp_path, **other):
+        done = run("check", "--pre", "--own-namespace", namespace, environ={"KUBECONFIG": str(cluster.kubeconfig)})
+        assert "[WI691]" in done.finding("network", "ok")
+        assert "has called pods.other.example.com" in done.finding("network", "ok")
+        assert done.finding("pod", "ok")
+    done = run("check", "--pre", "--own-namespace", namespace, environ={"KUBECONFIG": str(cluster.kubeconfig)})
+    assert "[WI692]" in done.finding("network", "skip")
+
+
+def test_replicas_of_different_versions(cluster: Cluster, namespace: str, own: str, tmp_path: Path) -> None:
+    """During a roll-out two versions answer, each counted; afterwards one."""
+    pods, labels = f"/api/v1/namespaces/{own}/pods", {"app": "webhook"}
+
+    def report() -> Any:
+        return check(cluster, namespace, "-A", "-o", "json").json
+
+    def codes(found: Any) -> set[str]:
+        return {each["code"] for each in found["findings"]} & {"WI763", "WI764"}
+
+    with installed(cluster, own, tmp_path):
+        (old,) = cluster.api.get(pods).expect().json["items"]
+        version = {"metadata": {"labels": {"app.kubernetes.io/version": "0.1.0"}}}
+        cluster.api.patch(f"{pods}/{old['metadata']['name']}", version).expect()
+        new = a_pod("new", account="default", labels={**labels, "app.kubernetes.io/version": "0.2.0"})
+        new["spec"]["nodeName"] = NODE
+        cluster.api.post(pods, new).expect()
+        found = report()
+        assert (codes(found), found["versions"]) == ({"WI763"}, {"0.1.0": 1}), "a replica that is not ready counts"
+        assert make_replica_ready(cluster, own)
+        found = report()
+        assert (codes(found), found["versions"]) == ({"WI764"}, {"0.1.0": 1, "0.2.0": 1})
+        (differ,) = (each for each in found["findings"] if each["code"] == "WI764")
+        assert "0.1.0 (1), 0.2.0 (1)" in differ["detail"]
+        assert f"kubectl get pods -n {own} --show-labels" in differ["fix"]
+        cluster.api.delete(f"{pods}/new").expect()
 
 
 def test_a_deleted_configuration_is_restored_by_the_release(cluster: Cluster, namespace: str, own: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from testbed.cluster.cluster import Cluster
-from testbed.cluster.control_plane import ISSUER
+from testbed.cluster.control_plane import ISSUER, ControlPlane
 from testbed.cluster.processes import wait_until
 from testbed.cluster.registration import settle
 from tests.commands.live import Ran, authority, registered, run
@@ -71,6 +71,23 @@ def quota_seen(cluster: Cluster, path: str, resource: str = "requests.cpu") -> N
         return resource in (status.get("used") or {})
 
     wait_until(counted, "the quota's status", seconds=20)
+
+
+def test_the_priority_class(owned_control_plane: ControlPlane, own: str) -> None:
+    """Lost from the store, it is told; kube-apiserver makes it again when it starts, as the fix says."""
+    assert owned_control_plane.etcd.delete("/registry/priorityclasses/system-cluster-critical") == 1
+    path = "/apis/scheduling.k8s.io/v1/priorityclasses/system-cluster-critical"
+    try:
+        wait_until(lambda: owned_control_plane.api.get(path).status == 404, "the loss", seconds=20)
+        found = check(owned_control_plane, own).finding("priority")
+        assert "[WI685]" in found
+        assert "restart kube-apiserver" in found
+    finally:
+        owned_control_plane.stop_apiserver()
+        owned_control_plane.start_apiserver()
+    done = check(owned_control_plane, own)
+    assert "[WI685]" not in done.out
+    assert done.finding("pod", "ok")
 
 
 def test_a_webhook_that_is_away(control_plane: Cluster, own: str) -> None:

@@ -59,11 +59,13 @@ class Before:
             yield Finding("address", not_seen) if forbidden else each
         path = f"/apis/scheduling.k8s.io/v1/priorityclasses/{prerequisites.PRIORITY_CLASS}"
         priority = await get(self.kube, path)
+        absent = finding("priority", kinds.PRIORITY_CLASS_ABSENT, name=prerequisites.PRIORITY_CLASS)
         if isinstance(priority, NotSeen):
-            absent = finding("priority", kinds.PRIORITY_CLASS_ABSENT, name=prerequisites.PRIORITY_CLASS)
             yield absent if priority.status == 404 else api.not_seen("priority", "priorityclasses", priority)
         async for each in self._admission():
-            yield each
+            told = isinstance(priority, NotSeen) and priority.status == 404
+            if each != absent or not told:
+                yield each
 
     async def rbac(self) -> tuple[str, list[dict[str, Any]], Sequence[Finding]]:
         """The caller, the roles and bindings that give him the rights, and what is in the way. Raises Unavailable."""

@@ -224,12 +224,17 @@ class Kube:
         options = {**(query or {}), "limit": str(_PAGE)}
         while True:
             reply = await self.request("GET", f"{path}?{urlencode(options)}", seconds=seconds)
-            if reply.status != 200:
+            # etcd forgets old revisions after some minutes: the answer is 410, with a token for the rest as it is now.
+            more = _more(reply) if reply.status in (200, 410) else ""
+            if reply.status == 200:
+                yield reply.json().get("items") or []
+            elif not more:
                 yield reply
-                return
-            page = reply.json()
-            yield page.get("items") or []
-            more = (page.get("metadata") or {}).get("continue")
             if not more:
                 return
             options["continue"] = more
+
+
+def _more(reply: Reply) -> str:
+    """The token for the next page of a list, "" after the last. Raises Unavailable."""
+    return str((reply.json().get("metadata") or {}).get("continue") or "")

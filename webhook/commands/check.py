@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also look at Entra's side of the ServiceAccount: application, credential, consent",
     )
     entra_flags.add_entra_flags(parser)
+    entra_flags.add_past_flags(parser, "-A --entra")
     clusters.add_cluster_flags(parser)
     add_flags(parser, only=("own_namespace", "configuration", "service", "cloud", "audience"))
 
@@ -104,7 +105,13 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
         yield from (
             message(usage.FLAG_ALONE, Place(flag), command="check --entra") for flag, value in given.items() if value
         )
+    if not (flags.entra and flags.all_namespaces):
+        past = {"--cluster-name": flags.cluster_name, "--former-issuer": flags.former_issuer}
+        yield from (
+            message(usage.FLAG_ALONE, Place(flag), command="check -A --entra") for flag, value in past.items() if value
+        )
     yield from entra_flags.problems(flags)
+    yield from entra_flags.past_problems(flags)
     yield from check_pre.problems(flags)
     yield from reports.wrong_output(flags, _FORMATS)
 

@@ -1,6 +1,7 @@
 """Entra's side of a whole cluster, for `check -A --entra`: the plan of `fic`, read with the caller's own sign-in."""
 
 import argparse
+import shlex
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
@@ -42,14 +43,22 @@ async def look(
             accounts = await list_accounts(kube, Selection(""))
             tenant = flags.tenant if is_guid(flags.tenant) else await credential.tenant(cloud.graph)
             found = needs(accounts, issuer=issuer, policy=policy, home=Home(cloud, tenant))
-            parts = await plan.look(Applications(directory, arm), merged(found.by_application, ()), Cluster(issuer))
+            cluster = Cluster(issuer, name=flags.cluster_name, former=frozenset(flags.former_issuer) - {issuer})
+            parts = await plan.look(Applications(directory, arm), merged(found.by_application, ()), cluster)
     except (NotListed, NotSignedIn) as error:
         report.installation.append(finding("credential", ENTRA_NOT_READ, reason=error.problem.text))
     except Unavailable as error:
         report.installation.append(finding("credential", ENTRA_NOT_READ, reason=str(error)))
     else:
-        attach(report, sides(parts), _elsewhere(found.notes))
+        attach(report, sides(parts), _elsewhere(found.notes), _past(flags))
     report.requests = kube.requests
+
+
+def _past(flags: argparse.Namespace) -> str:
+    """The flags about the past of the cluster, for the command that comes next."""
+    words = ["--cluster-name", flags.cluster_name] if flags.cluster_name else []
+    words += [word for issuer in flags.former_issuer for word in ("--former-issuer", issuer)]
+    return "".join(f" {shlex.quote(word)}" for word in words)
 
 
 def _elsewhere(notes: list[Message]) -> dict[str, Message]:

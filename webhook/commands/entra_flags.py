@@ -7,6 +7,7 @@ from webhook.commands.printed import write_stderr
 from webhook.core.clouds import CLOUDS
 from webhook.core.formats import is_tenant
 from webhook.core.messages import Message
+from webhook.core.names import NAMESPACE_NAME
 from webhook.entra import sign_in
 from webhook.entra.failures import NotSignedIn
 from webhook.entra.sign_in import Credential
@@ -30,6 +31,29 @@ def add_entra_flags(parser: argparse.ArgumentParser, *, changes: bool = False, r
         parser.add_argument("--dry-run", action="store_true", help="change nothing, and print the az commands instead")
     if removes:
         parser.add_argument("--yes", action="store_true", help="really remove: without it nothing is removed")
+
+
+def add_past_flags(parser: argparse.ArgumentParser, where: str) -> None:
+    """--cluster-name and --former-issuer, by which a cluster knows credentials from before it was rebuilt."""
+    parser.add_argument(
+        "--cluster-name", metavar="NAME", default="", help=f"{where}: in the marks, so that it outlives a rebuild"
+    )
+    parser.add_argument(
+        "--former-issuer",
+        metavar="URL",
+        action="append",
+        default=[],
+        help=f"{where}: an issuer that this cluster had, or of a cluster that is gone; may be repeated",
+    )
+
+
+def past_problems(flags: argparse.Namespace) -> Iterator[Message]:
+    """What is wrong with the values of these two."""
+    if flags.cluster_name and not NAMESPACE_NAME.fullmatch(flags.cluster_name):
+        yield bad_value("--cluster-name", flags.cluster_name, "at most 63 small letters, digits and hyphens")
+    for issuer in flags.former_issuer:
+        if not issuer.startswith("https://") or not issuer.isprintable() or " " in issuer:
+            yield bad_value("--former-issuer", issuer, "an https URL")
 
 
 def problems(flags: argparse.Namespace) -> Iterator[Message]:

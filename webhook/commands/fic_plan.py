@@ -73,19 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "plan shows; prune: remove what is left over",
     )
     parser.add_argument("-A", "--all-namespaces", action="store_true", help="plan, apply, prune: the whole cluster")
-    parser.add_argument(
-        "--cluster-name",
-        metavar="NAME",
-        default="",
-        help="plan, apply, prune: in the marks, so that it outlives a rebuild",
-    )
-    parser.add_argument(
-        "--former-issuer",
-        metavar="URL",
-        action="append",
-        default=[],
-        help="plan, apply, prune: an issuer that this cluster had, or of a cluster that is gone; may be repeated",
-    )
+    entra_flags.add_past_flags(parser, "plan, apply, prune")
     parser.add_argument(
         "--application",
         metavar="GUID",
@@ -140,11 +128,7 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
         yield bad_value("-o", flags.output, f"one of {', '.join(FORMATS)}")
     if flags.client_id:
         yield message(kinds.FLAG_ALONE, Place("--client-id"), command="fic print")
-    if flags.cluster_name and not NAMESPACE_NAME.fullmatch(flags.cluster_name):
-        yield bad_value("--cluster-name", flags.cluster_name, "at most 63 small letters, digits and hyphens")
-    for issuer in flags.former_issuer:
-        if not issuer.startswith("https://") or not issuer.isprintable() or " " in issuer:
-            yield bad_value("--former-issuer", issuer, "an https URL")
+    yield from entra_flags.past_problems(flags)
     for client_id in flags.application:
         if not is_guid(client_id):
             yield bad_value("--application", client_id, "an application's client id, a GUID")

@@ -40,10 +40,11 @@ def sides(parts: Iterable[Part]) -> Iterable[Side]:
                 yield Side(item.wanted.account, part.client_id, item.state, reason)
 
 
-def attach(report: Report, found: Iterable[Side], elsewhere: Mapping[str, Message]) -> None:
+def attach(report: Report, found: Iterable[Side], elsewhere: Mapping[str, Message], past: str = "") -> None:
     """Writes states into the rows, and adds a problem for each that is not right.
 
-    elsewhere: the ServiceAccounts, as namespace/name, that are of another tenant or cloud, and why.
+    elsewhere: the ServiceAccounts, as namespace/name, that are of another tenant or cloud, and why. past: flags for the
+    commands of the fixes.
     """
     rows = {f"{row.namespace}/{row.name}": row for row in report.rows}
     for name in elsewhere.keys() & rows.keys():
@@ -63,6 +64,7 @@ def attach(report: Report, found: Iterable[Side], elsewhere: Mapping[str, Messag
                 client=side.client,
                 namespace=row.namespace,
                 name=row.name,
+                past=past,
             )
             report.problems.append(Problem(wrong, row.namespace, row.name))
     for row in report.rows:

@@ -44,7 +44,7 @@ CREDENTIAL_NOT_RIGHT: Final = Kind(
     "WI766",
     Severity.ERROR,
     "{object} cannot sign in as {client}: {reason}",
-    fix="m365wi fic plan -n {namespace} --service-account {name}; then the same with apply",
+    fix="m365wi fic plan -n {namespace} --service-account {name}{past}; then the same with apply",
     help="Entra compares issuer, subject and audience of a token with the federated identity credentials of the "
     "application.",
 )

@@ -37,9 +37,9 @@ PRIORITY_CLASS_ABSENT: Final = Kind(
     "WI685",
     Severity.ERROR,
     "PriorityClass {name} does not exist, so the webhook's pods would be refused",
-    fix="kube-apiserver makes it when it starts, unless the admission plugin Priority is off; or install with "
-    '--set priorityClassName=""',
-    help="The webhook's pods are system-cluster-critical, so that they start before the pods that wait for them.",
+    fix='restart kube-apiserver, which makes it when it starts; or install with --set priorityClassName=""',
+    help="The webhook's pods are system-cluster-critical, so that they start before the pods that wait for them. "
+    "kube-apiserver lets no user delete it, so it was lost from the store.",
 )
 NAMESPACE_NEW: Final = Kind(
     "WI686",
