@@ -40,13 +40,14 @@ mount), or `{env, but, mount, endpoint, last}`:
     last:   entries that come after those
 
 With m365-token-endpoint among the helpers, each of them also has its two variables. `helper` is
-`{behind, resources, securityContext, env, envFrom, mounts}`:
+`{behind, resources, securityContext, env, envFrom, mounts, metrics}`:
 
     behind:           the init container that stands right before the first helper; left out: helpers are the first
     resources:        in place of the usual ones; null: none
     securityContext:  members that differ; null: that member is not there
     env, envFrom:     entries that come after the variables of helperEnv; the list
     mounts:           entries that come before that of helperEnv
+    metrics:          the port of m365-token-endpoint for metrics; left out: none
 
 The usual ServiceAccount is annotated with azure.workload.identity/client-id and tenant-id, see CLIENT and TENANT.
 """
@@ -284,6 +285,10 @@ class Case:
         own = {"name": name, "image": self.policy.helper_image, **HELPERS[name], **HELPER}
         own["resources"] = changed.get("resources", own["resources"])
         own["securityContext"] = _without_none({**own["securityContext"], **(changed.get("securityContext") or {})})
+        port = changed.get("metrics") if name == "m365-token-endpoint" else None
+        if port:
+            own["args"] = ["--metrics-port", str(port)]
+            own["ports"] = [{"name": "m365-metrics", "containerPort": port, "protocol": "TCP"}]
         own |= {"env": env, "envFrom": changed.get("envFrom"), "volumeMounts": mounts}
         return copy.deepcopy(_without_none(own))
 
@@ -422,7 +427,7 @@ def _expected(stated: Json) -> Expected:
     known |= {"helper", "helperEnv", "lint"}
     _only(known, stated, "expect")
     helper = stated.get("helper") or {}
-    _only({"behind", "resources", "securityContext", "env", "envFrom", "mounts"}, helper, "helper")
+    _only({"behind", "resources", "securityContext", "env", "envFrom", "mounts", "metrics"}, helper, "helper")
     outcome = stated.get("outcome", "injected")
     reason = stated.get("reason", "injected")
     if (outcome == "denied") != ("message" in stated):

@@ -12,7 +12,13 @@ from webhook.core import names
 from webhook.core.formats import is_audience, is_guid, is_tenant
 from webhook.core.identity import Identity, Reading, read_account_alone, read_identity
 from webhook.core.messages import Place
-from webhook.core.messages.annotations import METHOD_WITHOUT_ENDPOINT, TENANT_ID_INVALID, UNKNOWN_ANNOTATION
+from webhook.core.messages.annotations import (
+    METHOD_WITHOUT_ENDPOINT,
+    METRICS_INVALID,
+    METRICS_WITHOUT_ENDPOINT,
+    TENANT_ID_INVALID,
+    UNKNOWN_ANNOTATION,
+)
 from webhook.core.policy import Policy
 from webhook.settings import values
 
@@ -248,6 +254,42 @@ def test_any_other_expiration_is_refused_in_azures_words(seconds: str) -> None:
     (problem,) = reading({names.TOKEN_EXPIRATION: seconds}).problems
     value = ascii(seconds)[1:-1] if len(seconds) <= 80 else seconds[:77] + "..."
     assert problem.text.endswith(f"token expiration {value} not valid. Expected value to be between 3600 and 86400")
+
+
+ENDPOINT = {names.TOKEN_ENDPOINT: "true"}
+HELPED = Policy(helper_image="m365-identity:1")
+
+
+@pytest.mark.parametrize(
+    ("value", "port"),
+    [("true", 9464), ("false", 0), (" ", 0), ("1024", 1024), ("65535", 65535), (" 9999 ", 9999), ("09999", 9999)],
+)
+def test_metrics_have_a_port(value: str, port: int) -> None:
+    """The usual one, or the one that is given; on the pod and on its ServiceAccount."""
+    assert identity_of({**ENDPOINT, names.METRICS: value}, policy=HELPED).metrics_port == port
+    assert identity_of(ENDPOINT, {names.METRICS: value}, HELPED).metrics_port == port
+
+
+@pytest.mark.parametrize(
+    "value", ["True", "yes", "0", "80", "1023", "20365", "65536", "-9464", "9464/tcp", "٩٤٦٤", "1e4"]
+)
+def test_another_port_for_metrics_is_refused(value: str) -> None:
+    """One of root's, that of the token endpoint, and what is not a port."""
+    for found in (reading({**ENDPOINT, names.METRICS: value}, {}, HELPED), reading({}, {names.METRICS: value})):
+        assert [each.kind for each in found.problems] == [METRICS_INVALID]
+
+
+def test_metrics_without_a_token_endpoint_are_told_to_who_asked() -> None:
+    """A pod that asks for them is warned; an account is for pods with and without; a refused endpoint says enough."""
+    assert METRICS_WITHOUT_ENDPOINT in [each.kind for each in reading({names.METRICS: "true"}).warnings]
+    for on_pod, on_account in (
+        ({names.METRICS: "false"}, {}),
+        ({}, {names.METRICS: "true"}),
+        ({**ENDPOINT, names.METRICS: "true"}, {}),  # there is no image for it here
+    ):
+        found = reading(on_pod, on_account)
+        assert METRICS_WITHOUT_ENDPOINT not in [each.kind for each in found.warnings]
+        assert found.identity is None or found.identity.metrics_port == 0
 
 
 @pytest.mark.parametrize(

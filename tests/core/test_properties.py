@@ -214,6 +214,9 @@ def fitted(pods: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
         optional={key: st.sampled_from(values) for key, values in field.items()}
         | {
             "restartPolicy": st.just("Always"),
+            "ports": st.sampled_from(
+                [None, 1, [None], [{"containerPort": 9464}], [{"containerPort": 80, "protocol": 1}]]
+            ),
             "envFrom": st.sampled_from(
                 [None, [{"secretRef": {"name": "s"}}], [{"prefix": 1}, {"configMapRef": []}, 0]]
             ),
@@ -250,10 +253,14 @@ def check_helper(helper: Json, pod: Json) -> None:
     fitted(pods()),
     st.sets(st.sampled_from(sorted(HELPERS)), min_size=1),
     st.sampled_from([HELPED, replace(HELPED, helper_resources={}, helper_authorities="c/k")]),
+    st.sampled_from(["true", "false", "9465"]),
 )
-def test_helpers_come_together_once_and_change_nothing_else(pod: Json, asked: set[str], policy: Policy) -> None:
+def test_helpers_come_together_once_and_change_nothing_else(
+    pod: Json, asked: set[str], policy: Policy, metrics: str
+) -> None:
     """Whatever the pod looks like: its own containers are all there, in their order, with their own values."""
     pod["metadata"]["annotations"] = {**(pod["metadata"].get("annotations") or {}), **dict.fromkeys(asked, "true")}
+    pod["metadata"]["annotations"]["m365.workload.identity/metrics"] = metrics
     review, usual = request(pod), account(USUAL_ANNOTATIONS)
     first = decide_early(review, policy) or decide(review, usual, policy)
     if first.outcome != "injected":
@@ -283,6 +290,7 @@ ANY_ANNOTATIONS = st.dictionaries(
             "azure.workload.identity/service-account-token-expiration",
             "m365.workload.identity/cloud",
             "m365.workload.identity/env",
+            "m365.workload.identity/metrics",
             "m365.workload.identity/audience",
             "m365.workload.identity/Client-Id",
         ]

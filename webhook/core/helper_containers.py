@@ -5,7 +5,7 @@
 
 First the one that may fail, with its reason. A container that has the name of one is that one, from an earlier call.
 What varies with the pod: resources (`helper_resources`), user (`helper_security`), proxies (`helper_proxies`), trusted
-authorities (`helper_authorities`), and where they stand (`helper_place`).
+authorities (`helper_authorities`), the port for metrics (`helper_ports`), and where they stand (`helper_place`).
 """
 
 from collections.abc import Collection, Mapping
@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from webhook.core.helper_authorities import helper_authorities
 from webhook.core.helper_place import helper_place, place_warnings
+from webhook.core.helper_ports import metrics_fields, metrics_warnings
 from webhook.core.helper_proxies import helper_proxies
 from webhook.core.helper_resources import helper_resources
 from webhook.core.helper_security import helper_security
@@ -52,6 +53,7 @@ def missing_helpers(pod: Mapping[str, Any], identity: Identity, skip: Collection
             "name": name,
             "image": identity.helper_image,
             **_OWN[name],
+            **(metrics_fields(spec, identity) if name == TOKEN_ENDPOINT_CONTAINER else {}),
             **({"resources": resources} if resources else {}),
             "securityContext": helper_security(spec, own, policy.helper_security_context),
             # The reason of a failure is then in the pod's status, where people look first.
@@ -97,5 +99,5 @@ def surroundings(pod: Mapping[str, Any], identity: Identity, skip: Collection[st
         volumes=authorities.volumes,
         place=helper_place(spec, sidecars=sidecars, loopback=proxies.loopback, after=authorities.after),
         size=len(str((env, proxies.env_from))),
-        warnings=(*authorities.warnings, *warnings),
+        warnings=(*authorities.warnings, *warnings, *metrics_warnings(spec, identity)),
     )

@@ -12,6 +12,7 @@ Precedence, the first that is set wins; a value of nothing but white space count
     auth method        M auth-method                    M auth-method                          workload_identity
     variable families  M env                            M env                                  policy, m365,azure
     helpers            M preflight, M token-endpoint    -                                      none
+    metrics            M metrics                        M metrics                              none
     audience           -                                M audience                             policy, then by cloud
     skipped names      A skip-containers                -                                      none
 
@@ -65,6 +66,7 @@ class Identity(NamedTuple):
     """Who a pod will be. Empty strings stand for what is not set. token_expiration is in seconds.
 
     helpers: the containers that the pod gets in addition to its own, in their order. helper_image: what they run in.
+    metrics_port: where the token endpoint shows metrics; 0: nowhere.
     binding: whether Azure's webhook is to give the pod a token for another audience, as identity bindings do.
     policy: what else is decided about them; None for pods without them, since identities are compared often.
     """
@@ -80,6 +82,7 @@ class Identity(NamedTuple):
     token_expiration: int
     helpers: tuple[str, ...] = ()
     helper_image: str = ""
+    metrics_port: int = 0
     binding: bool = False
     policy: Policy | None = None
 
@@ -139,11 +142,12 @@ def _read_identity(request: Request, account: Account, policy: Policy, *, alone:
     auth_method = reader.one_of(names.AUTH_METHOD, AUTH_METHODS, AUTH_METHODS[0])
     families = reader.families(policy.env)
     helpers = reader.helpers(request, policy)
+    metrics_port = reader.metrics_port()
     if auth_method == MANAGED_IDENTITY and not alone:
         reader.check_endpoint(helpers)
     warnings = (
         *_warnings(reader, account, client, tenant, policy),
-        *_unsuitable(reader, cloud, families),
+        *_unsuitable(reader, cloud, families, helpers),
     )
     if reader.problems:
         return Reading(None, tuple(reader.problems), warnings, annotated=client is not None)
@@ -159,6 +163,7 @@ def _read_identity(request: Request, account: Account, policy: Policy, *, alone:
         token_expiration=expiration,
         helpers=helpers,
         helper_image=policy.helper_image,
+        metrics_port=metrics_port if names.TOKEN_ENDPOINT_CONTAINER in helpers else 0,
         binding=reader.binding(),
         policy=policy if helpers else None,
     )
@@ -181,8 +186,8 @@ def _warnings(
         yield message(kinds.TENANT_ID_PLACEHOLDER, tenant.place, value=tenant.text)
 
 
-def _unsuitable(reader: Reader, cloud: Cloud, families: tuple[str, ...]) -> Iterator[Message]:
-    """Values that are valid, and with which some tools cannot work."""
+def _unsuitable(reader: Reader, cloud: Cloud, families: tuple[str, ...], helpers: tuple[str, ...]) -> Iterator[Message]:
+    """Values that are valid, and with which some tools cannot work, or that have no effect."""
     place = reader.place(names.CLOUD)
     if cloud.name == "gcc" and M365 in families:  # Power Platform's provider has a cloud of this name
         yield message(kinds.CLOUD_GCC, place)
@@ -196,3 +201,4 @@ def _unsuitable(reader: Reader, cloud: Cloud, families: tuple[str, ...]) -> Iter
     without = left_without(families)
     if without:
         yield message(kinds.AZURE_LEFT_OUT, reader.place(names.ENV), tools=", ".join(without))
+    yield from reader.idle_metrics(helpers)

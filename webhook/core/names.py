@@ -28,6 +28,7 @@ ENV: Final = M365_PREFIX + "env"
 AUDIENCE: Final = M365_PREFIX + "audience"
 PREFLIGHT: Final = M365_PREFIX + "preflight"
 TOKEN_ENDPOINT: Final = M365_PREFIX + "token-endpoint"
+METRICS: Final = M365_PREFIX + "metrics"
 # On any object; only `lint` reads it.
 LINT_IGNORE: Final = M365_PREFIX + "lint-ignore"
 
@@ -42,6 +43,7 @@ POD_ANNOTATIONS: Final = frozenset(
         ENV,
         PREFLIGHT,
         TOKEN_ENDPOINT,
+        METRICS,
     }
 )
 ACCOUNT_ANNOTATIONS: Final = frozenset(
@@ -55,6 +57,7 @@ ACCOUNT_ANNOTATIONS: Final = frozenset(
         AUTH_METHOD,
         ENV,
         AUDIENCE,
+        METRICS,
     }
 )
 TOKEN_FILE_VARIABLE: Final = "AZURE_FEDERATED_TOKEN_FILE"
@@ -73,7 +76,13 @@ TOKEN_ENDPOINT_CONTAINER: Final = "m365-token-endpoint"
 IDENTITY_ENDPOINT_VARIABLE: Final = "IDENTITY_ENDPOINT"
 IDENTITY_HEADER_VARIABLE: Final = "IDENTITY_HEADER"
 # Below the ports that Linux gives to outgoing connections (from 32768): one of those may hold any of them.
-IDENTITY_ENDPOINT: Final = "http://127.0.0.1:20365/msi/token"
+IDENTITY_ENDPOINT_PORT: Final = 20365
+IDENTITY_ENDPOINT: Final = f"http://127.0.0.1:{IDENTITY_ENDPOINT_PORT}/msi/token"
+# Where m365-token-endpoint shows the metrics of signing in, if it is asked to.
+METRICS_PORT_NAME: Final = "m365-metrics"
+METRICS_PORT: Final = 9464
+MINIMUM_PORT: Final = 1024  # lower ones are for root
+MAXIMUM_PORT: Final = 65535
 
 DEFAULT_EXPIRATION: Final = 3600  # seconds
 MINIMUM_EXPIRATION: Final = 3600

@@ -120,6 +120,21 @@ class Reader:
                 found.append(container)
         return tuple(found)
 
+    def metrics_port(self) -> int:
+        """Where the token endpoint shows metrics, 0 if nowhere."""
+        value = self.either(names.METRICS)
+        if value is None or value.text == "false":
+            return 0
+        if value.text == "true":
+            return names.METRICS_PORT
+        if re.fullmatch("[0-9]{4,5}", value.text):
+            port = int(value.text)
+            if names.MINIMUM_PORT <= port <= names.MAXIMUM_PORT and port != names.IDENTITY_ENDPOINT_PORT:
+                return port
+        limits = {"minimum": str(names.MINIMUM_PORT), "maximum": str(names.MAXIMUM_PORT)}
+        self._problem(kinds.METRICS_INVALID, value, **limits)
+        return 0
+
     def binding(self) -> bool:
         """Whether the pod asks Azure's webhook for its custom token endpoint, which AKS names `identity-binding`."""
         values = self.on_pod.values
@@ -128,12 +143,22 @@ class Reader:
             for key, value in values.items()
         )
 
+    def idle_metrics(self, helpers: tuple[str, ...]) -> Iterator[Message]:
+        """A warning if the pod itself asks for metrics, and nothing in it could have any."""
+        value = self.on_pod.value(names.METRICS)
+        if value and value.text != "false" and not self._has_endpoint(helpers):
+            yield message(kinds.METRICS_WITHOUT_ENDPOINT, value.place, needed=names.TOKEN_ENDPOINT)
+
     def check_endpoint(self, helpers: tuple[str, ...]) -> None:
         """The token endpoint must be there, or a reason why it is not must have been found."""
-        refused = any(each.place.annotation == names.TOKEN_ENDPOINT for each in self.problems)
-        if names.TOKEN_ENDPOINT_CONTAINER not in helpers and not refused:
+        if not self._has_endpoint(helpers):
             place = self.place(names.AUTH_METHOD)
             self.problems.append(message(kinds.METHOD_WITHOUT_ENDPOINT, place, needed=names.TOKEN_ENDPOINT))
+
+    def _has_endpoint(self, helpers: tuple[str, ...]) -> bool:
+        """Whether the token endpoint is there, or a reason why it is not has been found."""
+        refused = any(each.place.annotation == names.TOKEN_ENDPOINT for each in self.problems)
+        return refused or names.TOKEN_ENDPOINT_CONTAINER in helpers
 
     def _problem(self, kind: Kind, value: Value, **more: str) -> None:
         self.problems.append(message(kind, value.place, value=_quoted(value), **more))

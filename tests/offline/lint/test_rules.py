@@ -97,6 +97,13 @@ FOUND = {
         annotations="{m365.workload.identity/token-endpoint: 'true'}",
         container="{name: app, env: [{name: @WI233@HTTP_PROXY, value: x}, {name: NO_PROXY, value: .svc}]}",
     ),
+    "metrics without a token endpoint": ACCOUNT + pod(annotations="{m365.workload.identity/metrics: @WI133@'true'}"),
+    "a port for metrics that is not one": account(f"{USUAL[:-1]}, m365.workload.identity/metrics: @WI132@'80'}}"),
+    "a port for metrics that a container has": account(f"{USUAL[:-1]}, m365.workload.identity/metrics: 'true'}}")
+    + pod(
+        annotations="{m365.workload.identity/token-endpoint: 'true'}",
+        container="{name: app, ports: [{containerPort: 80}, {containerPort: @WI234@9464}]}",
+    ),
     "a proxy in the pod that starts after preflight": ACCOUNT
     + pod(
         annotations=f"{{{PREFLIGHT}}}",

@@ -144,6 +144,21 @@ METHOD_WITHOUT_ENDPOINT: Final = Kind(
     help="With this method Terraform's provider asks the token endpoint, a container in the pod. The annotation "
     "skip-containers leaves it out, too.",
 )
+METRICS_INVALID: Final = Kind(
+    "WI132",
+    Severity.ERROR,
+    '{object}: annotation {annotation} is {value}, expected "true", "false" or a port from {minimum} to {maximum}',
+    help='"true" stands for port 9464. The port of the token endpoint, 20365, cannot be chosen. In YAML, a port is in '
+    "quotes like every annotation.",
+)
+METRICS_WITHOUT_ENDPOINT: Final = Kind(
+    "WI133",
+    Severity.WARNING,
+    "{object}: annotation {annotation} has no effect, for the pod has no token endpoint",
+    fix='set {needed}: "true" on the pod',
+    help="Of the helper containers only the token endpoint has metrics of signing in: preflight ends before Prometheus "
+    "could read any. On a ServiceAccount the annotation is for those of its pods that have a token endpoint.",
+)
 HELPER_WITHOUT_IMAGE: Final = Kind(
     "WI127",
     Severity.ERROR,

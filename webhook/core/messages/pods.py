@@ -145,6 +145,14 @@ ENDPOINT_BEHIND_PROXY: Final = Kind(
     help="Many clients send requests to 127.0.0.1 to the proxy, IDENTITY_HEADER with them, unless NO_PROXY names the "
     "address. The webhook adds NO_PROXY only to containers that do not set it.",
 )
+METRICS_PORT_TAKEN: Final = Kind(
+    "WI234",
+    Severity.WARNING,
+    "{helper} has no metrics, because port {port} is taken: {object}",
+    fix='set {key}: "{other}"',
+    help="The containers of a pod share its ports, and another one has this port among its own. 9464 is also the usual "
+    "port of OpenTelemetry's exporter for Prometheus.",
+)
 MORE_WARNINGS: Final = Kind(
     "WI290",
     Severity.NOTE,

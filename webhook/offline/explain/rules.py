@@ -80,7 +80,8 @@ _RULES: Final = (
         "helpers",
         "Helper containers",
         'm365.workload.identity/preflight: "true" on the pod adds an init container that signs in before the others '
-        'start; token-endpoint: "true" adds a sidecar that speaks the managed-identity protocol.',
+        'start; token-endpoint: "true" adds a sidecar that speaks the managed-identity protocol. With metrics: "true", '
+        "on the pod or its ServiceAccount, the sidecar counts sign-ins for Prometheus.",
         "helper-containers.md",
     ),
     Rule(

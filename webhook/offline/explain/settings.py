@@ -52,3 +52,5 @@ def _settings(request: Request, account: Account, identity: Identity, policy: Po
     yield row("audience of the token", identity.audience, reader.on_account.value(names.AUDIENCE), audience)
     seconds = f"{identity.token_expiration} s"
     yield row("lifetime of the token", seconds, reader.either(names.TOKEN_EXPIRATION), _DEFAULT)
+    if identity.metrics_port:
+        yield row("port for metrics", identity.metrics_port, reader.either(names.METRICS), _DEFAULT)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from webhook.core.messages import Message
 from webhook.core.messages.pods import (
+    METRICS_PORT_TAKEN,
     TOKEN_BESIDE,
     TOKEN_FILE_IN_SUB_PATH,
     TOKEN_LIVES_TOO_LONG,
@@ -78,6 +79,8 @@ class PodPlaces:
             if taken == f"volume {VOLUME}" and volumes:
                 return ("volumes", volumes[0], "name")
             inner = _mount_at(container, taken)
+        elif message.kind is METRICS_PORT_TAKEN:
+            inner = _port(container, message.values["port"])
         elif message.kind in _OF_THE_TOKEN_FILE:
             inner = _variable(container, TOKEN_FILE_VARIABLE)
         else:
@@ -95,6 +98,13 @@ def _variable(container: Mapping[str, Any], name: str) -> _Steps:
     """The way to the last entry of a variable, which counts."""
     found = [index for index, each in enumerate(_list(container, "env")) if name and each.get("name") == name]
     return ("env", found[-1], "name") if found else ()
+
+
+def _port(container: Mapping[str, Any], number: str) -> _Steps:
+    for index, port in enumerate(_list(container, "ports")):
+        if isinstance(port, dict) and str(port.get("containerPort")) == number:
+            return ("ports", index, "containerPort")
+    return ()
 
 
 def _part_with_the_token(container: Mapping[str, Any]) -> _Steps:
