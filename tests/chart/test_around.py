@@ -11,12 +11,14 @@ from testbed.chart.helm import CHART, NAME, NAMESPACE, render
 from tests.chart.exposed import misspelt
 from tests.chart.objects import container, installed, one, some
 from webhook.checks.registration import SCOPE_ANNOTATION
+from webhook.core.names import METRICS_PORT_NAME
 
 pytestmark = pytest.mark.slow
 
 DOCS: Final = CHART.parents[1] / "docs"
 # AKS otherwise takes the selectors over, and the next server-side apply is a conflict. `check` reads the scope.
 USUAL: Final = {"admissions.enforcer/disabled": "true", SCOPE_ANNOTATION: "pod-label"}
+NOT_THE_CANARY: Final = {"key": "app.kubernetes.io/name", "operator": "NotIn", "values": [f"{NAME}-canary"]}
 
 
 def kinds(values: dict[str, Any] | None = None) -> set[str]:
@@ -140,6 +142,26 @@ def test_metrics_are_scraped_where_they_are() -> None:
     assert monitor["spec"]["selector"] == one(objects, "Deployment")["spec"]["selector"]
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     assert endpoint == {"port": "operations", "path": "/metrics", "interval": "15s"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "selector"),
+    [
+        ("pod-label", {"matchLabels": {"azure.workload.identity/use": "true"}}),
+        ("namespace-label", {"matchExpressions": [NOT_THE_CANARY]}),
+        ("cluster", {"matchExpressions": [NOT_THE_CANARY]}),
+    ],
+)
+def test_pods_that_sign_in_are_scraped_in_all_namespaces(scope: str, selector: dict[str, Any]) -> None:
+    """By the port that the webhook gives to a pod that asks, and that a program may give to its own."""
+    monitored = {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}, "interval": "15s"}}
+    monitor = one(installed({"signInMetrics": monitored, "scope": scope}), "PodMonitor")
+    assert monitor["metadata"]["name"] == f"{NAME}-sign-in"
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["namespaceSelector"] == {"any": True}
+    assert monitor["spec"]["selector"] == selector
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint == {"port": METRICS_PORT_NAME, "path": "/metrics", "interval": "15s"}
 
 
 def test_labels_for_prometheus_take_the_place_of_the_common_ones() -> None:

@@ -100,6 +100,7 @@ FOREIGN: Final[dict[str, dict[str, Any]]] = {
     },
     "monitoring": {
         "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "signInMetrics": {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
         "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
     },
 }

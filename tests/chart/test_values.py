@@ -250,6 +250,7 @@ def test_the_chart_passes_lint() -> None:
             **dict.fromkeys(optional, enabled),
             **network,
             **federation,
+            "signInMetrics": {"podMonitor": enabled},
             "scope": "namespace-label",
         },
         {"certificates": {"mode": "files", "secretName": "pair"}, "hostNetwork": True, "scope": "cluster"},
