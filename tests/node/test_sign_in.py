@@ -12,11 +12,12 @@ import pytest
 
 from testbed.node import images
 from testbed.node.emulator import KNOWN, PREFLIGHT, STRANGER, Emulator
-from testbed.node.pods import CLIENT_ID, TENANT_ID, a_pod, claims, log, run_to_end, wait_for
+from testbed.node.pods import CLIENT_ID, TENANT_ID, a_pod, apply, claims, log, run_to_end, wait_for
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
 HELPER = ["m365-identity"]
+WAIT = "import signal; signal.sigwait([signal.SIGTERM])"
 # A program that knows managed identities only; what it gets is the application's own access token.
 MANAGED = """
 from azure.identity import ManagedIdentityCredential
@@ -69,3 +70,23 @@ def test_a_program_that_knows_only_managed_identities_signs_in(entra: Emulator) 
     token = claims(run_to_end(entra.node, entra.namespace, pod).strip())
     assert (token["appid"], token["tid"]) == (CLIENT_ID, TENANT_ID)
     assert token["roles"] == ["Organization.Read.All"]
+
+
+def test_prometheus_finds_the_metrics_of_the_sidecar(entra: Emulator) -> None:
+    """At its named port of the pod's address, over the pod's network; the program's own sign-in is counted."""
+    node, namespace = entra.node, entra.namespace
+    wish = {"m365.workload.identity/token-endpoint": "true", "m365.workload.identity/metrics": "true"}
+    ready = {"exec": {"command": ["python", "-c", MANAGED]}, "periodSeconds": 1, "timeoutSeconds": 10}
+    pod = helped("measured", ["python", "-c", WAIT], entra, account=KNOWN, annotations=wish)
+    pod["spec"]["containers"][0]["readinessProbe"] = ready
+    apply(node, namespace, pod)
+    found = wait_for(node, namespace, "measured", "condition=Ready")
+    (sidecar,) = (each for each in found["spec"]["initContainers"] if each["name"] == "m365-token-endpoint")
+    (port,) = (each["containerPort"] for each in sidecar["ports"] if each["name"] == "m365-metrics")
+    # kube-apiserver connects to the pod, as Prometheus does.
+    page = node.kubectl("get", "--raw", f"/api/v1/namespaces/{namespace}/pods/measured:{port}/proxy/metrics").stdout
+    assert 'm365_identity_exchanges_total{code="",outcome="ok"} 1.0' in page
+    refused = node.kubectl(
+        "get", "--raw", f"/api/v1/namespaces/{namespace}/pods/measured:{port}/proxy/msi/token", check=False
+    )
+    assert "Not Found" in refused.stderr + refused.stdout or "could not find" in refused.stderr
