@@ -7,10 +7,13 @@ COMMANDS := $(VENV)/commands
 SET_UP := $(VENV)/set-up
 # Tests with targets of their own: they are slow, and few changes break them.
 ATTACKS := tests/attacks
+# The site of the docs, and what builds it.
+DOCS := build/docs-venv
+MKDOCS := PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus test-node test-tools test-corpus test-kind test-release test-newest test-oldest check messages variables cli manifests release release-sign release-push bench bench-report bench-scale format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus test-node test-tools test-corpus test-kind test-release test-newest test-oldest check docs docs-serve messages variables cli manifests release release-sign release-push bench bench-report bench-scale format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -45,7 +48,7 @@ test-attacks: $(SET_UP) ## run the tests of what a stranger may try; the first r
 test-wheels: $(SET_UP) ## test the wheels: installed by pip, pipx and uv; the oldest dependencies of the helper; its types in a program
 	$(BIN)/python -m pytest -n 2 $(WHEELS)
 
-test-browser: $(SET_UP) ## use the pages in Debian's chromium, and take the docs' pictures; needs root to install it
+test-browser: $(SET_UP) docs ## use our pages and the docs' site in Debian's chromium, and take the docs' pictures; needs root to install it
 	@command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium fonts-dejavu-core)
 	$(BIN)/python -m pytest -n 0 tests/browser
 
@@ -109,6 +112,12 @@ check: $(SET_UP) ## check format, lint, types, layers, spelling, wording, shape,
 	$(BIN)/python -m tools.workflows
 	$(BIN)/python -m testbed.chart.manifests --check
 
+docs: $(DOCS)/set-up ## build the docs' site in build/site, strictly: 5 seconds; it opens from its files
+	$(MKDOCS) build --quiet --strict
+
+docs-serve: $(DOCS)/set-up ## show the docs' site while you write it
+	$(MKDOCS) serve
+
 messages: $(SET_UP) ## write docs/messages.md from the tables of messages
 	$(BIN)/python -m tools.messages
 
@@ -147,6 +156,7 @@ format: $(SET_UP) ## format the source and fix what ruff can fix
 lock: $(SET_UP) ## resolve the dependencies and write the lock files (UPGRADE=1: the newest release of each)
 	$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade )--universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade )--universal --python-version 3.11 --generate-hashes --no-header requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade )--universal --python-version 3.11 --generate-hashes --no-header docs/requirements.in -o docs/requirements.txt
 	$(BIN)/uv pip compile -q $(if $(UPGRADE),--upgrade )--universal --python-version 3.11 --resolution lowest-direct --all-extras --no-strip-extras --generate-hashes --no-header pyproject.toml -o tests/helper/oldest.txt
 
 clean: ## remove what the targets made here, but not the cache of test binaries
@@ -162,4 +172,10 @@ $(COMMANDS): requirements.txt
 $(SET_UP): requirements-dev.txt $(COMMANDS)
 	@echo "Adding the tools for development (once) …"
 	@$(INSTALL) requirements-dev.txt
+	@touch $@
+
+$(DOCS)/set-up: docs/requirements.txt
+	@echo "Setting up $(DOCS) (once) …"
+	@$(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docs/requirements.txt
 	@touch $@

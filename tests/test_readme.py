@@ -23,7 +23,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / ".github").rglob("*.md")),
 ]
-README = (ROOT / "README.md").read_text()
+ANNOTATIONS = (ROOT / "docs" / "annotations.md").read_text()
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -128,18 +128,18 @@ def test_every_make_target_that_is_named_exists() -> None:
     assert named <= targets
 
 
-def test_the_readme_has_every_annotation() -> None:
-    """Each under its short prefix, in the table."""
+def test_the_table_has_every_annotation() -> None:
+    """Each under its short prefix, in docs/annotations.md."""
     available = (names.POD_ANNOTATIONS | names.ACCOUNT_ANNOTATIONS) - {names.PREFLIGHT, names.TOKEN_ENDPOINT}
     for annotation in available:
         prefix = "A" if annotation.startswith(names.AZURE_PREFIX) else "M"
-        assert f"| `{prefix} {annotation.partition('/')[2]}` |" in README
+        assert f"| `{prefix} {annotation.partition('/')[2]}` |" in ANNOTATIONS
 
 
-def test_the_readme_has_every_cloud_and_the_promised_path() -> None:
+def test_the_page_of_annotations_has_every_cloud_and_the_promised_path() -> None:
     """Spelled as they are accepted."""
-    assert all(f"`{cloud}`" in README for cloud in CLOUDS)
-    assert f"`{names.MOUNT_PATH}` (this path never changes)" in README
+    assert all(f"`{cloud}`" in ANNOTATIONS for cloud in CLOUDS)
+    assert f"`{names.MOUNT_PATH}` (this path never changes)" in ANNOTATIONS
 
 
 def test_every_setting_has_its_line() -> None:

@@ -108,7 +108,9 @@ def _marked(template: str) -> str:
             code ^= index > 0
             parts.append("`" * (index > 0) + (text if code else _escaped(text)))
         if name:
-            parts.append(name.upper() if code else f"*{name}*")
+            # Two values in a row get a space: their stars would make one word of them.
+            follows = not code and "".join(parts).endswith("*")
+            parts.append(name.upper() if code else " " * follows + f"*{name}*")
     return "".join(parts)
 
 

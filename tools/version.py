@@ -31,6 +31,7 @@ PLACES: Final = (
     ("Dockerfile", rf"^ARG VERSION=({_VERSION})$"),
     ("manifests/chart/Chart.yaml", rf"^version: ({_VERSION})$"),
     ("manifests/chart/Chart.yaml", rf"^appVersion: ({_VERSION})$"),
+    ("docs/README.md", rf"\| m365-workload-identity ({_VERSION}) \|"),
     ("docs/image.md", _IMAGE),
     ("docs/install.md", _IMAGE),
 )

@@ -28,7 +28,7 @@ least => {
   const found = [];
   for (const node of document.querySelectorAll("body *")) {
     const own = [...node.childNodes].some(each => each.nodeType === Node.TEXT_NODE && each.data.trim());
-    if (!own || !node.checkVisibility()) continue;
+    if (!own || !node.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
     const [a, b] = [light(rgb(getComputedStyle(node).color)), light(behind(node))];
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     const name = `${node.tagName} ${node.className}`;
