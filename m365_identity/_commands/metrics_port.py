@@ -10,7 +10,7 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -27,14 +27,20 @@ _TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class MetricsPort(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Answers GET /metrics with what `exposition` returns. Raises OSError if the port cannot be used."""
+    """Answers GET /metrics with what `exposition` returns. Raises OSError if the port cannot be used.
+
+    checks: further paths, which answer 200 or 503.
+    """
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 32
 
-    def __init__(self, *, port: int, exposition: Callable[[], bytes]) -> None:
+    def __init__(
+        self, *, port: int, exposition: Callable[[], bytes], checks: Mapping[str, Callable[[], bool]] = {}
+    ) -> None:
         self.exposition = exposition
+        self.checks = checks
         self._changes = threading.Lock()
         self._open: list[socket.socket] = []  # the oldest first
         self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
@@ -96,8 +102,12 @@ class _Handler(Handler):
         self._say(HTTPStatus.BAD_REQUEST)
 
     def do_GET(self) -> None:  # noqa: N802  # its name in the base class
-        if self.path.partition("?")[0] == PATH:
+        path = self.path.partition("?")[0]
+        check = self.server.checks.get(path)
+        if path == PATH:
             self.send(HTTPStatus.OK, _TEXT, self.server.exposition())
+        elif check is not None:
+            self._say(HTTPStatus.OK if check() else HTTPStatus.SERVICE_UNAVAILABLE)
         else:
             self._say(HTTPStatus.NOT_FOUND)
 

@@ -3,6 +3,7 @@
 import argparse
 import math
 import os
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,7 +15,7 @@ from m365_identity.clouds import CLOUDS
 from m365_identity.errors import SettingsError
 from m365_identity.settings import Settings, settings
 
-__all__ = ["add_patience", "add_settings", "settings_from"]
+__all__ = ["add_patience", "add_settings", "port_number", "settings_from"]
 
 _LONGEST: Final = 24 * 3600.0  # seconds; a longer wait is a mistake in the flag
 
@@ -77,6 +78,13 @@ def add_patience(parser: argparse.ArgumentParser, *, default: float) -> None:
         help="how long to try again what can heal: a federated credential that is new, throttling, 5xx, the network; "
         "0 for one attempt (%(default)g)",
     )
+
+
+def port_number(text: str) -> int:
+    """The type of a flag for a port to listen on; 0: any free one."""
+    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f'"{text}" is not a port from 0 to 65535')
+    return int(text)
 
 
 def _seconds(text: str) -> float:

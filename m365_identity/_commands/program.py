@@ -3,7 +3,7 @@
 Exit codes: 0 done; 1 signing in failed, or what came after it; 2 wrong usage or settings, all of them reported at once.
 `exec` ends with the code of the command that it became, or with 126 and 127 if that cannot be run, as shells do. A
 signal ends every command as it ends any program, also as process 1 of a container, where the kernel ignores most
-signals; SIGTERM is the usual end of `serve`.
+signals; SIGTERM is the usual end of `serve` and `canary`.
 
 Standard output has the result, standard error everything else. Only `token` prints a token.
 """
@@ -31,9 +31,10 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "preflight": "wait until signing in and calling Graph work, or show why they do not",
     "exec": "preflight, and then become a command",
     "serve": "answer clients of managed identities on the loopback interface",
+    "canary": "sign in again and again, with metrics of it",
 }
 
-_HANDLE_SIGNALS: Final = ("exec", "serve")
+_HANDLE_SIGNALS: Final = ("exec", "serve", "canary")
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:

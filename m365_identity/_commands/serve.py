@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from m365_identity._commands.endpoint import ADDRESS, HEALTH, Endpoint
 from m365_identity._commands.metrics_port import PATH, MetricsPort
-from m365_identity._commands.options import add_patience, add_settings, settings_from
+from m365_identity._commands.options import add_patience, add_settings, port_number, settings_from
 from m365_identity._commands.output import put, tell
 from m365_identity._commands.signals import interruptible
 from m365_identity._messages import Message, message
@@ -66,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--endpoint", metavar="URL", help="in place of IDENTITY_ENDPOINT; port 0: any free one")
     parser.add_argument("--check", action="store_true", help="ask the server of this pod whether it is healthy")
-    parser.add_argument("--metrics-port", type=_port, metavar="PORT", help="serve metrics there; 0: at any free one")
+    parser.add_argument(
+        "--metrics-port", type=port_number, metavar="PORT", help="serve metrics there; 0: at any free one"
+    )
     add_settings(parser)
     add_patience(parser, default=_PATIENCE)
 
@@ -137,7 +139,7 @@ def _metrics(problems: list[Message]) -> _Metrics | None:
 
         from m365_identity.metrics import SignInMetrics
     except ImportError:
-        problems.append(message(messages.METRICS_WITHOUT_CLIENT))
+        problems.append(message(messages.METRICS_WITHOUT_CLIENT, place="--metrics-port"))
         return None
     registry = CollectorRegistry()
     return _Metrics(SignInMetrics(registry), registry)
@@ -186,12 +188,6 @@ def _check(address: _Address) -> int:
         return 1
     put("healthy")
     return 0
-
-
-def _port(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,5}", text) or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f'"{text}" is not a port from 0 to 65535')
-    return int(text)
 
 
 def _address(flags: argparse.Namespace, environ: Mapping[str, str], problems: list[Message]) -> _Address:

@@ -21,7 +21,7 @@ ENDPOINT_WRONG: Final = Kind("WIH007", Severity.ERROR, "{place} is {value}, expe
 METRICS_WITHOUT_CLIENT: Final = Kind(
     "WIH008",
     Severity.ERROR,
-    "--metrics-port needs prometheus-client, which is not installed",
+    "{place} needs prometheus-client, which is not installed",
     fix='pip install "m365-workload-identity[metrics]"',
     help="The image has it.",
 )

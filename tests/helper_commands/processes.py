@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from testbed.entra import Application, Entra
+from testbed.entra.directory import TENANT_ID
 
 __all__ = ["COMMAND", "SUBJECT", "Commands", "Done", "Pod", "Process"]
 
@@ -25,9 +26,9 @@ PATIENCE = 60.0  # seconds for anything that should take one
 class Pod:
     """A pod of ServiceAccount shop/terraform with a token in its file, and its application in Entra."""
 
-    def __init__(self, entra: Entra, folder: Path) -> None:
+    def __init__(self, entra: Entra, folder: Path, *, tenant_id: str = TENANT_ID) -> None:
         self.entra = entra
-        self.application: Application = entra.application(roles=["Organization.Read.All"])
+        self.application: Application = entra.application(tenant_id=tenant_id, roles=["Organization.Read.All"])
         self.token_file = folder / "azure-identity-token"
         self.token_file.write_text(entra.issuer.token(subject=SUBJECT))
         self.environ = entra.environment(self.application, token_file=self.token_file)
