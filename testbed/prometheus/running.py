@@ -25,14 +25,16 @@ ALERT_SECONDS = 60.0
 class Prometheus:
     """Runs in `workshop` and ends with it.
 
-    apiserver: the kube-apiserver to scrape, as the user whose client certificate this is.
+    apiserver: the kube-apiserver to scrape, if any, as the user whose client certificate this is. url: its own address.
     """
 
-    def __init__(self, workshop: Workshop, groups: Sequence[Mapping[str, Any]], *, apiserver: Access) -> None:
+    def __init__(
+        self, workshop: Workshop, groups: Sequence[Mapping[str, Any]], *, apiserver: Access | None = None
+    ) -> None:
         self._folder = workshop.directory / "prometheus"
         self._folder.mkdir()
         (port,) = free_ports(1)
-        self._address = f"http://127.0.0.1:{port}/api/v1/"
+        self.url = f"http://127.0.0.1:{port}"
         self.scrape({})
         self._write("rules.yaml", yaml.safe_dump({"groups": [*groups]}))
         self._write("prometheus.yaml", yaml.safe_dump(self._configuration(apiserver)))
@@ -47,10 +49,17 @@ class Prometheus:
         )
         wait_until(self._answers, "Prometheus answers", seconds=START_SECONDS, alive=[self.process])
 
-    def scrape(self, jobs: Mapping[str, Sequence[int]]) -> None:
-        """Scrapes from now on, of each job, the programs on these ports, and no others."""
+    def scrape(self, jobs: Mapping[str, Sequence[int]], *, namespaces: Mapping[str, str] | None = None) -> None:
+        """Scrapes from now on, of each job, the programs on these ports, and no others.
+
+        namespaces: by job, for the label that the Prometheus operator gives its targets.
+        """
+
+        def labels(job: str) -> dict[str, str]:
+            return {"job": job} | ({"namespace": namespaces[job]} if namespaces else {})
+
         found = [
-            {"targets": [f"127.0.0.1:{port}" for port in ports], "labels": {"job": job}} for job, ports in jobs.items()
+            {"targets": [f"127.0.0.1:{port}" for port in ports], "labels": labels(job)} for job, ports in jobs.items()
         ]
         self._write("targets.new", json.dumps(found))
         (self._folder / "targets.new").replace(self._folder / "targets.json")  # Prometheus never reads half of it
@@ -68,32 +77,31 @@ class Prometheus:
         """Returns when it fires. Raises ClusterError after ALERT_SECONDS."""
         wait_until(lambda: self.alerts().get(alert) == "firing", f"{alert} fires", seconds=ALERT_SECONDS)
 
-    def _configuration(self, apiserver: Access) -> dict[str, Any]:
+    def _configuration(self, apiserver: Access | None) -> dict[str, Any]:
+        programs = {
+            "job_name": "programs",
+            "fallback_scrape_protocol": "PrometheusText0.0.4",
+            "file_sd_configs": [{"files": ["targets.json"], "refresh_interval": "1s"}],
+        }
+        return {
+            "global": {"scrape_interval": INTERVAL, "scrape_timeout": INTERVAL, "evaluation_interval": INTERVAL},
+            "rule_files": ["rules.yaml"],
+            "scrape_configs": [programs, *([self._of_apiserver(apiserver)] if apiserver else [])],
+        }
+
+    def _of_apiserver(self, apiserver: Access) -> dict[str, Any]:
         assert apiserver.pair
         assert apiserver.authority
         self._write("ca.pem", apiserver.authority.decode())
         self._write("client.pem", apiserver.pair.certificate.decode())
         self._write("client.key", apiserver.pair.key.decode())
-        tls = {"ca_file": "ca.pem", "cert_file": "client.pem", "key_file": "client.key"}
-        server = urllib.parse.urlsplit(apiserver.server)
         return {
-            "global": {"scrape_interval": INTERVAL, "scrape_timeout": INTERVAL, "evaluation_interval": INTERVAL},
-            "rule_files": ["rules.yaml"],
-            "scrape_configs": [
-                {
-                    "job_name": "programs",
-                    "fallback_scrape_protocol": "PrometheusText0.0.4",
-                    "file_sd_configs": [{"files": ["targets.json"], "refresh_interval": "1s"}],
-                },
-                {
-                    "job_name": "kube-apiserver",
-                    "scheme": "https",
-                    "scrape_interval": "1s",  # its page is large
-                    "scrape_timeout": "1s",
-                    "tls_config": tls,
-                    "static_configs": [{"targets": [server.netloc]}],
-                },
-            ],
+            "job_name": "kube-apiserver",
+            "scheme": "https",
+            "scrape_interval": "1s",  # its page is large
+            "scrape_timeout": "1s",
+            "tls_config": {"ca_file": "ca.pem", "cert_file": "client.pem", "key_file": "client.key"},
+            "static_configs": [{"targets": [urllib.parse.urlsplit(apiserver.server).netloc]}],
         }
 
     def _answers(self) -> bool:
@@ -105,7 +113,7 @@ class Prometheus:
 
     def _get(self, what: str, **parameters: str) -> Any:
         with urllib.request.urlopen(
-            f"{self._address}{what}?{urllib.parse.urlencode(parameters)}", timeout=10
+            f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}", timeout=10
         ) as answer:
             return json.load(answer)["data"]
 

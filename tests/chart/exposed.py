@@ -1,4 +1,4 @@
-"""What the webhook exposes at /metrics, and whether a query asks for what is there."""
+"""What the webhook, programs and the canary expose at /metrics, and whether a query asks for what is there."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from prometheus_client import CollectorRegistry, generate_latest
+
 from certs import clients
 from certs.managed import perform
+from m365_identity._commands.canary_rounds import CanaryMetrics
+from m365_identity._measured import Measured, Outcome
+from m365_identity.metrics import SignInMetrics
 from webhook.metrics import OUTCOMES, Metrics
 
 __all__ = ["misspelt"]
 
-# Prometheus adds them to what it scrapes.
-SCRAPED = {"job", "instance"}
+# Prometheus adds the first two to what it scrapes, and the Prometheus operator the third.
+SCRAPED = {"job", "instance", "namespace"}
 # Of kube-apiserver. tests/monitoring reads them from a real one.
 APISERVER = {
     "apiserver_admission_webhook_request_total": {"name", "code"},
@@ -42,19 +47,32 @@ def exposition() -> str:
     metrics.trust_published(published=True)
     metrics.self_dial(ok=True)
     metrics.certificate_events(dict.fromkeys([*perform.COUNTS, *clients.COUNTS], 1))
-    return metrics.exposition("")[0].decode()
+    return metrics.exposition("")[0].decode() + sign_in()
+
+
+def sign_in() -> str:
+    """Every series of the canary, which has those of every program that signs in."""
+    registry = CollectorRegistry()
+    CanaryMetrics(registry, every=300.0)
+    metrics = SignInMetrics(registry)
+    times = dict.fromkeys(("issued", "expires", "access_expires", "throttled_until"), 1.0)
+    metrics.observe(Measured(outcome=Outcome.REFUSED, code="700016", seconds=0.1, **times))
+    return generate_latest(registry).decode()
 
 
 def misspelt(query: str) -> Iterator[str]:
     """The metrics of `query`, its labels and their values, that do not exist: such a query never has an answer."""
-    grouped = {label for found in re.findall(r"by \(([^)]*)\)", query) for label in found.split(", ")}
-    selectors = re.findall(r"\b((?:m365wi|apiserver|kube)_\w+)(\{[^}]*\})?", re.sub(r'"[^"]*"', _hidden, query))
+    grouped = {label for found in re.findall(r"\b(?:by|on) \(([^)]*)\)", query) for label in found.split(", ")}
+    selectors = re.findall(
+        r"\b((?:m365wi|m365_identity|apiserver|kube)_\w+)(\{[^}]*\})?", re.sub(r'"[^"]*"', _hidden, query)
+    )
     if not selectors:
         yield "no metric"
+    known = {name: _labels(name) for name, _ in selectors}
+    yield from (f"{selectors[0][0]}: no label {label}" for label in grouped - set[str]().union(*known.values()))
     for name, selector in selectors:
         matchers = re.findall(r"(\w+)(=~|!=|=)<([0-9a-f]*)>", selector)
-        known = _labels(name)
-        yield from (f"{name}: no label {label}" for label in {*grouped, *(each[0] for each in matchers)} - known)
+        yield from (f"{name}: no label {label}" for label in {each[0] for each in matchers} - known[name])
         if name not in APISERVER and name not in STATE:
             if not re.search(rf"^{name}[{{ ]", exposition(), re.MULTILINE):
                 yield f"no metric {name}"

@@ -20,6 +20,8 @@ DOCS: Final = CHART.parents[1] / "docs"
 USUAL: Final = {"admissions.enforcer/disabled": "true", SCOPE_ANNOTATION: "pod-label"}
 NOT_THE_CANARY: Final = {"key": "app.kubernetes.io/name", "operator": "NotIn", "values": [f"{NAME}-canary"]}
 
+IDENTITY: Final = {"enabled": True, "clientId": "11111111-2222-3333-4444-555555555555", "tenantId": "a.com"}
+
 
 def kinds(values: dict[str, Any] | None = None) -> set[str]:
     """The kinds of the objects that are installed."""
@@ -179,7 +181,8 @@ def alerts() -> list[dict[str, Any]]:
     """The rules, with a runbook elsewhere."""
     values = {
         "prometheusRule": {"enabled": True, "runbookUrl": "https://wiki.example.com/runbook"},
-        "federation": {"enabled": True, "clientId": "11111111-2222-3333-4444-555555555555", "tenantId": "a.com"},
+        "federation": IDENTITY,
+        "canary": IDENTITY,
     }
     (group,) = one(installed(values), "PrometheusRule")["spec"]["groups"]
     found: list[dict[str, Any]] = group["rules"]
@@ -236,8 +239,22 @@ def test_dashboards_are_where_the_sidecar_of_grafana_looks() -> None:
         assert metadata["namespace"] == "monitoring"
         ((key, text),) = each["data"].items()
         assert text.rstrip() == files[key.removeprefix("m365-workload-identity-")].read_text(encoding="utf-8").rstrip()
-    (usual,) = some(installed({"grafanaDashboards": {"enabled": True}}), "ConfigMap")
-    assert usual["metadata"]["namespace"] == NAMESPACE
+    usual = some(installed({"grafanaDashboards": {"enabled": True}}), "ConfigMap")
+    assert {each["metadata"]["namespace"] for each in usual} == {NAMESPACE}
+
+
+def test_without_the_webhook_there_is_what_watches_sign_ins() -> None:
+    """Beside the experimental policy: no alert says that no replica of the webhook is there."""
+    values = {"prometheusRule": {"enabled": True}, "grafanaDashboards": {"enabled": True}, "canary": IDENTITY}
+    objects = installed({**values, "mutatingAdmissionPolicy": {"enabled": True}})
+    (dashboard,) = some(objects, "ConfigMap")
+    assert dashboard["metadata"]["name"] == f"{NAME}-dashboard-sign-in"
+    (group,) = one(objects, "PrometheusRule")["spec"]["groups"]
+    assert {re.findall(r"m365_identity_(?:canary|exchanges|service)", rule["expr"])[0] for rule in group["rules"]} == {
+        "m365_identity_canary",
+        "m365_identity_exchanges",
+        "m365_identity_service",
+    }
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,12 @@ VARIANTS: Final[dict[str, dict[str, Any]]] = {
             "formerIssuers": ["https://old.example.com/"],
             "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
         },
+        "canary": {
+            "enabled": True,
+            "clientId": "11111111-2222-3333-4444-555555555555",
+            "tenantId": "contoso.com",
+            "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+        },
     },
 }
 
@@ -102,6 +108,11 @@ FOREIGN: Final[dict[str, dict[str, Any]]] = {
         "podMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
         "signInMetrics": {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
         "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        "canary": {
+            "enabled": True,
+            "clientId": "11111111-2222-3333-4444-555555555555",
+            "tenantId": "contoso.com",
+        },
     },
 }
 

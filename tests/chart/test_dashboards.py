@@ -16,6 +16,8 @@ FILES = sorted((CHART / "files" / "dashboards").glob("*.json"))
 DASHBOARDS: dict[str, dict[str, Any]] = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FILES}
 # Grafana shows any other word as text behind the number.
 UNITS = {"none", "s", "ops", "reqps", "percentunit"}
+# What the reader of each chooses beside the data source, and the metrics that it is about.
+CHOICES = {"webhook": ("job", "m365wi_"), "sign-in": ("namespace", "m365_identity_")}
 
 
 def panels(kind: str = "") -> list[Any]:
@@ -41,11 +43,12 @@ def test_a_panel_says_what_it_shows(panel: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("panel", panels())
 def test_a_panel_asks_for_metrics_and_labels_that_exist(panel: dict[str, Any]) -> None:
-    """And only the webhook's own are of the job chosen: kube-apiserver is another."""
+    """And only our own are of the job or namespace chosen: kube-apiserver has neither."""
     for target in panel["targets"]:
         query = target["expr"]
         assert list(misspelt(query)) == []
-        assert query.count('{job=~"$job"') == len(re.findall(r"m365wi_", query))
+        for choice, prefix in CHOICES.values():
+            assert query.count(f'{{{choice}=~"${choice}"') == query.count(prefix)
         grouped = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
         assert grouped <= {label for found in re.findall(r"by \(([^)]*)\)", query) for label in found.split(", ")}
 
@@ -87,10 +90,10 @@ def test_panels_fill_the_page_without_overlapping(name: str) -> None:
 
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_a_dashboard_has_an_address_of_its_own(name: str) -> None:
-    """Grafana's sidecar replaces the one with the same uid; the reader chooses data source and job."""
+    """Grafana's sidecar replaces the one with the same uid; the reader chooses data source and job or namespace."""
     dashboard = DASHBOARDS[name]
     assert dashboard["uid"] == f"m365wi-{name}"
-    assert [each["name"] for each in dashboard["templating"]["list"]] == ["datasource", "job"]
+    assert [each["name"] for each in dashboard["templating"]["list"]] == ["datasource", CHOICES[name][0]]
     assert "id" not in dashboard, "the number of one Grafana's database"
 
 

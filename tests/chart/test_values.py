@@ -137,6 +137,13 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
     "a client id that is a name": ({"federation": {"clientId": "contoso"}}, "at '/federation/clientId'"),
     "an issuer without TLS": ({"federation": {"formerIssuers": ["http://a"]}}, "at '/federation/formerIssuers/0'"),
     "a schedule that is a duration": ({"federation": {"schedule": "1h"}}, "at '/federation/schedule'"),
+    "a canary that cannot sign in": ({"canary": {"enabled": True}}, "canary.enabled needs canary.clientId"),
+    "a canary without a tenant": (
+        {"canary": {"enabled": True, "clientId": "11111111-2222-3333-4444-555555555555"}},
+        "canary.enabled needs a tenant: set canary.tenantId, or tenantId",
+    ),
+    "a canary that asks all the time": ({"canary": {"every": "5s"}}, "at '/canary/every'"),
+    "a canary with a port for root": ({"canary": {"port": 80}}, "at '/canary/port'"),
     "a policy for another scope": (
         {"mutatingAdmissionPolicy": {"enabled": True}, "scope": "cluster"},
         "mutatingAdmissionPolicy supports the scope pod-label only, not cluster",

@@ -24,6 +24,11 @@ STARTED = "process_start_time_seconds"
 BUCKET = "m365wi_review_seconds_bucket"
 EVENTS = "m365wi_certificate_events_total"
 JOB = 'cronjob="m365-workload-identity-federation"'
+EXCHANGES = "m365_identity_exchanges_total"
+SUCCESS = "m365_identity_canary_last_success_timestamp_seconds"
+INTERVAL = "m365_identity_canary_interval_seconds"
+ISSUED = "m365_identity_service_account_token_issued_timestamp_seconds"
+EXPIRES = "m365_identity_service_account_token_expires_timestamp_seconds"
 
 Series = Mapping[str, str]
 
@@ -47,6 +52,11 @@ class Case:
 def one_of_two(name: str, bad: str, good: str = "1x90") -> dict[str, str]:
     """The series of two replicas, of which one is in trouble."""
     return {f'{name}{{instance="a"}}': good, f'{name}{{instance="b"}}': bad}
+
+
+def exchanges(outcome: str, values: str, *, namespace: str = "shop", code: str = "") -> dict[str, str]:
+    """The sign-ins of a program with one outcome."""
+    return {f'{EXCHANGES}{{outcome="{outcome}",code="{code}",namespace="{namespace}"}}': values}
 
 
 CASES = {
@@ -149,6 +159,51 @@ CASES = {
             f"kube_cronjob_status_last_schedule_time{{{JOB}}}": "100x10 700x90",
             f"kube_cronjob_status_last_successful_time{{{JOB}}}": "110x10 700x90",
         },
+    ),
+    "M365WICanaryFails": Case(
+        # Every five minutes; the last success is that of minute 10.
+        {SUCCESS: "0+60x10 600x90", INTERVAL: "300x100"},
+        quiet=30,
+        fires=31,
+        # Exactly three rounds; and another that is new, as in a roll-out.
+        other={f'{SUCCESS}{{pod="a"}}': "-900+60x90", f'{SUCCESS}{{pod="b"}}': "0x90", INTERVAL: "300x90"},
+        first={INTERVAL: "300x25 stale", SUCCESS: "0+60x25 stale"},
+    ),
+    "M365WISignInsFail": Case(
+        exchanges("refused", "0x10 1+1x90", code="700016") | exchanges("ok", "0+1x100", namespace="other"),
+        quiet=25,
+        fires=26,
+        labels={"namespace": "shop"},
+        # A new credential: some refusals, then all is well. And one program of a hundred.
+        other=exchanges("refused", "0+1x8 8x90", code="70021")
+        | exchanges("ok", "0x8 0+1x90")
+        | exchanges("refused", "0+1x90", namespace="large", code="700016")
+        | exchanges("ok", "0+99x90", namespace="large"),
+    ),
+    "M365WISignInUnreachable": Case(
+        exchanges("unreachable", "0x10 1+1x90") | exchanges("ok", "0+1x100", namespace="other"),
+        quiet=25,
+        fires=26,
+        labels={"namespace": "shop"},
+        other=exchanges("unreachable", "0+1x8 8x90") | exchanges("ok", "0x8 0+1x90") | exchanges("refused", "0+1x90"),
+    ),
+    "M365WISignInThrottled": Case(
+        exchanges("throttled", "0x10 1+1x90") | exchanges("ok", "0+5x100", namespace="other"),
+        quiet=30,  # a tenth is passed in minute 16
+        fires=31,
+        other=exchanges("throttled", "0+1x90") | exchanges("ok", "0+10x90", namespace="other"),
+    ),
+    "M365WIServiceAccountTokenOld": Case(
+        # Issued in minute 0 for an hour; nine tenths are over after minute 54. The other token is renewed in time.
+        {f'{ISSUED}{{namespace="shop",pod="a"}}': "0x90", f'{EXPIRES}{{namespace="shop",pod="a"}}': "3600x90"}
+        | {
+            f'{ISSUED}{{namespace="shop",pod="b"}}': "0x48 2880x90",
+            f'{EXPIRES}{{namespace="shop",pod="b"}}': "3600x48 6480x90",
+        },
+        quiet=56,
+        fires=57,
+        labels={"namespace": "shop"},
+        other={ISSUED: "0x49 2940x48 5820x90", EXPIRES: "3600x49 6540x48 9420x90"},
     ),
 }
 

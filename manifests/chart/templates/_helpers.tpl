@@ -16,6 +16,15 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 {{- end }}
 
+{{- define "m365.canary" -}}
+{{ include "m365.name" . }}-canary
+{{- end }}
+
+{{- define "m365.canarySelectorLabels" -}}
+app.kubernetes.io/name: {{ include "m365.canary" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{/* A percentage is text, and a number is not. */}}
 {{- define "m365.share" -}}
 {{ if contains "%" (toString .) }}{{ . | quote }}{{ else }}{{ int . }}{{ end }}
@@ -222,6 +231,16 @@ matchLabels:
 {{- end -}}
 {{- if gt (len $.Values.name) 41 -}}
 {{- $wrong = append $wrong "federation.enabled needs a name of at most 41 letters: Kubernetes allows 52 for a CronJob" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.canary -}}
+{{- if .enabled -}}
+{{- if not .clientId -}}
+{{- $wrong = append $wrong "canary.enabled needs canary.clientId: the application as which it signs in (docs/canary.md)" -}}
+{{- end -}}
+{{- if not (or .tenantId $.Values.tenantId) -}}
+{{- $wrong = append $wrong "canary.enabled needs a tenant: set canary.tenantId, or tenantId" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
