@@ -23,7 +23,7 @@ __all__ = ["PAGE", "main", "notes", "problems", "sections"]
 PAGE: Final = Path(__file__).parent.parent / "CHANGELOG.md"
 UNRELEASED: Final = "[Unreleased]"
 _HEADING: Final = re.compile(r"^## (.+)$", re.MULTILINE)
-_RELEASED: Final = re.compile(r"\[([^\]]+)\] - (\d{4}-\d{2}-\d{2})")
+_RELEASED: Final = re.compile(r"\[([^\]]+)\] - (\d{4}-\d{2}-\d{2})(?: \[YANKED\])?")
 
 
 def sections(text: str) -> dict[str, str]:

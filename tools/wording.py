@@ -28,7 +28,17 @@ ROOT: Final = Path(__file__).parent.parent
 # What users and contributors read. The tests are left out: they quote what they must not find.
 READ: Final = (
     *("webhook", "certs", "m365_identity", "demo", "bench", "testbed", "tools", "image", "manifests", "docs"),
-    *(".ci", ".github", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "Dockerfile", "Makefile"),
+    *(
+        ".ci",
+        ".github",
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "RELEASING.md",
+        "SECURITY.md",
+        "Dockerfile",
+        "Makefile",
+    ),
     *("conftest.py", "pyproject.toml", "requirements.in", "requirements-dev.in", ".pre-commit-config.yaml"),
 )
 TEXT: Final = frozenset({"", ".in", ".json", ".md", ".py", ".toml", ".tpl", ".txt", ".yaml", ".yml"})

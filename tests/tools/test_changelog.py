@@ -53,6 +53,12 @@ def test_what_is_wrong_is_said(before: str, after: str, problem: str) -> None:
     assert any(problem in each for each in changelog.problems(GOOD.replace(before, after), "0.2.0"))
 
 
+def test_a_release_may_be_withdrawn() -> None:
+    """Keep a Changelog says how; the order of days is still checked."""
+    assert changelog.problems(GOOD.replace("2027-01-15", "2027-01-15 [YANKED]"), "0.2.0") == []
+    assert changelog.problems(GOOD.replace("2027-01-15", "2026-01-15 [YANKED]"), "0.2.0")
+
+
 def test_a_tag_prints_its_notes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

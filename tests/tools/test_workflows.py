@@ -19,6 +19,10 @@ TARGETS = set(re.findall(r"^([a-z-]+):.*##", MAKEFILE, re.MULTILINE))
 WRITERS = {
     ("codeql.yml", "analyze"): {"security-events"},
     ("locks.yml", "propose"): {"actions", "contents", "pull-requests"},
+    ("release.yml", "sign"): {"attestations", "id-token"},
+    ("release.yml", "registry"): {"packages"},
+    ("release.yml", "pypi"): {"id-token"},
+    ("release.yml", "github"): {"contents"},
     ("scorecard.yml", "scorecard"): {"id-token", "security-events"},
 }
 
