@@ -16,6 +16,8 @@ from testbed.cluster.control_plane import ControlPlane
 from testbed.cluster.kubeconfig import Access
 from testbed.cluster.processes import ClusterError, Process, wait_until
 from testbed.node import house, images, packages
+from testbed.registry import serving
+from testbed.registry.serving import Registry
 
 __all__ = ["ISSUER", "NAME", "Node"]
 
@@ -26,6 +28,7 @@ GATEWAY = "10.244.0.1"
 PODS = "10.244.0.0/16"
 READY_SECONDS = 90.0
 SOCKET = "/run/containerd/containerd.sock"
+REGISTRIES = "certs.d"
 
 CONTAINERD = """
 version = 2
@@ -42,6 +45,9 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{cni}"
     conf_dir = "{directory}/cni"
+  # How to reach a registry; read at each pull.
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{directory}/{registries}"
 """
 
 
@@ -79,6 +85,18 @@ class Node(ControlPlane):
     def load(self, image: images.Image) -> None:
         """Loads an image into the node, so that no pod pulls it."""
         self.run("ctr", "--namespace", "k8s.io", "images", "import", str(image.archive))
+
+    def serve_registry(self) -> Registry:
+        """Starts a registry on the node, by TLS. containerd reaches it by its name, and trusts its authority."""
+        hosts = self.directory / "hosts"
+        hosts.write_text(f"{Path('/etc/hosts').read_text()}\n127.0.0.1 {serving.NAME}\n")
+        self.run("mount", "--bind", str(hosts), "/etc/hosts")
+        registry = Registry(self._workshop, self._house.inside)
+        folder = self.directory / REGISTRIES / serving.NAME
+        folder.mkdir(parents=True)
+        address = f"https://{serving.NAME}"
+        (folder / "hosts.toml").write_text(f'server = "{address}"\n[host."{address}"]\nca = "{registry.authority}"\n')
+        return registry
 
     def _start_on_free_ports(self) -> None:
         self._house.open()
@@ -121,7 +139,10 @@ class Node(ControlPlane):
         if cni is None:
             raise ClusterError("the CNI plugins are not installed")
         self._write(
-            "containerd.toml", CONTAINERD.format(directory=self.directory, socket=SOCKET, pause=images.BUSYBOX, cni=cni)
+            "containerd.toml",
+            CONTAINERD.format(
+                directory=self.directory, socket=SOCKET, pause=images.BUSYBOX, cni=cni, registries=REGISTRIES
+            ),
         )
         (self.directory / "cni").mkdir(exist_ok=True)
         self._write("cni/10-bridge.conflist", json.dumps(self._cni()))

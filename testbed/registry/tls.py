@@ -1,7 +1,8 @@
 """TLS in front of a registry, which has none: `python -m testbed.registry.tls PORT TO-PORT FOLDER`.
 
-FOLDER has tls.crt and tls.key. Every byte is passed on, in both directions, on loopback. If FOLDER also has `truth` and
-`lie`, of the same length, the one is answered as the other: a registry that somebody tampers with.
+FOLDER has tls.crt and tls.key, and gets `ready` as soon as both ports answer. Every byte is passed on, in both
+directions, on loopback. If FOLDER also has `truth` and `lie`, of the same length, the one is answered as the other: a
+registry that somebody tampers with.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 __all__ = ["main"]
 
 PIECE = 65536
+POLL_SECONDS = 0.02
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, told: Callable[[bytes], bytes]) -> None:
@@ -46,7 +48,19 @@ async def serve(port: int, to_port: int, folder: Path) -> None:
         await asyncio.gather(pump(reader, into, honest), pump(behind, writer, answer))
 
     async with await asyncio.start_server(relay, "127.0.0.1", port, ssl=context) as server:
+        await ready(to_port)
+        (folder / "ready").touch()
         await server.serve_forever()
+
+
+async def ready(port: int) -> None:
+    """Waits until the registry listens."""
+    while True:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            return
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.release.layouts import INDEX, MANIFEST, Descriptor, digest_of
+from tools.release.statements import PROVENANCE, STATEMENT
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 VERSION = "0.1.0"
@@ -25,7 +26,7 @@ def make(dist: Path) -> Path:
     chart = a_chart(dist)
     (dist / f"m365wi-{VERSION}-py3-none-any.whl").write_bytes(b"a wheel")
     (dist / "install.yaml").write_text("kind: List\n")
-    for name in ("image-linux-amd64", "image-linux-arm64", "chart"):
+    for name in ("image-linux-amd64", "image-linux-arm64", "chart.oci"):
         write(dist / "sbom" / f"{name}.cdx.json", {"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []})
     image = json.loads((dist / "image.oci/index.json").read_bytes())["manifests"][0]
     subjects = [
@@ -33,7 +34,12 @@ def make(dist: Path) -> Path:
         for each in (image, chart, *platforms)
     ]
     predicate: dict[str, Any] = {"buildDefinition": {"buildType": "https://example.com/build"}, "runDetails": {}}
-    write(dist / "provenance" / "release.intoto.json", {"subject": subjects, "predicate": predicate})
+    about = {"image.oci": subjects[:1] + subjects[2:], "chart.oci": subjects[1:2]}
+    for path in [path for path in dist.iterdir() if path.is_file()]:
+        about[path.name] = [{"name": path.name, "digest": {"sha256": digest_of(path.read_bytes()).partition(":")[2]}}]
+    for name, found in about.items():
+        statement = {"_type": STATEMENT, "subject": found, "predicateType": PROVENANCE, "predicate": predicate}
+        write(dist / "provenance" / f"{name}.intoto.json", statement)
     sums(dist)
     return dist
 

@@ -111,7 +111,7 @@ def test_the_commands_of_the_page_run(isle: Island, signed: Path, keys: Keys, tm
     done = isle.run("sh", "-euxc", script, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((folder / "image.cdx.json").read_text())["bomFormat"] == "CycloneDX"
-    assert done.stderr.count("Verified OK") == 3
+    assert done.stderr.count("Verified OK") == 4
 
 
 def test_each_platform_and_the_chart_are_verified(registry: Registry) -> None:
@@ -128,7 +128,7 @@ def test_the_attestations_are_the_sbom_and_the_provenance(registry: Registry) ->
     assert len(boms) == len(small.PLATFORMS)
     (line,) = registry.attested("slsaprovenance1").stdout.splitlines()
     found = json.loads(base64.b64decode(json.loads(line)["payload"]))
-    (written,) = (registry.dist / "provenance").iterdir()
+    written = registry.dist / "provenance/image.oci.intoto.json"
     assert found["predicate"] == json.loads(written.read_text())["predicate"]
     assert found["subject"] == [{"digest": {"sha256": registry.digest.partition(":")[2]}}]
 
@@ -212,7 +212,7 @@ def test_a_layer_that_the_registry_changed(registry: Registry, tmp_path: Path, c
     content = (layout / "blobs/sha256" / layer).read_bytes()
     options = ["--remote"] if command == "validate" else ["--platform", "linux/amd64"]
     where = [] if command == "validate" else [tmp_path / "pulled.tar"]
-    with registry.isle.lying(content, bytes([*content[:4], 1, *content[5:]])):  # the time in gzip's header
+    with registry.isle.registry.lying(content, bytes([*content[:4], 1, *content[5:]])):  # the time in gzip's header
         assert registry.verify().returncode == 0
         reference = f"{registry.image}@{registry.digest}"
         refuses(registry.isle.run("crane", command, *options, reference, *where), "error verifying sha256 checksum")
@@ -221,7 +221,7 @@ def test_a_layer_that_the_registry_changed(registry: Registry, tmp_path: Path, c
 def test_a_manifest_that_the_registry_changed(registry: Registry) -> None:
     """Under the digest of ours."""
     content = (registry.dist / "image.oci/blobs/sha256" / registry.digest.partition(":")[2]).read_bytes()
-    with registry.isle.lying(content, content.replace(b"arm64", b"arm46")):
+    with registry.isle.registry.lying(content, content.replace(b"arm64", b"arm46")):
         reference = f"{registry.image}@{registry.digest}"
         refuses(registry.isle.run("crane", "manifest", reference), "manifest digest")
 
@@ -253,9 +253,10 @@ def test_a_changed_list_of_checksums(tampered: Tampered, copy: Path) -> None:
 def test_every_row_of_the_page_was_seen() -> None:
     """What the table says is what a test above asks for."""
     table = PAGE.read_text().partition("## If something was changed")[2]
+
     told = set(re.findall(r"\| `([^`]+)` \|$", table, re.MULTILINE))
     asked = set(re.findall(r'refuses\(.*, "([^"]+)"\)', Path(__file__).read_text()))
-    assert told == asked
+    assert told == asked | {"failed precondition"}  # by containerd: test_node.py
 
 
 @pytest.mark.usefixtures("_password")

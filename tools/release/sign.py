@@ -4,7 +4,7 @@
     python -m tools.release.sign --keyless   as the workflow that runs: a certificate of Sigstore, and its public log
 
     SHA256SUMS.sigstore.json       the signature of a file next to it; every wheel, sdist, chart and manifest has one
-    attestations/*.sigstore.json   signed statements about the image and the chart in a registry, and about the wheels
+    attestations/*.sigstore.json   signed statements about image and chart in a registry, and the files' provenance
     cosign.pub                     the public key, if there is one
 
 With a key, nothing leaves this machine. Keyless signing publishes each digest, and who signed it, for good.
@@ -26,7 +26,7 @@ from testbed.cluster.build import BuildError
 from tools.release import programs
 from tools.release.layouts import Damaged
 from tools.release.programs import Failed
-from tools.release.statements import Statement, about_layouts
+from tools.release.statements import Statement, about_files, about_layouts
 
 __all__ = ["ATTESTATIONS", "DIST", "PUBLIC_KEY", "SUFFIX", "SUMS", "Signer", "main", "sign"]
 
@@ -87,7 +87,7 @@ def sign(dist: Path, key: str = "") -> None:
         signer = Signer(key, Path(folder))
         for path in files(dist):
             signer.file(path)
-        for statement in about_layouts(dist):
+        for statement in (*about_layouts(dist), *about_files(dist)):
             signer.statement(statement, attestations)
         if key:
             (dist / PUBLIC_KEY).write_text(signer.public_key())

@@ -1,4 +1,4 @@
-"""What is attested of the image and of the chart: in-toto statements, each about one manifest of a registry.
+"""What is attested: in-toto statements about one manifest of a registry each, of image and chart; and about files.
 
     kind        predicate type                           `cosign verify-attestation --type`
     signature   https://sigstore.dev/cosign/sign/v1      (what `cosign verify` looks for)
@@ -19,12 +19,13 @@ from typing import Any
 
 from tools.release.layouts import Descriptor, Layout
 
-__all__ = ["LAYOUTS", "SIGNATURE", "Statement", "about_layouts"]
+__all__ = ["LAYOUTS", "SIGNATURE", "Statement", "about_files", "about_layouts"]
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
 SBOM = "https://cyclonedx.org/bom"
 PROVENANCE = "https://slsa.dev/provenance/v1"
+IN_TOTO = ".intoto.json"
 LAYOUTS = ("image", "chart")
 
 
@@ -47,11 +48,27 @@ def about_layouts(dist: Path) -> Iterator[Statement]:
         for name, manifest in named.items():
             yield Statement(f"{name}.signature", statement(manifest, SIGNATURE, {}))
             for each in named if manifest is manifests[0] else [name]:
-                if (found := dist / "sbom" / f"{each}.cdx.json").exists():
+                if found := sbom(dist, each):
                     kind = "sbom" if each == name else f"sbom-{each}"
                     yield Statement(f"{name}.{kind}", statement(manifest, SBOM, json.loads(found.read_bytes())))
             for predicate in provenance(dist, manifest):
                 yield Statement(f"{name}.provenance", statement(manifest, PROVENANCE, predicate))
+
+
+def about_files(dist: Path) -> Iterator[Statement]:
+    """The provenance of every file at the top of the folder, as `make release` wrote it."""
+    for path in sorted((dist / "provenance").glob(f"*{IN_TOTO}")):
+        name = path.name.removesuffix(IN_TOTO)
+        if (dist / name).is_file():
+            yield Statement(f"{name}.provenance", json.loads(path.read_bytes()))
+
+
+def sbom(dist: Path, name: str) -> Path | None:
+    """The SBOM of a platform's image, or of the chart; None if it is missing."""
+    for found in (dist / "sbom" / f"{name}.cdx.json", dist / "sbom" / f"{name}.oci.cdx.json"):
+        if found.exists():
+            return found
+    return None
 
 
 def name_of(layout: str, manifest: Descriptor) -> str:
@@ -61,7 +78,7 @@ def name_of(layout: str, manifest: Descriptor) -> str:
 
 def provenance(dist: Path, manifest: Descriptor) -> Iterator[Any]:
     """The predicates of the statements in `provenance` that have the manifest as a subject."""
-    for path in sorted((dist / "provenance").glob("*.intoto.json")):
+    for path in sorted((dist / "provenance").glob(f"*{IN_TOTO}")):
         found = json.loads(path.read_bytes())
         if any(subject["digest"].get("sha256") == manifest.hexadecimal for subject in found["subject"]):
             yield found["predicate"]
