@@ -30,6 +30,7 @@ from webhook.server.freed_memory import give_back
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.operations import Check, create_operations, is_ready
 from webhook.server.process import WorkerParts
+from webhook.server.spans import ReviewSpans
 from webhook.server.startup import held
 from webhook.server.wsgi import on_event_loop
 from webhook.settings import SELF_MANAGED, ServeSettings
@@ -42,8 +43,8 @@ _log = logging.getLogger("webhook")
 def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
     """Everything that a worker serves."""
     metrics, lifecycle = Metrics(version=__version__), Lifecycle()
-    kube = Kube(settings.kubeconfig)
     background: list[AbstractAsyncContextManager[object]] = []
+    kube, spans = _traced(settings, metrics, background)
     checks: dict[str, Check] = {}
     if settings.accounts is None or settings.certificates == SELF_MANAGED:
         background.append(kube)
@@ -74,7 +75,7 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
 
     reviewer = _reviewer(source, settings, metrics)
     return WorkerParts(
-        reviews=Application(reviewer.review, metrics=metrics, log=log, lifecycle=lifecycle),
+        reviews=Application(reviewer.review, metrics=metrics, log=log, lifecycle=lifecycle, spans=spans),
         operations=held(on_event_loop(operations), lambda: is_ready(lifecycle, checks)),
         background=background,
         context=lambda: certificates.serving.listening_context,
@@ -82,6 +83,21 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
         metrics=metrics,
         callers=callers,
     )
+
+
+def _traced(
+    settings: ServeSettings, metrics: Metrics, background: list[AbstractAsyncContextManager[object]]
+) -> tuple[Kube, ReviewSpans | None]:
+    """The API server, and the spans of reviews if they are traced. Otherwise OpenTelemetry is not even loaded."""
+    if settings.tracing is None:
+        return Kube(settings.kubeconfig), None
+    from webhook.server.tracing.export import Exporting
+    from webhook.server.tracing.reviews import TracedKube
+
+    exporting = Exporting(settings.tracing)
+    background.append(exporting)
+    metrics.spans(exporting.counts)
+    return TracedKube(settings.kubeconfig), exporting.reviews
 
 
 def _pages(settings: ServeSettings) -> Sequence[Blueprint]:

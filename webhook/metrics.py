@@ -10,6 +10,7 @@
     m365wi_self_dial_ok                             1 if the last new connection to ourselves succeeded, else 0
     m365wi_certificate_events_total{event}          conflicts, repairs, failures of certificates (certs.managed.perform)
     m365wi_connections_refused_total{cause}         connections ended for the client's fault (CAUSES)
+    m365wi_trace_spans_total{result}                spans exported, failed and dropped, if traces are switched on
     m365wi_build_info{version}                      1
 
 The five gauges about certificates appear when they are first set. Before that they would be 0, an expiry in 1970.
@@ -17,7 +18,7 @@ The five gauges about certificates appear when they are first set. Before that t
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
@@ -96,6 +97,22 @@ class _Reviews(Collector):
         yield family
 
 
+class _Spans(Collector):
+    """What became of spans. counts: how many, by result."""
+
+    def __init__(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """What prometheus_client shows."""
+        family = CounterMetricFamily(
+            "m365wi_trace_spans", "Spans of reviews, by what became of them.", labels=("result",)
+        )
+        for result, count in self._counts().items():
+            family.add_metric((result,), count)
+        yield family
+
+
 class Metrics:
     """The metrics of one process, in a registry of their own."""
 
@@ -168,6 +185,10 @@ class Metrics:
         for event, count in counts.items():
             self._events.labels(event).inc(count - self._events_seen.get(event, 0))
         self._events_seen = dict(counts)
+
+    def spans(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Show what became of spans, from now on."""
+        self.registry.register(_Spans(counts))
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
         """All metrics, in the format that the Accept header `accept` asks for, and the content type of that."""

@@ -9,32 +9,14 @@ import pytest
 
 from demo.server import Running, running
 from testbed.cluster.cluster import Cluster
-from testbed.cluster.registration import OWN_NAMESPACE, webhook_registration
-
-# The one rule that reviews need; a test of each scope passes with it, so no more is needed.
-_ROLE = {
-    "apiVersion": "rbac.authorization.k8s.io/v1",
-    "kind": "ClusterRole",
-    "metadata": {"name": "m365-workload-identity"},
-    "rules": [{"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get"]}],
-}
-_BINDING = {
-    "apiVersion": "rbac.authorization.k8s.io/v1",
-    "kind": "ClusterRoleBinding",
-    "metadata": {"name": "m365-workload-identity"},
-    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "m365-workload-identity"},
-    "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": OWN_NAMESPACE}],
-}
+from testbed.cluster.registration import webhook_registration
+from tests.admission.helpers import with_least_rights
 
 
 @pytest.fixture(scope="session")
 def webhook_kubeconfig(control_plane: Cluster) -> Path:
     """The kubeconfig of a user who may read ServiceAccounts and nothing else."""
-    if control_plane.api.get(f"/api/v1/namespaces/{OWN_NAMESPACE}").status == 404:
-        control_plane.create_namespace(OWN_NAMESPACE)
-    for path, document in (("clusterroles", _ROLE), ("clusterrolebindings", _BINDING)):
-        control_plane.api.post(f"/apis/rbac.authorization.k8s.io/v1/{path}", document).expect(201, 409)
-    return control_plane.kubeconfig_for_account(OWN_NAMESPACE, "default")
+    return with_least_rights(control_plane)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Stand-ins around the webhook: another webhook, and an API server that misbehaves."""
+"""The webhook's rights, and stand-ins around it: another webhook, and an API server that misbehaves."""
 
 import base64
 import json
@@ -14,10 +14,36 @@ from pathlib import Path
 from typing import Any
 
 from certs.authority import make_authority, make_leaf
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.registration import OWN_NAMESPACE
 from testbed.cluster.relay import Answer, Cut
 from testbed.cluster.relay import relay as relayed
 
 Patch = list[dict[str, Any]]
+
+# The one rule that reviews need; a test of each scope passes with it, so no more is needed.
+_ROLE = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": "m365-workload-identity"},
+    "rules": [{"apiGroups": [""], "resources": ["serviceaccounts"], "verbs": ["get"]}],
+}
+_BINDING = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRoleBinding",
+    "metadata": {"name": "m365-workload-identity"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "m365-workload-identity"},
+    "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": OWN_NAMESPACE}],
+}
+
+
+def with_least_rights(cluster: Cluster) -> Path:
+    """The kubeconfig of a ServiceAccount that may read ServiceAccounts and nothing else."""
+    if cluster.api.get(f"/api/v1/namespaces/{OWN_NAMESPACE}").status == 404:
+        cluster.create_namespace(OWN_NAMESPACE)
+    for path, document in (("clusterroles", _ROLE), ("clusterrolebindings", _BINDING)):
+        cluster.api.post(f"/apis/rbac.authorization.k8s.io/v1/{path}", document).expect(201, 409)
+    return cluster.kubeconfig_for_account(OWN_NAMESPACE, "default")
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,20 @@ def test_the_network_policy_lets_through_what_is_needed_and_who_is_named() -> No
     assert spec["egress"] == [{"ports": [{"port": 16443, "protocol": "TCP"}], "to": nodes}]
 
 
+def test_the_network_policy_lets_spans_out_to_the_collector_that_is_named() -> None:
+    """And questions for its name, to any resolver: that of a node has an address of the node."""
+    peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    named = {"enabled": True, "apiServerTo": [{"ipBlock": {"cidr": "10.0.0.1/32"}}], "collectorTo": peers}
+    traced = {"tracing": {"endpoint": "http://collector.monitoring:4318"}}
+    _, spans, names = one(installed({**traced, "networkPolicy": named}), "NetworkPolicy")["spec"]["egress"]
+    assert spans == {"ports": [{"port": 4318, "protocol": "TCP"}], "to": peers}
+    assert {(each["port"], each["protocol"]) for each in names["ports"]} == {(53, "UDP"), (53, "TCP")}
+    assert "to" not in names
+    rules = one(installed({**traced, "networkPolicy": {**named, "collectorPorts": [443]}}), "NetworkPolicy")["spec"]
+    assert [[port["port"] for port in rule["ports"]] for rule in rules["egress"]] == [[443, 6443], [443], [53, 53]]
+    assert len(one(installed({"networkPolicy": named}), "NetworkPolicy")["spec"]["egress"]) == 1
+
+
 def test_cert_manager_issues_from_an_authority_that_outlives_its_leaves() -> None:
     """Issuer, authority, issuer, leaf; caBundle is cert-manager's to inject, from the leaf's Secret."""
     objects = installed({"certificates": {"mode": "cert-manager"}})

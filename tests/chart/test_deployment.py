@@ -169,6 +169,50 @@ def test_the_page_of_explain_is_there_on_request_only() -> None:
     assert settings({"explain": {"enabled": True}}).explain_page
 
 
+TRACING: Final = {
+    "endpoint": "https://collector.example.com:4318",
+    "sampleRatio": 0.05,
+    "headersSecret": {"name": "collector"},
+    "authorities": {"configMap": "corporate", "key": "bundle.pem"},
+    "resourceAttributes": {"k8s.cluster.name": "east 1"},
+}
+
+
+def test_traces_are_sent_on_request_only() -> None:
+    """To the collector that is named, with what it needs, and with where they come from."""
+    assert settings().tracing is None
+    objects = installed({"tracing": TRACING})
+    found = container(objects)
+    env = {each["name"]: each.get("value") or each["valueFrom"] for each in found["env"]}
+    assert env.pop("POD_NAME") == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert env.pop("OTEL_EXPORTER_OTLP_HEADERS") == {"secretKeyRef": {"name": "collector", "key": "headers"}}
+    assert env["OTEL_RESOURCE_ATTRIBUTES"] == (
+        f"k8s.cluster.name=east 1,k8s.deployment.name={NAME},k8s.namespace.name={NAMESPACE},k8s.pod.name=$(POD_NAME)"
+    )
+    assert (env["OTEL_TRACES_SAMPLER"], env["OTEL_TRACES_SAMPLER_ARG"]) == ("parentbased_traceidratio", "0.05")
+    (mount,) = found["volumeMounts"]
+    assert env["OTEL_EXPORTER_OTLP_CERTIFICATE"] == f"{mount['mountPath']}/ca.crt"
+    (volume,) = one(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]
+    assert volume["configMap"] == {"name": "corporate", "items": [{"key": "bundle.pem", "path": "ca.crt"}]}
+    found["env"] = [each for each in found["env"] if each["name"] != "OTEL_EXPORTER_OTLP_CERTIFICATE"]  # not here
+    tracing = understood(found).tracing
+    assert tracing
+    assert tracing.endpoint == "https://collector.example.com:4318/v1/traces"
+
+
+def test_a_collector_may_need_nothing_but_its_url() -> None:
+    """And a variable of the user's own wins."""
+    own = {"name": "OTEL_TRACES_SAMPLER", "value": "always_off"}
+    objects = installed({"tracing": {"endpoint": "http://collector:4318"}, "extraEnv": [own]})
+    found = container(objects)
+    assert [each for each in found["env"] if each["name"] == own["name"]] == [own]
+    assert "volumeMounts" not in found
+    assert {each["name"] for each in found["env"]} == {
+        *("MALLOC_MMAP_THRESHOLD_", "POD_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        *("OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"),
+    }
+
+
 def test_every_client_is_answered_by_default() -> None:
     """No authority of clients, and no volume."""
     assert settings().client_ca is None

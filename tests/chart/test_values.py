@@ -81,6 +81,17 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], str]] = {
         {"networkPolicy": {"enabled": True}},
         "networkPolicy.enabled needs networkPolicy.apiServerTo",
     ),
+    "a network policy that no span gets through": (
+        {
+            "networkPolicy": {"enabled": True, "apiServerTo": [{"ipBlock": {"cidr": "10.0.0.1/32"}}]},
+            "tracing": {"endpoint": "http://collector:4318"},
+        },
+        "networkPolicy.enabled with tracing.endpoint needs networkPolicy.collectorTo",
+    ),
+    "traces to nowhere": ({"tracing": {"headersSecret": {"name": "token"}}}, "but no tracing.endpoint"),
+    "a collector without a scheme": ({"tracing": {"endpoint": "collector:4318"}}, "at '/tracing/endpoint'"),
+    "a password in the collector's URL": ({"tracing": {"endpoint": "http://a:b@collector"}}, "at '/tracing/endpoint'"),
+    "more than all traces": ({"tracing": {"endpoint": "http://c", "sampleRatio": 5}}, "at '/tracing/sampleRatio'"),
     "a budget that takes and leaves": (
         {"podDisruptionBudget": {"minAvailable": 1, "maxUnavailable": "50%"}},
         "podDisruptionBudget.minAvailable and podDisruptionBudget.maxUnavailable are both set",

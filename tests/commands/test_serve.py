@@ -429,6 +429,38 @@ def test_the_worker_holds_no_more_than_a_pod_needs() -> None:
     assert not (synchronous | typed | kubeconfigs | unused_parts) & loaded
 
 
+ASSEMBLE = """
+import argparse
+from webhook.assembly import assemble
+from webhook.logs import configure
+from webhook.settings import add_flags, read_settings
+
+parser = argparse.ArgumentParser()
+add_flags(parser)
+flags = parser.parse_args(["--tracing={}", "--listen=127.0.0.1:0", "--ops-listen=127.0.0.1:0"])
+assemble(read_settings(flags, {{"KUBERNETES_SERVICE_HOST": "10.0.0.1"}}), configure())
+"""
+
+
+def test_traces_cost_nothing_unless_they_are_switched_on() -> None:
+    """OpenTelemetry and what it needs are not loaded, so they take neither memory nor time."""
+    heavy = {"opentelemetry", "google", "requests", "urllib3", "webhook.server.tracing", "webhook.settings.tracing"}
+    assert not heavy & loaded_by(ASSEMBLE.format("false").strip())
+    assert heavy <= loaded_by(ASSEMBLE.format("true").strip())
+
+
+def test_without_the_library_of_traces_it_says_what_to_install(accounts: Path) -> None:
+    """The server does without it, as long as traces are off."""
+    script = "import sys; sys.modules['opentelemetry.exporter'] = None; from webhook.commands import main; main({})"
+    flags = ["serve", "--accounts", str(accounts), "--tracing", "true"]
+    command = [sys.executable, "-c", script.format(flags)]
+    done = subprocess.run(command, env={}, capture_output=True, text=True, timeout=30)
+    assert done.stderr.splitlines() == [
+        "python -m webhook serve: `serve --tracing true` needs Python libraries that are not installed: "
+        'opentelemetry.exporter.otlp.proto.http (pipx install --force "m365wi[serve,tracing]") [WI544]'
+    ]
+
+
 def test_imports_leave_the_environment_as_it_was() -> None:
     """The settings under which aiohttp is imported are for that alone: proxies and plugins see this environment."""
     script = "import os; before = dict(os.environ); import webhook.cluster.kube; assert dict(os.environ) == before"

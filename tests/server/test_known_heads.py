@@ -174,6 +174,51 @@ async def test_other_heads_are_parsed_each_time(data: bytes) -> None:
     assert reviews.by_asgi == 2
 
 
+TRACED = b"Traceparent: 00-0af7651916cd43dd8448eb211c80319c-%016x-01\r\n"
+
+
+async def test_heads_that_differ_in_their_traceparent_alone_are_one() -> None:
+    """A kube-apiserver that is traced names another span in each. With and without it is the same head, too."""
+    reviews = Reviews()
+    case = connected(reviews)
+    for number in range(1, MOST_KNOWN + 2):
+        await case.receive(request("one", HEAD + TRACED % number + b"x: y\r\n"))
+    await case.receive(request("one", HEAD + b"x: y\r\n"))
+    assert set(case.statuses) == {"200"}
+    assert reviews.by_asgi == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        TRACED % 1 + TRACED % 2,
+        (TRACED % 1).lower(),
+        (TRACED % 1).replace(b"-01", b"-0x"),
+        (TRACED % 1).replace(b"t: ", b"t:"),
+        TRACED % 1 + b"traceparent: x\r\n",
+    ],
+    ids=["two", "small letters", "malformed", "without a space", "two names"],
+)
+async def test_a_traceparent_in_another_form_is_parsed_each_time(fields: bytes) -> None:
+    """It is not remembered either, because nobody sends the same one again: heads that are known stay known."""
+    reviews = Reviews()
+    case = connected(reviews)
+    await case.receive(request("one"))
+    for _ in range(MOST_KNOWN + 1):
+        await case.receive(request("one", HEAD + fields))
+    assert reviews.by_asgi == MOST_KNOWN + 2
+    await case.receive(request("one"))
+    assert reviews.by_asgi == MOST_KNOWN + 2
+
+
+async def test_a_line_that_continues_another_is_refused() -> None:
+    """Or one after a traceparent would continue the line before it, in a head that is known without the traceparent."""
+    for before in (b"", TRACED % 1):
+        case = connected(Reviews())
+        await case.receive(request("one", HEAD + b"x: y\r\n" + before + b" z\r\n"))
+        assert case.statuses == ["400"]
+
+
 async def test_the_oldest_head_is_forgotten() -> None:
     """Strangers can send as many heads as they like."""
     reviews = Reviews()

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from webhook.server.known_heads import MOST_KNOWN, KnownHeads
+from webhook.server.known_heads import MOST_KNOWN, KnownHead, KnownHeads
 from webhook.server.request_parser import RequestParser
 
 SCOPE = cast("Any", {})
@@ -19,7 +19,7 @@ class Application:
     def allowed(self, scope: Any) -> float | None:
         return 5.0
 
-    def at_once(self, body: bytes, seconds: float) -> bytes | None:
+    def at_once(self, body: bytes, head: KnownHead, traceparent: bytes) -> bytes | None:
         return None
 
 
@@ -60,7 +60,7 @@ def test_what_is_found_is_the_body_and_what_the_head_says() -> None:
     """A request that lacks a byte, or is followed by another, is not found."""
     known, data = KnownHeads(Application()), request(3)
     learn(known, data)
-    head, body = known.find(data) or pytest.fail("the head is not known")
+    head, body, _ = known.find(data) or pytest.fail("the head is not known")
     assert (head.length, head.seconds, body) == (3, 5.0, b"bbb")
     assert (known.find(data[:-1]), known.find(data + b"b"), known.find(request(4))) == (None, None, None)
 

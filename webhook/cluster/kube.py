@@ -143,6 +143,11 @@ class Kube:
     def __str__(self) -> str:
         return str(self._path or "in-cluster configuration")
 
+    @property
+    def server(self) -> str:
+        """The API server's URL; "" outside `async with`."""
+        return str(self._client.configuration.host) if self._client is not None else ""
+
     async def request(
         self,
         method: str,
@@ -152,8 +157,12 @@ class Kube:
         body: Any = None,
         kind: str = "json",
         accept: str = "application/json",
+        fields: Mapping[str, str] | None = None,
     ) -> Reply:
-        """One request with a body of application/`kind`. Raises Unavailable, after `seconds` at the latest."""
+        """One request with a body of application/`kind`. Raises Unavailable, after `seconds` at the latest.
+
+        fields: more of its header.
+        """
         client = self._client
         if client is None:
             raise Unavailable(f"{method} {path}: not connected")
@@ -168,6 +177,8 @@ class Kube:
             raise Unavailable(f"{method} {path}: the token cannot be read: {error}") from None
         self.requests += 1
         headers = {"Accept": accept, "Content-Type": f"application/{kind}", "User-Agent": _USER_AGENT}
+        if fields:
+            headers |= fields
         if token:
             headers["Authorization"] = token
         try:

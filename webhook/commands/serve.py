@@ -2,7 +2,7 @@
 
 import argparse
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from webhook import __version__
@@ -13,6 +13,7 @@ from webhook.settings import SettingsError, add_flags, read_settings, unknown_va
 
 # What only this command needs: an environment with the other commands alone does not have them.
 _LIBRARIES: Final = ("flask", "gunicorn", "httptools", "prometheus_client", "uvloop")
+_OF_TRACING: Final = "opentelemetry.exporter.otlp.proto.http"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,12 +21,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(parser)
 
 
+def _check_libraries(command: str, names: Sequence[str], extra: str) -> None:
+    """Raises SettingsError if one is missing."""
+    missing = ", ".join(name for name in names if not _is_installed(name))
+    if missing:
+        raise SettingsError([message(LIBRARY_MISSING, command=command, library=missing, extra=extra)])
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # what it is in is missing, too
+        return False
+
+
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serves until SIGTERM. Raises SettingsError."""
-    missing = ", ".join(name for name in _LIBRARIES if importlib.util.find_spec(name) is None)
-    if missing:
-        raise SettingsError([message(LIBRARY_MISSING, command="serve", library=missing, extra="[serve]")])
+    _check_libraries("serve", _LIBRARIES, "[serve]")
     settings = read_settings(flags, environ)
+    if settings.tracing is not None:
+        _check_libraries("serve --tracing true", (_OF_TRACING,), "[serve,tracing]")
     # Not before: an environment without the server may not have them, and Windows has no `resource`.
     import resource
 

@@ -35,10 +35,11 @@ from webhook.reviewer import INTERNAL, Answer
 from webhook.server.asgi import CLOSE, Headers, Receive, Scope, Send
 from webhook.server.bodies import BUDGET, MAX_BODY, SMALL_ANSWER, Bodies, NoRoom, TooBig
 from webhook.server.deadlines import Timeouts
-from webhook.server.known_heads import Later
+from webhook.server.known_heads import KnownHead, Later
 from webhook.server.large_reviews import LargeReviews, uncollected
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.line_rate import LineRate
+from webhook.server.spans import ReviewSpan, ReviewSpans, begin
 
 PATHS: Final = ("/mutate", "/mutate-v1-pod")
 
@@ -61,8 +62,8 @@ class Application:
     It does not wait before it has yielded once, by `asyncio.sleep(0)`, unless its client makes it wait for the body.
     Until then it needs no task, and most reviews never do (`webhook.server.connection`).
 
-    review: answers a body. budget: bytes that bodies of more than 64 KiB and answers may hold in memory together
-    (`webhook.server.bodies`).
+    review: answers a body. spans: of the reviews, if they are traced. budget: bytes that bodies of more than 64 KiB and
+    answers may hold in memory together (`webhook.server.bodies`).
     """
 
     needs_no_task: Final = True
@@ -77,6 +78,7 @@ class Application:
         paths: Sequence[str] = PATHS,
         timeouts: Timeouts | None = None,
         budget: int = BUDGET,
+        spans: ReviewSpans | None = None,
     ) -> None:
         self._review: Review = review
         self._review_large: Review = uncollected(review)
@@ -88,6 +90,7 @@ class Application:
         self._bodies = Bodies(budget)
         self._large = LargeReviews()
         self._rate = LineRate(self._left_out)
+        self._spans = spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -97,20 +100,21 @@ class Application:
         if scope["path"] not in self._paths:
             await _refuse(send, 404, b"not found: reviews are posted to /mutate\n")
             return
+        span = begin(self._spans, scope)
         refusal = self._refusal(scope)
         if refusal:
-            await self._refuse_review(send, start, *refusal)
+            await self._refuse_review(send, start, span, *refusal)
             return
         seconds = self._timeouts.allowed(scope["query_string"])
         try:
             body, held = await self._bodies.read(receive)
         except TooBig:
             self._metrics.refused("size")
-            await self._refuse_review(send, start, 413, "bad-request", _TOO_BIG)
+            await self._refuse_review(send, start, span, 413, "bad-request", _TOO_BIG)
             return
         except NoRoom:
             self._metrics.refused("memory")
-            await self._refuse_review(send, start, 503, "not-ready", b"too many big requests at once\n", _AGAIN)
+            await self._refuse_review(send, start, span, 503, "not-ready", b"too many big requests at once\n", _AGAIN)
             return
         if body is None:  # the client has gone, or was too slow and has its 408
             return
@@ -118,11 +122,11 @@ class Application:
             begun, review = time.perf_counter(), self._review
             if self._large.waits(body, begun):
                 begun, review = await self._large.turn(), self._review_large
-            answer = await self._awaited(self._reviewed(review, body, seconds - (begun - start)), begun)
+            answer = await self._awaited(self._reviewed(review, body, seconds - (begun - start)), begun, span)
         finally:
             del body  # before what it held is given back
             self._bodies.release(held)
-        await self._answer(send, answer, start)
+        await self._answer(send, answer, start, span)
 
     def allowed(self, scope: Scope) -> float | None:
         """Seconds that a review with this head may take. None if it is refused because of its head."""
@@ -130,7 +134,7 @@ class Application:
             return None
         return self._timeouts.allowed(scope["query_string"])
 
-    def at_once(self, body: bytes, seconds: float) -> bytes | Later | None:
+    def at_once(self, body: bytes, head: KnownHead, traceparent: bytes) -> bytes | Later | None:
         """Answer a review whose head is allowed, as __call__ does, in one call (`webhook.server.known_heads`)."""
         start = time.perf_counter()
         if not self._lifecycle.serving or self._large.waits(body, start):
@@ -139,21 +143,26 @@ class Application:
             held = self._bodies.hold(body)
         except (TooBig, NoRoom):
             return None
-        answer = self._reviewed(self._review, body, seconds)
+        span = None
+        if self._spans is not None:
+            span = self._spans.begin(head.request.target, traceparent, head.tracestate)
+        answer = self._reviewed(self._review, body, head.seconds)
         if not isinstance(answer, Answer) or answer.status != 200 or len(answer.body) > SMALL_ANSWER:
-            return partial(self._later, answer, held, start)
+            return partial(self._later, answer, held, start, span)
         self._bodies.release(held)
         self._large.done(start)
-        self._record_answer(answer, start)
+        self._record_answer(answer, start, span)
         return b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(answer.body), answer.body)
 
-    async def _later(self, begun: Answer | Awaitable[Answer], held: int, start: float, send: Send) -> None:
+    async def _later(
+        self, begun: Answer | Awaitable[Answer], held: int, start: float, span: ReviewSpan | None, send: Send
+    ) -> None:
         """What is left to do for a review that began at `start`."""
         try:
-            answer = await self._awaited(begun, start)
+            answer = await self._awaited(begun, start, span)
         finally:
             self._bodies.release(held)
-        await self._answer(send, answer, start)
+        await self._answer(send, answer, start, span)
 
     def _reviewed(self, review: Review, body: bytes | bytearray, seconds: float) -> Answer | Awaitable[Answer]:
         try:
@@ -161,12 +170,12 @@ class Application:
         except Exception:  # noqa: BLE001 - a caller never gets a traceback
             return _failed()
 
-    async def _awaited(self, answer: Answer | Awaitable[Answer], begun: float) -> Answer:
+    async def _awaited(self, answer: Answer | Awaitable[Answer], begun: float, span: ReviewSpan | None) -> Answer:
         """The answer to a review that began at that time."""
         if not isinstance(answer, Answer):
             await asyncio.sleep(0)
             try:
-                answer = await answer
+                answer = await (answer if span is None else span.around(answer))
             except Exception:  # noqa: BLE001 - a caller never gets a traceback
                 answer = _failed()
         self._large.done(begun)
@@ -188,18 +197,18 @@ class Application:
             return 413, "bad-request", _TOO_BIG, ()
         return None
 
-    async def _answer(self, send: Send, answer: Answer, start: float) -> None:
+    async def _answer(self, send: Send, answer: Answer, start: float, span: ReviewSpan | None) -> None:
         status, content = answer.status, answer.body
         try:
             held = self._bodies.hold_answer(len(content))
         except NoRoom:
             self._metrics.refused("memory")
-            await self._refuse_review(send, start, 503, "not-ready", b"too many big answers at once\n", _AGAIN)
+            await self._refuse_review(send, start, span, 503, "not-ready", b"too many big answers at once\n", _AGAIN)
             return
         headers = [_JSON if status == 200 else _TEXT, (b"content-length", b"%d" % len(content))]
         if answer.retry_after is not None:
             headers.append((b"retry-after", b"%d" % answer.retry_after))
-        self._record_answer(answer, start)  # first, so that the metrics have what a client has
+        self._record_answer(answer, start, span)  # first, so that the metrics have what a client has
         await send({"type": "http.response.start", "status": status, "headers": headers})
         if not held:
             await send({"type": "http.response.body", "body": content})
@@ -215,21 +224,30 @@ class Application:
         await send({"type": "http.response.body", "body": b""})
 
     async def _refuse_review(
-        self, send: Send, start: float, status: int, reason: str, text: bytes, headers: Headers = ()
+        self,
+        send: Send,
+        start: float,
+        span: ReviewSpan | None,
+        status: int,
+        reason: str,
+        text: bytes,
+        headers: Headers = (),
     ) -> None:
-        self._record("error", reason, status, start)
+        self._record("error", reason, status, start, span)
         await _refuse(send, status, text, headers)
 
     def _left_out(self, reason: str, count: int) -> None:
         self._log.line("warning", "lines about refused reviews were left out", reason=reason, count=count)
 
-    def _record_answer(self, answer: Answer, start: float) -> None:
+    def _record_answer(self, answer: Answer, start: float, span: ReviewSpan | None) -> None:
         decision = answer.decision
         self._record(
             decision.outcome,
             decision.reason,
             answer.status,
             start,
+            span,
+            answer,
             uid=answer.uid,
             namespace=answer.namespace,
             pod=answer.pod,
@@ -239,13 +257,29 @@ class Application:
             lookup_ms=round(answer.seconds_lookup * 1000, 3),
         )
 
-    def _record(self, outcome: str, reason: str, status: int, start: float, **values: Any) -> None:
-        """Count a review and log it. Decisions always have a line; refusals have as many as LineRate allows."""
+    def _record(
+        self,
+        outcome: str,
+        reason: str,
+        status: int,
+        start: float,
+        span: ReviewSpan | None,
+        answer: Answer | None = None,
+        **values: Any,
+    ) -> None:
+        """Count a review and log it. Decisions always have a line; refusals have as many as LineRate allows.
+
+        A review has a span if it has a line.
+        """
         seconds = time.perf_counter() - start
         self._metrics.review(outcome, reason, seconds)
         level = "info" if status == 200 else "warning" if status < 500 else "error"
         ms = round(seconds * 1000, 3)
-        if status != 200 and not self._rate.allows(reason):
+        quiet = status != 200 and not self._rate.allows(reason)
+        if span is not None and (span.begun or not quiet):
+            trace = span.end(outcome, reason, status, answer)
+            values |= {"trace_id": trace} if trace else {}
+        if quiet:
             return
         self._log.line(level, "review", outcome=outcome, reason=reason, status=status, ms=ms, **values)
 

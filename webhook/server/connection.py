@@ -189,9 +189,9 @@ class Connection(asyncio.Protocol):
         found = known.find(data)
         if found is None:
             return False
-        head, body = found
+        head, body, traceparent = found
         try:
-            answer = known.at_once(body, head.seconds)
+            answer = known.at_once(body, head, traceparent)
         except Exception:  # noqa: BLE001 - the client must not wait for an answer that never comes
             _log.exception("the application failed")
             self._refuse(500, _INTERNAL)

@@ -3,6 +3,7 @@
 options   the table of flags
 values    what the text of a setting means
 helpers   the same for the settings of helper containers
+tracing   OpenTelemetry's variables
 serve     the settings of `serve`, with their defaults
 read      from flags and environment to settings, with every mistake at once
 errors    mistakes

@@ -115,6 +115,12 @@ OPTIONS: Final = (
         "true: the page of `explain` at /explain of the port for probes and metrics (false)",
         values.boolean,
     ),
+    Option(
+        "tracing",
+        "BOOL",
+        "true: send traces of reviews by OTLP, as OpenTelemetry's variables OTEL_… say (false)",
+        values.boolean,
+    ),
     Option("log_level", "LEVEL", f"{', '.join(LOG_LEVELS)} (info)", values.one_of(LOG_LEVELS)),
     Option("scope", "SCOPE", f"{', '.join(SCOPES)} (pod-label)", values.one_of(SCOPES), policy=True),
     Option(

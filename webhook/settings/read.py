@@ -43,6 +43,7 @@ def read_settings(flags: argparse.Namespace, environ: Mapping[str, str]) -> Serv
     problems = [*given.problems, *_misspelt(environ)]
     problems += _source_problems(given, flags, environ)
     problems += _certificate_problems(given)
+    problems += _tracing_problems(given, environ)
     # If one of these could not be read, the mode is not known.
     if hasattr(flags, "certificates") and not given.unread & {"certificates", "tls_cert", "accounts"}:
         given.values["certificates"] = _mode(given.values, environ)
@@ -123,6 +124,19 @@ def _certificate_problems(given: _Given) -> Iterator[Message]:
     listen, ops_listen = found.get("listen", LISTEN), found.get("ops_listen", OPS_LISTEN)
     if not given.unread & {"listen", "ops_listen"} and _overlap(listen, ops_listen):
         yield message(kinds.SAME_PORT, value=listen.port)
+
+
+def _tracing_problems(given: _Given, environ: Mapping[str, str]) -> list[Message]:
+    """What is wrong with the variables of traces. If nothing is, the setting is what they say."""
+    if not given.values.pop("tracing", False):
+        return []
+    from webhook.settings.tracing import read_tracing
+
+    found = read_tracing(environ)
+    if isinstance(found, list):
+        return found
+    given.values["tracing"] = found
+    return []
 
 
 def _without_effect(given: _Given) -> Iterator[Message]:

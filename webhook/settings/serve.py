@@ -15,6 +15,7 @@ from webhook.settings import values
 
 if TYPE_CHECKING:
     from webhook.accounts.files import FileAccounts
+    from webhook.settings.tracing import Tracing
 
 SELF_MANAGED: Final = "self-managed"
 FILES: Final = "files"
@@ -75,6 +76,7 @@ class ServeSettings:
     client_names: tuple[str, ...] = ()
     certificates: str = ""
     explain_page: bool = False
+    tracing: Tracing | None = None
     rotation: Rotation = field(default_factory=Rotation)
     log_level: str = "info"
     policy: Policy = field(default_factory=Policy)

@@ -150,6 +150,28 @@ matchLabels:
 {{- $seconds -}}
 {{- end }}
 
+{{/* The variables of traces, as a list. Where a span comes from: POD_NAME must stand before what refers to it. */}}
+{{- define "m365.tracingEnv" -}}
+{{- $attributes := dict "k8s.pod.name" "$(POD_NAME)" "k8s.namespace.name" .Release.Namespace "k8s.deployment.name" .Values.name -}}
+{{- $pairs := list -}}
+{{- range $name, $value := merge (dict) .Values.tracing.resourceAttributes $attributes -}}
+{{- $pairs = append $pairs (printf "%s=%s" $name $value) -}}
+{{- end -}}
+- {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+- {name: OTEL_RESOURCE_ATTRIBUTES, value: {{ join "," $pairs | quote }}}
+- {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ .Values.tracing.endpoint | quote }}}
+- {name: OTEL_TRACES_SAMPLER, value: parentbased_traceidratio}
+- {name: OTEL_TRACES_SAMPLER_ARG, value: {{ .Values.tracing.sampleRatio | toString | quote }}}
+{{- with .Values.tracing.authorities.configMap }}
+- {name: OTEL_EXPORTER_OTLP_CERTIFICATE, value: /etc/m365-workload-identity/collector/ca.crt}
+{{- end }}
+{{- with .Values.tracing.headersSecret }}
+{{- if .name }}
+- {name: OTEL_EXPORTER_OTLP_HEADERS, valueFrom: {secretKeyRef: {name: {{ .name | quote }}, key: {{ .key | quote }}}}}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* What the schema cannot say: values that contradict each other. All of them at once. */}}
 {{- define "m365.validate" -}}
 {{- $wrong := list -}}
@@ -190,6 +212,14 @@ matchLabels:
 {{- end -}}
 {{- if and (include "m365.server" .) .Values.networkPolicy.enabled (not .Values.networkPolicy.apiServerTo) -}}
 {{- $wrong = append $wrong "networkPolicy.enabled needs networkPolicy.apiServerTo, or the webhook could reach everything: set the API server's addresses, from kubectl get endpointslices -n default -l kubernetes.io/service-name=kubernetes" -}}
+{{- end -}}
+{{- with .Values.tracing -}}
+{{- if and .endpoint $.Values.networkPolicy.enabled (not $.Values.networkPolicy.collectorTo) -}}
+{{- $wrong = append $wrong "networkPolicy.enabled with tracing.endpoint needs networkPolicy.collectorTo, or no span reaches the collector: set the peers that are the collector" -}}
+{{- end -}}
+{{- if and (not .endpoint) (or .headersSecret.name .authorities.configMap .resourceAttributes) -}}
+{{- $wrong = append $wrong "tracing has values, but no tracing.endpoint, so no traces are sent: set the URL of the collector" -}}
+{{- end -}}
 {{- end -}}
 {{- $actions := .Values.validatingAdmissionPolicy.actions -}}
 {{- if and (has "Deny" $actions) (has "Warn" $actions) -}}
