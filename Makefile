@@ -10,10 +10,12 @@ ATTACKS := tests/attacks
 # The site of the docs, and what builds it.
 DOCS := build/docs-venv
 MKDOCS := PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs
+MIKE := PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mike
+NEWEST = $(shell git tag --list 'v*' --sort=-version:refname | grep -v -- - | head -n 1)
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus test-node test-tools test-corpus test-kind test-release test-newest test-oldest check docs docs-serve messages variables cli manifests release release-sign release-push bench bench-report bench-scale format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus test-node test-tools test-corpus test-kind test-release test-newest test-oldest check docs docs-serve docs-version messages variables cli manifests release release-sign release-push bench bench-report bench-scale format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -117,6 +119,11 @@ docs: $(DOCS)/set-up ## build the docs' site in build/site, strictly: 5 seconds;
 
 docs-serve: $(DOCS)/set-up ## show the docs' site while you write it
 	$(MKDOCS) serve
+
+# The newest release is `latest`, which the site opens with: a patch of an older one must not take its place.
+docs-version: $(DOCS)/set-up ## put the docs' site into the branch gh-pages, beside its other versions: DOCS_VERSION=v0.1.0, or dev
+	PATH=$(DOCS)/bin:$$PATH $(MIKE) deploy --update-aliases $(DOCS_VERSION:v%=%) $(if $(filter $(DOCS_VERSION),$(NEWEST)),latest)
+	$(MIKE) set-default --allow-undefined latest
 
 messages: $(SET_UP) ## write docs/messages.md from the tables of messages
 	$(BIN)/python -m tools.messages

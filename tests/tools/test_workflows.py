@@ -1,6 +1,7 @@
 """The workflows are safe, and what they call exists: make targets, scripts, modules of ours."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ TARGETS = set(re.findall(r"^([a-z-]+):.*##", MAKEFILE, re.MULTILINE))
 # Rights to change something, and the only jobs that have them.
 WRITERS = {
     ("codeql.yml", "analyze"): {"security-events"},
+    ("docs.yml", "publish"): {"contents"},
     ("locks.yml", "propose"): {"actions", "contents", "pull-requests"},
     ("release.yml", "sign"): {"attestations", "id-token"},
     ("release.yml", "registry"): {"packages"},
@@ -137,6 +139,21 @@ def test_a_change_must_pass_what_anybody_can_run() -> None:
     assert steps(job, "run")[-1] == ".ci/run"
     (depth,) = [step["with"]["fetch-depth"] for step in job["steps"] if "checkout" in step.get("uses", "")]
     assert depth == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("version", "latest"), [("v0.9.1", False), ("v0.10.0", True), ("dev", False)])
+def test_a_patch_of_an_older_release_does_not_open_the_site(tmp_path: Path, version: str, latest: bool) -> None:
+    """`latest` is the newest release by its numbers; a candidate is not one."""
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com"]
+    for command in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "--message=…"]):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    for tag in ("v0.9.1", "v0.10.0", "v0.11.0-rc.1"):
+        subprocess.run([*git, "tag", tag], cwd=tmp_path, check=True)
+    make = ["make", "-n", "-f", str(ROOT / "Makefile"), "-o", "build/docs-venv/set-up", "docs-version"]
+    done = subprocess.run([*make, f"DOCS_VERSION={version}"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    (deploy,) = re.findall(r"mike deploy --update-aliases (.*)", done.stdout)
+    assert deploy.split() == [version.removeprefix("v"), *(["latest"] if latest else [])]
 
 
 def test_what_a_build_depends_on_is_in_the_key_of_the_cache() -> None:
