@@ -17,6 +17,7 @@ from typing import Final
 from m365_identity import M365IdentityError, SettingsError, __version__
 from m365_identity._commands.output import OutputError, tell
 from m365_identity._commands.signals import interruptible
+from m365_identity._commands.termination import explain
 from m365_identity._messages import message, usage
 
 __all__ = ["main"]
@@ -35,6 +36,7 @@ _COMMANDS: Final[Mapping[str, str]] = {
 }
 
 _HANDLE_SIGNALS: Final = ("exec", "serve", "canary")
+_OF_CONTAINERS: Final = ("exec", "preflight", "serve", "canary")  # may be what a container runs
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -54,10 +56,11 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         if flags.command in _HANDLE_SIGNALS:
             return int(module.run(flags, environ))
         return int(interruptible(lambda: module.run(flags, environ)))
-    except SettingsError as error:
-        return _fail(flags.command, str(error).splitlines(), 2)
     except M365IdentityError as error:
-        return _fail(flags.command, [str(error)], 1)
+        if flags.command in _OF_CONTAINERS:
+            explain(error)
+        is_usage = isinstance(error, SettingsError)
+        return _fail(flags.command, str(error).splitlines() if is_usage else [str(error)], 2 if is_usage else 1)
     except OutputError as error:
         return _fail(flags.command, [str(error)] if str(error) else [], 1)
 

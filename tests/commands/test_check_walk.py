@@ -199,6 +199,42 @@ def test_pods_older_than_the_annotation_are_named_and_restarted(
         wait_until(lambda: is_fixed(control_plane, namespace), "new pods", seconds=30)
 
 
+SAID = "AADSTS700213 (invalid_client, HTTP 401), after 9 attempts: no credential fits [WIH304] Fix: az ad app x"
+
+
+def test_a_pod_whose_preflight_fails_says_why(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+    """The pod's status as the kubelet leaves it: the reason, its code, and what to do."""
+    make_account(control_plane, namespace)
+    with ours(control_plane, live_webhook):
+        pod = a_pod("waits")
+        pod["spec"]["initContainers"] = [{"name": "m365-preflight", "image": "example.test/helper:1"}]
+        create(control_plane, namespace, pod)
+        ended = {"exitCode": 1, "reason": "Error", "message": SAID}
+        status = {
+            "name": "m365-preflight",
+            "image": "example.test/helper:1",
+            "imageID": "",
+            "ready": False,
+            "restartCount": 3,
+            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": ended},
+        }
+        path = f"/api/v1/namespaces/{namespace}/pods/waits/status"
+        control_plane.api.patch(path, {"status": {"initContainerStatuses": [status]}}).expect()
+        for asked in (("--service-account", "terraform"), ("--workload", "pod/waits")):
+            done = check(control_plane, namespace, *asked)
+            assert done.code == 1
+            said = done.finding("sign-in")
+            assert "1 pod of" in said
+            assert "container m365-preflight of waits says: AADSTS700213" in said
+            assert "no credential fits [WIH304] [WI735]" in said
+            assert "advises: az ad app x" in said
+        whole = check(control_plane, namespace, "-A", "-o", "json").json["findings"]
+        (found,) = (each for each in whole if each["code"] == "WI735" and each["namespace"] == namespace)
+        assert (found["serviceAccount"], found["owner"]) == ("terraform", "")
+        assert "[WIH304]" in found["detail"]
+
+
 def is_fixed(cluster: Cluster, namespace: str) -> bool:
     """Whether `check` finds nothing wrong."""
     return check(cluster, namespace, "--workload", "deployment/web").code == 0

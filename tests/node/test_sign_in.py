@@ -56,6 +56,9 @@ def test_without_its_credential_a_pod_stays_in_init_and_says_why(entra: Emulator
     ended = "jsonpath={.status.initContainerStatuses[0].lastState.terminated.exitCode}=1"
     found = wait_for(node, namespace, STRANGER, ended, seconds=500)
     message = found["status"]["initContainerStatuses"][0]["lastState"]["terminated"]["message"]
+    assert message.startswith("AADSTS700213 ")
+    assert " [WIH304] Fix: az ad app federated-credential create " in message
+    assert len(message.splitlines()) == 1
     for said in (message, log(node, namespace, STRANGER, "m365-preflight")):
         assert "AADSTS700213" in said
         assert f"system:serviceaccount:{namespace}:{STRANGER}" in said

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from webhook.accounts.source import account_from
-from webhook.checks import accounts, api, pods, registration, selectors, workloads
+from webhook.checks import accounts, api, pods, registration, selectors, sign_ins, workloads
 from webhook.checks.api import NotSeen, get, list_all
 from webhook.checks.differences import Expectation, annotated_at, read_template
 from webhook.checks.new_pod import NewPod, read_new_pod
@@ -238,7 +238,8 @@ class ClusterCheck:
             template=read_template(workload.pod) if workload and workload.kind.steps else None,
             now=self._prober.now,
         )
-        for each in pods.findings(running, expected, str(workload or account), workload):
+        whose = str(workload or account)
+        for each in (*pods.findings(running, expected, whose, workload), *sign_ins.findings(running, Place(whose))):
             yield each
 
     async def _pods(self, workload: Workload | None, account: str) -> list[Any] | NotSeen:

@@ -1,6 +1,6 @@
 """Pods of one owner of which the same is to be said."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ from webhook.checks import pods
 from webhook.checks.differences import Difference, Expectation
 from webhook.checks.pods import Pod, State
 from webhook.checks.report.rows import Problem
+from webhook.checks.sign_ins import Failure, failure, told
 from webhook.checks.workloads import Workload
 from webhook.core.messages import Place
 from webhook.core.near_misses import concerns_us
@@ -40,6 +41,27 @@ class Group:
         found = pods.outdated(state, self.pods, self.expected, place, workload)
         restart = workload.restart() if workload else pods.restart(self.pods[0])
         return Problem(found, *key, shown, restart if state.certain else "")
+
+
+class SignIns:
+    """Pods that cannot sign in, by account, owner and reason. Of a pod, its metadata is kept."""
+
+    def __init__(self) -> None:
+        self._pods: dict[tuple[Key, Owner, Failure], list[Pod]] = {}
+
+    def add(self, pod: Pod, key: Key) -> None:
+        """key: its ServiceAccount."""
+        why = failure(pod)
+        if why:
+            kind, name = pods.owner(pod)
+            those = self._pods.setdefault((key, (kind, key[0], name), why), [])
+            those.append({"metadata": identifying(pod["metadata"])})
+
+    def problems(self) -> Iterator[Problem]:
+        """What is to be said about them."""
+        for (key, (kind, namespace, name), why), those in self._pods.items():
+            place = Place(f"{kind} {namespace}/{name}" if kind else f"ServiceAccount {namespace}/{key[1]}")
+            yield Problem(told(why, those, place), *key, f"{kind} {name}" if kind else "")
 
 
 def counted(number: int, what: str) -> str:

@@ -12,7 +12,7 @@ from webhook.checks.differences import Difference, Expectation, Template, annota
 from webhook.checks.new_pod import NewPod, has_token
 from webhook.checks.pods import Pod, State
 from webhook.checks.registration import Registration
-from webhook.checks.report.groups import Group, Key, Owner, counted, identifying, speaks_of_us
+from webhook.checks.report.groups import Group, Key, Owner, SignIns, counted, identifying, speaks_of_us
 from webhook.checks.report.rows import AccountRow, Problem, Report
 from webhook.checks.timestamps import timestamp
 from webhook.checks.workloads import Workload
@@ -81,6 +81,7 @@ class Tally:
         self._rows: dict[Key, AccountRow] = {}
         self._templates: dict[Owner, _Template] = {}
         self._groups: dict[tuple[Key, Owner, Difference | State], Group] = {}
+        self._sign_ins = SignIns()
         self._problems: dict[tuple[object, ...], Problem] = {}
         self._asking: Counter[str] = Counter()
         self._newest: dict[Owner, datetime] = {}
@@ -147,6 +148,8 @@ class Tally:
     def add_pods(self, documents: Iterable[Pod]) -> None:
         """Pods, of all namespaces."""
         for pod in documents:
+            metadata, spec = pod["metadata"], pod.get("spec") or {}
+            self._sign_ins.add(pod, (str(metadata["namespace"]), str(spec.get("serviceAccountName") or "default")))
             if pods.is_running(pod):
                 self._pods += 1
                 self._add_pod(pod)
@@ -284,6 +287,8 @@ class Tally:
         for (key, owner, state), group in self._groups.items():
             problem = group.problem(key, owner, state)
             self._say(problem.finding, key, owner=problem.owner, restart=problem.restart)
+        for problem in self._sign_ins.problems():
+            self._say(problem.finding, (problem.namespace, problem.account), owner=problem.owner)
         for namespace in self._asking:
             if installed.found is None:
                 break

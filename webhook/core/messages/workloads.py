@@ -189,6 +189,35 @@ PODS_UNLABELLED: Final = Kind(
     fix='put {label}: "true" into the pod template of their workload; {commands} has the command',
     help="This may be on purpose: the same ServiceAccount may run pods that do not sign in.",
 )
+SIGN_IN_FAILS: Final = Kind(
+    "WI735",
+    Severity.ERROR,
+    "{count} of {object} cannot sign in; container {container} of {pod} says: {reason} [{code}]",
+    help="A container that runs m365-identity, such as m365-preflight, has ended with this reason, which is in the "
+    "pod's status. The kubelet starts it again, so the pod goes on by itself once the reason is gone. The code of the "
+    "reason is explained on this page, too.",
+)
+SIGN_IN_FAILED: Final = Kind(
+    "WI736",
+    Severity.WARNING,
+    "{count} of {object} ended without signing in; container {container} of {pod} says: {reason} [{code}]",
+    help="Such as the pod of a Job. It will not start again, and another one may have signed in since.",
+)
+HELPER_ENDED: Final = Kind(
+    "WI737",
+    Severity.ERROR,
+    "{count} of {object} wait for {container}, which does not say why it ended: {reason}",
+    fix="{log} --previous",
+    help="The helper container was killed, as for too much memory, or its log was not kept.",
+)
+HELPER_NOT_STARTED: Final = Kind(
+    "WI738",
+    Severity.ERROR,
+    "{count} of {object} wait for {container}, which cannot be started: {reason}",
+    fix="make sure that nodes can pull the image of helper.image in the namespace of the pod (imagePullSecrets of its "
+    "ServiceAccount), or leave the annotation off",
+    help="The helper containers run in each namespace whose pods ask for them, and their image is pulled as the pod's.",
+)
 
 OLDER_THAN_LABEL: Final = Kind(
     "WI741",
