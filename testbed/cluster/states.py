@@ -13,7 +13,7 @@ from testbed.cluster.cluster import Cluster
 from testbed.cluster.pods import a_pod, annotated
 from testbed.cluster.processes import wait_until
 
-__all__ = ["STATES", "Seeded", "seed"]
+__all__ = ["STATES", "Seeded", "preflight_failed", "seed"]
 
 CLIENT: Final = "azure.workload.identity/client-id"
 USE: Final = "azure.workload.identity/use"
@@ -32,6 +32,7 @@ STATES: Final[Mapping[str, tuple[str, ...]]] = {
     "misspelt-annotation": ("WI703", "WI106"),
     "not-a-guid": ("WI120",),
     "without-client-id": ("WI703",),
+    "cannot-sign-in": ("WI735",),
 }
 """The states, and the codes of what is to be found of each of their ServiceAccounts."""
 
@@ -100,7 +101,26 @@ def _make_pod(cluster: Cluster, made: Seeded, key: tuple[str, str], number: int)
     elif state == "misspelt-label":
         labels = {USE: "True"}
     body = a_pod(f"pod-{number}", account=key[1], labels=labels)
-    cluster.api.post(f"/api/v1/namespaces/{key[0]}/pods", body).expect()
+    path = f"/api/v1/namespaces/{key[0]}/pods"
+    if state == "cannot-sign-in":
+        body["spec"]["initContainers"] = [{"name": "m365-preflight", "image": "example.test/helper:1"}]
+    cluster.api.post(path, body).expect()
+    if state == "cannot-sign-in":
+        status = {"initContainerStatuses": [preflight_failed("no credential fits [WIH304] Fix: az ad app x")]}
+        cluster.api.patch(f"{path}/pod-{number}/status", {"status": status}).expect()
+
+
+def preflight_failed(message: str) -> dict[str, Any]:
+    """The status of a container m365-preflight as the kubelet leaves it between two attempts. message: what it said."""
+    return {
+        "name": "m365-preflight",
+        "image": "example.test/helper:1",
+        "imageID": "",
+        "ready": False,
+        "restartCount": 3,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"exitCode": 1, "reason": "Error", "message": message}},
+    }
 
 
 def _change(cluster: Cluster, namespace: str, name: str) -> None:

@@ -13,6 +13,7 @@ from testbed.cluster.cluster import Cluster
 from testbed.cluster.pods import CLIENT_ID, LABELLED, a_pod, annotated, create, make_account
 from testbed.cluster.processes import wait_until
 from testbed.cluster.registration import CONFIGURATIONS, settle
+from testbed.cluster.states import preflight_failed
 from tests.commands.live import Change, another_webhook, check, ours, registered
 
 USE = "azure.workload.identity/use"
@@ -209,18 +210,9 @@ def test_a_pod_whose_preflight_fails_says_why(control_plane: Cluster, namespace:
         pod = a_pod("waits")
         pod["spec"]["initContainers"] = [{"name": "m365-preflight", "image": "example.test/helper:1"}]
         create(control_plane, namespace, pod)
-        ended = {"exitCode": 1, "reason": "Error", "message": SAID}
-        status = {
-            "name": "m365-preflight",
-            "image": "example.test/helper:1",
-            "imageID": "",
-            "ready": False,
-            "restartCount": 3,
-            "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-            "lastState": {"terminated": ended},
-        }
         path = f"/api/v1/namespaces/{namespace}/pods/waits/status"
-        control_plane.api.patch(path, {"status": {"initContainerStatuses": [status]}}).expect()
+        status = {"initContainerStatuses": [preflight_failed(SAID)]}
+        control_plane.api.patch(path, {"status": status}).expect()
         for asked in (("--service-account", "terraform"), ("--workload", "pod/waits")):
             done = check(control_plane, namespace, *asked)
             assert done.code == 1

@@ -164,3 +164,14 @@ def test_every_reason_of_a_decision_has_a_rule() -> None:
     """So that no decision is without an explanation."""
     assert {name for name, _ in BY_REASON.values()} <= RULES.keys()
     assert {case.expect.reason for case in cases.load()} <= BY_REASON.keys()
+
+
+@pytest.mark.parametrize(("value", "port"), [("true", "9464"), ("9465", "9465")])
+def test_the_port_for_metrics_is_a_setting_with_its_source(value: str, port: str) -> None:
+    """If the pod has the container that shows them."""
+    key, asked = "m365.workload.identity/metrics", {"m365.workload.identity/token-endpoint": "true"}
+    account = with_(ACCOUNT, annotations={key: value})
+    rows = {each.title: each for each in only(account, with_(pod(), annotations=asked)).settings}
+    found = rows["port for metrics"]
+    assert (found.value, found.source) == (port, f"{key} on ServiceAccount shop/terraform")
+    assert "port for metrics" not in {each.title for each in only(account, pod()).settings}
