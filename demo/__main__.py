@@ -20,8 +20,8 @@ from demo.sent import Sent
 from demo.server import Running, running
 
 HERE = Path(__file__).parent
-EXAMPLES = HERE.parent / "manifests" / "examples"
-GUIDE = (EXAMPLES / "guide.yaml", EXAMPLES / "terraform-pod.yaml")
+EXAMPLES = HERE.parent / "examples" / "terraform"
+GUIDE = (EXAMPLES / "service-account.yaml", EXAMPLES / "pod.yaml")
 WRONG = HERE / "wrong.yaml"
 
 _COLOURS = {"+": "\033[32m", "-": "\033[31m", "@": "\033[36m"}

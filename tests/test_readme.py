@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "RELEASING.md", "SECURITY.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "examples").rglob("*.md")),
     *sorted((ROOT / ".github").rglob("*.md")),
 ]
 ANNOTATIONS = (ROOT / "docs" / "annotations.md").read_text()
@@ -45,7 +46,7 @@ def test_the_examples_of_mutate_run(line: str) -> None:
     words = shlex.split(line.split("|")[0].split(">")[0])
     files = [words[index + 1] for index, word in enumerate(words) if word == "-f"]
     if not files or not all((ROOT / file).exists() for file in files):
-        assert all(not file.startswith("manifests/") for file in files), f"{line}: no such example"
+        assert all(not file.startswith(("manifests/", "examples/")) for file in files), f"{line}: no such example"
         return
     done = run(sys.executable, "-m", "webhook", *words[1:])
     assert done.returncode == 0, done.stderr

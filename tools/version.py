@@ -32,6 +32,12 @@ PLACES: Final = (
     ("manifests/chart/Chart.yaml", rf"^version: ({_VERSION})$"),
     ("manifests/chart/Chart.yaml", rf"^appVersion: ({_VERSION})$"),
     ("docs/README.md", rf"\| m365-workload-identity ({_VERSION}) \|"),
+    ("examples/argo-cd/application.yaml", rf"^    targetRevision: v({_VERSION})$"),
+    ("examples/argo-cd/webhook.yaml", rf"^    targetRevision: v({_VERSION})$"),
+    ("examples/flux/webhook.yaml", rf"^    tag: v({_VERSION})$"),
+    ("examples/graph-python/report.yaml", _IMAGE),
+    ("examples/tekton/task.yaml", _IMAGE),
+    ("examples/cli-microsoft365/README.md", _IMAGE),
     ("docs/image.md", _IMAGE),
     ("docs/install.md", _IMAGE),
 )

@@ -12,7 +12,7 @@ from tests.chart import kinds
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Does so if a test of this folder was chosen and the cache does not have them all."""
     chosen = any(item.nodeid.startswith("tests/chart/") for item in session.items)
-    there = helm.place().exists() and kinds.place().exists()
+    there = all(place.exists() for place in (helm.place(), kinds.place(), kinds.place(kinds.EXAMPLES)))
     if session.config.option.collectonly or not chosen or there:
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
@@ -20,5 +20,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         try:
             helm.binary()
             kinds.definitions()
+            kinds.definitions(kinds.EXAMPLES)
         except BuildError:
             return  # the first test tries again and reports the error

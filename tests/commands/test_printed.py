@@ -46,7 +46,7 @@ def kubeconfig(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.parametrize(
     "command",
     [
-        "mutate -f manifests/examples",
+        "mutate -f examples/terraform",
         "fic -n shop --service-account terraform --kubeconfig KUBECONFIG",
         "issuer --kubeconfig KUBECONFIG",
         "check --kubeconfig KUBECONFIG",

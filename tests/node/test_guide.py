@@ -13,7 +13,7 @@ from testbed.node.pods import AnyNode, a_pod, claims, run_to_end
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
-GUIDE = Path(__file__).parents[2] / "manifests/examples/guide.yaml"
+GUIDE = Path(__file__).parents[2] / "examples/terraform/service-account.yaml"
 NAMESPACE, ACCOUNT = "terraform-m365", "terraform-m365-sa"
 # What the guide has people set by hand, and what the provider has no default for.
 FIVE = {

@@ -49,7 +49,7 @@ def test_no_two_rows_have_the_same_key() -> None:
 
 
 def test_the_example_of_terraform_is_what_is_run() -> None:
-    """The configuration in manifests/examples/terraform-pod.yaml, to the letter."""
-    example = HERE.parents[1] / "manifests" / "examples" / "terraform-pod.yaml"
+    """The configuration in examples/terraform/pod.yaml, to the letter."""
+    example = HERE.parents[1] / "examples" / "terraform" / "pod.yaml"
     config = next(yaml.safe_load_all(example.read_text()))
     assert config["data"]["main.tf"] == (HERE / "terraform" / "microsoft365" / "main.tf").read_text()
