@@ -15,7 +15,7 @@ NEWEST = $(shell git tag --list 'v*' --sort=-version:refname | grep -v -- - | he
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus test-node test-tools test-corpus test-kind test-release test-newest test-oldest check docs docs-serve docs-version messages variables cli manifests release release-sign release-push bench bench-report bench-scale format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus pictures test-node test-tools test-corpus test-kind test-release test-newest test-oldest check docs docs-serve docs-version messages variables cli manifests release release-sign release-push bench bench-report bench-scale format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -58,6 +58,13 @@ test-prometheus: $(SET_UP) ## test alerts and dashboards with promtool and a rea
 	$(BIN)/python -m testbed.cluster.build --version 1.37
 	$(BIN)/python -m testbed.prometheus.build
 	$(BIN)/python -m pytest -n 0 -m prometheus tests/monitoring
+
+pictures: $(SET_UP) ## draw the dashboards with Perses, in chromium, into docs/pictures; the first run builds Prometheus and Perses
+	@command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium fonts-dejavu-core)
+	$(BIN)/python -m testbed.cluster.build --version 1.37
+	$(BIN)/python -m testbed.prometheus.build
+	$(BIN)/python -m testbed.third_party.build perses
+	$(BIN)/python -m pytest -n 0 -m prometheus tests/monitoring/test_prometheus.py tests/monitoring/test_sign_in.py --pictures
 
 test-node: $(SET_UP) ## run the tests on a node: containerd, kubelet, our image; needs root and Debian
 	$(BIN)/python -m testbed.node

@@ -1,6 +1,7 @@
 """Downloads and builds the tools of other people, once for each user and version, into the cache of the test cluster.
 
-    python -m testbed.third_party.build    prints the folder of each
+    python -m testbed.third_party.build           prints the folder of each but Perses
+    python -m testbed.third_party.build perses    of this one
 
 The lock files in this folder pin every download, and with hashes if the client of the registry knows some:
 package-lock.json, go.sum, Cargo.lock, the hashes of pip. Maven has no lock file: it checks each jar against the
@@ -16,7 +17,7 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,20 @@ def _npm(lock: str) -> Callable[[Path], None]:
     return make
 
 
+def _perses(folder: Path) -> None:
+    """A page with one dashboard: our main.jsx with Perses' components. Only the built page is kept."""
+    for file in (HERE / "perses").iterdir():
+        shutil.copy(file, folder)
+    _npm("perses")(folder)
+    bundle = ("--bundle", "--format=esm", "--jsx=automatic", "--minify", "--outdir=built", "--log-level=error")
+    # Each library once, whether it is imported or required; and what some expect of Node.js.
+    once = ("--main-fields=module,main", "--conditions=import,module", "--define:global=globalThis")
+    fonts = ("--loader:.woff=file", "--loader:.woff2=file")
+    esbuild = folder / "node_modules" / "esbuild" / "bin" / "esbuild"
+    _run("esbuild", node(), esbuild, "main.jsx", *bundle, *once, *fonts, cwd=folder)
+    shutil.rmtree(folder / "node_modules")
+
+
 def _python(lock: str) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         uv = Path(sys.executable).with_name("uv")
@@ -127,6 +142,7 @@ def _go(module: str, package: str) -> Callable[[Path], None]:
 TOOLS: Mapping[str, Tool] = {
     "npm": Tool(("npm",), _npm("npm")),
     "sarif": Tool(("sarif",), _npm("sarif")),
+    "perses": Tool(("perses",), _perses),
     "az": Tool(("python/az.txt",), _python("az.txt")),
     "java": Tool(("java", "programs/SignIn.java"), _java),
     "rust": Tool(("rust",), _rust),
@@ -152,10 +168,10 @@ def build(name: str) -> Path:
     return where
 
 
-def main() -> int:
-    """Builds all of them and prints the folders. Exit status 1 if a build fails."""
+def main(names: Sequence[str]) -> int:
+    """Builds these, or all but Perses, and prints the folders. Exit status 1 if a build fails."""
     try:
-        for name in TOOLS:
+        for name in names or [each for each in TOOLS if each != "perses"]:
             sys.stdout.write(f"{build(name)}\n")
             sys.stdout.flush()
     except BuildError as error:
@@ -165,4 +181,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -57,6 +57,15 @@ def test_an_identity_for_the_cron_job(entra: Entra, az: Az) -> None:
     assert application.owners == [made.object_id]
 
 
+def test_an_application_for_the_canary(entra: Entra, az: Az) -> None:
+    """It has a service principal, without which Entra gives it no token, and nothing that it may do."""
+    done = az.shell(commands("canary.md", "## Installing it"))
+    assert done.returncode == 0, done.stderr
+    (made,) = [each for each in entra.directory.applications(TENANT_ID) if each.name == "m365wi-canary"]
+    assert made.has_service_principal
+    assert made.roles == ()
+
+
 def test_an_application_cannot_consent_so(entra: Entra, az: Az) -> None:
     """`admin-consent` is for a person, in the public cloud."""
     application = entra.application(name="wanting")

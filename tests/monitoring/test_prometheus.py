@@ -26,6 +26,7 @@ from testbed.cluster.processes import Workshop, free_ports, wait_until
 from testbed.fleet.fleet import Fleet, Replica, fleet
 from testbed.fleet.installation import RBAC, Installation
 from testbed.prometheus.running import Prometheus
+from tests.monitoring.conftest import Draw
 from tests.monitoring.panels import has_data, panels
 from tests.monitoring.rules import in_seconds, is_about_sign_in, rules
 
@@ -181,7 +182,7 @@ STEPS: dict[Callable[[Scene], None], tuple[str, ...]] = {
 TROUBLE = ("M365WIConnectionsRefused", "M365WIErrors", "M365WISlow")
 
 
-def test_alerts_fire_and_panels_have_data(scene: Scene) -> None:
+def test_alerts_fire_and_panels_have_data(scene: Scene, draw: Draw) -> None:
     """Each alert for the trouble that it is about, none while all is well; then each panel has data."""
     prometheus = scene.prometheus
     prometheus.await_alert("M365WIDown")
@@ -204,4 +205,5 @@ def test_alerts_fire_and_panels_have_data(scene: Scene) -> None:
                 fired.append(alert)
         for title, query in panels("webhook", job="webhook").items():
             wait_until(partial(has_data, prometheus, query), f"{title} has data", seconds=SECONDS)
+        draw("webhook", prometheus)
     assert set(fired) == {name for name, rule in rules().items() if not is_about_sign_in(rule)}

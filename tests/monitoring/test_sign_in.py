@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from testbed.cluster.processes import wait_until
+from tests.monitoring.conftest import Draw
 from tests.monitoring.panels import has_data, panels
 from tests.monitoring.rules import is_about_sign_in, rules
 from tests.monitoring.sign_in_scene import NAMESPACES, programs, scene
@@ -22,7 +23,7 @@ ALERTS = {name for name, rule in rules().items() if is_about_sign_in(rule)}
 QUIET = "count_over_time(m365_identity_canary_last_success_timestamp_seconds[30s]) > 40"
 
 
-def test_alerts_fire_and_panels_have_data() -> None:
+def test_alerts_fire_and_panels_have_data(draw: Draw) -> None:
     """Each alert for the trouble that it is about, in the namespace that has it, and none while all is well."""
     with scene() as found:
         prometheus = found.prometheus
@@ -44,3 +45,4 @@ def test_alerts_fire_and_panels_have_data() -> None:
             }
             for title, query in panels("sign-in", namespace=".*").items():
                 wait_until(partial(has_data, prometheus, query), f"{title} has data", seconds=SECONDS)
+            draw("sign-in", prometheus)
