@@ -36,7 +36,7 @@ def tell(command: str, text: str) -> None:
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(f"m365-identity {command}: {_writable(text, sys.stderr)}\n")
+        sys.stderr.write(f"{f'm365-identity {command}'.rstrip()}: {_writable(text, sys.stderr)}\n")
         sys.stderr.flush()
     except OSError:
         _abandon(sys.stderr)

@@ -15,9 +15,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from m365_identity import M365IdentityError, SettingsError, __version__
+from m365_identity._commands import unknown
 from m365_identity._commands.output import OutputError, tell
 from m365_identity._commands.signals import interruptible
 from m365_identity._commands.termination import explain
+from m365_identity._commands.unknown import Unknown, Word
 from m365_identity._messages import message, usage
 
 __all__ = ["main"]
@@ -35,6 +37,12 @@ _COMMANDS: Final[Mapping[str, str]] = {
     "canary": "sign in again and again, with metrics of it",
 }
 
+# What is said of a word, and what if another was meant.
+_KINDS: Final = {
+    Word.COMMAND: (usage.UNKNOWN_COMMAND, usage.MISSPELT_COMMAND),
+    Word.FLAG: (usage.UNKNOWN_FLAG, usage.MISSPELT_FLAG),
+    Word.ARGUMENT: (usage.UNKNOWN_ARGUMENT, usage.UNKNOWN_ARGUMENT),
+}
 _HANDLE_SIGNALS: Final = ("exec", "serve", "canary")
 _OF_CONTAINERS: Final = ("exec", "preflight", "serve", "canary")  # may be what a container runs
 
@@ -45,7 +53,13 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     # By hand, since releases of argparse differ in which "--" they keep.
     end = given.index("--") if "--" in given else len(given)
     given, program = given[:end], given[end + 1 :] if end < len(given) else None
-    flags = _parse(given)
+    wrong = unknown.of_program(given, _COMMANDS)
+    if wrong:
+        return _fail("", [_told(wrong, PROGRAM)], 2)
+    flags, rest = _parse(given)
+    if rest:
+        parser = flags.parser
+        return _fail(flags.command, [_told(each, parser.prog) for each in unknown.leftover(rest, parser)], 2)
     if program is not None and flags.command != "exec":
         return _fail(flags.command, [str(message(usage.ONLY_EXEC))], 2)
     flags.program = program or []
@@ -65,7 +79,14 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         return _fail(flags.command, [str(error)] if str(error) else [], 1)
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+def _told(found: Unknown, program: str) -> str:
+    plain, misspelt = _KINDS[found.kind]
+    kind = misspelt if found.meant else plain
+    return str(message(kind, word=found.word, meant=found.meant, program=program))
+
+
+def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The flags, and the words that the command does not know."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Signs a pod in to Microsoft 365 with its ServiceAccount's token and no secret.",
@@ -83,7 +104,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
             subparser.description = f"{summary.capitalize()}."
             subparser.formatter_class = argparse.RawDescriptionHelpFormatter
             module.add_arguments(subparser)
-    return parser.parse_args(arguments)
+            subparser.set_defaults(parser=subparser)
+    return parser.parse_known_args(arguments)
 
 
 def _fail(command: str, problems: Sequence[str], code: int) -> int:

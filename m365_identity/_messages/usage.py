@@ -25,3 +25,13 @@ METRICS_WITHOUT_CLIENT: Final = Kind(
     fix='pip install "m365-workload-identity[metrics]"',
     help="The image has it.",
 )
+UNKNOWN_COMMAND: Final = Kind("WIH011", Severity.ERROR, "unknown command {word}: m365-identity --help has them all")
+MISSPELT_COMMAND: Final = Kind("WIH012", Severity.ERROR, "unknown command {word}, did you mean {meant}?")
+UNKNOWN_FLAG: Final = Kind("WIH013", Severity.ERROR, "unknown flag {word}: {program} --help has them all")
+MISSPELT_FLAG: Final = Kind("WIH014", Severity.ERROR, "unknown flag {word}, did you mean {meant}?")
+UNKNOWN_ARGUMENT: Final = Kind(
+    "WIH015",
+    Severity.ERROR,
+    "unexpected argument {word}: {program} --help has those that it takes",
+    help="A flag may be missing in front of it.",
+)

@@ -47,10 +47,35 @@ def test_unknown_flags_are_told_all_at_once_with_what_was_meant(capsys: pytest.C
     ]
 
 
+@pytest.mark.parametrize("name", ["m365wi", "m365-webhook", "kubectl m365wi"])
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("chek -n shop", "unknown command chek, did you mean check? [WI529]"),
+        ("off-board", "unknown command off-board, did you mean offboard? [WI529]"),
+        ("frobnicate", "unknown command frobnicate ({name} --help) [WI519]"),
+        ("--verson", "unknown flag --verson, did you mean --version? [WI506]"),
+        ("--frobnicate=hidden", "unknown flag --frobnicate ({name} --help) [WI507]"),
+    ],
+)
+def test_a_command_that_is_misspelt(capsys: pytest.CaptureFixture[str], name: str, typed: str, said: str) -> None:
+    """One line with the command that was meant, and no usage."""
+    assert main(typed.split(), name) == 2
+    assert capsys.readouterr().err == f"{name}: {said.format(name=name)}\n"
+
+
+def test_an_action_that_is_misspelt(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of `fic`; argparse says it."""
+    with pytest.raises(SystemExit):
+        main(["fic", "pln", "-A"], "m365wi")
+    said = capsys.readouterr().err
+    assert said.endswith("unknown 'pln', expected one of print, plan, apply, prune; did you mean plan?\n")
+
+
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        ("check", "text, json, html"),
+        ("check", "text, json, html, rbac"),
         ("issuer", "text, json"),
         ("certs", "table, json"),
         ("onboard", "text, json"),

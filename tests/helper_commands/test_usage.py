@@ -62,6 +62,23 @@ def test_wrong_usage_is_exit_code_2(commands: Commands, arguments: tuple[str, ..
     assert not commands.pod.entra.requests
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("doctr --json", ": unknown command doctr, did you mean doctor? [WIH012]"),
+        ("frobnicate", ": unknown command frobnicate: m365-identity --help has them all [WIH011]"),
+        ("--verson", ": unknown flag --verson, did you mean --version? [WIH014]"),
+        ("token --tenat-id hidden", " token: unknown flag --tenat-id, did you mean --tenant-id? [WIH014]"),
+        ("token --x=hidden", " token: unknown flag --x: m365-identity token --help has them all [WIH013]"),
+        ("whoami me", " whoami: unexpected argument me: m365-identity whoami --help has those that it takes [WIH015]"),
+    ],
+)
+def test_words_that_are_misspelt(capsys: pytest.CaptureFixture[str], typed: str, said: str) -> None:
+    """One line with what was meant, and without a value, which may be a secret."""
+    assert main(typed.split(), {}) == 2
+    assert capsys.readouterr().err == f"m365-identity{said}\n"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_help_tells_flags_and_exit_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every command's help has the common flags, the variables behind them and what its exit codes mean."""

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import PureWindowsPath
 from types import ModuleType
 
+from m365_identity._commands import unknown
+from m365_identity._commands.unknown import Unknown, Word
 from webhook import __version__
-from webhook.commands.unknown import unknown
-from webhook.core.messages import message
+from webhook.core.messages import Message, Place, message
 from webhook.core.messages import settings as kinds
 from webhook.settings import SettingsError
 
@@ -31,6 +32,12 @@ COMMANDS: Mapping[str, str] = {
     "issuer": "check whether Entra can use the cluster's issuer, or write the documents to publish",
     "certs": "show the state of the certificates of a cluster, or rotate them",
     "completion": "print what makes a shell complete the commands and flags",
+}
+# What is said of a word, and what if another was meant.
+_KINDS = {
+    Word.COMMAND: (kinds.UNKNOWN_COMMAND, kinds.MISSPELT_COMMAND),
+    Word.FLAG: (kinds.UNKNOWN_FLAG, kinds.MISSPELT_FLAG),
+    Word.ARGUMENT: (kinds.UNKNOWN_ARGUMENT, kinds.UNKNOWN_ARGUMENT),
 }
 _MODULE = "python -m webhook"
 _EXPLAIN = "m365wi lint --explain CODE says what a code such as WI101 means, and what to do."
@@ -49,6 +56,9 @@ def main(arguments: Sequence[str], name: str = _MODULE) -> int:
     """Runs the command that `arguments` name. name: how the program was called. Returns the exit code."""
     try:
         completing = "_ARGCOMPLETE" in os.environ
+        wrong = None if completing else unknown.of_program(arguments, COMMANDS)
+        if wrong:
+            raise SettingsError([_told(wrong, name)])
         found = parser(arguments, name, every=completing)
         if completing:
             from webhook.commands.suggestions import complete
@@ -56,14 +66,19 @@ def main(arguments: Sequence[str], name: str = _MODULE) -> int:
             complete(found)  # ends the process
         flags, rest = found.parse_known_args(arguments)
         if rest:
-            raise SettingsError(unknown(rest, flags.parser))
+            raise SettingsError(_told(each, flags.program) for each in unknown.leftover(rest, flags.parser))
         code: int = _module(flags.command).run(flags, os.environ)
     except SettingsError as error:
         called = next((argument for argument in arguments if argument in COMMANDS), "")
         for problem in error.problems:
-            print(f"{name} {called}: {problem}", file=sys.stderr)
+            print(f"{f'{name} {called}'.rstrip()}: {problem}", file=sys.stderr)
         return 2
     return code
+
+
+def _told(found: Unknown, program: str) -> Message:
+    plain, misspelt = _KINDS[found.kind]
+    return message(misspelt if found.meant else plain, Place(found.word), meant=found.meant, program=program)
 
 
 def complete_for_kubectl(words: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
+from m365_identity._commands.unknown import one_of
 from webhook.cluster.kube import Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.commands import clusters, entra_flags, fic_report
@@ -67,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
         nargs="?",
+        type=one_of(_ACTIONS),
         choices=_ACTIONS,
         default=PRINT,
         help="print (default) one credential; plan: compare Entra with the cluster; apply: create and change what the "

@@ -58,6 +58,19 @@ UNKNOWN_ARGUMENT: Final = Kind(
     fix="{program} --help",
     help="A flag may be missing in front of it.",
 )
+UNKNOWN_COMMAND: Final = Kind(
+    "WI519",
+    Severity.ERROR,
+    "unknown command {object}",
+    fix="{program} --help",
+    help="The program has no command of that name.",
+)
+MISSPELT_COMMAND: Final = Kind(
+    "WI529",
+    Severity.ERROR,
+    "unknown command {object}, did you mean {meant}?",
+    help="The program has no command of that name.",
+)
 ACCOUNTS_AND_KUBECONFIG: Final = Kind(
     "WI510",
     Severity.ERROR,
