@@ -12,6 +12,7 @@ from azure.core.exceptions import AzureError, ClientAuthenticationError
 
 from m365_identity import _failures
 from m365_identity._advice.advise import advice_of
+from m365_identity._advice.consent import consent
 from m365_identity._advice.network import Way, no_answer
 from m365_identity._attempts import Attempts, may_heal
 from m365_identity._failures import Failure, FailureKind
@@ -138,7 +139,8 @@ def _advice(status: int, code: str, settings: Settings) -> Advice:
 
 
 def _explain(kind: Kind, settings: Settings) -> Advice:
-    return advice_of(message(kind, client=settings.client_id, graph=settings.graph, scope=settings.scope))
+    values = {"client": settings.client_id, "graph": settings.graph, "scope": settings.scope}
+    return advice_of(message(kind, consent=consent(settings), **values))
 
 
 def _network_error(failure: Failure, way: Way, attempts: Attempts) -> M365IdentityError:

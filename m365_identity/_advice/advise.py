@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from m365_identity._advice.codes import ABOUT_THE_ISSUER, ABOUT_THE_TOKEN, BY_CODE
+from m365_identity._advice.consent import consent
 from m365_identity._advice.credential import commands
 from m365_identity._advice.general import general
 from m365_identity._advice.network import Way, no_answer
@@ -66,6 +67,7 @@ def _values(situation: Situation) -> dict[str, str]:
         "client": settings.client_id,
         "tenant": situation.tenant_id,
         "cloud": settings.cloud.name,
+        "consent": consent(settings),
         "expected": settings.cloud.audience,
         "login": settings.authority,
         "graph": settings.graph,

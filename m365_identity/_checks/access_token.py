@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from m365_identity._advice.consent import consent
 from m365_identity._checks.found import Found
 from m365_identity._checks.result import LinkFinding, finding
 from m365_identity._messages import graph as messages
@@ -44,4 +45,6 @@ def roles(found: Found) -> Iterator[LinkFinding]:
     elif found.claims.roles:
         yield finding(messages.ROLES, roles=listed([shown(role) for role in sorted(found.claims.roles)]))
     else:
-        yield finding(messages.NO_ROLES, client=found.settings.client_id, graph=found.settings.graph)
+        settings = found.settings
+        values = {"client": settings.client_id, "graph": settings.graph, "consent": consent(settings)}
+        yield finding(messages.NO_ROLES, **values)

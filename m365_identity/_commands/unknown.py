@@ -37,7 +37,7 @@ def near(word: str, known: Iterable[str], *, similar: float = _SIMILAR) -> str:
 
 
 def of_program(arguments: Sequence[str], commands: Collection[str]) -> Unknown | None:
-    """What is wrong before the flags of a command: its name, or, if there is none, a flag."""
+    """What is wrong before the flags of a command: its name, or, without one, a flag."""
     word = next((argument for argument in arguments if not argument.startswith("-")), "")
     if word and word not in commands:
         return Unknown(Word.COMMAND, word, near(word, commands, similar=_SIMILAR_COMMAND))

@@ -83,7 +83,7 @@ NO_ROLES: Final = Kind(
         "the application has a directory role instead, which the token does not show here",
     ),
     fix=f"az ad app permission add --id {{client}} --api {API_ID} --api-permissions PERMISSION_ID=Role; "
-    f"az ad app permission admin-consent --id {{client}}; {ROLE_OF_IDENTITY}",
+    f"{{consent}}; {ROLE_OF_IDENTITY}",
 )
 
 # Graph.
@@ -103,8 +103,7 @@ FORBIDDEN: Final = Kind(
         "no administrator has consented to the application permission (delegated permissions do not count)",
         "the consent is newer than the token: only the next one has it",
     ),
-    fix="add the application permission, and consent to it: az ad app permission admin-consent --id {client}; "
-    + ROLE_OF_IDENTITY,
+    fix="add the application permission, and consent to it: {consent}; " + ROLE_OF_IDENTITY,
 )
 UNAUTHORIZED: Final = Kind(
     "WIH533",

@@ -126,7 +126,7 @@ NO_CONSENT: Final = Kind(
     Severity.ERROR,
     "no administrator has consented to what application {client} asks for",
     ("the application permissions were added and not granted",),
-    fix="az ad app permission admin-consent --id {client}; " + graph.ROLE_OF_IDENTITY,
+    fix="{consent}; " + graph.ROLE_OF_IDENTITY,
 )
 
 # What Entra's list has besides: an application that signs in by itself meets it more seldom.
@@ -136,8 +136,8 @@ NOT_ASSIGNED: Final = Kind(
     "application {client} is not assigned to the API of scope {scope}, which gives tokens to assigned ones only",
     ("the API's enterprise application has `Assignment required` on, and {client} has none of its app roles",),
     fix=(
-        "give the application an app role of that API, and consent to it: az ad app permission admin-consent --id "
-        "{client}; or turn `Assignment required` off: az ad sp update --id API_ID --set appRoleAssignmentRequired=false"
+        "give the application an app role of that API, and consent to it: {consent}; or turn `Assignment required` "
+        "off: az ad sp update --id API_ID --set appRoleAssignmentRequired=false"
     ),
 )
 DEVICE_POLICY: Final = Kind(

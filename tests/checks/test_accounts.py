@@ -24,6 +24,23 @@ def findings(
     return [each for each in found if each.status is not Status.OK]
 
 
+@pytest.mark.parametrize(
+    ("own", "settings", "where"),
+    [
+        ("contoso.com", None, "in tenant contoso.com"),
+        ("", "fabrikam.com", "in tenant fabrikam.com"),
+        ("", "", "without a tenant id"),
+        ("", None, "in the tenant of the webhook's settings, if they have one"),
+    ],
+)
+def test_who_its_pods_are(own: str, settings: str | None, where: str) -> None:
+    """Application and tenant, from wherever the tenant comes."""
+    metadata = {"name": "a", "namespace": "shop", "annotations": {f"{M365}client-id": CLIENT, f"{M365}tenant-id": own}}
+    *_, found = accounts.findings({"metadata": metadata}, Policy(), tenant=settings)
+    assert found.status is Status.OK
+    assert found.detail.startswith(f"Pods of ServiceAccount shop/a ask to sign in as application {CLIENT} {where}; ")
+
+
 def test_a_placeholder_is_warned_about() -> None:
     """What was copied from a guide as it stands."""
     (found,) = findings({f"{M365}client-id": ZEROS})

@@ -68,6 +68,17 @@ def test_it_says_what_is_wrong(entra: Tenant, namespace: str, application: Appli
     assert "[WIH308]" in check(entra, namespace, *READER).finding("application")
 
 
+def test_a_wrong_client_id_is_told_once(entra: Tenant, namespace: str) -> None:
+    """By the cluster's side, with the command that mends it. Entra is not looked at then, and that is said."""
+    make_account(
+        entra.cluster, namespace, "terraform", {AZURE_CLIENT_ID: "contoso-app", AZURE_TENANT_ID: "contoso.com"}
+    )
+    done = check(entra, namespace, *READER)
+    assert done.out.count("[WI120]") == 1
+    assert "kubectl annotate --overwrite" in done.finding("account")
+    assert "[WI767]" in done.finding("application", "skip")
+
+
 def test_what_may_not_be_read_is_a_finding(entra: Tenant, namespace: str, application: Application) -> None:
     """And another tenant is one; without a sign-in, the usage is wrong."""
     assert "[WI875]" in check(entra, namespace).finding("application")

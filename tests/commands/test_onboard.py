@@ -12,12 +12,19 @@ import yaml
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.control_plane import ISSUER
 from testbed.cluster.pods import make_account
+from testbed.cluster.processes import wait_until
 from testbed.entra.directory import TENANT_ID, Application
 from tests.commands.entra_tenant import ADMINISTRATOR, DEVELOPER, Tenant, tenant
 from tests.commands.live import Ran
 from webhook.core.clouds import CLOUDS
+from webhook.core.identity import Account
 from webhook.core.names import AZURE_CLIENT_ID, AZURE_TENANT_ID, CLOUD
+from webhook.core.policy import Policy
+from webhook.entra.federated_credential import federated_credential
+from webhook.entra.mark import mark
 from webhook.entra.rest import Rest
+from webhook.onboarding.marks import TOOL
+from webhook.onboarding.marks import made as made_tag
 
 pytestmark = pytest.mark.cluster
 NAME = "terraform"
@@ -103,6 +110,58 @@ def test_a_namespace_that_is_missing_is_made(entra: Tenant, namespace: str, admi
     entra.cluster.api.delete(f"/api/v1/namespaces/{other}").expect()
 
 
+def test_a_namespace_that_is_not_there_is_told(entra: Tenant, namespace: str, administrator: dict[str, str]) -> None:
+    """With the one that was meant, with and without --yes. So is a ServiceAccount; there is nothing to do about it."""
+    for more in ((), ("--yes",)):
+        done = offboard(entra, f"{namespace}x", *more, caller=administrator)
+        assert (done.code, outcomes(done)[-1]) == (1, ("FAIL", "account")), done.out
+        assert f"namespace {namespace}x does not exist" in done.out
+        assert f"; did you mean {namespace}? [WI985]" in done.out
+    make_account(entra.cluster, namespace, f"{NAME}2", {})
+    done = offboard(entra, namespace, "--yes", caller=administrator)
+    assert done.code == 0
+    assert f"ServiceAccount {namespace}/{NAME} does not exist; did you mean {NAME}2? [WI986]" in done.out
+
+
+def test_what_is_left_of_a_deleted_namespace_is_removed(
+    entra: Tenant, namespace: str, administrator: dict[str, str]
+) -> None:
+    """In Entra; then nothing tells the namespace from a misspelt one."""
+    other = f"{namespace}-gone"
+    assert onboard(entra, other, caller=administrator).code == 0
+    entra.cluster.delete_namespace(other)
+    path = f"/api/v1/namespaces/{other}"
+    wait_until(lambda: entra.cluster.api.get(path).status == 404, "the end of the namespace", seconds=60)
+    gone = offboard(entra, other, "--yes", caller=administrator)
+    assert (gone.code, outcomes(gone)[1:]) == (0, [("done", "application"), ("ok", "account")]), gone.out
+    assert entra.named(f"{other}-{NAME}-") == []
+    assert offboard(entra, other, "--yes", caller=administrator).code == 1
+
+
+def test_a_cluster_that_was_rebuilt(entra: Tenant, namespace: str, administrator: dict[str, str]) -> None:
+    """--issuer names the issuer of then. The ServiceAccount of now stays, and so does what it has in Entra."""
+    before = "https://before.example.com"
+    assert onboard(entra, namespace, caller=administrator).code == 0
+    old = entra.entra.application(name=application_name(namespace, before), roles=["Group.Read.All"])
+    subject = f"system:serviceaccount:{namespace}:{NAME}"
+    old.federate(issuer=before, subject=subject, description=mark(before, subject, ""))
+    old.properties["tags"] = [TOOL, made_tag(old.name[-8:])]
+    wrong = offboard(entra, namespace, "--issuer", "before", caller=administrator)
+    assert (wrong.code, "--issuer is " in wrong.err) == (2, True)
+    done = offboard(entra, namespace, "--issuer", before, "--yes", caller=administrator)
+    assert (done.code, outcomes(done)) == (0, [("ok", "tenant"), ("done", "application"), ("ok", "account")]), done.out
+    assert f"ServiceAccount {namespace}/{NAME} stays: it is of the cluster of now, whose issuer is {ISSUER}" in done.out
+    assert entra.named(old.name) == []
+    is_whole(entra, namespace)
+
+
+def application_name(namespace: str, issuer: str) -> str:
+    """What `onboard` calls the application for a cluster with this issuer."""
+    account = Account(namespace, NAME, {})
+    found = federated_credential(account, issuer=issuer, policy=Policy(), client_id=TENANT_ID)
+    return found.name
+
+
 def test_names_that_are_wrong_are_wrong_usage(entra: Tenant, namespace: str, administrator: dict[str, str]) -> None:
     """All at once, with the nearest ones. Nothing is made."""
     done = onboard(entra, namespace, "--permission", "Group.Reed.All", "user.read.all", caller=administrator)
@@ -126,6 +185,7 @@ def test_somebody_else_consents(entra: Tenant, namespace: str, administrator: di
     assert outcomes(first)[-1] == ("ok", "sign-in"), first.out
     (made,) = entra.named(f"{namespace}-{NAME}-")
     assert f"https://login.microsoftonline.com/{TENANT_ID}/adminconsent?client_id={made.client_id}" in first.out
+    assert f"; or: az ad app permission admin-consent --id {made.client_id}; then" in first.out
     assert "Not complete. The same command goes on from here." in first.out
     assert ("todo", "consent") in outcomes(onboard(entra, namespace, caller=developer))
     second = onboard(entra, namespace, caller=administrator)
@@ -347,11 +407,14 @@ def test_each_cloud_has_its_own_hosts_and_audience(control_plane: Cluster, names
     """The ServiceAccount says which cloud it is for, so that the second run needs no flag."""
     with tenant(control_plane, cloud=cloud) as found:
         administrator = found.caller(*ADMINISTRATOR)
+        waits = onboard(found, namespace, "--cloud", cloud, caller=found.caller(*DEVELOPER)).out
         done = onboard(found, namespace, "--cloud", cloud, caller=administrator)
         assert done.code == 0, done.out
         assert annotations(control_plane, namespace)[CLOUD] == cloud
         (made,) = found.named(f"{namespace}-{NAME}-")
         assert made.credentials[0].audience == CLOUDS[cloud].audience
+        assert f"open {CLOUDS[cloud].authority}{TENANT_ID}/adminconsent?client_id={made.client_id}" in waits
+        assert ("az ad app permission admin-consent" in waits) == (cloud == "gcc"), "az refuses other clouds"
         again = onboard(found, namespace, caller=administrator)
         assert (again.code, {outcome for outcome, _ in outcomes(again)}) == (0, {"ok"}), again.out
 

@@ -41,6 +41,7 @@ def _values(settings: Settings, token: Assertion) -> dict[str, str]:
     )
     return {
         "client": settings.client_id,
+        "consent": f"az ad app permission admin-consent --id {settings.client_id}",
         "tenant": settings.tenant_id,
         "cloud": "public",
         "expected": "api://AzureADTokenExchange",

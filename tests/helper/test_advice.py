@@ -15,13 +15,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from m365_identity import ExchangeError, ThrottledError, aio
 from m365_identity._advice.advise import Situation, advise
 from m365_identity._advice.codes import BY_CODE
+from m365_identity._advice.consent import consent
 from m365_identity._advice.credential import federated_credential, federated_credential_command
 from m365_identity._advice.general import BY_KIND, BY_STATUS
 from m365_identity._advice.network import Way, no_answer
 from m365_identity._failures import Failure, FailureKind
 from m365_identity._tokens.assertion import Assertion, decode
 from m365_identity.clouds import CLOUDS
-from m365_identity.settings import Settings
+from m365_identity.settings import Settings, settings
 from testbed.entra import Entra, running
 from testbed.entra.aadsts import CODES
 from tests.helper.rows import WORDS, fits
@@ -345,3 +346,13 @@ def test_a_key_that_is_not_rsa_has_its_own_fix(pod: Pod, kind: Flavour) -> None:
 def test_asyncio_has_the_same_class_name() -> None:
     """A reader of a message must not have to guess which one it was."""
     assert aio.WorkloadIdentityCredential.__module__ == "m365_identity.aio"
+
+
+@pytest.mark.parametrize("name", CLOUDS)
+def test_how_to_consent(name: str) -> None:
+    """az has a command for it in the public cloud only; elsewhere an administrator opens a page of the login host."""
+    tenant = "11111111-2222-4333-8444-555555555555"
+    found = settings(tenant_id=tenant, client_id=tenant, cloud=name, token_file="token", environ={})
+    command = f"az ad app permission admin-consent --id {tenant}"
+    page = f"as an administrator, open {CLOUDS[name].authority}{tenant}/adminconsent?client_id={tenant}"
+    assert consent(found) == (command if name in ("public", "gcc") else page)

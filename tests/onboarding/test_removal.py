@@ -34,7 +34,7 @@ def document(*managers: str, made: bool = True) -> dict[str, Any]:
 
 
 def test_an_account_that_was_made_goes() -> None:
-    verdict = removal.account(ACCOUNT, document("m365wi-onboard", "kube-controller-manager"), [])
+    verdict = removal.account(ACCOUNT, document("m365wi-onboard", "kube-controller-manager"), [], "")
     assert [call.method for call in verdict.calls] == ["DELETE"]
 
 
@@ -48,14 +48,14 @@ def test_an_account_that_was_made_goes() -> None:
 )
 def test_an_account_that_others_use_loses_our_annotations_alone(found: dict[str, Any], pods: list[str]) -> None:
     """By an apply without them: what another manager has written as well, stays."""
-    (call,) = removal.account(ACCOUNT, found, pods).calls
+    (call,) = removal.account(ACCOUNT, found, pods, "").calls
     assert call.method == "PATCH"
     assert "annotations" not in call.body["metadata"]
 
 
 def test_an_account_of_others_is_not_touched() -> None:
     for found in (None, document("kubectl")):
-        verdict = removal.account(ACCOUNT, found, [])
+        verdict = removal.account(ACCOUNT, found, [], "")
         assert (verdict.calls, verdict.outcome) == ((), Outcome.FOUND)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from webhook.accounts.source import account_from
 from webhook.core import names
-from webhook.core.identity import Account, Reading, read_account_alone
+from webhook.core.identity import Account, Identity, Reading, read_account_alone
 from webhook.core.messages import Message, Place, annotations, workloads
 from webhook.core.policy import Policy
 from webhook.findings import Finding, finding
@@ -60,8 +60,8 @@ def findings(document: Mapping[str, Any], policy: Policy, *, tenant: str | None)
     labels = (document.get("metadata") or {}).get("labels") or {}
     yield from _of_labels(account, labels)
     if reading.annotated and reading.identity:
-        identity = _identity(reading, "tenant-not-known" if tenant is None else tenant)
-        yield finding("account", workloads.ACCOUNT_READ, Place(str(account)), identity=identity)
+        client, where = reading.identity.client_id, _where(reading.identity, tenant)
+        yield finding("account", workloads.ACCOUNT_READ, Place(str(account)), client=client, where=where)
 
 
 def has_client_id(account: Account, policy: Policy) -> bool:
@@ -92,10 +92,12 @@ def _near_client_id(account: Account, reading: Reading) -> str:
     return next((key for key in keys if account.annotations.get(key)), "")
 
 
-def _identity(reading: Reading, tenant: str) -> str:
-    """Client id and tenant, as the webhook writes them into audit annotations."""
-    identity = reading.identity
-    return f"{identity.client_id}@{identity.tenant_id or tenant or 'no-tenant-id'}" if identity else ""
+def _where(identity: Identity, tenant: str | None) -> str:
+    """Where its pods sign in. tenant: of the webhook's settings, "" if they have none, None if it is not known."""
+    known = identity.tenant_id or tenant
+    if known:
+        return f"in tenant {known}"
+    return "in the tenant of the webhook's settings, if they have one" if tenant is None else "without a tenant id"
 
 
 def _command(account: Account, warning: Message) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from m365_identity._advice.consent import consent
 from m365_identity._messages import graph as helper_graph
 from m365_identity._messages import message as helper_message
 from m365_identity._messages import tenant as helper_tenant
@@ -95,7 +96,7 @@ def _consent(side: EntraSide, sign_in: SignIn) -> Finding:
     given = {str(each.get("appRoleId")) for each in side.given if each.get("resourceId") == side.graph.get("id")}
     asked = _asked(side.registration) if side.registration else []
     missing = [names.get(each, each) for each in asked if each not in given]
-    values = {"client": sign_in.client, "graph": sign_in.cloud.graph}
+    values = {"client": sign_in.client, "graph": sign_in.cloud.graph, "consent": consent(sign_in.settings())}
     if missing:
         return Finding("consent", _as_ours(helper_message(helper_tenant.NO_CONSENT, **values), ", ".join(missing)))
     if not given:

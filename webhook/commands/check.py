@@ -127,4 +127,5 @@ async def _findings(kube: Kube, target: Target, flags: argparse.Namespace, envir
 
         async with progress("asking Entra"):
             account = (target.namespace, check.account)
-            return [*found, *await entra_findings(kube, flags, environ, target.policy, account)]
+            known = [each.message for each in found]
+            return [*found, *await entra_findings(kube, flags, environ, target.policy, account, known)]

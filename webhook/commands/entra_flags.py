@@ -52,8 +52,13 @@ def past_problems(flags: argparse.Namespace) -> Iterator[Message]:
     if flags.cluster_name and not NAMESPACE_NAME.fullmatch(flags.cluster_name):
         yield bad_value("--cluster-name", flags.cluster_name, "at most 63 small letters, digits and hyphens")
     for issuer in flags.former_issuer:
-        if not issuer.startswith("https://") or not issuer.isprintable() or " " in issuer:
-            yield bad_value("--former-issuer", issuer, "an https URL")
+        yield from issuer_problems("--former-issuer", issuer)
+
+
+def issuer_problems(flag: str, issuer: str) -> Iterator[Message]:
+    """What is wrong with an issuer."""
+    if not issuer.startswith("https://") or not issuer.isprintable() or " " in issuer:
+        yield bad_value(flag, issuer, "an https URL")
 
 
 def problems(flags: argparse.Namespace) -> Iterator[Message]:

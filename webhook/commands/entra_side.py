@@ -1,14 +1,15 @@
 """Entra's side of one ServiceAccount, for `check --entra`: read with the caller's own sign-in, never changed."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from webhook.checks.entra import EntraSide, findings
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.commands import steps
-from webhook.core.messages import Place
+from webhook.core.messages import Message, Place
 from webhook.core.messages import onboarding as kinds
 from webhook.core.messages.checks import API_SERVER_UNREACHABLE
+from webhook.core.messages.cluster_report import ENTRA_NOT_READ
 from webhook.core.policy import Policy
 from webhook.entra.applications import MANAGED_IDENTITY, Applications
 from webhook.entra.trial import SignIn
@@ -18,14 +19,28 @@ from webhook.onboarding.wish import annotated
 
 
 async def entra_findings(
-    kube: Kube, flags: argparse.Namespace, environ: Mapping[str, str], policy: Policy, account: tuple[str, str]
+    kube: Kube,
+    flags: argparse.Namespace,
+    environ: Mapping[str, str],
+    policy: Policy,
+    account: tuple[str, str],
+    known: Sequence[Message],
 ) -> list[Finding]:
-    """What is found. account: namespace and name. Raises SettingsError if there is nothing to sign in with."""
+    """What is found. account: namespace and name. known: what was found about it in the cluster, and is not said again.
+
+    Raises SettingsError if there is nothing to sign in with.
+    """
     shown = steps.Shown(flags.program, "json")
     found: list[Finding] = []
     try:
-        with shown.failing("cluster"):
-            cluster = await steps.read_cluster(kube, *account, policy, look=False)
+        try:
+            with shown.failing("cluster"):
+                cluster = await steps.read_cluster(kube, *account, policy, look=False)
+        except Stopped:
+            if not {each.message.kind for each in shown.verdicts} & {each.kind for each in known}:
+                raise
+            reason = f"what ServiceAccount {'/'.join(account)} asks for is not clear"  # the causes have been told
+            return [finding("application", ENTRA_NOT_READ, reason=reason)]
         if cluster.seen.account is None or not annotated(cluster.account):
             return [finding("application", kinds.NOT_NAMED, Place(str(cluster.account)))]
         async with steps.signed_in(flags, environ, cluster, shown) as entra:

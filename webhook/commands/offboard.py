@@ -9,13 +9,14 @@ import argparse
 from collections.abc import Mapping
 from typing import Final
 
+from m365_identity._commands.unknown import near
 from webhook.cluster.kube import Kube
 from webhook.commands import clusters, entra_flags, steps
 from webhook.commands.printed import write_stdout
 from webhook.entra.applications import Applications
 from webhook.entra.directory import identity_at
 from webhook.onboarding.requests import Maker, Printer, Requests
-from webhook.onboarding.undo import Offboarding
+from webhook.onboarding.undo import Offboarding, Seen
 from webhook.onboarding.verdicts import Service
 from webhook.onboarding.wish import annotated
 from webhook.settings import add_flags
@@ -26,6 +27,12 @@ _SECONDS: Final = 10.0  # of a request to the cluster
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command; `run` checks their values."""
     steps.add_arguments(parser)
+    parser.add_argument(
+        "--issuer",
+        metavar="URL",
+        default="",
+        help="the issuer that the cluster had when onboard ran, if it was rebuilt since (that of the cluster)",
+    )
     entra_flags.add_entra_flags(parser, removes=True)
     clusters.add_cluster_flags(parser)
     add_flags(parser, only=("cloud", "audience"))
@@ -33,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Takes the steps back. Raises SettingsError for wrong usage."""
-    chosen = clusters.choose(flags, environ, steps.problems(flags))
+    wrong = entra_flags.issuer_problems("--issuer", flags.issuer) if flags.issuer else ()
+    chosen = clusters.choose(flags, environ, [*steps.problems(flags), *wrong])
     flags.namespace = flags.namespace or chosen.namespace
     shown = steps.Shown(flags.program, flags.output, as_comments=flags.dry_run)
     steps.take(_offboard(flags, environ, chosen, shown), shown)
@@ -46,10 +54,15 @@ async def _offboard(
 ) -> None:
     async with chosen.kube() as kube:
         with shown.failing("cluster"):
-            cluster = await steps.read_cluster(
-                kube, flags.namespace, flags.service_account, chosen.settings.policy, look=False
+            name, policy = flags.service_account, chosen.settings.policy
+            cluster = await steps.read_cluster(kube, flags.namespace, name, policy, look=False, former=flags.issuer)
+            seen = Seen(
+                cluster.seen.account,
+                cluster.seen.namespace,
+                pods=await _pods(kube, flags.namespace, name),
+                meant=await _meant(kube, cluster),
+                now=cluster.now,
             )
-            pods = await _pods(kube, flags.namespace, flags.service_account)
         async with steps.signed_in(flags, environ, cluster, shown) as entra:
             with shown.failing("identity"):
                 client = annotated(cluster.account)
@@ -62,7 +75,7 @@ async def _offboard(
                 _requests(flags, kube, entra),
                 shown.say,
             )
-            await undo.run(cluster.seen.account, pods, identity)
+            await undo.run(seen, identity)
 
 
 def _requests(flags: argparse.Namespace, kube: Kube, entra: steps.Entra) -> Requests | None:
@@ -77,6 +90,18 @@ async def _pods(kube: Kube, namespace: str, account: str) -> list[str]:
     query = {"fieldSelector": f"spec.serviceAccountName={account}"}
     found = await kube.items(f"/api/v1/namespaces/{namespace}/pods", seconds=_SECONDS, query=query)
     return [str(pod["metadata"]["name"]) for pod in found] if isinstance(found, list) else ["unknown"]
+
+
+async def _meant(kube: Kube, cluster: steps.Cluster) -> str:
+    """The name that is most like that of the namespace or of the ServiceAccount that does not exist, or ""."""
+    account = cluster.account
+    if cluster.seen.account:
+        return ""
+    name, path = account.name, f"/api/v1/namespaces/{account.namespace}/serviceaccounts"
+    if not cluster.seen.namespace:
+        name, path = account.namespace, "/api/v1/namespaces"
+    found = await kube.items(path, seconds=_SECONDS)
+    return near(name, [str(each["metadata"]["name"]) for each in found]) if isinstance(found, list) else ""
 
 
 def _summary(flags: argparse.Namespace, shown: steps.Shown) -> str:

@@ -140,19 +140,25 @@ def _document(verdict: Verdict) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the cluster says. account: as it is, or without annotations if it does not exist yet."""
+    """What the cluster says. account: as it is, or without annotations if it does not exist yet.
+
+    now: its issuer, if `issuer` is one that it had before, else "".
+    """
 
     account: Account
     seen: InCluster
     issuer: str
     policy: Policy
+    now: str = ""
 
 
-async def read_cluster(kube: Kube, namespace: str, name: str, policy: Policy, *, look: bool) -> Cluster:
+async def read_cluster(
+    kube: Kube, namespace: str, name: str, policy: Policy, *, look: bool, former: str = ""
+) -> Cluster:
     """The ServiceAccount, its namespace and the issuer. look: whether the issuer is published, too.
 
-    The ServiceAccount's own cloud counts before that of the settings. Raises Failed, Unavailable, or NoCredential for
-    annotations that are wrong.
+    former: the issuer that counts, instead of that of the cluster. The ServiceAccount's own cloud counts before that of
+    the settings. Raises Failed, Unavailable, or NoCredential for annotations that are wrong.
     """
     target = Account(namespace, name, {})
     body = await _get(kube, f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}", str(target))
@@ -165,10 +171,11 @@ async def read_cluster(kube: Kube, namespace: str, name: str, policy: Policy, *,
     if reading.identity is None:
         raise NoCredential(reading.problems)
     issuer, findings = await cluster_issuer(kube, look=look)
-    if not issuer or (look and broken(findings)):
+    if not former and (not issuer or (look and broken(findings))):
         raise Failed(_first(findings).message)
     own = replace(policy, cloud=reading.identity.cloud.name)
-    return Cluster(account, InCluster(body, namespace=bool(there)), issuer, own)
+    now = issuer or "not known" if former and former != issuer else ""
+    return Cluster(account, InCluster(body, namespace=bool(there)), former or issuer, own, now)
 
 
 def _first(findings: list[Finding]) -> Finding:

@@ -181,4 +181,6 @@ def consent_waits(wish: Wish, client: str, *, authority: str, is_identity: bool)
     if is_identity:
         return Verdict("consent", message(kinds.CONSENT_WAITS_FOR_IDENTITY, permissions=asked))
     link = f"{authority.rstrip('/')}/{wish.tenant}/adminconsent?client_id={client}"
-    return Verdict("consent", message(kinds.CONSENT_WAITS, permissions=asked, client=client, link=link))
+    # az has a command for it in the public cloud only.
+    command = f"; or: az ad app permission admin-consent --id {client}" if wish.cloud.arm == "public" else ""
+    return Verdict("consent", message(kinds.CONSENT_WAITS, permissions=asked, link=link, command=command))

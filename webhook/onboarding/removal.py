@@ -23,10 +23,13 @@ from webhook.onboarding.verdicts import Call, Service, Verdict
 _CONTROL_PLANE: Final = frozenset({"kube-controller-manager", "kube-apiserver"})
 
 
-def account(target: Account, found: Mapping[str, Any] | None, pods: Sequence[str]) -> Verdict:
-    """What becomes of the ServiceAccount. pods: the names of those that use it."""
+def account(target: Account, found: Mapping[str, Any] | None, pods: Sequence[str], meant: str) -> Verdict:
+    """What becomes of the ServiceAccount. pods: the names of those that use it. meant: another one with such a name."""
     what = str(target)
-    if found is None or MANAGER not in _managers(found):
+    if found is None:
+        question = f"; did you mean {meant}?" if meant else ""
+        return Verdict("account", message(kinds.ACCOUNT_NOT_THERE, what=what, meant=question))
+    if MANAGER not in _managers(found):
         return Verdict("account", message(kinds.NOTHING_TO_REMOVE, what=what))
     others = sorted(_managers(found) - {MANAGER} - _CONTROL_PLANE)
     if not is_made(found) or others or pods:

@@ -20,6 +20,22 @@ from webhook.onboarding.wish import Wish
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What the cluster has.
+
+    account: None if it does not exist. namespace: whether it exists. pods: that use the account. meant: the name that
+    is most like that of the namespace or the account that does not exist, or "". now: the issuer of the cluster, if the
+    run is about one that it had before, else "".
+    """
+
+    account: Mapping[str, Any] | None
+    namespace: bool
+    pods: Sequence[str] = ()
+    meant: str = ""
+    now: str = ""
+
+
+@dataclass(frozen=True)
 class Offboarding:
     """One run. requests: None if nothing is to be done, and only said. say: is called with each verdict."""
 
@@ -29,19 +45,31 @@ class Offboarding:
     requests: Requests | None
     say: Callable[[Verdict], None]
 
-    async def run(self, account: Mapping[str, Any] | None, pods: Sequence[str], identity: Identity | None) -> None:
-        """All steps. account: as the API server has it. pods: that use it. Raises Stopped."""
+    async def run(self, seen: Seen, identity: Identity | None) -> None:
+        """All steps. Raises Stopped."""
         step = "application"
         try:
+            found = True
             if identity:
                 await self._of_identity(identity)
             else:
-                await self._of_application()
+                found = await self._of_application(is_former=bool(seen.now))
             step = "account"
-            await self._step(removal.account(self.wish.account, account, pods))
+            await self._step(self._account(seen, found=found))
         except Failed as error:
             self.say(Verdict(step, error.problem))
             raise Stopped from None
+
+    def _account(self, seen: Seen, *, found: bool) -> Verdict:
+        """What becomes of the ServiceAccount. found: whether Entra has anything of it. Raises Failed."""
+        account = self.wish.account
+        if not seen.namespace and not found:
+            meant = f"; did you mean {seen.meant}?" if seen.meant else ""
+            raise Failed(message(kinds.NAMESPACE_ABSENT, namespace=account.namespace, meant=meant))
+        if seen.account and seen.now:
+            why = f"it is of the cluster of now, whose issuer is {seen.now}"
+            return Verdict("account", message(kinds.KEPT, what=str(account), why=why))
+        return removal.account(account, seen.account, seen.pods, seen.meant)
 
     async def _of_identity(self, identity: Identity) -> None:
         await self._credential(credential.holder(identity.client, identity))
@@ -49,19 +77,21 @@ class Offboarding:
         why = "it was there before; so do its app roles of Microsoft Graph, which do not say who gave them"
         await self._step(Verdict("identity", message(kinds.KEPT, what=what, why=why)))
 
-    async def _of_application(self) -> None:
-        found = await self._found()
+    async def _of_application(self, *, is_former: bool) -> bool:
+        """Whether there is one."""
+        found = await self._found(is_former=is_former)
         if found is None:
             await self._step(Verdict("application", message(kinds.NOTHING_TO_REMOVE, what="application")))
-            return
+            return False
         wish = self.wish
         why = removal.why_kept(found, wish.mark, wish.trusted)
         if not why:
             await self._step(removal.application(found))
-            return
+            return True
         await self._credential(credential.holder(found.client_id, None))
         await self._permissions(found)
         await self._step(removal.kept(found, why))
+        return True
 
     async def _credential(self, holder: Application) -> None:
         known = await self.applications.credentials(holder)
@@ -73,10 +103,18 @@ class Offboarding:
         given = await self.directory.assignments(str(principal["id"])) if principal else []
         await self._step(removal.permissions(found, self.wish.mark, every(graph), given, str(graph["id"])))
 
-    async def _found(self) -> Registration | None:
-        """The application that the ServiceAccount names, or that was given, or that was made for it."""
+    async def _found(self, *, is_former: bool) -> Registration | None:
+        """The application that the ServiceAccount names, or that was given, or that was made for it.
+
+        is_former: whether it was made for a former issuer; then the ServiceAccount may name another one by now.
+        """
         wish = self.wish
-        by_id = wish.annotated or (wish.application if is_guid(wish.application) else "")
+        given = wish.application if is_guid(wish.application) else ""
+        if is_former and not given:
+            named = await self.directory.named(wish.application or wish.name)
+            if len(named) == 1:
+                return named[0]
+        by_id = given or wish.annotated if is_former else wish.annotated or given
         if by_id:
             return await self.directory.application(by_id, whole=True)
         found = await self.directory.named(wish.application or wish.name)

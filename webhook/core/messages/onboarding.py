@@ -5,10 +5,7 @@ from typing import Final
 from webhook.core.messages.message import Kind, Severity
 
 _AGAIN: Final = "then run the same command again: it goes on where it stopped"
-_ADMINISTRATOR: Final = (
-    "as a Privileged Role Administrator, run the same command; or open {link}; or: az ad app permission admin-consent "
-    "--id {client}; " + _AGAIN
-)
+_ADMINISTRATOR: Final = "as a Privileged Role Administrator, run the same command; or open {link}{command}; " + _AGAIN
 
 # Who signs in, and where.
 TENANT: Final = Kind(
@@ -269,6 +266,20 @@ NOTHING_TO_REMOVE: Final = Kind(
     Severity.OK,
     "{what}: there is nothing that `onboard` made",
     help="It was removed before, never made, or made by somebody else.",
+)
+
+NAMESPACE_ABSENT: Final = Kind(
+    "WI985",
+    Severity.ERROR,
+    "namespace {namespace} does not exist, and Entra has nothing that `onboard` made for its ServiceAccount{meant}",
+    fix="kubectl get namespaces; if the cluster was rebuilt since: --issuer with the issuer that it had",
+    help="The name after -n may be misspelled. If only the namespace is gone, `offboard` removes what is in Entra.",
+)
+ACCOUNT_NOT_THERE: Final = Kind(
+    "WI986",
+    Severity.OK,
+    "{what} does not exist{meant}",
+    help="It was removed before, or its name is misspelled.",
 )
 
 # What `check --entra` finds. What is wrong there has the sentences and codes of `m365-identity doctor`.

@@ -12,8 +12,9 @@ SHOW_TENANT: Final = "az account show --query tenantId --output tsv"
 ACCOUNT_READ: Final = Kind(
     "WI701",
     Severity.OK,
-    "{object} is {identity}; `m365wi fic` prints the credential that Entra needs",
-    help="Client id and tenant are known, from its annotations or from the settings of the webhook.",
+    "Pods of {object} ask to sign in as application {client} {where}; --entra looks whether Entra lets them",
+    help="Client id and tenant are known, from its annotations or from the settings of the webhook. Entra lets the "
+    "pods in if the application has a federated identity credential for the ServiceAccount: `m365wi fic` prints it.",
 )
 ACCOUNT_ABSENT: Final = Kind(
     "WI702",
