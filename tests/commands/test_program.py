@@ -51,7 +51,7 @@ def test_unknown_flags_are_told_all_at_once_with_what_was_meant(capsys: pytest.C
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("chek -n shop", "unknown command chek, did you mean check? [WI529]"),
+        ("check-all -n shop", "unknown command check-all, did you mean check? [WI529]"),
         ("off-board", "unknown command off-board, did you mean offboard? [WI529]"),
         ("frobnicate", "unknown command frobnicate ({name} --help) [WI519]"),
         ("--verson", "unknown flag --verson, did you mean --version? [WI506]"),
