@@ -9,6 +9,7 @@ import os
 import sys
 import sysconfig
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,17 +111,26 @@ def ours(
     core: int | None = None,
     kubeconfig: Path | None = None,
     root: Path = ROOT,
+    arguments: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> Webhook:
     """Starts ours, with the ServiceAccount from a file, or from the cluster of `kubeconfig` as in production.
 
-    root: the checkout that it runs from. python: with the packages of this interpreter, or with its own if it has them.
+    arguments, variables: more of them. root: the checkout that it runs from. python: with the packages of this
+    interpreter, or with its own if it has them.
     """
     port, probes = free_ports(2)
     path = str(root) if root != ROOT else os.pathsep.join([str(root), sysconfig.get_path("platlib")])
-    command: list[str | Path] = ["env", f"PYTHONPATH={path}", python, "-m", "webhook", "serve"]
+    command: list[str | Path] = [
+        "env",
+        f"PYTHONPATH={path}",
+        *(f"{name}={value}" for name, value in (variables or {}).items()),
+    ]
+    command += [python, "-m", "webhook", "serve"]
     command += ["--listen", f"127.0.0.1:{port}", "--ops-listen", f"127.0.0.1:{probes}"]
     command += ["--tls-cert", files.certificate, "--tls-key", files.key]
     command += ["--kubeconfig", kubeconfig] if kubeconfig else ["--accounts", files.accounts]
+    command += arguments
     return started(workshop, "ours", command, core, (port, probes))
 
 

@@ -265,6 +265,7 @@ class Application:
         start: float,
         span: ReviewSpan | None,
         answer: Answer | None = None,
+        /,  # otherwise Python compares the name of each value with each of these, which takes 1 % of a review
         **values: Any,
     ) -> None:
         """Count a review and log it. Decisions always have a line; refusals have as many as LineRate allows.
