@@ -1,13 +1,10 @@
 """The docs' site, as `make docs` built it: opened from its files, and from a server."""
 
-import functools
 import html.parser
 import json
 import re
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +13,15 @@ from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.contrast import too_faint
+from tests.browser.serving import serving
 from tools.messages import TABLES, table
+from tools.site.navigation import in_site, targets
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "build" / "site"
+INDEX = ROOT / "docs" / "README.md"
 # A newcomer's questions, written down before the site was made, in words for a search and as a sentence; and where the
 # answer is.
 QUESTIONS = [
@@ -62,17 +62,8 @@ def built() -> None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of a server of the site's files."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *_: object) -> None:  # noqa: A002
-            """Says nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(SITE))) as found:
-        thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield f"http://127.0.0.1:{found.server_port}"
-        found.shutdown()
-        thread.join()
+    with serving(SITE) as address:
+        yield address
 
 
 @pytest.fixture(params=["file", "server"])
@@ -153,10 +144,15 @@ def test_every_page_is_two_clicks_away() -> None:
     assert pages - first - {page for each in first for page in linked(each)} - {SITE / "index.html"} == set()
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.stem)
+PAGES = sorted(
+    {*(ROOT / "docs").rglob("*.md"), *((ROOT / "docs" / each).resolve() for each in targets(INDEX.read_text()))}
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_has_the_same_parts_as_on_github(page: Path) -> None:
     """Headings, lists, tables, code and links, as CommonMark reads the page."""
-    name = page.relative_to(ROOT / "docs").with_suffix(".html")
+    name = Path(in_site(str(page.relative_to(ROOT)))).with_suffix(".html")
     built = SITE / (name.with_name("index.html") if name.stem == "README" else name)
     on_github = MarkdownIt("commonmark").enable("table").render(page.read_text())
     on_site = built.read_text().partition("<article")[2].partition("</article")[0]

@@ -6,7 +6,7 @@ import pytest
 
 from tools.site.links import github_address, rewritten
 from tools.site.lists import widened
-from tools.site.navigation import groups
+from tools.site.navigation import groups, in_site
 
 PAGES = {
     "docs/guide.md": "guide.md",
@@ -58,6 +58,7 @@ def test_what_the_site_does_not_have_is_on_github(tmp_path: Path) -> None:
         ),
         ("- a\nb\n\nc\n", "- a\n    b\n\nc\n"),
         ("```\na\n- b\n```\n", "```\na\n- b\n```\n"),
+        ("It is of\n2026. So it\n- is\n", "It is of\n2026. So it\n\n- is\n"),
         ("- a\n\n```\nb\n```\n", "- a\n\n```\nb\n```\n"),
     ],
 )
@@ -71,3 +72,18 @@ def test_the_navigation_is_the_index() -> None:
     index = "# T\n[x](x.md)\n\n## Developer: use it\n- [a](a.md) and [`b`](b.md#c): d, [e](e.md)\n- [f](../F.md)\n"
     index += "\n## Other\n- [g](g.md)\n"
     assert groups(index) == {"Developer": [("a", "a.md"), ("b", "b.md"), ("f", "../F.md")]}
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("docs/guide.md", "guide.md"),
+        ("docs/decisions/README.md", "decisions/README.md"),
+        ("SECURITY.md", "project/security.md"),
+        ("examples/README.md", "examples/index.md"),
+        ("examples/flux/README.md", "examples/flux.md"),
+    ],
+)
+def test_a_page_has_its_place(path: str, place: str) -> None:
+    """No two have the same: docs/security.md and SECURITY.md."""
+    assert in_site(path) == place

@@ -13,7 +13,7 @@ from mkdocs.structure.pages import Page
 
 from tools.site.links import github_address, rewritten
 from tools.site.lists import widened
-from tools.site.navigation import groups, targets
+from tools.site.navigation import groups, in_site, targets
 
 ROOT: Final = Path(__file__).parents[2]
 _INDEX: Final = ROOT / "docs" / "README.md"
@@ -22,14 +22,6 @@ _BOOST: Final = {"guide.md": 3.0, "faq.md": 1.5, "messages.md": 0.2}
 _CONTRIBUTORS: Final = 0.2
 # The path in the site of each file of it, by its path in the repository. Filled by on_files.
 _pages: dict[str, str] = {}
-
-
-def _in_site(path: str) -> str:
-    """Where the site has a page of the repository that is not in docs/, such as examples/terraform/README.md."""
-    folder, name = posixpath.split(path)
-    if not folder:
-        return f"project/{name.lower()}"
-    return f"{folder}/index.md" if folder == "examples" else f"{folder}.md"
 
 
 def _repository_path(target: str) -> str:
@@ -43,7 +35,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
         section: list[dict[str, Any]] = []
         for name, target in pages:
             path = _repository_path(target)
-            place = path.removeprefix("docs/") if path.startswith("docs/") else _in_site(path)
+            place = in_site(path)
             below = sorted((ROOT / path).parent.glob("[0-9]*.md")) if place.endswith("/README.md") else []
             folder = posixpath.dirname(place)
             section.append({name: [place, *(f"{folder}/{page.name}" for page in below)]} if below else {name: place})
@@ -62,8 +54,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     for path in map(_repository_path, targets(_INDEX.read_text(encoding="utf-8"))):
         if not path.startswith("docs/"):
             text = (ROOT / path).read_text(encoding="utf-8")
-            files.append(File.generated(config, _in_site(path), content=text))
-            _pages[path] = _in_site(path)
+            files.append(File.generated(config, in_site(path), content=text))
+            _pages[path] = in_site(path)
     return files
 
 

@@ -14,6 +14,11 @@ from tools.site.links import outside_code
 __all__ = ["widened"]
 
 _ITEM: Final = re.compile(r"( *)([-*]|\d+\.)( +)\S")
+_INTERRUPTS: Final = (
+    "-",
+    "*",
+    "1.",
+)  # what begins a list right after a line of text; a year at a line's start does not
 _COLUMNS: Final = 4
 
 
@@ -27,6 +32,8 @@ def widened(text: str) -> str:
     for line, is_text in outside_code(text):
         indent = len(line) - len(line.lstrip(" "))
         item = _ITEM.match(line) if is_text else None
+        if item and before and not texts and item[2] not in _INTERRUPTS:
+            item = None
         if not line.strip():
             paragraphs = bool(texts)
         set_off = bool(texts) and not paragraphs

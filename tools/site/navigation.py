@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-__all__ = ["Group", "groups", "targets"]
+__all__ = ["Group", "groups", "in_site", "targets"]
 
 # A heading `## Developer: use it in a pod`, and below it items `- [The guide](guide.md): …, [its commands](…)`.
 _HEADING: Final = re.compile(r"^## ([^:]+): ")
@@ -33,3 +34,13 @@ def groups(index: str) -> Group:
 def targets(index: str) -> list[str]:
     """The pages of the index, in its order."""
     return [target for pages in groups(index).values() for _, target in pages]
+
+
+def in_site(path: str) -> str:
+    """Where the site has a page of the repository; one that is not in docs/ is such as examples/terraform/README.md."""
+    folder, name = posixpath.split(path)
+    if path.startswith("docs/"):
+        return path.removeprefix("docs/")
+    if not folder:
+        return f"project/{name.lower()}"
+    return f"{folder}/index.md" if folder == "examples" else f"{folder}.md"
