@@ -119,6 +119,14 @@ def test_a_code_is_explained(lint: Lint, code: str, words: list[str]) -> None:
     assert all(word in ran.out for word in words), ran.out
 
 
+def test_what_is_on_purpose_is_in_sarif_on_request(lint: Lint) -> None:
+    """Only there: the other formats have it already, or take none of it."""
+    ran = lint("-", "-o", "sarif", "--with-suppressed", stdin=WARNED)
+    assert [result["suppressions"] for result in json.loads(ran.out)["runs"][0]["results"]] == [[]]
+    wrong = lint("-", "--with-suppressed", stdin=WARNED)
+    assert (wrong.code, "--with-suppressed goes with `lint -o sarif`" in wrong.err) == (2, True)
+
+
 def test_a_code_that_does_not_exist_is_wrong_usage(lint: Lint) -> None:
     """With those like it."""
     ran = lint("--explain", "WI2133")

@@ -55,6 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ignore-file", metavar="FILE", help=f"what is on purpose, with reasons ({DEFAULT_FILE}, if it exists)"
     )
     parser.add_argument(
+        "--with-suppressed",
+        action="store_true",
+        help="in SARIF: what is on purpose, too, as `suppressions`; GitHub would show it as alerts",
+    )
+    parser.add_argument(
         "--stdin-name", metavar="FILE", default="<stdin>", help="the file that standard input is shown as (<stdin>)"
     )
     parser.add_argument("--explain", metavar="CODE", help="say what a code means, and read no file")
@@ -80,16 +85,18 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
         write_stderr([f"{flags.program}: {message(manifests.UNSOUND_PATCH, reason=str(error))}"])
         return 3
     severity = Severity(flags.fail_on)
-    write_stdout(_written(report, flags.output, severity))
+    write_stdout(_written(report, flags, severity))
     if flags.output in ("sarif", "junit"):
         write_stderr([outputs.summary(report)])  # for the log of the job
     return 1 if report.fails(severity) else 0
 
 
-def _written(report: Report, form: str, fail_on: Severity) -> str:
-    if form == "junit":
+def _written(report: Report, flags: argparse.Namespace, fail_on: Severity) -> str:
+    if flags.output == "junit":
         return junit(report, fail_on)
-    return {"text": outputs.text, "json": outputs.document, "sarif": sarif, "github": outputs.github}[form](report)
+    if flags.output == "sarif":
+        return sarif(report, suppressed=flags.with_suppressed)
+    return {"text": outputs.text, "json": outputs.document, "github": outputs.github}[flags.output](report)
 
 
 def _problems(flags: argparse.Namespace) -> Iterator[Message]:
@@ -100,6 +107,8 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
         yield bad_value("-o", flags.output, f"one of {', '.join(_FORMATS)}")
     if flags.fail_on not in _GRAVITIES:
         yield bad_value("--fail-on", flags.fail_on, f"one of {', '.join(_GRAVITIES)}")
+    if flags.with_suppressed and flags.output != "sarif":
+        yield message(kinds.FLAG_ALONE, Place("--with-suppressed"), command="lint -o sarif")
     if flags.namespace and not NAMESPACE_NAME.fullmatch(flags.namespace):
         yield bad_value("-n", flags.namespace, "a namespace's name")
 

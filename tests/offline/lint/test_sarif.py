@@ -17,6 +17,7 @@ from webhook.core.messages import TABLE
 from webhook.documents.files import FilePlace
 from webhook.offline.lint import sarif as module
 from webhook.offline.lint.findings import GRAVITY
+from webhook.offline.lint.ignores import DEFAULT_FILE, Ignore
 from webhook.offline.lint.sarif import sarif
 
 Validate = Callable[..., list[tuple[str, str]]]
@@ -74,10 +75,39 @@ def test_github_takes_only_so_many_results(monkeypatch: pytest.MonkeyPatch) -> N
     assert told["message"]["text"] == "8 more findings are left out: SARIF takes 4"
 
 
+IGNORED = "{azure.workload.identity/client-id: x, m365.workload.identity/lint-ignore: 'WI120: a; WI102: b'}"
+
+
 def test_what_is_on_purpose_is_left_out() -> None:
     """GitHub would show it as an alert."""
-    ignore = "{azure.workload.identity/client-id: x, m365.workload.identity/lint-ignore: 'WI120: a; WI102: b'}"
-    assert run(sarif(linted(account(ignore))))["results"] == []
+    assert run(sarif(linted(account(IGNORED))))["results"] == []
+
+
+def test_what_is_on_purpose_is_there_on_request_with_its_reason() -> None:
+    """Each result then says whether it stands: if the list were missing, a reader would not know."""
+    of_file = Ignore("WI102", "the cluster's default", FilePlace(DEFAULT_FILE), object="ServiceAccount shop/other")
+    other = account("{azure.workload.identity/client-id: z}", name="other")
+    found = run(sarif(linted(account(IGNORED) + other, ignores=[of_file]), suppressed=True))
+    said = sorted(
+        (each["ruleId"], [(one["kind"], one["justification"]) for one in each["suppressions"]])
+        for each in found["results"]
+    )
+    assert said == [
+        ("WI102", [("external", "the cluster's default")]),
+        ("WI102", [("inSource", "b")]),
+        ("WI120", []),
+        ("WI120", [("inSource", "a")]),
+    ]
+
+
+def test_what_stands_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If there is too much for a log, what is on purpose is left out before it."""
+    monkeypatch.setattr(module, "MOST_RESULTS", 2)
+    other = account("{azure.workload.identity/client-id: z}", name="other")
+    found = run(sarif(linted(account(IGNORED) + other), suppressed=True))
+    assert [each["suppressions"] for each in found["results"]] == [[], []]
+    (told,) = found["invocations"][0]["toolExecutionNotifications"]
+    assert told["message"]["text"] == "2 more findings are left out: SARIF takes 2"
 
 
 @pytest.mark.parametrize(
@@ -131,8 +161,9 @@ def test_the_log_is_valid(validate: Validate) -> None:
     )
     whole = replace(report.findings[0], place=FilePlace("app.yaml", file="<stdin>"))
     logs = (replace(report, findings=every), linted(ACCOUNT), replace(report, findings=(whole,)))
+    on_purpose = sarif(linted(account(IGNORED)), suppressed=True)
     # The address of the project is not known to the program, so the log does not name it.
-    assert validate(seeded(), *map(sarif, logs)) == [("warning", "SARIF2005")]
+    assert validate(seeded(), *map(sarif, logs), on_purpose) == [("warning", "SARIF2005")]
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ class Finding:
     """A message of the table at a place in a file.
 
     manifest: the object that it is about; None for a file as a whole. reason: why it is on purpose, "" if it is not.
+    elsewhere: the reason stands in a file of its own, and not at the object.
     """
 
     message: Message
@@ -24,6 +25,7 @@ class Finding:
     manifest: Manifest | None = field(default=None, repr=False, compare=False)
     title: str = ""
     reason: str = ""
+    elsewhere: bool = False
 
     @property
     def severity(self) -> Severity:

@@ -106,7 +106,8 @@ def suppress(findings: Sequence[Finding], ignores: Sequence[Ignore]) -> tuple[li
         fitting = [number for number, each in enumerate(ignores) if each.fits(finding)]
         used.update(fitting)
         if fitting:
-            suppressed.append(replace(finding, reason=ignores[fitting[0]].reason))
+            first = ignores[fitting[0]]
+            suppressed.append(replace(finding, reason=first.reason, elsewhere=first.manifest is None))
         else:
             standing.append(finding)
     for number, each in enumerate(ignores):

@@ -1,6 +1,7 @@
 """The result as SARIF 2.1.0, within what GitHub takes.
 
-Relative paths are taken to be those of the repository. What is suppressed is left out, because GitHub would show it.
+Relative paths are taken to be those of the repository. GitHub shows what is suppressed as an open alert, whatever the
+log says about it, so such results are in the log only if they are asked for.
 """
 
 import hashlib
@@ -23,14 +24,15 @@ _LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity
 _PROBLEMS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "recommendation"}
 
 
-def sarif(report: Report) -> str:
-    """The log with one run."""
-    kept = [*gravest_first(report.findings)][:MOST_RESULTS]
+def sarif(report: Report, *, suppressed: bool = False) -> str:
+    """The log with one run. suppressed: with what is on purpose; then each result says whether it is."""
+    found = [*gravest_first(report.findings), *(gravest_first(report.suppressed) if suppressed else ())]
+    kept = found[:MOST_RESULTS]
     kinds = {each.message.code: each.message.kind for each in kept}
     codes = sorted(kinds)
     invocation: dict[str, Any] = {"executionSuccessful": True}
-    if len(kept) < len(report.findings):
-        more = message(MORE_FINDINGS, count=len(report.findings) - len(kept), format="SARIF", limit=MOST_RESULTS)
+    if len(kept) < len(found):
+        more = message(MORE_FINDINGS, count=len(found) - len(kept), format="SARIF", limit=MOST_RESULTS)
         invocation["toolExecutionNotifications"] = [{"level": "warning", "message": {"text": more.text}}]
     driver = {
         "name": "m365wi lint",
@@ -41,7 +43,7 @@ def sarif(report: Report) -> str:
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
         "invocations": [invocation],
-        "results": [_result(each, codes) for each in kept],
+        "results": [_result(each, codes) | (_suppressions(each) if suppressed else {}) for each in kept],
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1) + "\n"
 
@@ -78,6 +80,13 @@ def _result(each: Finding, codes: Sequence[str]) -> dict[str, Any]:
         "locations": [place],
         "partialFingerprints": {"m365wi/v1": digest[:32]},
     }
+
+
+def _suppressions(each: Finding) -> dict[str, Any]:
+    """An empty list is a result that stands; without the list, a reader would not know."""
+    if not each.reason:
+        return {"suppressions": []}
+    return {"suppressions": [{"kind": "external" if each.elsewhere else "inSource", "justification": each.reason}]}
 
 
 def _uri(file: str) -> str:
