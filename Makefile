@@ -15,7 +15,7 @@ NEWEST = $(shell git tag --list 'v*' --sort=-version:refname | grep -v -- - | he
 WHEELS := tests/cli/test_install.py tests/helper/test_oldest.py tests/helper_commands/test_types.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus pictures test-node test-tools test-corpus test-kind test-release test-newest test-oldest check docs docs-serve docs-version messages variables cli manifests release release-sign release-push bench bench-report bench-scale format lock clean
+.PHONY: help venv demo test coverage test-quick test-attacks test-wheels test-browser test-prometheus pictures test-node test-tools test-corpus test-kind test-release test-newest test-oldest check docs docs-serve docs-version messages variables cli manifests release release-sign release-push release-bundle bench bench-report bench-scale format lock clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 17
@@ -150,6 +150,9 @@ release: $(SET_UP) ## make everything that is published in dist/release, from a 
 
 release-sign: $(SET_UP) ## sign dist/release with the key COSIGN_KEY, or KEYLESS=1 as the workflow that runs; nothing is pushed
 	$(BIN)/python -m tools.release.sign $(if $(KEYLESS),--keyless)
+
+release-bundle: $(SET_UP) ## collect in dist/air-gapped what a machine without a network needs; signs it as release-sign does
+	$(BIN)/python -m tools.release.bundle $(if $(KEYLESS),--keyless)
 
 release-push: $(SET_UP) ## push dist/release into a registry: make release-push REGISTRY=registry.example.com/team
 	$(BIN)/python -m tools.release.push $(REGISTRY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from testbed.registry import build
 from testbed.registry.island import Island, island
 from tests.release import small
 from tests.release.keys import Keys, make_keys
+from tools.release import distributions, source
 from tools.release.sign import sign
 
 
@@ -51,7 +53,14 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 @pytest.fixture(scope="session")
 def signed(keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small release, signed with `keys.ours`. No test changes it."""
-    dist = small.make(tmp_path_factory.mktemp("small") / "release")
+    place = tmp_path_factory.mktemp("small")
+    for folder in ("tree", "wheels"):
+        (place / folder).mkdir()
+    here = source.examine(snapshot=True)
+    source.export(replace(here, dirty=True), place / "tree")
+    distributions.build(place / "tree", place / "wheels", epoch=here.epoch)
+    wheels = [*(place / "wheels").glob("*.whl")]
+    dist = small.make(place / "release", wheels)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COSIGN_PASSWORD", keys.password)
         sign(dist, str(keys.ours))

@@ -6,7 +6,9 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,15 @@ PLATFORMS = ("linux/amd64", "linux/arm64")
 VERSION = "0.1.0"
 
 
-def make(dist: Path) -> Path:
+def make(dist: Path, wheels: Iterable[Path]) -> Path:
     """Makes the folder, and returns it."""
     dist.mkdir()
     platforms = [an_image(dist / "image.oci", *platform.split("/")) for platform in PLATFORMS]
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": platforms}
     close(dist / "image.oci", add(dist / "image.oci", index, INDEX))
     chart = a_chart(dist)
-    (dist / f"m365wi-{VERSION}-py3-none-any.whl").write_bytes(b"a wheel")
+    for wheel in wheels:
+        shutil.copy(wheel, dist)
     (dist / "install.yaml").write_text("kind: List\n")
     for name in ("image-linux-amd64", "image-linux-arm64", "chart.oci"):
         write(dist / "sbom" / f"{name}.cdx.json", {"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []})

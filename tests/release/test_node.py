@@ -133,7 +133,7 @@ def test_installed_by_digest_it_patches_a_pod(
         machine.run("cosign", "verify", *by, reference)
     machine.run(
         *("helm", "install", NAME, chart, "--namespace", NAMESPACE, "--wait", "--timeout=100s"),
-        *("--set", f"global.imageRegistry={TEAM}"),
+        *("--set", f"image.repository={TEAM}/{NAME}"),
     )
     for replica in replicas(machine.node):
         (container,) = replica["spec"]["containers"]
