@@ -54,9 +54,10 @@ test-browser: $(SET_UP) docs ## use our pages and the docs' site in Debian's chr
 	@command -v chromium >/dev/null || (apt-get update -q && apt-get install -q -y --no-install-recommends chromium fonts-dejavu-core)
 	$(BIN)/python -m pytest -n 0 tests/browser
 
-test-prometheus: $(SET_UP) ## test alerts and dashboards with promtool and a real Prometheus; the first run builds both
+test-prometheus: $(SET_UP) ## test alerts, dashboards and traces with promtool, a real Prometheus and a real OpenTelemetry Collector; the first run builds them
 	$(BIN)/python -m testbed.cluster.build --version 1.37
 	$(BIN)/python -m testbed.prometheus.build
+	$(BIN)/python -m testbed.traces.build
 	$(BIN)/python -m pytest -n 0 -m prometheus tests/monitoring
 
 pictures: $(SET_UP) ## draw the dashboards with Perses, in chromium, into docs/pictures; the first run builds Prometheus and Perses
