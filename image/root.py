@@ -1,31 +1,43 @@
-"""Puts the root of the image together, in the build stage. It needs only the Python of the base image.
+"""Puts the root of the image together, in the build stage, from the files of the base for the image's platform.
 
     python3 root.py runtime ROOT                   the interpreter, /opt/m365wi without pip, and what both load
     python3 root.py application ROOT PACKAGE …     our packages and their commands: the layer above
+    python3 root.py try ROOT APPLICATION           runs both commands and imports every module, if this machine can
 
 The image has only what is listed here: it has no shell, no package manager and no compiler. It has Debian's records and
-licences of the packages that the shared libraries come from, so that scanners know what to look for. Every module is
-byte-compiled, since nothing can be written later; compiled files name the hash of their source, not its time. Each file
-has the time SOURCE_DATE_EPOCH, in seconds since 1970.
+licences of the packages that files come from, so that scanners know what to look for. Every module is byte-compiled,
+since nothing can be written later; compiled files name the hash of their source, not its time, and are the same for any
+processor. Each file has the time SOURCE_DATE_EPOCH, in seconds since 1970, and a mode that no umask changes.
 """
 
 import compileall
 import os
+import platform
 import py_compile
-import re
 import shutil
 import ssl
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
-from fnmatch import fnmatch
+from collections.abc import Iterable
 from pathlib import Path
 
-VENV = Path("/opt/m365wi")
+import records
+from base import copy, copy_tree, exists, files, real, within
+from install import INTERPRETER, PACKAGES, VENV
+from libraries import loaded_by, machine
+
 COMMANDS = {"m365-webhook": "webhook", "m365-identity": "m365_identity"}
+IMPORT_ALL = """
+import importlib, pkgutil, webhook, certs, m365_identity
+for package in (webhook, certs, m365_identity):
+    for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        if not found.name.endswith("__main__"):
+            importlib.import_module(found.name)
+"""
 USER = "nonroot:x:65532:65532:nonroot:/nonexistent:/sbin/nologin"
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+CACHE = Path("/etc/ld.so.cache")
 
 # Left out of the standard library: installers, windows, tests, and modules that need the libraries of a database, a
 # terminal or a line editor. Left out of packages: type stubs, and the sources of compiled modules.
@@ -33,9 +45,9 @@ LEFT_OUT_OF_LIBRARY = (
     *("site-packages", "dist-packages", "ensurepip", "venv", "test", "idlelib", "lib2to3", "tkinter", "turtledemo"),
     *("turtle.py", "pydoc_data", "config-*", "__phello__", "dbm", "curses", "sqlite3"),
     *("_tkinter.*", "_test*", "xxlimited*", "_xx*", "_ctypes_test*", "_sqlite3.*", "_curses*", "_dbm.*", "_gdbm.*"),
-    *("readline.*", "nis.*", "ossaudiodev.*", "__pycache__"),
+    *("readline.*", "nis.*", "ossaudiodev.*", "sitecustomize.py", "__pycache__"),
 )
-LEFT_OUT_OF_PACKAGES = ("__pycache__", "*.pyi", "*.pyx", "*.pxd", "*.pxi", "*.c", "*.h")
+LEFT_OUT_OF_PACKAGES = ("bin", "__pycache__", "*.pyi", "*.pyx", "*.pxd", "*.pxi", "*.c", "*.h")
 # 70 MB of typed models and calls, which are loaded by name. webhook/cluster/kube.py uses raw JSON and none of them.
 TYPED = (
     "kubernetes/client/models",
@@ -49,30 +61,34 @@ def runtime(root: Path) -> None:
     """Everything but our own code."""
     for folder in ("etc", "tmp", "usr/bin", "usr/lib", "var/lib/dpkg/status.d"):
         (root / folder).mkdir(parents=True)
-    (root / "tmp").chmod(0o1777)
     library = Path(sysconfig.get_path("stdlib"))
+    if not exists(library):
+        sys.exit(f"the base for the image's platform has another Python: {library} is missing")
     copy_tree(library, root, leave_out=LEFT_OUT_OF_LIBRARY)
     environment(root)
-    binaries = [Path(sys.executable).resolve(), *compiled_in(root)]
-    libraries = sorted({*loaded_by(binaries)})
-    for path in (*binaries[:1], *libraries, Path("/etc/ld.so.cache"), Path("/etc/os-release"), AUTHORITIES):
+    for path in (INTERPRETER, *loaded_by(INTERPRETER, root), Path("/etc/os-release"), AUTHORITIES):
         copy(path, root)
+    if exists(CACHE):
+        copy(CACHE, root)
     trust(root)
+    records.write(root, [path for path in files(root) if not path.is_relative_to(VENV)])
     (root / "etc/passwd").write_text(f"root:x:0:0:root:/root:/sbin/nologin\n{USER}\n")
     (root / "etc/group").write_text("root:x:0:\nnonroot:x:65532:\n")
     (root / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
-    records(root, [*binaries[:1], *libraries])
     finish(root)
+    (root / "tmp").chmod(0o1777)
 
 
 def environment(root: Path) -> None:
     """/opt/m365wi: the interpreter's names, and the packages without the files that are never loaded."""
-    for name in ("pyvenv.cfg", "bin/python", "bin/python3"):
-        copy(VENV / name, root)
-    packages = Path(sysconfig.get_path("purelib", vars={"base": str(VENV)}, scheme="venv"))
-    copy_tree(packages, root, leave_out=LEFT_OUT_OF_PACKAGES)
+    copy_tree(PACKAGES, root, leave_out=LEFT_OUT_OF_PACKAGES, base=Path("/"))
+    home = within(root, VENV)
+    (home / "pyvenv.cfg").write_text(f"home = {INTERPRETER.parent}\ninclude-system-site-packages = false\n")
+    (home / "bin").mkdir()
+    (home / "bin/python").symlink_to(real(INTERPRETER))
+    (home / "bin/python3").symlink_to("python")
     for folder in TYPED:
-        typed = within(root, packages) / folder
+        typed = within(root, PACKAGES) / folder
         if not typed.is_dir():
             sys.exit(f"{typed} is missing: has the layout of the Kubernetes client changed?")
         for module in typed.glob("*.py"):
@@ -82,7 +98,7 @@ def environment(root: Path) -> None:
 
 def application(root: Path, packages: Iterable[str]) -> None:
     """Our packages, in the folder of the others, and the commands of COMMANDS."""
-    home = within(root, Path(sysconfig.get_path("purelib", vars={"base": str(VENV)}, scheme="venv")))
+    home = within(root, PACKAGES)
     commands = within(root, VENV / "bin")
     home.mkdir(parents=True)
     commands.mkdir(parents=True)
@@ -96,21 +112,16 @@ def application(root: Path, packages: Iterable[str]) -> None:
     finish(root)
 
 
-def compiled_in(root: Path) -> Iterator[Path]:
-    """The original path of every extension module that was copied."""
-    for path in sorted(root.rglob("*.so*")):
-        if path.is_file() and not path.is_symlink():
-            yield Path("/") / path.relative_to(root)
-
-
-def loaded_by(binaries: Iterable[Path]) -> Iterator[Path]:
-    """The shared libraries that `binaries` load, with the loader and without those that Python packages contain."""
-    said = subprocess.run(["ldd", *binaries], capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"})
-    if missing := sorted(set(re.findall(r"^\s+(\S+) => not found", said.stdout, re.MULTILINE))):
-        sys.exit(f"missing in the base image: {', '.join(missing)}")
-    for found in re.findall(r"^\s+(?:\S+ => )?(/\S+) \(0x", said.stdout, re.MULTILINE):
-        if not Path(found).is_relative_to(VENV):
-            yield Path(found)
+def tried(root: Path, above: Path) -> None:
+    """Runs what will be in the image, in exactly these files, and in no image of another kind of processor."""
+    kind = machine(INTERPRETER)
+    if kind != platform.machine():
+        sys.stderr.write(f"not tried, since it is for {kind}, and this machine is {platform.machine()}\n")
+        return
+    shutil.copytree(above, root, symlinks=True, dirs_exist_ok=True)
+    commands = VENV / "bin"
+    for program in (*([commands / name, "--version"] for name in COMMANDS), [commands / "python", "-c", IMPORT_ALL]):
+        subprocess.run(["chroot", root, *program], check=True)
 
 
 def trust(root: Path) -> None:
@@ -121,66 +132,12 @@ def trust(root: Path) -> None:
     if not cafile.is_symlink():
         cafile.symlink_to(AUTHORITIES)
     configuration = Path(paths.openssl_cafile).with_name("openssl.cnf")
-    if configuration.exists():
+    if exists(configuration):
         copy(configuration, root)
 
 
-def records(root: Path, paths: Iterable[Path]) -> None:
-    """dpkg's records and the licences of the packages that own `paths`, where scanners look for them."""
-    for package in sorted({owner for path in paths for owner in owners(path)}):
-        name = package.partition(":")[0]
-        said = subprocess.run(["dpkg-query", "--status", package], capture_output=True, text=True, check=True)
-        (root / "var/lib/dpkg/status.d" / name).write_text(said.stdout)
-        licence = Path("/usr/share/doc") / name / "copyright"
-        if licence.exists():
-            copy(licence, root)
-
-
-def owners(path: Path) -> Iterator[str]:
-    """The Debian package that owns a file, if any. The name with and the name without /usr mean the same file."""
-    real = str(path.resolve())
-    for name in (real, real.removeprefix("/usr")):
-        said = subprocess.run(["dpkg-query", "--search", name], capture_output=True, text=True)
-        if not said.returncode:
-            yield said.stdout.partition(": ")[0]
-            return
-
-
-def copy(path: Path, root: Path) -> None:
-    """Copies `path` to the same name, with every symbolic link on the way to it."""
-    place = Path("/")
-    for part in path.parts[1:]:
-        place /= part
-        target = within(root, place)
-        if place.is_symlink():
-            aim = place.readlink()
-            if not target.is_symlink():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.symlink_to(aim)
-            copy(Path(os.path.normpath(place.parent / aim / path.relative_to(place))), root)
-            return
-        if place.is_dir():
-            target.mkdir(exist_ok=True)
-        elif not target.exists():
-            shutil.copy2(place, target)
-
-
-def copy_tree(folder: Path, root: Path, *, leave_out: Iterable[str]) -> None:
-    """Copies a folder to the same name, without names that match `leave_out`, at any depth."""
-
-    def ignore(_: str, names: list[str]) -> set[str]:
-        return {name for name in names if any(fnmatch(name, pattern) for pattern in leave_out)}
-
-    shutil.copytree(folder, within(root, folder), symlinks=True, ignore=ignore, dirs_exist_ok=True)
-
-
-def within(root: Path, path: Path) -> Path:
-    """Where `path` is in `root`."""
-    return root / path.relative_to("/")
-
-
 def finish(root: Path) -> None:
-    """Byte-compiles the modules, and gives every file the same time."""
+    """Byte-compiles the modules, and gives every file the same time, and the same mode whatever the umask was."""
     good = compileall.compile_dir(
         root,
         quiet=1,
@@ -193,6 +150,8 @@ def finish(root: Path) -> None:
         sys.exit("a module cannot be compiled")
     age = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
     for path in (root, *root.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         os.utime(path, (age, age), follow_symlinks=False)
 
 
@@ -202,5 +161,7 @@ if __name__ == "__main__":
             runtime(Path(where))
         case ["application", where, *names]:
             application(Path(where), names)
+        case ["try", where, above]:
+            tried(Path(where), Path(above))
         case _:
             sys.exit(__doc__)
