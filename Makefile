@@ -85,7 +85,10 @@ test-kind: $(SET_UP) ## run the same tests on kind; needs Docker
 	M365WI_TEST_CLUSTER=kind $(BIN)/python -m testbed.node
 	M365WI_TEST_CLUSTER=kind $(BIN)/python -m pytest -n 0 -m node tests/node
 
-test-release: $(SET_UP) ## sign a release, push it into a registry, verify it, and tamper with it; needs root, and the first run builds cosign
+test-release: $(SET_UP) ## make a release twice, look into it, run its arm64 image in an emulator; sign it, push it, verify it, tamper with it; needs root and Debian
+	@for program in buildah qemu-aarch64-static; do command -v $$program >/dev/null || \
+		(apt-get update -q && apt-get install -q -y --no-install-recommends buildah qemu-user-static) || exit 1; done
+	$(BIN)/python -m testbed.chart.helm >/dev/null
 	$(BIN)/python -m testbed.registry.build
 	$(BIN)/python -m pytest -n 0 -m release tests/release
 

@@ -47,6 +47,7 @@ __all__ = [
     "Image",
     "build_again",
     "build_all",
+    "secrets",
 ]
 
 WEBHOOK = "localhost/m365-workload-identity:test"
@@ -122,40 +123,28 @@ def build_again(builder: Builder) -> Image:
 
 
 class Buildah:
-    """Debian's buildah, with a store of its own in the cache; needs root."""
+    """Debian's buildah, with a store of its own, by default in the cache; needs root."""
 
-    def __init__(self) -> None:
-        self._home = cache_root() / "buildah"
+    def __init__(self, home: Path | None = None) -> None:
+        self._home = home or cache_root() / "buildah"
 
-    def build(
-        self, name: str, context: Path, arguments: Mapping[str, str], *, afresh: bool = False, epoch: int = 0
-    ) -> None:
-        """Builds, and caches each step. A step that installs uses the machine's network and trusted authorities.
-
-        epoch: the age of the image, in seconds since 1970.
-        """
+    def build(self, name: str, context: Path, arguments: Mapping[str, str], *, afresh: bool = False) -> None:
+        """Builds, and caches each step. A step that installs uses the machine's network and trusted authorities."""
         self._ensure_base()
-        secrets = ["--secret", f"id=ca,src={AUTHORITIES}"] if AUTHORITIES.exists() else []
-        if pip := os.environ.get("PIP_CONFIG_FILE"):
-            secrets += ["--secret", f"id=pip,src={pip}"]
         told = {"BASE": self._base(), **arguments}
         variables = [part for key, value in told.items() for part in ("--build-arg", f"{key}={value}")]
         kept = ["--no-cache"] if afresh else []
-        options = ["--layers", *kept, "--network=host", f"--timestamp={epoch}", *secrets, *variables]
-        self._run("build", *options, "--tag", name, str(context))
-        if len(self._run("images", "--filter", "dangling=true", "--quiet").split()) > STEPS_KEPT:
-            self._run("rmi", "--prune", "--force")
+        options = ["--layers", *kept, "--network=host", "--timestamp=0", *secrets(), *variables]
+        self.run("build", *options, "--tag", name, str(context))
+        if len(self.run("images", "--filter", "dangling=true", "--quiet").split()) > STEPS_KEPT:
+            self.run("rmi", "--prune", "--force")
 
     def save(self, name: str) -> Image:
         """Writes the image as Docker does, which both containerd and kind read."""
         archive = self._home / f"{name.rpartition('/')[2].replace(':', '-')}.tar"
         archive.unlink(missing_ok=True)
-        self._run("push", name, f"docker-archive:{archive}:{name}")
+        self.run("push", name, f"docker-archive:{archive}:{name}")
         return Image(name, archive)
-
-    def push(self, name: str, folder: Path) -> None:
-        """Writes the image into `folder` as an OCI layout."""
-        self._run("push", "--quiet", name, f"oci:{folder}")
 
     def busybox(self, context: Path) -> None:
         """Debian's static busybox, with a link for each command."""
@@ -168,7 +157,7 @@ class Buildah:
         return f"localhost/m365wi-base:{key}"
 
     def _ensure_base(self) -> None:
-        if self._run("images", "--quiet", "--filter", f"reference={self._base()}").strip():
+        if self.run("images", "--quiet", "--filter", f"reference={self._base()}").strip():
             return
         to_stderr(f"image: making a base of {SUITE} with debootstrap, once; that takes two minutes")
         try:
@@ -191,13 +180,22 @@ class Buildah:
             )
             for waste in (*root.glob("var/cache/apt/archives/*.deb"), *root.glob("var/lib/apt/lists/*_*")):
                 waste.unlink()
-            container = self._run("from", "scratch").strip()
-            self._run("add", "--quiet", container, str(root), "/")
-            self._run("commit", "--quiet", "--rm", container, self._base())
+            container = self.run("from", "scratch").strip()
+            self.run("add", "--quiet", container, str(root), "/")
+            self.run("commit", "--quiet", "--rm", container, self._base())
 
-    def _run(self, *arguments: str) -> str:
+    def run(self, *arguments: str) -> str:
+        """Runs buildah with this store. Raises ClusterError."""
         store = ["--root", str(self._home / "store"), "--runroot", str(self._home / "run")]
         return run_step(["buildah", *store, *arguments], BUILDAH_ISOLATION="chroot")
+
+
+def secrets() -> list[str]:
+    """The options that give a build step the machine's authorities and its configuration of pip."""
+    options = ["--secret", f"id=ca,src={AUTHORITIES}"] if AUTHORITIES.exists() else []
+    if pip := os.environ.get("PIP_CONFIG_FILE"):
+        options += ["--secret", f"id=pip,src={pip}"]
+    return options
 
 
 def fill_tests(context: Path) -> None:

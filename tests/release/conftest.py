@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
+import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import compress
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from testbed.cluster.build import BuildError
 from testbed.registry import build
 from testbed.registry.island import Island, island
-from tests.release import small
+from tests.release import made, small
 from tests.release.keys import Keys, make_keys
 from tools.release import distributions, source
+from tools.release.image import ARCHITECTURES
+from tools.release.oci import Descriptor, Layout
 from tools.release.sign import sign
+from tools.release.source import ROOT
 
 
 @pytest.hookimpl(trylast=True)
@@ -72,3 +79,54 @@ def _password(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
     """The password of the keys, for what a test signs itself."""
     monkeypatch.setenv("COSIGN_PASSWORD", keys.password)
     assert os.environ["COSIGN_PASSWORD"]
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with this tree in one commit, which is tagged."""
+    folder = tmp_path_factory.mktemp("repository")
+    made.commit(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def released(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of this tree, or the folder that M365WI_RELEASE names."""
+    if named := os.environ.get("M365WI_RELEASE"):
+        return Path(named)
+    folder = tmp_path_factory.mktemp("first") / "clone"
+    return made.make(repository, folder, umask=0o022, variables={"TZ": "UTC", "LC_ALL": "C.UTF-8"})
+
+
+@pytest.fixture(scope="session")
+def manifests(released: Path) -> dict[str, Descriptor]:
+    """The image's part for each architecture."""
+    layout = Layout(released / "image.oci")
+    (index,) = layout.entries()
+    return {one["platform"]["architecture"]: one for one in layout.document(index)["manifests"]}
+
+
+@pytest.fixture(scope="session")
+def roots(
+    released: Path, manifests: dict[str, Descriptor], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """The image's files for each architecture, unpacked as containerd does."""
+    layout, found = Layout(released / "image.oci"), {}
+    for architecture in ARCHITECTURES:
+        found[architecture] = tmp_path_factory.mktemp(f"root-{architecture}")
+        for layer in layout.document(manifests[architecture])["layers"]:
+            with tarfile.open(layout.path(layer["digest"])) as archive:
+                archive.extractall(found[architecture], filter="fully_trusted")
+    return found
+
+
+@pytest.fixture(scope="session")
+def elf() -> ModuleType:
+    """image/elf.py, which is not in a package: the build of the image runs it by itself."""
+    spec = importlib.util.spec_from_file_location("image_elf", ROOT / "image/elf.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -12,6 +12,8 @@ from tools import version
 from tools.release import source
 from tools.release.errors import ReleaseError
 
+pytestmark = pytest.mark.slow
+
 VERSION = version.source()
 DATE = "2026-01-02T03:04:05+00:00"
 EPOCH = 1767323045

@@ -19,7 +19,7 @@ from pathlib import Path
 from testbed.chart import helm
 from testbed.cluster.build import BuildError
 from testbed.cluster.processes import ClusterError
-from tools.release import chart, checksums, distributions, image, report, source
+from tools.release import bills, chart, checksums, distributions, image, provenance, report, source
 from tools.release.commands import require
 from tools.release.errors import ReleaseError
 
@@ -28,9 +28,10 @@ __all__ = ["main", "make"]
 REPOSITORY = "m365-workload-identity"
 
 
-def make(out: Path, *, snapshot: bool, repository: str = REPOSITORY, afresh: bool = False) -> source.Source:
+def make(out: Path, *, snapshot: bool, repository: str = REPOSITORY) -> source.Source:
     """Makes the release in `out`, which is replaced only if everything was made. Raises ReleaseError and its kin."""
-    require("git", "buildah", "debootstrap")
+    out = out.resolve()
+    require("git", "apt-get", "buildah", "dpkg-deb")
     if os.geteuid():
         raise ReleaseError("buildah needs root here: sudo make release")
     released = source.examine(snapshot=snapshot)
@@ -41,12 +42,16 @@ def make(out: Path, *, snapshot: bool, repository: str = REPOSITORY, afresh: boo
         new.mkdir(mode=0o755)
         source.export(released, tree)
         distributions.build(tree, new, epoch=released.epoch)
-        digest = image.build(tree, new, released, afresh=afresh)
+        built = image.build(tree, new, released)
         where = tree / "manifests/chart"
-        chart.set_image(where, repository=repository, digest=digest)
+        chart.set_image(where, repository=repository, digest=built.digest)
         chart.build(where, new, released)
         chart.plain(where, new, released)
+        bills.write(new, released, built, repository=repository)
+        provenance.write(new, released, built, repository=repository)
         checksums.write(new)
+        for path in (new, *new.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
         if out.exists():
             shutil.rmtree(out)
         new.rename(out)
@@ -57,7 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command of the module's docstring. Returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.release", description="Make everything that is published.")
     parser.add_argument("--snapshot", action="store_true", help="from a tree with changes or without a tag")
-    parser.add_argument("--afresh", action="store_true", help="use no step of an image that was built before")
     parser.add_argument("--out", type=Path, default=Path("dist/release"), help="the folder (default: %(default)s)")
     parser.add_argument(
         "--repository",
@@ -67,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         helm.binary()
-        made = make(options.out, snapshot=options.snapshot, repository=options.repository, afresh=options.afresh)
+        made = make(options.out, snapshot=options.snapshot, repository=options.repository)
     except (ReleaseError, ClusterError, BuildError, helm.Refused) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -7,7 +7,7 @@ import io
 import tarfile
 from collections.abc import Mapping
 
-__all__ = ["tar_gz"]
+__all__ = ["member", "tar_gz"]
 
 
 def tar_gz(files: Mapping[str, bytes], *, epoch: int) -> bytes:
@@ -19,3 +19,12 @@ def tar_gz(files: Mapping[str, bytes], *, epoch: int) -> bytes:
             entry.size, entry.mtime, entry.mode = len(data), epoch, 0o644
             archive.addfile(entry, io.BytesIO(data))
     return gzip.compress(content.getvalue(), mtime=0)
+
+
+def member(archive: tarfile.TarFile, name: str | tarfile.TarInfo) -> bytes | None:
+    """The content of a file of an archive; None if it is missing, or not a file."""
+    try:
+        content = archive.extractfile(name)
+    except KeyError:
+        return None
+    return content.read() if content else None

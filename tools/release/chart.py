@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tarfile
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from testbed.chart import helm, manifests
 from tools.release.archives import tar_gz
 from tools.release.errors import ReleaseError
 from tools.release.oci import MANIFEST, REFERENCE, Layout
-from tools.release.source import Source
+from tools.release.source import Source, moment
 
 __all__ = ["CONFIG_TYPE", "CONTENT_TYPE", "build", "plain", "set_image"]
 
@@ -56,7 +55,7 @@ def build(chart: Path, out: Path, source: Source) -> Path:
         "org.opencontainers.image.title": about["name"],
         "org.opencontainers.image.version": about["version"],
         "org.opencontainers.image.description": about["description"],
-        "org.opencontainers.image.created": datetime.fromtimestamp(source.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "org.opencontainers.image.created": moment(source),
         "org.opencontainers.image.revision": source.commit,
     }
     manifest = {

@@ -13,6 +13,7 @@ from tools.release.errors import ReleaseError
 __all__ = ["require", "run"]
 
 SHOWN = 3000
+OF_DEBIAN = ("apt-get", "dpkg-deb")
 
 
 def run(command: Sequence[str | Path], *, cwd: Path | None = None, variables: Mapping[str, str] | None = None) -> str:
@@ -34,6 +35,9 @@ def run(command: Sequence[str | Path], *, cwd: Path | None = None, variables: Ma
 
 
 def require(*programs: str) -> None:
-    """Raises ReleaseError if one of Debian's programs is missing."""
-    if missing := [name for name in programs if not shutil.which(name)]:
+    """Raises ReleaseError if one is missing. Each is in the package of its name, or in every Debian."""
+    missing = [name for name in programs if not shutil.which(name)]
+    if lacking := [name for name in missing if name in OF_DEBIAN]:
+        raise ReleaseError(f"missing: {', '.join(lacking)}. A release is made on Debian, or in a container of it")
+    if missing:
         raise ReleaseError(f"missing: {', '.join(missing)}. apt-get install {' '.join(missing)}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tools import version
 from tools.release.commands import run
 from tools.release.errors import ReleaseError
 
-__all__ = ["ROOT", "Source", "examine", "export"]
+__all__ = ["ROOT", "Source", "examine", "export", "moment"]
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,6 +25,11 @@ class Source:
     epoch: int  # the time of the commit, in seconds since 1970: the age of every file in every artefact
     dirty: bool  # with changes that are not committed; only a snapshot may be
     tagged: bool  # by `v` and the version
+
+
+def moment(source: Source) -> str:
+    """The time of the commit, as OCI writes it."""
+    return datetime.fromtimestamp(source.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def examine(*, snapshot: bool, root: Path = ROOT) -> Source:
