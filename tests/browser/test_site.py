@@ -159,6 +159,14 @@ def test_a_page_has_the_same_parts_as_on_github(page: Path) -> None:
     assert Counted(on_site).tags == Counted(on_github).tags
 
 
+def test_no_page_loads_anything_from_another_host() -> None:
+    """Scripts, styles, pictures and frames; links that a reader may follow are another thing."""
+    loading = re.compile(r'<(?:script|img|iframe|source)[^>]* src="?(?:https?:)?//|<link[^>]* href="?(?:https?:)?//')
+    pages = {path for path in SITE.rglob("*.html") if loading.search(path.read_text())}
+    styles = {path for path in SITE.rglob("*.css") if re.search(r"(?:url\(|@import )[\"']?https?:", path.read_text())}
+    assert pages | styles == set()
+
+
 def test_it_works_with_the_keyboard_alone(site: Page) -> None:
     """The skip link is first; a key opens the search; arrows and Enter choose a result."""
     site.keyboard.press("Tab")
