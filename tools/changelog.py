@@ -38,7 +38,7 @@ def problems(text: str, own: str) -> list[str]:
     if headings[:1] != [UNRELEASED]:
         return [f"the first section is {headings[:1]}, expected ## {UNRELEASED}"]
     wrong = [
-        f"## {heading} is not of the form ## [0.1.0] - 2026-11-30" for heading in headings[1:] if not _day(heading)
+        f"## {heading} is not of the form ## [0.2.0] - 2027-01-15" for heading in headings[1:] if not _day(heading)
     ]
     newest = _RELEASED.match(headings[1]) if headings[1:] else None
     if newest is None or newest[1] != own:

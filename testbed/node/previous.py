@@ -72,7 +72,7 @@ def tagged(checkout: Path) -> list[Released]:
 
 
 def listed(checkout: Path) -> list[Released]:
-    """The releases that RELEASING.md names. A commit `before 0.1.0` is before all of them."""
+    """The releases that RELEASING.md names. A commit `before` one is older than all of them."""
     page = (checkout / PAGE.name).read_text(encoding="utf-8")
     return [
         Released((0,) if found[0].startswith("| before") else numbers(found[1]), found[2])

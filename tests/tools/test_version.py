@@ -37,7 +37,7 @@ LOCKED = "|".join(
         r"go\.(mod|sum)$",
         r"^testbed/third_party/(npm|python|rust)/",
         r"^tests/",
-        r"^CHANGELOG",
+        r"^(CHANGELOG|RELEASING)",
     )
 )
 
