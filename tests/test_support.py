@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 from testbed.cluster.build import MINORS
@@ -40,6 +41,14 @@ def test_each_python_that_is_supported_is_tested() -> None:
     assert nightly["jobs"]["quick"]["strategy"]["matrix"]["python"] == supported
     for project in ("pyproject.toml", "cli/pyproject.toml"):
         assert tomllib.loads((ROOT / project).read_text())["project"]["requires-python"] == f">={first}"
+
+
+@pytest.mark.parametrize("name", re.findall(r"`(tests/[\w/]+\.py)`", PAGE))
+def test_what_is_said_to_be_tested_is(name: str) -> None:
+    """The file exists, and the test that is named."""
+    text = (ROOT / name).read_text()
+    for test in re.findall(rf"`(test_\w+)` in `{name}`", PAGE):
+        assert f"def {test}(" in text
 
 
 def test_the_path_that_never_changes_is_ours() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from testbed.chart.helm import CHART, NAME, NAMESPACE, helm
@@ -24,10 +25,12 @@ class Release:
     def __init__(self, node: AnyNode) -> None:
         self.node = node
 
-    def install(self, **values: Any) -> None:
-        """Installs, and returns when every replica is ready. `values` are added to those of the images."""
-        image = {"repository": REPOSITORY, "tag": TAG}
-        self._run("install", NAME, str(CHART), "--wait", values={"image": image, **values})
+    def install(self, *, chart: Path = CHART, image: str = images.WEBHOOK, **values: Any) -> None:
+        """Installs, and returns when every replica is ready. `values` are added to those of the image."""
+        repository, tag = image.rsplit(":", 1)
+        self._run(
+            "install", NAME, str(chart), "--wait", values={"image": {"repository": repository, "tag": tag}, **values}
+        )
 
     def upgrade(self, **values: Any) -> None:
         """Upgrades, and returns when every replica is of the new template."""
