@@ -119,6 +119,7 @@ async def test_without_a_traceparent_a_review_is_the_root_of_a_trace() -> None:
         [field(GIVEN.replace(b"0af7", b"0xf7"))],
         [field(b"00-" + b"0" * 32 + GIVEN[35:])],
         [field(GIVEN[:36] + b"0" * 16 + b"-01")],
+        [field(GIVEN[:36] + b"0" * 16 + b"-00")],
         [field(b"ff" + GIVEN[2:])],
         [field(GIVEN + b"-more")],
         [field(b"01" + GIVEN[2:] + b"-" + b"x" * 500)],
@@ -131,7 +132,17 @@ async def test_without_a_traceparent_a_review_is_the_root_of_a_trace() -> None:
         [field(GIVEN)] * 50,
     ],
     ids=[
-        *("empty", "short", "capitals", "no digit", "trace 0", "parent 0", "version ff", "more in version 00"),
+        *(
+            "empty",
+            "short",
+            "capitals",
+            "no digit",
+            "trace 0",
+            "parent 0",
+            "parent 0, not sampled",
+            "version ff",
+            "more in version 00",
+        ),
         *("long", "longer flags", "not ASCII", "twice", "two names", "one is nonsense", "8000 digits", "fifty"),
     ],
 )
@@ -252,13 +263,14 @@ async def test_a_bug_has_a_span_too() -> None:
 
 
 async def test_refused_requests_have_as_many_spans_as_lines() -> None:
-    """50 at once: who floods the webhook does not flood the collector."""
+    """50 at once, and then a few each second: a flood of the webhook is not one of the collector."""
     traced = Traced()
     for _ in range(80):
         traced.case = Case(traced.case.application)
         traced.case.connection.data_received(request("x", HEAD.replace(b"POST", b"PUT") + field(GIVEN) + b"\r\n"))
         await asyncio.sleep(0)
-    assert len(traced.spans) == len(traced.lines) == 50
+    assert len(traced.spans) == len(traced.lines)
+    assert 50 <= len(traced.lines) < 80
 
 
 async def test_hostile_names_are_text_like_any_other() -> None:
