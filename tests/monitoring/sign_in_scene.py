@@ -56,6 +56,13 @@ class Scene:
             tenant = self.pods[namespace].application.tenant_id
             self.entra.next(at=f"/{tenant}/oauth2/v2.0/token", times=None, **FAULTS[namespace])
 
+    def doctor(self, namespace: str) -> str:
+        """What `m365-identity doctor` says in a pod there, which is in trouble."""
+        with Commands(self.pods[namespace]) as commands:
+            done = commands.run("doctor")
+        assert done.code == 1, done.out
+        return done.out
+
     def let_a_token_age(self, namespace: str) -> None:
         """The kubelet has not renewed the token of a pod: three minutes of its hour are left."""
         issued = time.time() - 57 * 60

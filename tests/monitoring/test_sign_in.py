@@ -5,7 +5,9 @@ Of the rules, each minute is a second here; test_rules.py tests the minutes.
 
 from __future__ import annotations
 
+import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,16 @@ SECONDS = 60.0
 ALERTS = {name for name, rule in rules().items() if is_about_sign_in(rule)}
 # The whole look-back of a rule, and what it waits for after that.
 QUIET = "count_over_time(m365_identity_canary_last_success_timestamp_seconds[30s]) > 40"
+# What the doctor says, which the runbook sends people to: refused, no answer, and a token that was not renewed.
+DOCTOR = {"canary": "WIH308", "shop": "WIH356", "mail": "WIH263"}
+
+
+def of_the_runbook(refused: str, old: str) -> list[str]:
+    """Its queries. refused, old: the namespaces with the trouble that a query is about."""
+    page = (Path(__file__).parents[2] / "docs" / "runbook.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```promql\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(found) == 3
+    return [query.replace("NAMESPACE", refused if "exchanges" in query else old) for query in found]
 
 
 def test_alerts_fire_and_panels_have_data(draw: Draw) -> None:
@@ -43,6 +55,10 @@ def test_alerts_fire_and_panels_have_data(draw: Draw) -> None:
                 ("M365WISignInThrottled", ""),
                 ("M365WIServiceAccountTokenOld", "mail"),
             }
+            for query in of_the_runbook("canary", "mail"):
+                wait_until(partial(has_data, prometheus, query), f"{query} has data", seconds=SECONDS)
+            for namespace, code in DOCTOR.items():
+                assert f"[{code}]" in found.doctor(namespace), namespace
             for title, query in panels("sign-in", namespace=".*").items():
                 wait_until(partial(has_data, prometheus, query), f"{title} has data", seconds=SECONDS)
             draw("sign-in", prometheus)
