@@ -34,7 +34,7 @@ LOCKED = "|".join(
     (
         r"^manifests/install.*yaml$",
         r"^requirements.*txt$",
-        r"go\.(mod|sum)$",
+        r"(go\.(mod|sum)|package-lock\.json)$",
         r"^testbed/third_party/(npm|python|rust)/",
         r"^tests/",
         r"^(CHANGELOG|RELEASING)",
