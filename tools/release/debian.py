@@ -26,7 +26,8 @@ from tools.release.errors import ReleaseError
 __all__ = ["SUITE", "Package", "unpack"]
 
 SUITE: Final = "trixie"  # whose Python is that of the Dockerfile's own base
-KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+# Newer releases have the second name, and may drop the first.
+KEYRINGS: Final = tuple(Path(f"/usr/share/keyrings/debian-archive-keyring.{form}") for form in ("gpg", "pgp"))
 AUTHORITIES: Final = "etc/ssl/certs/ca-certificates.crt"
 
 
@@ -121,11 +122,12 @@ def _sources() -> list[str]:
     """Debian's releases, and their updates of security."""
     main = os.environ.get("DEBIAN_MIRROR") or _mirror(r"[a-z]+")
     security = os.environ.get("DEBIAN_SECURITY_MIRROR") or _mirror(r"[a-z]+-security")
-    if not KEYRING.exists():
-        raise ReleaseError(f"{KEYRING} is missing: apt-get install debian-archive-keyring")
+    keyring = next(filter(Path.exists, KEYRINGS), None)
+    if keyring is None:
+        raise ReleaseError(f"{KEYRINGS[0]} is missing: apt-get install debian-archive-keyring")
     return [
-        f"deb [signed-by={KEYRING}] {main} {SUITE} main",
-        f"deb [signed-by={KEYRING}] {security} {SUITE}-security main",
+        f"deb [signed-by={keyring}] {main} {SUITE} main",
+        f"deb [signed-by={keyring}] {security} {SUITE}-security main",
     ]
 
 
