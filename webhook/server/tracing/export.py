@@ -112,7 +112,7 @@ class _Sent(SpanExporter):
         self.taken = self.exported = self.failed = 0
         self._endpoint = settings.endpoint
         self._session = _Session()
-        self._inner = OTLPSpanExporter(timeout=settings.timeout, session=self._session)
+        self._inner = OTLPSpanExporter(endpoint=settings.endpoint, timeout=settings.timeout, session=self._session)
         self._failing = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
