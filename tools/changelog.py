@@ -2,6 +2,7 @@
 
     python -m tools.changelog                 what is wrong with it; exit status 1 if anything is
     python -m tools.changelog --tag v0.2.0    the release notes of that tag; exit status 1 if it cannot be released
+        --links https://github.com/OWNER/REPOSITORY/blob/v0.2.0/    its links to files lead there
 
 The first section is `[Unreleased]`, and the next is that of this tree's version, with the day of its release.
 """
@@ -18,7 +19,7 @@ from typing import Final
 
 from tools import version
 
-__all__ = ["PAGE", "main", "notes", "problems", "sections"]
+__all__ = ["PAGE", "absolute", "main", "notes", "problems", "sections"]
 
 PAGE: Final = Path(__file__).parent.parent / "CHANGELOG.md"
 UNRELEASED: Final = "[Unreleased]"
@@ -54,6 +55,11 @@ def notes(released: Mapping[str, str], wanted: str) -> str:
     return next((body for heading, body in released.items() if heading.startswith(f"[{wanted}] - ")), "")
 
 
+def absolute(text: str, address: str) -> str:
+    """`text` with its links to files of this repository below `address`: elsewhere they would lead nowhere."""
+    return re.sub(r"\]\((?![a-z]+:|#)", f"]({address}", text)
+
+
 def _day(heading: str) -> str | None:
     found = _RELEASED.fullmatch(heading)
     try:
@@ -68,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m tools.changelog", description="Check the changelog, or print a part."
     )
     parser.add_argument("--tag", help="print the release notes of this tag, such as v0.2.0")
+    parser.add_argument("--links", default="", help="the address of this repository's files, with a / at its end")
     options = parser.parse_args(arguments)
     text = PAGE.read_text(encoding="utf-8")
     wrong = version.differences() + [f"{PAGE.name}: {each}" for each in problems(text, version.source())]
@@ -77,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(*wrong, sep="\n", file=sys.stderr)
         return 1
     if options.tag:
-        print(notes(sections(text), version.source()))
+        print(absolute(notes(sections(text), version.source()), options.links))
     return 0
 
 

@@ -59,6 +59,15 @@ def test_a_release_may_be_withdrawn() -> None:
     assert changelog.problems(GOOD.replace("2027-01-15", "2026-01-15 [YANKED]"), "0.2.0")
 
 
+def test_links_to_files_lead_to_the_repository() -> None:
+    """On the page of a release they would lead nowhere; links to other sites stay."""
+    text = "[lint](docs/lint.md#ci), [pip](https://pip.pypa.io), [above](#top)"
+    there = "https://example.com/blob/v1/"
+    assert (
+        changelog.absolute(text, there) == f"[lint]({there}docs/lint.md#ci), [pip](https://pip.pypa.io), [above](#top)"
+    )
+
+
 def test_a_tag_prints_its_notes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
