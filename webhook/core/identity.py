@@ -1,22 +1,6 @@
 """From annotations to an identity: who the pod will be, with every mistake found at once.
 
-Precedence, the first that is set wins; a value of nothing but white space counts as not set:
-
-    setting            pod annotation                   ServiceAccount annotation              else
-    client id          M client-id                      M client-id, then A client-id          none, warned about
-    Azure client id    -                                A client-id                            none
-    tenant id          M tenant-id                      M tenant-id, then A tenant-id          policy
-    Azure tenant id    -                                A tenant-id                            policy
-    token expiration   A service-account-token-exp…     A service-account-token-expiration     3600 s
-    cloud              M cloud                          M cloud                                policy
-    auth method        M auth-method                    M auth-method                          workload_identity
-    variable families  M env                            M env                                  policy, m365,azure
-    helpers            M preflight, M token-endpoint    -                                      none
-    metrics            M metrics                        M metrics                              none
-    audience           -                                M audience                             policy, then by cloud
-    skipped names      A skip-containers                -                                      none
-
-with A = azure.workload.identity/ and M = m365.workload.identity/.
+`webhook.core.precedence` says which annotation counts.
 """
 
 import shlex
@@ -32,6 +16,7 @@ from webhook.core.messages import Message, message
 from webhook.core.messages import annotations as kinds
 from webhook.core.near_misses import concerns_us, near_misses
 from webhook.core.policy import Policy
+from webhook.core.precedence import Annotated
 from webhook.core.reader import AUTH_METHODS, MANAGED_IDENTITY, Reader
 from webhook.core.review import Request
 
@@ -91,17 +76,18 @@ class Reading(NamedTuple):
     """What the annotations say.
 
     identity: None if there are problems. problems: what must be fixed before the pod can run. warnings: what looks like
-    a mistake. annotated: whether any client id is set, a valid one or not.
+    a mistake. annotated: whether any client id is set, a valid one or not. sources: the annotations that count.
     """
 
     identity: Identity | None
     problems: tuple[Message, ...]
     warnings: tuple[Message, ...]
     annotated: bool
+    sources: Annotated
 
 
 def read_identity(request: Request, account: Account, policy: Policy) -> Reading:
-    """What the annotations of the pod and its ServiceAccount say. The module's docstring has the precedence.
+    """What the annotations of the pod and its ServiceAccount say.
 
     A pod without annotations of its own says nothing, so all such pods of one ServiceAccount share one reading.
     """
@@ -130,16 +116,14 @@ def read_account_alone(account: Account, policy: Policy = _DEFAULT_POLICY) -> Re
 def _read_identity(request: Request, account: Account, policy: Policy, *, alone: bool = False) -> Reading:
     """alone: whether the pod does not matter, so that it may miss anything."""
     reader = Reader(pod_annotations(request), Annotations("ServiceAccount", str(account), account.annotations))
-    azure_client = reader.on_account.value(names.AZURE_CLIENT_ID)
-    client = reader.either(names.CLIENT_ID) or azure_client
-    azure_tenant = reader.on_account.value(names.AZURE_TENANT_ID)
-    tenant = reader.either(names.TENANT_ID) or azure_tenant
+    found = reader.found
+    client, azure_client, tenant, azure_tenant = found[:4]
     reader.check_clients(client, azure_client)
     reader.check_tenants(tenant, azure_tenant)
     audience = reader.audience()
     expiration = reader.expiration()
-    cloud = CLOUDS[reader.one_of(names.CLOUD, CLOUDS, policy.cloud)]
-    auth_method = reader.one_of(names.AUTH_METHOD, AUTH_METHODS, AUTH_METHODS[0])
+    cloud = CLOUDS[reader.one_of(found.cloud, CLOUDS, policy.cloud)]
+    auth_method = reader.one_of(found.auth_method, AUTH_METHODS, AUTH_METHODS[0])
     families = reader.families(policy.env)
     helpers = reader.helpers(request, policy)
     metrics_port = reader.metrics_port()
@@ -150,7 +134,7 @@ def _read_identity(request: Request, account: Account, policy: Policy, *, alone:
         *_unsuitable(reader, cloud, families, helpers),
     )
     if reader.problems:
-        return Reading(None, tuple(reader.problems), warnings, annotated=client is not None)
+        return Reading(None, tuple(reader.problems), warnings, client is not None, found)
     identity = Identity(
         client_id=client.text if client else "",
         azure_client_id=azure_client.text if azure_client else "",
@@ -167,7 +151,7 @@ def _read_identity(request: Request, account: Account, policy: Policy, *, alone:
         binding=reader.binding(),
         policy=policy if helpers else None,
     )
-    return Reading(identity, (), warnings, annotated=client is not None)
+    return Reading(identity, (), warnings, client is not None, found)
 
 
 def _warnings(
@@ -188,7 +172,7 @@ def _warnings(
 
 def _unsuitable(reader: Reader, cloud: Cloud, families: tuple[str, ...], helpers: tuple[str, ...]) -> Iterator[Message]:
     """Values that are valid, and with which some tools cannot work, or that have no effect."""
-    place = reader.place(names.CLOUD)
+    place = reader.place(reader.found.cloud, names.CLOUD)
     if cloud.name == "gcc" and M365 in families:  # Power Platform's provider has a cloud of this name
         yield message(kinds.CLOUD_GCC, place)
     if M365 in families and cloud.name in UNKNOWN_TO_PROVIDER:
@@ -200,5 +184,5 @@ def _unsuitable(reader: Reader, cloud: Cloud, families: tuple[str, ...], helpers
         yield message(kinds.CLOUD_UNKNOWN, place, cloud=cloud.name, families=", ".join(unknown))
     without = left_without(families)
     if without:
-        yield message(kinds.AZURE_LEFT_OUT, reader.place(names.ENV), tools=", ".join(without))
+        yield message(kinds.AZURE_LEFT_OUT, reader.place(reader.found.families, names.ENV), tools=", ".join(without))
     yield from reader.idle_metrics(helpers)

@@ -14,6 +14,7 @@ from webhook.core.likely_secrets import is_likely_secret, quoted_unless_secret
 from webhook.core.messages import Kind, Message, Place, message
 from webhook.core.messages import annotations as kinds
 from webhook.core.policy import Policy
+from webhook.core.precedence import annotated
 from webhook.core.review import Request
 from webhook.core.text import quoted, shown
 
@@ -36,15 +37,11 @@ class Reader:
     def __init__(self, on_pod: Annotations, on_account: Annotations) -> None:
         self.on_pod = on_pod
         self.on_account = on_account
+        self.found = annotated(on_pod, on_account)
         self.problems: list[Message] = []
 
-    def either(self, key: str) -> Value | None:
-        """The annotation of the pod, else that of the ServiceAccount."""
-        return self.on_pod.value(key) or self.on_account.value(key)
-
-    def place(self, key: str) -> Place:
-        """Where the annotation stands; if it is not set, where it could."""
-        value = self.either(key)
+    def place(self, value: Value | None, key: str) -> Place:
+        """Where an annotation stands; if it is not set, where it could."""
         return value.place if value else self.on_account.place(key)
 
     def check_clients(self, *values: Value | None) -> None:
@@ -61,15 +58,15 @@ class Reader:
                 self._problem(kinds.TENANT_ID_INVALID, value)
 
     def audience(self) -> str:
-        """The audience, "" if it is not set. A pod cannot set it."""
-        value = self.on_account.value(names.AUDIENCE)
+        """The audience, "" if it is not set."""
+        value = self.found.audience
         if value and not is_audience(value.text):
             self._problem(kinds.AUDIENCE_INVALID, value)
         return value.text if value else ""
 
     def expiration(self) -> int:
         """The lifetime of the token in seconds."""
-        value = self.either(names.TOKEN_EXPIRATION)
+        value = self.found.token_expiration
         if value is None:
             return names.DEFAULT_EXPIRATION
         # Ten digits are more than enough, and Python refuses to read thousands of them.
@@ -82,9 +79,8 @@ class Reader:
         self.problems.append(message(kinds.EXPIRATION_INVALID, value.place, value=text, **limits))
         return names.DEFAULT_EXPIRATION
 
-    def one_of(self, key: str, allowed: Collection[str], default: str) -> str:
-        """One of the `allowed` words."""
-        value = self.either(key)
+    def one_of(self, value: Value | None, allowed: Collection[str], default: str) -> str:
+        """The value, which must be one of the `allowed` words."""
         if value is None:
             return default
         if value.text not in allowed:
@@ -94,7 +90,7 @@ class Reader:
 
     def families(self, default: tuple[str, ...]) -> tuple[str, ...]:
         """The families of variables, in our order."""
-        value = self.either(names.ENV)
+        value = self.found.families
         if value is None:
             return default
         try:
@@ -122,7 +118,7 @@ class Reader:
 
     def metrics_port(self) -> int:
         """Where the token endpoint shows metrics, 0 if nowhere."""
-        value = self.either(names.METRICS)
+        value = self.found.metrics
         if value is None or value.text == "false":
             return 0
         if value.text == "true":
@@ -152,7 +148,7 @@ class Reader:
     def check_endpoint(self, helpers: tuple[str, ...]) -> None:
         """The token endpoint must be there, or a reason why it is not must have been found."""
         if not self._has_endpoint(helpers):
-            place = self.place(names.AUTH_METHOD)
+            place = self.place(self.found.auth_method, names.AUTH_METHOD)
             self.problems.append(message(kinds.METHOD_WITHOUT_ENDPOINT, place, needed=names.TOKEN_ENDPOINT))
 
     def _has_endpoint(self, helpers: tuple[str, ...]) -> bool:
