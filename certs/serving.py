@@ -34,6 +34,7 @@ __all__ = ["Serving", "check", "handshake"]
 
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - for files of mode 0600 that live for a millisecond
 _ROUND_TRIPS = 8  # a handshake in memory needs 3
+_NOT_READY = "not-ready.invalid"
 # Of TLS 1.2, what encrypts and authenticates in one step, with a fresh key for each connection: no CBC. TLS 1.3 has no
 # other suites. Go, and so kube-apiserver, offers all of these for ECDSA and RSA certificates.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -252,5 +253,6 @@ def _names(leaf: x509.Certificate) -> list[str]:
 
 
 def _placeholder(now: datetime) -> Pair:
-    authority = make_authority(now=now, lifetime=timedelta(days=1), common_name="m365-workload-identity not ready")
-    return make_leaf(authority, names=["not-ready.invalid"], now=now, lifetime=timedelta(days=1))
+    day, names = timedelta(days=1), [_NOT_READY]
+    authority = make_authority(now=now, lifetime=day, common_name="m365-workload-identity not ready", names=names)
+    return make_leaf(authority, names=names, now=now, lifetime=day)

@@ -19,7 +19,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from certs import serving as serving_module
 from certs.authority import Authority, make_authority, make_leaf
+from certs.constraints import permits, permitted_names
 from certs.errors import MismatchedPair, PairError, RefusedPair, UntimelyPair
 from certs.pem import Pair
 from certs.serving import Serving, _memory_file, _shared_file, handshake
@@ -365,3 +367,19 @@ def test_half_open_handshakes_do_not_hold_a_swap() -> None:
             await asyncio.sleep(0)
 
     run(uvloop.new_event_loop, test)
+
+
+def test_even_the_authority_of_the_first_moment_signs_for_no_other_name() -> None:
+    """The placeholder that no client trusts was signed by it, and its key is gone."""
+    made: list[x509.Certificate] = []
+
+    def remember(**options: Any) -> Authority:
+        made.append((authority := make_authority(**options)).certificate)
+        return authority
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serving_module, "make_authority", remember)
+        Serving()
+    (authority,) = made
+    assert permitted_names(authority) == ("not-ready.invalid",)
+    assert not permits(authority, NAME)

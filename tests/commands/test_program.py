@@ -109,4 +109,5 @@ def test_the_server_needs_more_than_the_other_commands(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "flask", None)
     done = run("serve")
     assert done.code == 2
-    assert 'not installed: flask, uvloop (pipx install --force "m365wi[serve]")' in done.err
+    fix = 'pipx install --force "m365wi[serve]"; in a checkout: pipx install --force "./cli[serve]"'
+    assert f"not installed: flask, uvloop ({fix})" in done.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -129,3 +130,14 @@ async def test_probes_pass_pages_that_wait_for_each_other() -> None:
     assert [path for path, _ in made[:2]] == ["/livez", "/readyz"]
     assert len({when for path, when in made if path not in ("/livez", "/readyz")}) == 3
     assert made[0][1] < made[2][1]
+
+
+async def test_threads_take_turns_quickly_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interpreter's switch interval is set once, and not by each request that is answered in a thread."""
+    chosen: list[float] = []
+    monkeypatch.setattr(sys, "setswitchinterval", chosen.append)
+    application = on_event_loop(Pages())
+    assert chosen == [0.001]
+    for _ in range(2):
+        await ask(application, b"", method="POST", path="/explain")
+    assert chosen == [0.001]

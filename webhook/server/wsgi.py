@@ -29,6 +29,7 @@ def on_event_loop(application: WSGIApplication, first: Container[str] = PROBED, 
     probes wait for more than one of them. What is posted to `slow` is answered in a thread, one at a time, which rests
     afterwards for as long as it took: strangers get half of a thread at most.
     """
+    sys.setswitchinterval(_SWITCH_SECONDS)  # once: it costs nothing as long as there is one thread
     one_at_a_time = asyncio.Lock()
     one_slow_at_a_time = asyncio.Lock()
 
@@ -52,7 +53,6 @@ def on_event_loop(application: WSGIApplication, first: Container[str] = PROBED, 
             return
         if scope["method"] == "POST" and scope["path"] == slow:
             async with one_slow_at_a_time:
-                sys.setswitchinterval(_SWITCH_SECONDS)
                 began = time.monotonic()
                 response = await asyncio.to_thread(Response.from_app, application, environ, True)
                 took = time.monotonic() - began

@@ -242,6 +242,6 @@ LIBRARY_MISSING: Final = Kind(
     "WI544",
     Severity.ERROR,
     "`{command}` needs Python libraries that are not installed: {library}",
-    fix='pipx install --force "m365wi{extra}"',
+    fix='pipx install --force "m365wi{extra}"; in a checkout: pipx install --force "./cli{extra}"',
     help="`m365wi` has what people need; `m365wi[serve]` has the server, too. The image has the server.",
 )
