@@ -23,6 +23,7 @@ from testbed.registry.serving import NAME as REGISTRY
 from testbed.registry.serving import Registry
 from tests.release.keys import Keys
 from tools.release.__main__ import make
+from tools.release.bundle import bundle
 from tools.release.layouts import Layout
 from tools.release.sign import sign
 from webhook.core.names import MOUNT_PATH, TOKEN_FILE
@@ -76,12 +77,16 @@ def pushed(machine: Machine, keys: Keys, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def namespace(machine: Machine) -> Iterator[str]:
-    """Where the chart is installed; nothing of it remains."""
+def namespace(machine: Machine, pushed: Path) -> Iterator[str]:
+    """A namespace beside the one that the chart is installed into. Nothing of the chart remains, nor of its image."""
     machine.node.create_namespace(NAMESPACE, labels=RESTRICTED)
     yield machine.node.create_namespace()
     machine.run("helm", "uninstall", NAME, "--namespace", NAMESPACE, "--wait")
     machine.node.kubectl("delete", "namespace", NAMESPACE, "--timeout=100s")
+    ctr = ("ctr", "--namespace", "k8s.io", "images")
+    listed = [line.split() for line in machine.node.run(*ctr, "ls").splitlines()]
+    ours = Layout(pushed / "image.oci").root.digest
+    machine.node.run(*ctr, "rm", "--sync", *(line[0] for line in listed if line[2] == ours))
 
 
 @pytest.fixture
@@ -121,6 +126,22 @@ def refusals(machine: Machine, pod: str) -> list[str]:
         for each in events
         if each["involvedObject"]["name"] == pod and each["reason"] == "Failed" and "pull" in each["message"]
     ]
+
+
+def test_without_a_registry(machine: Machine, pushed: Path, namespace: str, tmp_path: Path) -> None:
+    """As docs/air-gapped.md says: the image from the folder, the chart from its file. Nothing is pulled."""
+    folder = tmp_path / "air-gapped"
+    bundle(pushed, folder, pythons=())
+    loaded = machine.node.run("env", f"--chdir={folder}", "./load.sh", "containerd")
+    digest = Layout(pushed / "image.oci").root.digest
+    assert loaded.splitlines()[-1] == f"docker.io/library/{NAME}@{digest}"
+    (chart,) = (folder / "release").glob("*.tgz")
+    machine.run("helm", "install", NAME, chart, "--namespace", NAMESPACE, "--wait", "--timeout=100s")
+    for replica in replicas(machine.node):
+        assert replica["spec"]["containers"][0]["image"] == f"{NAME}@{digest}"
+    make_account(machine.node, namespace)
+    said = run_to_end(machine.node, namespace, a_pod("terraform", SAY, account="terraform"))
+    assert said.split() == [CLIENT_ID, f"{MOUNT_PATH}/{TOKEN_FILE}"]
 
 
 def test_installed_by_digest_it_patches_a_pod(

@@ -49,6 +49,7 @@ class Signer:
 
     key: str
     folder: Path  # for what cosign has to read
+    more: Sequence[str] = ()  # options of cosign, such as a certificate for the key
 
     def file(self, path: Path) -> None:
         """Writes the signature of a file next to it."""
@@ -65,7 +66,7 @@ class Signer:
         return programs.run("cosign", "public-key", "--key", self.key)
 
     def _run(self, *arguments: str | Path) -> None:
-        options: list[str | Path] = ["--yes"]
+        options: list[str | Path] = ["--yes", *self.more]
         if self.key:
             config = self.folder / "signing-config.json"
             config.write_text(json.dumps(NO_SERVICES))
@@ -73,8 +74,10 @@ class Signer:
         programs.run("cosign", *arguments[:1], *options, *arguments[1:])
 
 
-def sign(dist: Path, key: str = "") -> None:
+def sign(dist: Path, key: str = "", more: Sequence[str] = ()) -> None:
     """Signs a folder of `make release`, with `key` or keyless; what was signed before is signed anew.
+
+    more: options of cosign for each signature.
 
     Raises Failed, Damaged or BuildError.
     """
@@ -84,7 +87,7 @@ def sign(dist: Path, key: str = "") -> None:
         old.unlink()
     attestations.mkdir()
     with tempfile.TemporaryDirectory() as folder:
-        signer = Signer(key, Path(folder))
+        signer = Signer(key, Path(folder), more)
         for path in files(dist):
             signer.file(path)
         for statement in (*about_layouts(dist), *about_files(dist)):
