@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import email.parser
 import json
 import os
+import re
 import shutil
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +26,6 @@ from testbed.node.release import RESTRICTED
 from testbed.registry.serving import NAME as REGISTRY
 from testbed.registry.serving import Registry
 from tests.release.keys import Keys
-from tools.release.__main__ import make
 from tools.release.bundle import bundle
 from tools.release.layouts import Layout
 from tools.release.sign import sign
@@ -62,13 +65,9 @@ def machine() -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="module")
-def pushed(machine: Machine, keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of this tree, signed, in the node's registry. No test changes it."""
-    dist = tmp_path_factory.mktemp("made") / "release"
-    if ready := os.environ.get("M365WI_RELEASE"):
-        shutil.copytree(ready, dist)
-    else:
-        make(dist, snapshot=True)
+def pushed(machine: Machine, released: Path, keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The release, signed, in the node's registry. No test changes it."""
+    dist = shutil.copytree(released, tmp_path_factory.mktemp("signed") / "release")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COSIGN_PASSWORD", keys.password)
         sign(dist, str(keys.ours))
@@ -164,3 +163,35 @@ def test_installed_by_digest_it_patches_a_pod(
     make_account(machine.node, namespace)
     said = run_to_end(machine.node, namespace, a_pod("terraform", SAY, account="terraform"))
     assert said.split() == [CLIENT_ID, f"{MOUNT_PATH}/{TOKEN_FILE}"]
+
+
+def test_the_sbom_is_what_was_pulled(machine: Machine, pushed: Path, keys: Keys, tmp_path: Path) -> None:
+    """The one that is signed about this platform has each package of the image in the registry, and no other."""
+    image = f"{TEAM}/{NAME}@{platform(pushed)}"
+    by: list[str | Path] = ["--key", keys.public, "--insecure-ignore-tlog", "--type", "cyclonedx"]
+    attested = json.loads(machine.run("cosign", "verify-attestation", *by, image))
+    bom = json.loads(base64.b64decode(attested["payload"]))["predicate"]
+    told = {(named(each["name"], python="pkg:pypi/" in each["purl"]), each["version"]) for each in bom["components"]}
+    machine.run("crane", "export", image, tmp_path / "image.tar")
+    with tarfile.open(tmp_path / "image.tar") as archive:
+        found = {*packages_of(archive)}
+    assert {name for name, _ in found} >= {"aiohttp", "libc6"}
+    assert told == found
+
+
+def packages_of(image: tarfile.TarFile) -> Iterator[tuple[str, str]]:
+    """Name and version of every package that the files themselves tell of: Python's metadata, and dpkg's records."""
+    for entry in image:
+        python = re.search(r"\.dist-info/METADATA$", entry.name)
+        if not entry.isfile() or not (python or "var/lib/dpkg/status.d/" in entry.name):
+            continue
+        file = image.extractfile(entry)
+        assert file is not None
+        about = email.parser.BytesHeaderParser().parse(file)
+        if name := about["Name" if python else "Package"]:
+            yield named(name, python=bool(python)), about["Version"]
+
+
+def named(name: str, *, python: bool) -> str:
+    """The name of a package, in the one form that Python's may have."""
+    return re.sub(r"[-_.]+", "-", name).lower() if python else name
