@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -68,6 +69,16 @@ def signed(keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Path:
     distributions.build(place / "tree", place / "wheels", epoch=here.epoch)
     wheels = [*(place / "wheels").glob("*.whl")]
     dist = small.make(place / "release", wheels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COSIGN_PASSWORD", keys.password)
+        sign(dist, str(keys.ours))
+    return dist
+
+
+@pytest.fixture(scope="session")
+def published(released: Path, keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The release of this tree, signed with `keys.ours`. No test changes it."""
+    dist = shutil.copytree(released, tmp_path_factory.mktemp("published") / "release")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COSIGN_PASSWORD", keys.password)
         sign(dist, str(keys.ours))
