@@ -1,8 +1,8 @@
 """The emulator of Entra and Graph as a pod behind a Service; pods that know its address sign in there.
 
 It fetches the keys of the cluster's issuer from the API server, as its own ServiceAccount. `KNOWN` can sign in, with
-the credential that `webhook fic` prints for it. The other ServiceAccount, `STRANGER`, belongs to the same application
-but has no credential.
+the credential that `webhook fic` prints for it, and so can `CANARY`. Another ServiceAccount, `STRANGER`, belongs to the
+same application but has no credential.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from testbed.chart.helm import NAME
 from testbed.cluster.processes import ClusterError
 from testbed.node import images
 from testbed.node.images import CHECKOUT, GRAPH, LOGIN
@@ -27,9 +28,10 @@ from testbed.node.pods import (
     make_account,
 )
 
-__all__ = ["KNOWN", "PREFLIGHT", "STRANGER", "Emulator", "start", "stranger"]
+__all__ = ["CANARY", "KNOWN", "PREFLIGHT", "STRANGER", "Emulator", "start", "stranger"]
 
 KNOWN, STRANGER = "terraform", "stranger"
+CANARY = f"{NAME}-canary"
 PREFLIGHT = {"m365.workload.identity/preflight": "true"}
 PORT = 8443
 ROLES = ["Organization.Read.All"]
@@ -83,10 +85,11 @@ def configuration(node: AnyNode, namespace: str) -> dict[str, Any]:
     kubernetes = node.api.get("/api/v1/namespaces/default/services/kubernetes").expect().json["spec"]["clusterIP"]
     source = {"issuer": wanted["issuer"], "fetch_from": f"https://{kubernetes}", "ca": f"{MOUNTED}/ca.crt"}
     federated = {"issuer": wanted["issuer"], "subject": wanted["subject"], "audience": wanted["audiences"][0]}
+    canary = federated | {"subject": f"system:serviceaccount:{namespace}:{CANARY}"}
     application = {"client_id": CLIENT_ID, "tenant_id": TENANT_ID, "roles": ROLES}
     return {
         "issuers": [source | {"token_file": f"{MOUNTED}/token"}],
-        "applications": [application | {"federated_credentials": [federated]}],
+        "applications": [application | {"federated_credentials": [federated, canary]}],
     }
 
 

@@ -81,7 +81,8 @@ def test_it_has_what_the_webhook_would_inject(values: dict[str, Any]) -> None:
     assert theirs["volumeMounts"] == container(objects)["volumeMounts"]
     variables = {each["name"]: each["value"] for each in theirs["env"]}
     assert env(objects).items() <= variables.items()
-    assert {"M365_CLIENT_ID", "M365_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE", "M365_CLOUD"} == set(env(objects))
+    needed = {"M365_CLIENT_ID", "M365_TENANT_ID", "M365_AUTH_METHOD", "M365_CLOUD", "AZURE_FEDERATED_TOKEN_FILE"}
+    assert needed == set(env(objects))
 
 
 def _with_default_mode(volume: dict[str, Any]) -> dict[str, Any]:

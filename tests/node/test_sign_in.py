@@ -6,12 +6,14 @@ All of it in a namespace that enforces Pod Security `restricted`.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from testbed.chart.helm import template
 from testbed.node import images
-from testbed.node.emulator import KNOWN, PREFLIGHT, STRANGER, Emulator
+from testbed.node.emulator import CANARY, KNOWN, PREFLIGHT, STRANGER, Emulator
 from testbed.node.pods import CLIENT_ID, TENANT_ID, a_pod, apply, claims, log, run_to_end, wait_for
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
@@ -93,3 +95,30 @@ def test_prometheus_finds_the_metrics_of_the_sidecar(entra: Emulator) -> None:
         "get", "--raw", f"/api/v1/namespaces/{namespace}/pods/measured:{port}/proxy/msi/token", check=False
     )
     assert "Not Found" in refused.stderr + refused.stdout or "could not find" in refused.stderr
+
+
+def test_the_canary_of_the_chart_signs_in(entra: Emulator) -> None:
+    """With the volume that the chart gives it, in a namespace that takes restricted pods only. The runbook's doctor
+    finds nothing wrong in it.
+    """
+    node, namespace = entra.node, entra.namespace
+    repository, _, tag = images.TESTS.rpartition(":")
+    values = {
+        "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
+        "canary": {"enabled": True, "clientId": CLIENT_ID, "tenantId": TENANT_ID, "every": "30s"},
+    }
+    objects = [each for each in template(values, namespace=namespace) if each["metadata"]["name"] == CANARY]
+    deployment = next(each for each in objects if each["kind"] == "Deployment")
+    deployment["spec"]["template"]["spec"] |= entra.pod
+    apply(node, namespace, *objects)
+    node.kubectl("-n", namespace, "rollout", "status", f"deployment/{CANARY}", "--timeout=60s")
+    selector = f"--selector=app.kubernetes.io/name={CANARY}"
+    pods = node.kubectl("-n", namespace, "get", "pods", selector, "--output=jsonpath={.items[*].metadata.name}").stdout
+    path = f"/api/v1/namespaces/{namespace}/pods/{pods}:9464/proxy/metrics"
+    # kube-apiserver connects to the pod, as Prometheus does.
+    page = node.kubectl("get", "--raw", path).stdout
+    assert re.search(r'^m365_identity_exchanges_total\{code="",outcome="ok"\} [1-9]', page, re.MULTILINE)
+    doctor = ("exec", f"deployment/{CANARY}", "--", *HELPER, "doctor", "-o", "json")
+    checks = json.loads(node.kubectl("-n", namespace, *doctor).stdout)["checks"]
+    assert [check for check in checks if check["status"] != "ok"] == []
+    node.kubectl("-n", namespace, "delete", f"deployment/{CANARY}", "--wait=false")
