@@ -111,7 +111,7 @@ def test_the_page_shows_findings_as_they_are_printed() -> None:
     found = the_registration(service=("m365-workload-identity-system", "m365-workload-identity"))
     name = "m365-workload-identity-7d4-"
     trouble, account = "ImagePullBackOff of m365wi:0.1", "m365-workload-identity"
-    replicas = tuple(Replica(f"{name}{end}", account, trouble, started=False) for end in ("x2x", "9kd"))
+    replicas = tuple(Replica(f"{name}{end}", account, trouble, show="describe pod") for end in ("x2x", "9kd"))
     installation = Installation("m365-workload-identity-system/m365-workload-identity", True, True, 0, replicas)
     refusal = Refusal(RefusalKind.NO_ENDPOINTS, "labelled.m365.workload.identity", "")
     failed = explain(refusal, found, installation, namespace="shop", account="default", now=NOW)

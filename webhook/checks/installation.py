@@ -10,6 +10,7 @@ from webhook.findings import Finding, finding
 
 RUNNING: Final = "running and not ready"
 """The trouble of a pod whose containers run, so that its log, or its node, has the reason."""
+_EVENTS, _LOG, _LOG_BEFORE = "describe pod", "logs", "logs --previous"
 _PODS_SHOWN: Final = 3  # in a sentence; their reasons are mostly the same
 
 
@@ -17,14 +18,15 @@ _PODS_SHOWN: Final = 3  # in a sentence; their reasons are mostly the same
 class Replica:
     """A pod of the webhook. trouble: why it is not ready, "" if it is.
 
-    started: its container has run, so that it has a log. deleted: it is being deleted, as after each roll-out.
-    node: where it runs, "" if it was not scheduled. away: whether that node does not report any more.
+    show: what kubectl shows the reason with: its events if it never ran, its log, or the log of the run before if it
+    waits for its next start, at which the log begins anew. deleted: it is being deleted, as after each roll-out. node:
+    where it runs, "" if it was not scheduled. away: whether that node does not report any more.
     """
 
     name: str
     account: str
     trouble: str
-    started: bool = True
+    show: str = _LOG
     deleted: bool = False
     node: str = ""
     away: bool = False
@@ -135,7 +137,7 @@ class Installation:
         return looked and not self.replicas and self.deployment is None
 
     def look(self) -> str:
-        """The commands that show more: the events of a pod that never started, and else its log."""
+        """The commands that show more of a pod."""
         if not self.namespace:
             return "check that the webhook runs there, and read its log"
         pod = next(iter(self.not_ready() or self.replicas or ()), None)
@@ -143,8 +145,7 @@ class Installation:
             return f"kubectl get pods -n {self.namespace}"
         if pod.away:
             return f"kubectl describe node {pod.node}; kubectl get pods -n {self.namespace} -o wide"
-        show = "logs" if pod.started else "describe pod"
-        return f"kubectl get pods -n {self.namespace}; kubectl {show} -n {self.namespace} {pod.name}"
+        return f"kubectl get pods -n {self.namespace}; kubectl {pod.show} -n {self.namespace} {pod.name}"
 
 
 def has_port(service: Mapping[str, Any], port: int) -> bool:
@@ -190,7 +191,7 @@ def replica(pod: Mapping[str, Any]) -> Replica:
         str(metadata.get("name")),
         str(spec.get("serviceAccountName") or "default"),
         trouble,
-        started=any(map(_has_run, containers)),
+        show=max(map(_show, containers), key=(_EVENTS, _LOG, _LOG_BEFORE).index, default=_EVENTS),
         deleted="deletionTimestamp" in metadata,
         node=str(spec.get("nodeName") or ""),
     )
@@ -256,6 +257,9 @@ def _waiting(status: Mapping[str, Any]) -> str:
     return f"{reason} of {status.get('image')}" if "Image" in reason and status.get("image") else reason
 
 
-def _has_run(status: Mapping[str, Any]) -> bool:
+def _show(status: Mapping[str, Any]) -> str:
+    """How kubectl shows the reason why a container does not run."""
     now, before = status.get("state") or {}, status.get("lastState") or {}
-    return bool(status.get("restartCount") or before or "running" in now or "terminated" in now)
+    if "terminated" in before and "running" not in now:
+        return _LOG_BEFORE
+    return _LOG if status.get("restartCount") or before or "running" in now or "terminated" in now else _EVENTS
