@@ -204,6 +204,8 @@ def test_the_sums_and_the_last_words_name_everything(out: Path) -> None:
     (index,) = Layout(out / "image.oci").entries()
     assert said.startswith("Release 0.1.0 of commit cccccccccccc, in ")
     assert index["digest"] in said
+    assert "make release-sign" in said
+    assert "docs/verify.md" in said
     snapshot = report.describe(out, Source("0.1.0", "c" * 40, 0, dirty=True, tagged=False))
     assert snapshot.startswith("Snapshot, which is never published: 0.1.0 of commit cccccccccccc with changes")
 

@@ -20,7 +20,12 @@ def describe(out: Path, source: Source) -> str:
     rows = [*_rows(out)]
     width = max(len(name) for name, _, _ in rows)
     lines += [f"  {name:<{width}}  {_size(size):>9}  {digest}" for name, size, digest in rows]
-    lines += ["", "Compare: sha256sum --check SHA256SUMS. Next: sign and verify, as RELEASING.md says."]
+    lines += [
+        "",
+        f"Compare: cd {out} && sha256sum --check SHA256SUMS",
+        "Sign and push: make release-sign, make release-push REGISTRY=registry.example.com/team (RELEASING.md)",
+        "Verify: docs/verify.md",
+    ]
     return "\n".join(lines)
 
 
