@@ -107,7 +107,9 @@ def test_every_documented_command_runs(
     Those that sign in to Entra do so, in a tenant of an emulator.
     """
     path = f"{programs}:{control_plane.kubectl_program.parent}:{os.defpath}"
-    (tmp_path / "manifests").symlink_to(ROOT / "manifests")
+    for name in ("manifests", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "rendered.yaml").symlink_to(ROOT / "manifests/install.yaml")
     lines = documented()
     assert len(lines) > 10
     with tenant(control_plane) as entra:

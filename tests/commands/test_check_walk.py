@@ -132,7 +132,7 @@ def test_a_tenant_in_the_settings_of_the_webhook_is_enough(
     with ours(control_plane, tenant_webhook):
         done = check(control_plane, namespace, "--service-account", "terraform")
     assert "All is well." in done.out
-    assert f"{CLIENT_ID}@contoso.com" in done.finding("account", "ok")
+    assert f"application {CLIENT_ID} in tenant contoso.com" in done.finding("account", "ok")
 
 
 def test_a_service_account_that_does_not_exist(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
