@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tools.release.layouts import INDEX, MANIFEST, Descriptor, digest_of
+from tools.release.layouts import Descriptor
+from tools.release.oci import INDEX, MANIFEST, digest
 from tools.release.statements import PROVENANCE, STATEMENT
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
@@ -39,7 +40,7 @@ def make(dist: Path, wheels: Iterable[Path]) -> Path:
     predicate: dict[str, Any] = {"buildDefinition": {"buildType": "https://example.com/build"}, "runDetails": {}}
     about = {"image.oci": subjects[:1] + subjects[2:], "chart.oci": subjects[1:2]}
     for path in [path for path in dist.iterdir() if path.is_file()]:
-        about[path.name] = [{"name": path.name, "digest": {"sha256": digest_of(path.read_bytes()).partition(":")[2]}}]
+        about[path.name] = [{"name": path.name, "digest": {"sha256": digest(path.read_bytes()).partition(":")[2]}}]
     for name, found in about.items():
         statement = {"_type": STATEMENT, "subject": found, "predicateType": PROVENANCE, "predicate": predicate}
         write(dist / "provenance" / f"{name}.intoto.json", statement)
@@ -66,7 +67,7 @@ def an_image(layout: Path, system: str, architecture: str) -> dict[str, Any]:
         "os": system,
         "architecture": architecture,
         "config": {},
-        "rootfs": {"type": "layers", "diff_ids": [digest_of(content.getvalue())]},
+        "rootfs": {"type": "layers", "diff_ids": [digest(content.getvalue())]},
     }
     manifest = {
         "schemaVersion": 2,

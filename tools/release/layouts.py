@@ -1,19 +1,17 @@
-"""OCI image layouts: what a folder such as dist/release/image.oci holds, and one of our own for a signature."""
+"""What an OCI layout such as dist/release/image.oci holds, checked by its digests; and a layout for a signature."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["INDEX", "MANIFEST", "Damaged", "Descriptor", "Layout", "digest_of", "write_one"]
+from tools.release import oci
+from tools.release.oci import INDEX, digest
 
-INDEX = "application/vnd.oci.image.index.v1+json"
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-MARK = '{"imageLayoutVersion":"1.0.0"}'
+__all__ = ["Damaged", "Descriptor", "Layout", "write_one"]
 
 
 class Damaged(Exception):
@@ -32,7 +30,7 @@ class Descriptor:
     @classmethod
     def of(cls, content: bytes, media_type: str) -> Descriptor:
         """The descriptor of these bytes."""
-        return cls(media_type, digest_of(content), len(content))
+        return cls(media_type, digest(content), len(content))
 
     @property
     def hexadecimal(self) -> str:
@@ -42,11 +40,6 @@ class Descriptor:
     def as_json(self) -> dict[str, Any]:
         """As it stands in a manifest."""
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
-
-
-def digest_of(content: bytes) -> str:
-    """The digest of a blob."""
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 @dataclass(frozen=True)
@@ -82,7 +75,7 @@ class Layout:
             content = path.read_bytes()
         except FileNotFoundError:
             raise Damaged(f"{path} is missing") from None
-        if (actual := digest_of(content)) != wanted.digest:
+        if (actual := digest(content)) != wanted.digest:
             raise Damaged(f"{path}: its digest is {actual}")
         return content
 
@@ -112,12 +105,9 @@ def descriptor(entry: Mapping[str, Any]) -> Descriptor:
 
 def write_one(folder: Path, manifest: Mapping[str, Any], blobs: list[bytes]) -> Descriptor:
     """Writes a layout with one manifest, and returns its descriptor. The same content gives the same bytes."""
-    content = json.dumps(manifest, separators=(",", ":")).encode()
-    place = folder / "blobs" / "sha256"
-    place.mkdir(parents=True)
-    for each in (content, *blobs):
-        (place / digest_of(each).partition(":")[2]).write_bytes(each)
-    written = Descriptor.of(content, manifest["mediaType"])
-    (folder / "oci-layout").write_text(MARK)
-    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [written.as_json()]}))
-    return written
+    layout = oci.Layout(folder)
+    for each in blobs:
+        layout.add(each, "")  # the manifest says what it is
+    written = layout.add_json(manifest, manifest["mediaType"])
+    layout.close(written)
+    return descriptor(written)

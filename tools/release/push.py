@@ -24,7 +24,8 @@ from typing import Any
 
 from testbed.cluster.build import BuildError
 from tools.release import programs
-from tools.release.layouts import MANIFEST, Damaged, Descriptor, Layout, write_one
+from tools.release.layouts import Damaged, Descriptor, Layout, write_one
+from tools.release.oci import MANIFEST
 from tools.release.programs import Failed
 from tools.release.sign import ATTESTATIONS, DIST, SUFFIX
 
