@@ -38,9 +38,13 @@ SKELETON_HEADER: Final = """\
 _OF_METADATA: Final = ("name", "namespace")
 
 
-def plain(scope: str, *, chart: Path = helm.CHART, header: str = HEADER) -> str:
-    """The manifests of a scope, in the order in which they can be applied. Raises Refused or BuildError."""
-    text = helm.render({"scope": scope, "namespace": {"create": True}}, more=("--skip-tests",), chart=chart)
+def plain(scope: str, *, chart: Path | None = None, header: str = HEADER) -> str:
+    """The manifests of a scope, in the order in which they can be applied. chart: None for that of this checkout.
+
+    Raises Refused or BuildError.
+    """
+    values = {"scope": scope, "namespace": {"create": True}}
+    text = helm.render(values, more=("--skip-tests",), chart=chart or helm.CHART)
     documents = []
     for document in text.split("\n---\n"):
         lines = [line for line in document.splitlines() if not line.startswith(("# Source: ", "---"))]

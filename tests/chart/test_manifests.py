@@ -11,12 +11,15 @@ from testbed.chart import helm, manifests
 from testbed.chart.manifests import PLAIN
 
 pytestmark = pytest.mark.slow
+SKELETON = Path("webhook/checks/chart.yaml")
 
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the chart and its manifests, to be changed."""
+    """A copy of the chart and of what is rendered from it, to be changed."""
     shutil.copytree(helm.CHART.parent, tmp_path / "manifests")
+    (tmp_path / SKELETON).parent.mkdir(parents=True)
+    shutil.copy(helm.CHART.parents[1] / SKELETON, tmp_path / SKELETON)
     monkeypatch.setattr(helm, "CHART", tmp_path / "manifests" / "chart")
     return tmp_path / "manifests"
 

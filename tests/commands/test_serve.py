@@ -457,7 +457,8 @@ def test_without_the_library_of_traces_it_says_what_to_install(accounts: Path) -
     done = subprocess.run(command, env={}, capture_output=True, text=True, timeout=30)
     assert done.stderr.splitlines() == [
         "python -m webhook serve: `serve --tracing true` needs Python libraries that are not installed: "
-        'opentelemetry.exporter.otlp.proto.http (pipx install --force "m365wi[serve,tracing]") [WI544]'
+        'opentelemetry.exporter.otlp.proto.http (pipx install --force "m365wi[serve,tracing]"; '
+        'in a checkout: pipx install --force "./cli[serve,tracing]") [WI544]'
     ]
 
 
