@@ -27,20 +27,12 @@ _AUDITED: Final = (".github", "action.yml")
 
 def place() -> Path:
     """Where the cache keeps actionlint, built or not."""
-    folder = f"actionlint-{_MODULE.version}-{_MODULE.key}-{sys.platform}-{os.uname().machine}"
-    return build.cache_root() / folder / "actionlint"
+    return build.folder_of("actionlint", _MODULE) / "actionlint"
 
 
 def actionlint(*, report: Report = to_stderr) -> Path:
     """The path of actionlint, which is built first if the cache does not have it. Raises BuildError."""
-    where = place()
-    if where.exists():
-        return where
-    where.parent.mkdir(parents=True, exist_ok=True)
-    with build.one_at_a_time(build.cache_root() / "build.lock", report=report):
-        if not where.exists():  # another process may have built it while this one waited
-            build.build("actionlint", _MODULE, where, report=report)
-    return where
+    return build.cached("actionlint", _MODULE, place(), report=report)
 
 
 def problems(root: Path = ROOT) -> str:

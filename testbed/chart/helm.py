@@ -36,20 +36,12 @@ class Refused(Exception):
 
 def place() -> Path:
     """Where the cache keeps Helm, built or not."""
-    folder = f"helm-{MODULE.version}-{MODULE.key}-{sys.platform}-{os.uname().machine}"
-    return build.cache_root() / folder / "helm"
+    return build.folder_of("helm", MODULE) / "helm"
 
 
 def binary(*, report: Report = to_stderr) -> Path:
     """The path of Helm, which is built first if the cache does not have it. Raises BuildError."""
-    where = place()
-    if where.exists():
-        return where
-    where.parent.mkdir(parents=True, exist_ok=True)
-    with build.one_at_a_time(build.cache_root() / "build.lock", report=report):
-        if not where.exists():  # another process may have built it while this one waited
-            build.build("helm", MODULE, where, report=report)
-    return where
+    return build.cached("helm", MODULE, place(), report=report)
 
 
 def helm(*arguments: str, values: Mapping[str, Any] | None = None, kubeconfig: Path | None = None) -> str:

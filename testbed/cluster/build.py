@@ -134,13 +134,22 @@ def binary(tool: str, minor: str = MINORS[0], *, report: Report = to_stderr) -> 
 
     Raises BuildError.
     """
-    place = place_of(tool, minor)
+    return cached(tool, module_of(tool, minor), place_of(tool, minor), report=report)
+
+
+def folder_of(name: str, module: Module) -> Path:
+    """Where the cache keeps what another module than those of Kubernetes builds, on a machine of this kind."""
+    return cache_root() / f"{name}-{module.version}-{module.key}-{sys.platform}-{os.uname().machine}"
+
+
+def cached(tool: str, module: Module, place: Path, *, report: Report) -> Path:
+    """`place`, where `tool` is; it is built first if the cache does not have it. Raises BuildError."""
     if place.exists():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
     with one_at_a_time(cache_root() / "build.lock", report=report):
         if not place.exists():  # another process may have built it while this one waited
-            build(tool, module_of(tool, minor), place, report=report)
+            build(tool, module, place, report=report)
     return place
 
 

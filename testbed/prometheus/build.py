@@ -5,7 +5,6 @@ python -m testbed.prometheus.build    prints the paths of both
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -21,19 +20,12 @@ TOOLS = ("prometheus", "promtool")
 
 def place(tool: str) -> Path:
     """Where the cache keeps `tool`, built or not."""
-    return build.cache_root() / f"prometheus-{MODULE.version}-{MODULE.key}-{sys.platform}-{os.uname().machine}" / tool
+    return build.folder_of("prometheus", MODULE) / tool
 
 
 def binary(tool: str, *, report: Report = to_stderr) -> Path:
     """The path of `tool`, one of TOOLS, which is built first if the cache does not have it. Raises BuildError."""
-    where = place(tool)
-    if where.exists():
-        return where
-    where.parent.mkdir(parents=True, exist_ok=True)
-    with build.one_at_a_time(build.cache_root() / "build.lock", report=report):
-        if not where.exists():  # another process may have built it while this one waited
-            build.build(tool, MODULE, where, report=report)
-    return where
+    return build.cached(tool, MODULE, place(tool), report=report)
 
 
 def main() -> int:

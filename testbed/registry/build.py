@@ -5,7 +5,6 @@ python -m testbed.registry.build    prints the paths of both
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -22,20 +21,12 @@ TOOLS = {
 
 def place(tool: str) -> Path:
     """Where the cache keeps `tool`, built or not."""
-    module = TOOLS[tool]
-    return build.cache_root() / f"{tool}-{module.version}-{module.key}-{sys.platform}-{os.uname().machine}" / tool
+    return build.folder_of(tool, TOOLS[tool]) / tool
 
 
 def binary(tool: str, *, report: Report = to_stderr) -> Path:
     """The path of `tool`, one of TOOLS, which is built first if the cache does not have it. Raises BuildError."""
-    where = place(tool)
-    if where.exists():
-        return where
-    where.parent.mkdir(parents=True, exist_ok=True)
-    with build.one_at_a_time(build.cache_root() / "build.lock", report=report):
-        if not where.exists():  # another process may have built it while this one waited
-            build.build(tool, TOOLS[tool], where, report=report)
-    return where
+    return build.cached(tool, TOOLS[tool], place(tool), report=report)
 
 
 def main() -> int:

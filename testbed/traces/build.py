@@ -6,7 +6,6 @@ python -m testbed.traces.build    prints its path
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,20 +36,12 @@ PROGRAM = _Program(build.MODULES / "otelcol", "go.opentelemetry.io/collector/ote
 
 def place() -> Path:
     """Where the cache keeps it, built or not."""
-    folder = f"otelcol-{PROGRAM.version}-{PROGRAM.key}-{sys.platform}-{os.uname().machine}"
-    return build.cache_root() / folder / "otelcol"
+    return build.folder_of("otelcol", PROGRAM) / "otelcol"
 
 
 def binary(*, report: Report = to_stderr) -> Path:
     """Its path; it is built first if the cache does not have it. Raises BuildError."""
-    where = place()
-    if where.exists():
-        return where
-    where.parent.mkdir(parents=True, exist_ok=True)
-    with build.one_at_a_time(build.cache_root() / "build.lock", report=report):
-        if not where.exists():  # another process may have built it while this one waited
-            build.build("otelcol", PROGRAM, where, report=report)
-    return where
+    return build.cached("otelcol", PROGRAM, place(), report=report)
 
 
 def main() -> int:
