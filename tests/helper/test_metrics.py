@@ -30,6 +30,8 @@ from testbed.entra import Entra
 from tests.helper.support import SCOPE, Flavour, Pod, run
 from tests.helper.test_credential import move
 
+pytestmark = pytest.mark.slow  # a real emulator for most, and processes
+
 EXCHANGES = "m365_identity_exchanges_total"
 SECONDS = "m365_identity_exchange_seconds"
 ISSUED = "m365_identity_service_account_token_issued_timestamp_seconds"
@@ -362,7 +364,6 @@ def busy(metrics: SignInMetrics, registry: CollectorRegistry) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.usefixtures("busy")
 def test_a_fork_inherits_no_lock_that_is_held(metrics: SignInMetrics) -> None:
@@ -393,7 +394,6 @@ print(generate_latest(registry).decode())
 """
 
 
-@pytest.mark.slow
 def test_the_workers_of_a_server_are_added_up(tmp_path: Path) -> None:
     """In prometheus_client's multiprocess mode, as gunicorn's workers use it; of a time the last one counts."""
     environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
