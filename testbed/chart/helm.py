@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from testbed.cluster import build
-from testbed.cluster.build import BuildError, Module, Report, to_stderr
+from testbed.cluster.build import Module, Report, to_stderr
 
 __all__ = ["CHART", "NAME", "NAMESPACE", "Refused", "binary", "helm", "place", "render", "template"]
 
@@ -87,7 +87,4 @@ def template(values: Mapping[str, Any] | None = None, **options: Any) -> Documen
 
 
 if __name__ == "__main__":
-    try:
-        sys.stdout.write(f"{binary()}\n")
-    except BuildError as error:
-        sys.exit(str(error))
+    sys.exit(build.show(lambda: [binary()]))

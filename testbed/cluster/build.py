@@ -21,7 +21,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,6 +161,17 @@ def binaries(minor: str, *, report: Report = to_stderr) -> Binaries:
         controller_manager=binary("kube-controller-manager", minor, report=report),
         kubectl=binary("kubectl", report=report),
     )
+
+
+def show(paths: Callable[[], Iterable[Path]]) -> int:
+    """Prints the paths of what is built, one a line. Returns the exit status of a command: 1 if a build fails."""
+    try:
+        for path in paths():
+            sys.stdout.write(f"{path}\n")
+    except BuildError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
 
 
 def missing(minor: str) -> list[str]:

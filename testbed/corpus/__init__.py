@@ -12,7 +12,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -164,9 +163,4 @@ def _template(chart: Path, values: Mapping[str, Any], target: Path) -> None:
 
 def main() -> int:
     """Makes the corpus. Exit status 1 if that fails."""
-    try:
-        sys.stdout.write(f"{make()}\n")
-    except BuildError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return build.show(lambda: [make()])

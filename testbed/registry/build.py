@@ -31,13 +31,7 @@ def binary(tool: str, *, report: Report = to_stderr) -> Path:
 
 def main() -> int:
     """Builds both and prints their paths. Exit status 1 if a build fails."""
-    try:
-        for tool in TOOLS:
-            sys.stdout.write(f"{binary(tool)}\n")
-    except BuildError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return build.show(lambda: map(binary, TOOLS))
 
 
 if __name__ == "__main__":

@@ -46,12 +46,7 @@ def binary(*, report: Report = to_stderr) -> Path:
 
 def main() -> int:
     """Builds it and prints its path. Exit status 1 if the build fails."""
-    try:
-        sys.stdout.write(f"{binary()}\n")
-    except BuildError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return build.show(lambda: [binary()])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tarfile
 import zipfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from packaging.utils import parse_wheel_filename
 
 from tools.release import contents, sbom
 from tools.release.archives import member
+from tools.release.checksums import sha256
 from tools.release.contents import PythonPackage, normal
 from tools.release.image import Built
 from tools.release.oci import Layout
@@ -31,11 +31,11 @@ def write(out: Path, source: Source, built: Built, *, repository: str) -> list[P
     (chart,) = out.glob("*.tgz")
     (entry,) = Layout(out / "chart.oci").entries()
     helm = PackageURL("helm", name=chart.name.removesuffix(f"-{source.version}.tgz"), version=source.version)
-    for name, sha256 in ((chart.name, _sha256(chart)), ("chart.oci", entry["digest"].removeprefix("sha256:"))):
-        subject = sbom.described(name, source, sha256, kind=ComponentType.APPLICATION, purl=helm)
+    for name, checksum in ((chart.name, sha256(chart)), ("chart.oci", entry["digest"].removeprefix("sha256:"))):
+        subject = sbom.described(name, source, checksum, kind=ComponentType.APPLICATION, purl=helm)
         made.append(sbom.write(out, name, subject, runs, source))
     for path in sorted(out.glob("install*.yaml")):
-        subject = sbom.described(path.name, source, _sha256(path), kind=ComponentType.FILE, purl=None)
+        subject = sbom.described(path.name, source, sha256(path), kind=ComponentType.FILE, purl=None)
         made.append(sbom.write(out, path.name, subject, runs, source))
     return made
 
@@ -66,7 +66,7 @@ def _distribution(path: Path, source: Source) -> Path:
     package = PythonPackage.read(_metadata(path))
     kind = ComponentType.LIBRARY if package.name != "m365wi" else ComponentType.APPLICATION
     purl = PackageURL("pypi", name=normal(package.name), version=package.version, qualifiers={"file_name": path.name})
-    subject = sbom.described(package.name, source, _sha256(path), kind=kind, purl=purl)
+    subject = sbom.described(package.name, source, sha256(path), kind=kind, purl=purl)
     parts = Parts(
         [
             sbom.requirement(text, scope=ComponentScope.OPTIONAL if _is_extra(text) else ComponentScope.REQUIRED)
@@ -88,7 +88,3 @@ def _metadata(path: Path) -> str:
             return wheel.read(name).decode()
     with tarfile.open(path) as sdist:
         return (member(sdist, f"{path.name.removesuffix('.tar.gz')}/PKG-INFO") or b"").decode()
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -6,7 +6,6 @@ come from the mirrors of this machine's apt, or from those that DEBIAN_MIRROR an
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
@@ -20,6 +19,7 @@ from typing import Final
 from packageurl import PackageURL
 
 from tools.release.archives import member
+from tools.release.checksums import sha256
 from tools.release.commands import run
 from tools.release.errors import ReleaseError
 
@@ -83,8 +83,7 @@ def _unpack_one(archive: Path, root: Path) -> tuple[Package, str]:
         if sums := member(files, "./md5sums"):
             (info / f"{fields['Package']}.md5sums").write_bytes(sums)
     source = fields.get("Source", fields["Package"]).partition(" ")[0]
-    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
-    package = Package(fields["Package"], fields["Version"], fields["Architecture"], source, sha256)
+    package = Package(fields["Package"], fields["Version"], fields["Architecture"], source, sha256(archive))
     first, _, rest = control.partition("\n")
     return package, f"{first}\nStatus: install ok installed\n{rest.rstrip()}\n"
 

@@ -6,7 +6,6 @@ build and no number of the run, so that a second build by the same builder write
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -20,6 +19,7 @@ from packageurl import PackageURL
 from packaging.utils import parse_wheel_filename
 
 from testbed.chart import helm
+from tools.release.checksums import sha256
 from tools.release.commands import run
 from tools.release.image import Built
 from tools.release.oci import Layout
@@ -87,7 +87,7 @@ def _subjects(out: Path) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for path in sorted(out.iterdir()):
         if path.is_file():
-            found[path.name] = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+            found[path.name] = {path.name: sha256(path)}
         elif (path / "index.json").exists():
             layout = Layout(path)
             (entry,) = layout.entries()

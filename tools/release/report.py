@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from tools.release.checksums import sha256
 from tools.release.oci import Layout
 from tools.release.source import Source
 
@@ -36,7 +36,7 @@ def _rows(out: Path) -> Iterator[tuple[str, int, str]]:
             (entry,) = Layout(path).entries()
             yield f"{path.name}/", size, entry["digest"]
         elif path.is_file():
-            yield path.name, path.stat().st_size, f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+            yield path.name, path.stat().st_size, f"sha256:{sha256(path)}"
         else:
             files = [file for file in path.rglob("*") if file.is_file()]
             yield f"{path.name}/", sum(file.stat().st_size for file in files), f"{len(files)} files"

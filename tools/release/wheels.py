@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import email.parser
-import hashlib
 import re
 import subprocess
 import sys
@@ -16,6 +15,8 @@ from typing import Final
 
 from packaging.markers import Marker
 from packaging.requirements import Requirement
+
+from tools.release.checksums import sha256
 
 __all__ = ["ARCHITECTURES", "LISTS", "PYTHONS", "Missing", "gather"]
 
@@ -75,7 +76,7 @@ def gather(dist: Path, folder: Path, *, pythons: Sequence[str] = PYTHONS) -> Non
         locked = [*lock(requirements(wheel, extra))]
         needed |= {each.requirement: each for each in locked}
         named = f"{name}[{extra}]" if extra else name
-        own = Locked(f"{named}=={version_of(wheel)}", "", (f"sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}",))
+        own = Locked(f"{named}=={version_of(wheel)}", "", (f"sha256:{sha256(wheel)}",))
         (folder / f"{name}.txt").write_text("".join(each.text() for each in (own, *locked)))
     for python in pythons:
         for architecture in ARCHITECTURES:
