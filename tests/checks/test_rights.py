@@ -98,7 +98,7 @@ def test_a_role_of_somebody_else_takes_the_right_to_bind_it(kind: str) -> None:
 
 
 def test_a_kind_that_the_cluster_does_not_have() -> None:
-    """It is told elsewhere; nobody can have rights on it."""
+    """Another finding tells it: a kind that does not exist has no rights."""
     assert needed(document("monitoring.coreos.com/v1", "PodMonitor")) == set()
 
 

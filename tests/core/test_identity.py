@@ -285,7 +285,7 @@ def test_metrics_without_a_token_endpoint_are_told_to_who_asked() -> None:
     for on_pod, on_account in (
         ({names.METRICS: "false"}, {}),
         ({}, {names.METRICS: "true"}),
-        ({**ENDPOINT, names.METRICS: "true"}, {}),  # there is no image for it here
+        ({**ENDPOINT, names.METRICS: "true"}, {}),  # this policy has no image for it
     ):
         found = reading(on_pod, on_account)
         assert METRICS_WITHOUT_ENDPOINT not in [each.kind for each in found.warnings]

@@ -312,7 +312,7 @@ def test_the_labels_are_bounded(failure: Failure | None) -> None:
 @hypothesis.settings(deadline=None)
 @given(st.lists(FAILURES, max_size=20))
 def test_no_words_of_a_server_are_shown(failures: list[Failure]) -> None:
-    """Each sample has a known name, and labels of which each value is one of ours."""
+    """Each sample has a known name, and its labels have only values that the table lists."""
     registry = CollectorRegistry()
     metrics = SignInMetrics(registry)
     for each in failures:

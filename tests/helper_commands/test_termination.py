@@ -94,7 +94,7 @@ def test_a_command_that_somebody_runs_beside_it_says_nothing(
 def test_a_file_that_cannot_be_written_is_left(
     pod: Pod, place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """On somebody's machine there is none."""
+    """A developer's machine has no such file."""
     paths = {"missing": tmp_path / "nowhere", "folder": tmp_path, "device": Path("/dev/full")}
     monkeypatch.setattr(termination, "LOG", paths[place])
     monkeypatch.setattr(os, "getpid", lambda: 1)

@@ -39,7 +39,7 @@ def test_alerts_fire_and_panels_have_data(draw: Draw) -> None:
     """Each alert for the trouble that it is about, in the namespace that has it, and none while all is well."""
     with scene() as found:
         prometheus = found.prometheus
-        prometheus.await_alert("M365WICanaryFails")  # nobody can scrape it
+        prometheus.await_alert("M365WICanaryFails")  # Prometheus cannot scrape it
         with programs(found):
             wait_until(lambda: bool(prometheus.query(QUIET)), "half a minute without trouble", seconds=SECONDS)
             assert prometheus.alerts() == {}

@@ -147,7 +147,7 @@ def test_modules_are_compiled_for_the_pythons_own_version(architecture: str, roo
 def test_the_platforms_differ_in_what_is_compiled_only(
     architecture: str, released: Path, roots: dict[str, Path]
 ) -> None:
-    """The same packages of the same versions; the same modules of ours."""
+    """Both have the same packages, versions and modules."""
     other = next(one for one in ARCHITECTURES if one != architecture)
     for kind in ("pypi", "deb"):
         ours, theirs = (components(released, each, kind) for each in (architecture, other))

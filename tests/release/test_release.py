@@ -72,7 +72,7 @@ def test_everything_can_be_read_by_everybody(released: Path) -> None:
 
 
 def test_the_image_is_one_index_of_two_platforms(released: Path) -> None:
-    """The digests and sizes are those of the blobs, and there is no other blob."""
+    """The index names each blob in the folder by its digest and size."""
     layout = Layout(released / "image.oci")
     (entry,) = layout.entries()
     assert entry["mediaType"] == INDEX
@@ -100,7 +100,7 @@ def test_the_image_is_one_index_of_two_platforms(released: Path) -> None:
 
 
 def test_chart_and_manifests_install_the_index(released: Path) -> None:
-    """By its digest, so that nobody can replace the image."""
+    """By its digest: then another image cannot take its place."""
     (entry,) = Layout(released / "image.oci").entries()
     image = f"m365-workload-identity@{entry['digest']}"
     assert f"image: {image}\n" in helm.render(chart=released / "m365-workload-identity-0.1.0.tgz")

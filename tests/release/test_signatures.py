@@ -134,7 +134,7 @@ def test_the_attestations_are_the_sbom_and_the_provenance(registry: Registry) ->
 
 
 def test_a_moved_tag(registry: Registry, tmp_path: Path) -> None:
-    """Somebody pushes an image of theirs under a tag of ours. By its digest, ours is still verified."""
+    """An attacker pushes another image under our tag. Our image still verifies by its digest."""
     theirs = tmp_path / "theirs.oci"
     small.close(theirs, small.an_image(theirs, "linux", "riscv64"))
     moved = f"{registry.image}:moved"
@@ -173,7 +173,7 @@ def test_removed_signatures(tampered: Tampered, copy: Path) -> None:
 
 
 def test_a_removed_signature_leaves_the_sbom(tampered: Tampered, copy: Path) -> None:
-    """As the page says: cosign verify is content with any statement of ours, and each kind has to be asked for."""
+    """As the page says: cosign verify accepts any statement that we signed, so each kind has to be asked for."""
     for path in (copy / "attestations").glob("*"):
         if ".sbom" not in path.name:
             path.unlink()
@@ -219,7 +219,7 @@ def test_a_layer_that_the_registry_changed(registry: Registry, tmp_path: Path, c
 
 
 def test_a_manifest_that_the_registry_changed(registry: Registry) -> None:
-    """Under the digest of ours."""
+    """The registry gives out another content under our digest."""
     content = (registry.dist / "image.oci/blobs/sha256" / registry.digest.partition(":")[2]).read_bytes()
     with registry.isle.registry.lying(content, content.replace(b"arm64", b"arm46")):
         reference = f"{registry.image}@{registry.digest}"

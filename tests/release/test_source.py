@@ -20,7 +20,7 @@ EPOCH = 1767323045
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Runs git as somebody whom nobody configured."""
+    """Runs git without the user's configuration."""
     names = {
         f"GIT_{who}_{what}": f"{what}@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
     }
