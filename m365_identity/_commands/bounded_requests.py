@@ -3,6 +3,7 @@
 import io
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
 from typing import Any, ClassVar, Final
@@ -14,7 +15,7 @@ __all__ = ["Handler"]
 _EMPTY: Final = (b"\r\n", b"\n")  # a line that ends the head; only the first is well-formed
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler, ABC):
     """Reads one request whose head is well-formed, and closes the connection. `do_GET` answers it, with `send`.
 
     most_bytes: of a request. seconds: within which it must arrive, and each part of the answer be taken.
@@ -47,9 +48,9 @@ class Handler(BaseHTTPRequestHandler):
             return False
         return True
 
+    @abstractmethod
     def malformed(self, error: MalformedError) -> None:
         """Answers a request whose head is malformed."""
-        raise NotImplementedError
 
     def send(self, status: int, content_type: str, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Answers, and ends the connection."""
