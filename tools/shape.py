@@ -1,8 +1,10 @@
-"""Checks the shape of the code: short functions, small modules, a short list of folders.
+"""Checks the shape of the code: short functions, small modules, few folders, packages that say what is inside.
 
-    python -m tools.shape    prints file:line and the size of what is too long; exit status 1 if it finds any
+    python -m tools.shape    prints what is too long or not listed, with its file; exit status 1 if it finds any
 
-A line of code is a line with code on it: docstrings, comments and blank lines do not count.
+A line of code is a line with code on it: docstrings, comments and blank lines do not count. A package of the product
+with many modules lists them in the docstring of its `__init__`; a list in any package is complete and names no module
+that is gone.
 """
 
 from __future__ import annotations
@@ -10,13 +12,14 @@ from __future__ import annotations
 import argparse
 import ast
 import io
+import re
 import sys
 import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-__all__ = ["EXCEPTIONS", "LONGEST_FUNCTION", "LONGEST_MODULE", "MOST_ENTRIES", "main", "problems"]
+__all__ = ["EXCEPTIONS", "LONGEST_FUNCTION", "LONGEST_MODULE", "MOST_ENTRIES", "MOST_UNLISTED", "main", "problems"]
 
 ROOT: Final = Path(__file__).parent.parent
 PRODUCT: Final = ("webhook", "certs", "m365_identity")
@@ -25,6 +28,9 @@ CODE: Final = (*PRODUCT, "demo", "bench", "testbed", "tools", "image", "manifest
 LONGEST_FUNCTION: Final = 40
 LONGEST_MODULE: Final = 350  # all its lines
 MOST_ENTRIES: Final = 18  # of `ls webhook`
+MOST_UNLISTED: Final = 7  # modules of a package whose docstring does not list them
+# The list of `webhook` is the table in docs/architecture.md; the docstring of `m365_identity` is for its users.
+UNLISTED: Final = ("webhook", "m365_identity")
 # Modules that may be longer, each with the reason. Two at most.
 EXCEPTIONS: Final[Mapping[str, str]] = {}
 
@@ -45,6 +51,8 @@ def problems() -> Iterator[str]:
         path = ROOT / name
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             yield from _of_file(file)
+            if file.name == "__init__.py":
+                yield from _of_package(file)
 
 
 def _of_file(path: Path) -> Iterator[str]:
@@ -61,6 +69,28 @@ def _of_file(path: Path) -> Iterator[str]:
         size = len(code & own)
         if size > LONGEST_FUNCTION:
             yield f"{name}:{function.lineno}: {function.name} has {size} lines, expected at most {LONGEST_FUNCTION}"
+
+
+# A line of a list: modules, and after two spaces what they are, there or on the next line.
+_LISTED: Final = re.compile(r"^ *([a-z_0-9]+(?:\.py)?(?:, [a-z_0-9]+)*)(?: {2,}\S|$)", re.MULTILINE)
+
+
+def _of_package(path: Path) -> Iterator[str]:
+    """What is wrong with the list of modules in the docstring of a package."""
+    folder, name = path.parent, path.relative_to(ROOT).as_posix()
+    modules = {each.stem for each in folder.glob("*.py")} | {each.parent.name for each in folder.glob("*/__init__.py")}
+    modules -= {"__init__", "__main__"}
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    listed = {each.removesuffix(".py") for line in _LISTED.findall(text) for each in line.split(", ")}
+    many = len(modules) > MOST_UNLISTED and folder.relative_to(ROOT).as_posix() not in UNLISTED
+    if not listed & modules and not (many and name.partition("/")[0] in PRODUCT):
+        return
+    missing = sorted(each for each in modules if not re.search(rf"\b{each}\b", text))
+    gone = sorted(listed - modules) if listed & modules else []
+    if missing:
+        yield f"{name}: the docstring does not list {', '.join(missing)}"
+    if gone:
+        yield f"{name}: the docstring lists {', '.join(gone)}, which is not there"
 
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -8,7 +8,7 @@ run. No finding holds a token, an assertion or a password.
     found                                         what is known so far
     mounts, certificates                          pure: what they need is passed in
     settings, variables, provider, authorities    the environment
-    file, renewal, assertion, lifetime            the token file and what is in it
+    file, assertion, lifetime                     the token file and what is in it
     network                                       proxy, name, connection, TLS: of the login host and of Graph
     login, exchange, access_token, graph          requests over it
     walk                                          the table

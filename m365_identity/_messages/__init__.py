@@ -9,7 +9,7 @@
     WIH4xx  network.py      proxies, names, connections, certificates
     WIH5xx  graph.py        the tenant, the clock, the access token, Microsoft Graph
 
-`TABLE` has them all by code. docs/messages.md is made from it.
+`TABLE` has them all by code. docs/messages.md is made from it. `message` has what a row is.
 """
 
 from collections.abc import Iterable, Mapping

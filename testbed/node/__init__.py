@@ -8,5 +8,7 @@ ready                 which of the two it is, and what it needs before it starts
 installed, release    the webhook, installed from the plain manifests or by Helm
 emulator              Entra and Graph as a pod
 previous              the release before this one
+authority             the authority of an organization, for the tests of proxies
 pods, traffic         what the tests create
+renewal               a pod that waits until its token is renewed
 """

@@ -1,4 +1,4 @@
-"""The checker of shape counts lines of code, and reports what is too long."""
+"""The checker of shape reports what is too long, and modules that their package does not list."""
 
 from pathlib import Path
 
@@ -82,3 +82,33 @@ def test_every_folder_with_code_is_checked() -> None:
     packages = {path.parent.name for path in shape.ROOT.glob("*/__init__.py")}
     assert packages <= set(shape.CODE)
     assert all((shape.ROOT / name).exists() for name in shape.CODE)
+
+
+def test_a_package_with_many_modules_lists_them(root: Path) -> None:
+    """Only one of the product has to. A package in the package is one of them; `__main__` is not."""
+    for folder in ("webhook/part", "bench/part"):
+        (root / folder / "last").mkdir(parents=True)
+        for name in (*(f"m{number}.py" for number in range(7)), "__init__.py", "__main__.py", "last/__init__.py"):
+            (root / folder / name).write_text("")
+    assert list(shape.problems()) == [
+        "webhook/part/__init__.py: the docstring does not list last, m0, m1, m2, m3, m4, m5, m6"
+    ]
+    (root / "webhook/part/last/__init__.py").unlink()
+    assert not list(shape.problems())
+
+
+def test_a_list_of_modules_is_complete_and_names_none_that_is_gone(root: Path) -> None:
+    """In any package, however small. A line may name several modules; an example of code is not a list."""
+    (root / "bench/part").mkdir()
+    for name in ("one.py", "two.py", "three.py"):
+        (root / "bench/part" / name).write_text("")
+    package = root / "bench/part/__init__.py"
+    package.write_text('"""Parts.\n\n    one, two   the first\n    four       the last\n"""\n')
+    assert list(shape.problems()) == [
+        "bench/part/__init__.py: the docstring does not list three",
+        "bench/part/__init__.py: the docstring lists four, which is not there",
+    ]
+    package.write_text('"""Parts.\n\n    one, two\n               the first\n    three      the last\n"""\n')
+    assert not list(shape.problems())
+    package.write_text('"""Parts.\n\n    with one() as two:\n        two.three()\n"""\n')
+    assert not list(shape.problems())

@@ -7,6 +7,8 @@
     refusals, explanations       kube-apiserver's words if a pod is not created, by kind; the finding for each kind
     accounts, workloads          a ServiceAccount; an object with pods
     pods, differences, new_pod   running pods, compared with a new one
+    sign_ins                     pods that cannot sign in, by their status
+    entra                        Entra's side of a ServiceAccount
     selectors, timestamps        how Kubernetes writes label selectors and times
 
     before, prerequisites        the questions before an installation; what the answers mean

@@ -1,6 +1,21 @@
 """The program `m365wi`, which is also `python -m webhook`, `kubectl m365wi`, and `m365-webhook` in the image.
 
 Exit codes: 0 done, 1 refused, 2 wrong usage or no output possible.
+
+    serve, mutate, lint, explain, issuer, certs, onboard, offboard, completion
+                           the command of that name
+    check                  `check`, with `check_all` for -A and `check_pre` for --pre
+    entra_side, entra_all  Entra's side for `check --entra`, of one ServiceAccount and of a whole cluster
+    fic                    `fic`, with `fic_plan` for `plan`, `apply` and `prune`
+    fic_kinds              which client ids are a managed identity's
+    fic_report             how a plan is shown
+
+    clusters, reports      what the commands for a live cluster share
+    entra_flags            what the commands that sign in to Entra share
+    manifest_flags         what the commands that read manifests share
+    steps                  what `onboard` and `offboard` share
+    printed, progress      standard output and standard error; a line while something takes time
+    suggestions            what a shell offers at Tab
 """
 
 import argparse

@@ -6,10 +6,13 @@
     marks         how it is known again what was made here
     application   the steps in the directory: application, service principal, permissions, consent
     account       the step in the cluster: namespace and ServiceAccount
+    credential    the step between them: the federated identity credential
+    proof         the last step: the ServiceAccount signs in
     removal       the same steps backwards
-    commands      a request as the command of a shell
-    run           the steps in their order
+    requests      makes the requests, or prints them
+    shell         a request as the command of a shell
+    run, undo     the steps of `onboard` and of `offboard` in their order
 
-`application`, `account`, `removal`, `permissions`, `marks` and `commands` are pure: they decide by what was read. So a
-run can stop anywhere, and the next one goes on: it reads again.
+`application`, `account`, `removal`, `permissions`, `marks` and `shell` are pure: they decide by what was read. So a run
+can stop anywhere, and the next one goes on: it reads again.
 """

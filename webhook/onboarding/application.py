@@ -15,7 +15,6 @@ from webhook.onboarding.verdicts import Call, Service, Verdict
 from webhook.onboarding.wish import Wish
 
 APP_ID: Final = "$APP_ID"
-PRINCIPAL_ID: Final = "$PRINCIPAL_ID"
 _ROLE: Final = "Role"
 _SINGLE_TENANT: Final = "AzureADMyOrg"
 

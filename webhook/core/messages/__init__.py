@@ -16,7 +16,7 @@
            sign_in.py       signing in to Entra, and what Microsoft Graph and Azure Resource Manager answer
     WI9xx  onboarding.py    what `onboard` and `offboard` find and do
 
-`TABLE` has them all by code. docs/messages.md is made from it.
+`TABLE` has them all by code. docs/messages.md is made from it. `message.py` has what a row is.
 """
 
 from collections.abc import Iterable, Mapping

@@ -7,11 +7,13 @@
     misplaced    labels and annotations on objects that they have no effect on
     leftovers    values that a template was to fill in
     kustomize    labels of a kustomization
+    meshes       a mesh that takes the network away from `m365-preflight`
     places       where in the files a message of the webhook stands
     ignores      what is on purpose
     findings     one thing that is wrong, with its place
     linting      all of them, in order
-    outputs      the result as text, JSON and workflow commands of GitHub; `sarif` and `junit` have their own modules
+    outputs      the result as text, JSON and workflow commands of GitHub
+    sarif, junit  the result in these formats
     explained    what a code means
 
 Each rule is a row of the table of messages; those that admission and `check` have, too, are their rows.
