@@ -121,7 +121,7 @@ async def test_an_odd_redirect_is_a_problem_and_not_a_request_inside(
     assert inside.asked == []
 
 
-async def test_a_circle_ends(outside: Server) -> None:
+async def test_a_circle_of_redirects_ends(outside: Server) -> None:
     """After as many redirects as an honest server may need."""
     assert (await fetch(url(outside, "/circle"))).problem == "it leads in circles"
     assert len(outside.asked) == 6

@@ -41,7 +41,7 @@ def drifted(here: World) -> None:
     put(application, "shop/gone", marked="", name="gone")
 
 
-def test_apply_and_prune(here: World, az: Az) -> None:
+def test_the_scripts_of_apply_and_prune_do_what_is_planned(here: World, az: Az) -> None:
     """The plan is empty afterwards, and each credential is what its ServiceAccount needs."""
     drifted(here)
     before = here.states()
@@ -62,7 +62,7 @@ def test_apply_and_prune(here: World, az: Az) -> None:
             assert credential.subject in [subject(name) for name in here.accounts]
 
 
-def test_the_sign_in_of_az(here: World, az: Az) -> None:
+def test_fic_acts_as_the_account_of_az(here: World, az: Az) -> None:
     """`--auth azure-cli`, also by itself: the commands act as the account of az.
 
     What `fic -o az` prints of a managed identity needs nothing filled in.

@@ -28,7 +28,7 @@ def signs_in(entra: Entra, application: Application, name: str = "terraform") ->
         return client.exchange(application, entra.issuer.token(subject=f"system:serviceaccount:shop:{name}")).ok
 
 
-def test_of_an_application(entra: Entra, az: Az) -> None:
+def test_the_printed_command_gives_an_application_its_credential(entra: Entra, az: Az) -> None:
     """Once; a second time Entra says that it is there."""
     application = entra.application(name="terraform")
     script = FORMATS["az"](wanted(entra, application))
@@ -40,7 +40,7 @@ def test_of_an_application(entra: Entra, az: Az) -> None:
     assert "already exists" in again.stderr
 
 
-def test_of_a_managed_identity(entra: Entra, az: Az) -> None:
+def test_the_printed_command_gives_a_managed_identity_its_credential(entra: Entra, az: Az) -> None:
     """With the names that the command in the comment prints. A second time changes nothing."""
     identity = entra.managed_identity("terraform-identity", group="rg-terraform")
     script = FORMATS["identity"](wanted(entra, identity))
@@ -54,7 +54,7 @@ def test_of_a_managed_identity(entra: Entra, az: Az) -> None:
         assert len(identity.credentials) == 1
 
 
-def test_by_graph_with_the_body(entra: Entra, az: Az) -> None:
+def test_az_rest_takes_the_printed_body(entra: Entra, az: Az) -> None:
     """`-o json`, with az rest."""
     application = entra.application(name="terraform")
     body = FORMATS["json"](wanted(entra, application))

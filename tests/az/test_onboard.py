@@ -48,7 +48,7 @@ def planned(here: Tenant, command: str, namespace: str, *arguments: str) -> str:
     return done.out
 
 
-def test_from_nothing_to_everything_and_back(here: Tenant, shell: Az, namespace: str) -> None:
+def test_the_scripts_onboard_from_nothing_and_offboard_again(here: Tenant, shell: Az, namespace: str) -> None:
     """After the script, onboard itself finds nothing to do and signs in; then offboard's script leaves nothing."""
     wanted = ("--permission", "Group.Read.All", "User.Read.All", "--no-lookup")
     done = shell.shell(planned(here, "onboard", namespace, *wanted))
@@ -64,7 +64,7 @@ def test_from_nothing_to_everything_and_back(here: Tenant, shell: Az, namespace:
     assert here.named(f"{namespace}-{ACCOUNT}-") == []
 
 
-def test_a_managed_identity(here: Tenant, shell: Az, namespace: str) -> None:
+def test_the_script_onboards_a_managed_identity(here: Tenant, shell: Az, namespace: str) -> None:
     """Its credential is made by ARM, its permissions by Graph."""
     identity = here.entra.managed_identity(f"{namespace}-identity")
     wanted = ("--permission", "Group.Read.All", "--no-lookup", "--managed-identity", identity.arm_id)

@@ -35,7 +35,7 @@ def az(entra: Entra, tmp_path: Path) -> Iterator[Az]:
         yield program
 
 
-def test_the_guide_by_hand(entra: Entra, az: Az) -> None:
+def test_the_guides_commands_by_hand_make_an_application(entra: Entra, az: Az) -> None:
     """An application with a service principal and consent."""
     script = commands("guide.md", "## By hand")
     assert script.count("\naz ") + script.count("$(az ") >= 5
@@ -46,7 +46,7 @@ def test_the_guide_by_hand(entra: Entra, az: Az) -> None:
     assert made.roles == ("Group.Read.All",)
 
 
-def test_an_identity_for_the_cron_job(entra: Entra, az: Az) -> None:
+def test_the_documented_commands_make_an_identity_for_the_cron_job(entra: Entra, az: Az) -> None:
     """It may write what it owns, and owns the application of the ServiceAccounts."""
     application = entra.application(name="terraform")
     script = commands("federation.md", "## As a CronJob of the chart")
@@ -57,7 +57,7 @@ def test_an_identity_for_the_cron_job(entra: Entra, az: Az) -> None:
     assert application.owners == [made.object_id]
 
 
-def test_an_application_for_the_canary(entra: Entra, az: Az) -> None:
+def test_the_documented_commands_make_an_application_for_the_canary(entra: Entra, az: Az) -> None:
     """It has a service principal, without which Entra gives it no token, and nothing that it may do."""
     done = az.shell(commands("canary.md", "## Installing it"))
     assert done.returncode == 0, done.stderr

@@ -24,7 +24,7 @@ def stranger(entra: Entra, tmp_path: Path) -> Az:
     return az
 
 
-def test_a_cloud_of_the_emulators_own_addresses(entra: Entra, stranger: Az) -> None:
+def test_az_registers_a_cloud_of_the_emulators_addresses(entra: Entra, stranger: Az) -> None:
     """`az cloud register` learns the others from Azure Resource Manager's."""
     application = entra.application(name="reader", roles=["Application.Read.All"])
     stranger.sign_in(application)
@@ -33,7 +33,7 @@ def test_a_cloud_of_the_emulators_own_addresses(entra: Entra, stranger: Az) -> N
     assert entra.calls[-1].client_id == application.client_id
 
 
-def test_a_pods_token(entra: Entra, tmp_path: Path) -> None:
+def test_az_signs_in_with_a_pods_token(entra: Entra, tmp_path: Path) -> None:
     """`--federated-token` gives what the credential lets in, with a role in Azure."""
     application = entra.application(name="pod")
     application.federate(issuer=entra.issuer.url, subject=SUBJECT)
@@ -46,7 +46,7 @@ def test_a_pods_token(entra: Entra, tmp_path: Path) -> None:
         assert az.run("account", "show")["user"] == {"name": application.client_id, "type": "servicePrincipal"}
 
 
-def test_a_user_with_a_device_code(entra: Entra, tmp_path: Path) -> None:
+def test_az_signs_a_user_in_by_device_code(entra: Entra, tmp_path: Path) -> None:
     """Who is signed in at once."""
     user = entra.users.signed_in = entra.user("ann@contoso.onmicrosoft.com")
     entra.arm.access.grant(user, "Reader")

@@ -63,7 +63,7 @@ def page(browser: Browser, file: Path) -> Iterator[Page]:
     assert problems == []
 
 
-def test_somebody_filters(page: Page) -> None:
+def test_rows_can_be_filtered(page: Page) -> None:
     """By a word, and by what is wrong; how many rows are left is said."""
     shown = page.locator("#shown")
     expect(shown).to_have_text("2200 of 2200 rows")
@@ -74,7 +74,7 @@ def test_somebody_filters(page: Page) -> None:
     expect(rows.first).to_contain_text("worker-40")
 
 
-def test_somebody_sorts_with_the_keyboard(page: Page) -> None:
+def test_rows_can_be_sorted_with_the_keyboard(page: Page) -> None:
     """Each press of Enter turns it round, and the header says so."""
     header = page.locator("#accounts + div thead th").nth(2)
     header.get_by_role("button").focus()

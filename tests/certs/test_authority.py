@@ -168,7 +168,7 @@ def test_renewal_is_due_at_two_thirds_and_a_little_earlier_by_chance() -> None:
     assert renewal_time(START, end, jitter=1.0) == START + 18.5 * DAY
 
 
-def test_service_names() -> None:
+def test_the_name_that_kube_apiserver_asks_for_is_the_third() -> None:
     """The name that kube-apiserver asks for is the third."""
     assert service_names("webhook", "m365") == NAMES
     assert NAMES[2] == NAME == "webhook.m365.svc"

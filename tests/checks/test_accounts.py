@@ -33,7 +33,7 @@ def findings(
         ("", None, "in the tenant of the webhook's settings, if they have one"),
     ],
 )
-def test_who_its_pods_are(own: str, settings: str | None, where: str) -> None:
+def test_the_application_and_the_tenant_of_its_pods_are_told(own: str, settings: str | None, where: str) -> None:
     """Application and tenant, from wherever the tenant comes."""
     metadata = {"name": "a", "namespace": "shop", "annotations": {f"{M365}client-id": CLIENT, f"{M365}tenant-id": own}}
     *_, found = accounts.findings({"metadata": metadata}, Policy(), tenant=settings)

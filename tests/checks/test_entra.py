@@ -97,7 +97,7 @@ def found(**changes: Any) -> list[tuple[str, str, Status]]:
     ]
 
 
-def test_all_is_well() -> None:
+def test_a_complete_application_is_found_in_order() -> None:
     assert found() == [
         ("application", "WI991", Status.OK),
         ("credential", "WI992", Status.OK),

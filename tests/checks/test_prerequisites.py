@@ -19,7 +19,7 @@ SERVICE = {"service": {"namespace": "other", "name": "other", "port": 443}}
     [("v1.29.9", Status.FAIL), ("v1.30.0", Status.OK), ("v1.37.2", Status.OK), ("v2.0.0", Status.OK)],
 )
 @pytest.mark.parametrize("suffix", ["", "-gke.100", "+k3s1", "-eks-abc"])
-def test_versions(version: str, suffix: str, status: Status) -> None:
+def test_kubernetes_1_30_is_the_first_version_that_will_do(version: str, suffix: str, status: Status) -> None:
     """Of any distribution; 1.30 is the first that has everything."""
     assert prerequisites.version({"gitVersion": version + suffix}).status is status
 
@@ -70,6 +70,6 @@ def test_a_webhook_that_must_answer(document: dict[str, Any], must: bool) -> Non
         ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', kinds.POD_REFUSED),
     ],
 )
-def test_refusals(words: str, kind: Kind) -> None:
+def test_a_refusal_is_told_by_kube_apiservers_words(words: str, kind: Kind) -> None:
     """By kube-apiserver's words."""
     assert prerequisites.refused(403, words, "own", {}).message.kind is kind

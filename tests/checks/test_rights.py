@@ -42,13 +42,13 @@ def of(group: str, resource: str, namespace: str) -> set[Right]:
     }
 
 
-def test_an_object_in_a_namespace() -> None:
+def test_an_object_needs_rights_in_its_namespace_or_that_of_the_release() -> None:
     """Its own, or that of the release."""
     assert needed(document(CORE, "ConfigMap")) == of("", "configmaps", "own")
     assert needed(document(CORE, "ConfigMap", "grafana")) == of("", "configmaps", "grafana")
 
 
-def test_an_object_of_the_cluster() -> None:
+def test_an_object_of_the_cluster_needs_rights_in_all_of_it() -> None:
     """Whatever namespace its metadata has."""
     assert needed(document(ROLES, "ClusterRole", "own")) == of(RBAC, "clusterroles", "")
 
@@ -110,7 +110,7 @@ def test_what_one_right_includes() -> None:
     assert not all_of_them.covers(Right("list", "", "secrets"))
 
 
-def test_in_words() -> None:
+def test_resources_with_the_same_verbs_are_told_together() -> None:
     """The resources with the same verbs, together."""
     found = [Right("get", "", "pods", "a"), Right("list", "", "pods", "b"), Right("get", "", "pods", "b")]
     assert rights.shown([*found, Right("get", "apps", "deployments"), Right("get", url="/x")]) == (
@@ -118,7 +118,7 @@ def test_in_words() -> None:
     )
 
 
-def test_as_rbac_for_a_user() -> None:
+def test_rights_become_few_rules_bound_to_a_user() -> None:
     """Few rules: resources and names with the same verbs share one. A role for each namespace, and one for all."""
     wanted = [
         *(Right("get", "", "secrets", "own", name) for name in ("a", "b")),
@@ -138,7 +138,7 @@ def test_as_rbac_for_a_user() -> None:
         assert each["subjects"] == [{"apiGroup": RBAC, "kind": "User", "name": "dev@example.com"}]
 
 
-def test_as_rbac_for_a_pipeline() -> None:
+def test_rights_of_a_pipeline_are_bound_to_its_service_account() -> None:
     """A ServiceAccount is named as such."""
     *_, binding = rights.as_rbac([Right("get", "", "pods")], "system:serviceaccount:ci:deployer")
     assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "deployer", "namespace": "ci"}]

@@ -24,7 +24,9 @@ from webhook.checks.selectors import selects
         ({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}, False),
     ],
 )
-def test_each_operator_of_a_selector(selector: Mapping[str, Any] | None, taken: bool) -> None:
+def test_each_operator_of_a_selector_takes_what_kubernetes_takes(
+    selector: Mapping[str, Any] | None, taken: bool
+) -> None:
     """The rules are those of LabelSelector; the label is a=1."""
     assert selects(selector, {"a": "1"}) is taken
 

@@ -106,7 +106,9 @@ def test_pods_to_create_again_are_named_by_their_owner(
     assert len(restart["pods"]) == 2
 
 
-def test_pods_that_are_refused(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+def test_pods_that_are_refused_are_found_by_their_events(
+    control_plane: Cluster, namespace: str, live_webhook: Running
+) -> None:
     """They do not exist; an event of their ReplicaSet tells. Scaled to 0, no pod is missing."""
     with ours(control_plane, live_webhook):
         make_account(control_plane, namespace, "broken", {AZURE_CLIENT_ID: "contoso"})
@@ -138,7 +140,7 @@ def test_what_may_not_be_seen_is_said(control_plane: Cluster, namespace: str) ->
     assert done.json["serviceAccounts"] == []
 
 
-def test_outputs(control_plane: Cluster, seeded: Seeded) -> None:
+def test_page_and_text_have_the_same_verdict(control_plane: Cluster, seeded: Seeded) -> None:
     """The page is a whole document; the text has the same verdict and says what it left out."""
     where = (control_plane, seeded.namespaces[0], "-A")
     page = check(*where, "-o", "html")

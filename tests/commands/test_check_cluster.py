@@ -48,7 +48,9 @@ def make_service(cluster: Cluster, own: str, **spec: Any) -> None:
     cluster.api.post(f"/api/v1/namespaces/{own}/services", body).expect()
 
 
-def test_all_is_well(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+def test_a_pod_that_is_injected_means_that_all_is_well(
+    control_plane: Cluster, namespace: str, live_webhook: Running
+) -> None:
     """A pod is injected by dry run, the ServiceAccount says who it is; exit code 0, nothing left behind."""
     make_account(control_plane, namespace)
     with ours(control_plane, live_webhook) as name:
@@ -64,14 +66,14 @@ def test_all_is_well(control_plane: Cluster, namespace: str, live_webhook: Runni
     assert control_plane.api.get(f"/api/v1/namespaces/{namespace}/pods").expect().json["items"] == []
 
 
-def test_nothing_is_installed(control_plane: Cluster, namespace: str) -> None:
+def test_without_an_installation_the_fix_is_helm_install(control_plane: Cluster, namespace: str) -> None:
     """`helm upgrade` would fail, so the fix is `helm install`."""
     found = check(control_plane, namespace, "--own-namespace", namespace).finding("configuration")
     assert f"The webhook is not installed: Service {namespace}/{OUR_SERVICE} does not exist" in found
     assert f"fix: helm install m365-workload-identity manifests/chart -n {namespace}" in found
 
 
-def test_no_configuration(control_plane: Cluster, namespace: str, own: str) -> None:
+def test_a_missing_webhook_configuration_is_found(control_plane: Cluster, namespace: str, own: str) -> None:
     """kube-apiserver calls no webhook, although one is installed."""
     make_service(control_plane, own)
     done = check(control_plane, namespace, "--own-namespace", own)
@@ -82,7 +84,9 @@ def test_no_configuration(control_plane: Cluster, namespace: str, own: str) -> N
     assert "No pod was created" in done.finding("call", "skip")
 
 
-def test_a_second_configuration(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+def test_a_second_webhook_configuration_is_warned_about(
+    control_plane: Cluster, namespace: str, live_webhook: Running
+) -> None:
     """An older installation left it: pods still get their identity, so it is a warning."""
     with ours(control_plane, live_webhook) as name:
         with registered(
@@ -106,7 +110,9 @@ def test_a_second_configuration(control_plane: Cluster, namespace: str, live_web
         ),
     ],
 )
-def test_no_matching_entry(control_plane: Cluster, namespace: str, change: Mapping[str, Any], reason: str) -> None:
+def test_an_entry_that_leaves_the_pod_out_is_found_with_the_reason(
+    control_plane: Cluster, namespace: str, change: Mapping[str, Any], reason: str
+) -> None:
     """Somebody changed a selector or a rule; pods are admitted without a change."""
     with registered(control_plane.api, "https://127.0.0.1:1/", change=lambda entry: entry.update(change)):
         done = check(control_plane, namespace)
@@ -135,7 +141,7 @@ def test_a_namespace_that_does_not_exist(control_plane: Cluster) -> None:
     assert "kubectl create namespace" in found
 
 
-def test_no_service(control_plane: Cluster, namespace: str, own: str) -> None:
+def test_a_missing_service_is_found(control_plane: Cluster, namespace: str, own: str) -> None:
     """Uninstalled, but for the configuration."""
     with registered(control_plane.api, "https://x/", change=calls(own)) as name:
         found = check(control_plane, namespace).finding("call")
@@ -143,7 +149,7 @@ def test_no_service(control_plane: Cluster, namespace: str, own: str) -> None:
     assert f"kubectl delete mutatingwebhookconfiguration {name}" in found
 
 
-def test_a_service_without_the_port(control_plane: Cluster, namespace: str, own: str) -> None:
+def test_a_service_without_the_port_of_the_entry_is_found(control_plane: Cluster, namespace: str, own: str) -> None:
     """Service and configuration disagree."""
     make_service(control_plane, own)
     with registered(control_plane.api, "https://x/", change=calls(own, port=9443)):
@@ -152,7 +158,7 @@ def test_a_service_without_the_port(control_plane: Cluster, namespace: str, own:
     assert "helm upgrade" in found
 
 
-def test_no_endpoints(control_plane: Cluster, namespace: str, own: str) -> None:
+def test_a_service_without_endpoints_is_found_with_its_pods(control_plane: Cluster, namespace: str, own: str) -> None:
     """The Deployment is gone, or no pod gets ready: the pods are named with the reason."""
     make_service(control_plane, own)
     with registered(control_plane.api, "https://x/", change=calls(own)):
@@ -166,7 +172,7 @@ def test_no_endpoints(control_plane: Cluster, namespace: str, own: str) -> None:
     assert not_ready.endswith(f"fix: kubectl get pods -n {own}; kubectl describe pod -n {own} webhook-0")
 
 
-def test_connection_refused(control_plane: Cluster, namespace: str) -> None:
+def test_a_refused_connection_is_told_as_one(control_plane: Cluster, namespace: str) -> None:
     """No program listens on the port."""
     with registered(control_plane.api, "https://127.0.0.1:1/mutate"):
         done = check(control_plane, namespace)
@@ -195,7 +201,9 @@ def answering(status: int, body: bytes = b"") -> Callable[[str], tuple[int, byte
         ("expired", "the last authority in its caBundle expired on"),
     ],
 )
-def test_unknown_authority(control_plane: Cluster, namespace: str, trusted: str, reason: str) -> None:
+def test_a_ca_bundle_that_does_not_trust_the_certificate_is_found(
+    control_plane: Cluster, namespace: str, trusted: str, reason: str
+) -> None:
     """caBundle is another's, empty, or of an authority that has expired."""
     signer = authority()
     other = authority(days_ago=5, days_left=-1) if trusted == "expired" else authority()
@@ -208,7 +216,7 @@ def test_unknown_authority(control_plane: Cluster, namespace: str, trusted: str,
     assert "`m365wi certs`" in found
 
 
-def test_an_expired_certificate(control_plane: Cluster, namespace: str) -> None:
+def test_an_expired_certificate_is_found(control_plane: Cluster, namespace: str) -> None:
     """The leaf ended; the authority is trusted."""
     signer = authority(days_ago=5)
     with endpoint(pair(signer, expired=True), answering(200)) as port:
@@ -228,7 +236,7 @@ def test_a_certificate_for_another_name(control_plane: Cluster, namespace: str) 
     assert "--extra-names" in found
 
 
-def test_the_port_of_probes(control_plane: Cluster, namespace: str) -> None:
+def test_an_entry_with_the_port_of_the_probes_is_found(control_plane: Cluster, namespace: str) -> None:
     """A port that speaks no TLS."""
     with endpoint(None, answering(200)) as port:
         with registered(control_plane.api, f"https://127.0.0.1:{port}/mutate"):
@@ -237,7 +245,7 @@ def test_the_port_of_probes(control_plane: Cluster, namespace: str) -> None:
     assert "9443" in found
 
 
-def test_a_timeout(control_plane: Cluster, namespace: str) -> None:
+def test_a_webhook_that_does_not_answer_in_time_is_found(control_plane: Cluster, namespace: str) -> None:
     """A firewall that drops, or a webhook that hangs."""
     with silent() as port:
         with registered(control_plane.api, f"https://127.0.0.1:{port}/mutate", timeout_seconds=1):
@@ -282,7 +290,7 @@ def test_not_mutated_because_failures_are_ignored(control_plane: Cluster, namesp
     assert "with failurePolicy Fail" in found
 
 
-def test_not_mutated_because_of_the_settings_of_the_webhook(
+def test_a_webhook_whose_own_settings_leave_the_pod_out_is_found(
     control_plane: Cluster, namespace: str, tmp_path: Path
 ) -> None:
     """Its own settings leave the namespace out although the selectors do not."""
@@ -304,7 +312,9 @@ def test_another_webhook_is_broken(control_plane: Cluster, namespace: str, live_
     assert "see the documentation of guard.example.com" in found
 
 
-def test_a_quota_refuses(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:
+def test_a_quota_that_refuses_the_pod_is_not_the_webhooks_fault(
+    control_plane: Cluster, namespace: str, live_webhook: Running
+) -> None:
     """The reason has nothing to do with any webhook."""
     spec = {"spec": {"hard": {"pods": "0"}}, "metadata": {"name": "none"}}
     control_plane.api.post(f"/api/v1/namespaces/{namespace}/resourcequotas", spec).expect()

@@ -104,7 +104,9 @@ def test_both_applications_of_an_account_are_looked_at(entra: Tenant, namespace:
     assert azure.client_id in lines[1]
 
 
-def test_the_whole_cluster_after_a_rebuild(entra: Tenant, namespace: str, application: Application) -> None:
+def test_a_credential_of_a_former_issuer_counts_if_the_flags_name_it(
+    entra: Tenant, namespace: str, application: Application
+) -> None:
     """A credential of the former issuer is the ServiceAccount's, once the flags say so, by address or by name."""
     before, subject = "https://before.example.com", f"system:serviceaccount:{namespace}:terraform"
     application.unfederate()
@@ -128,7 +130,9 @@ def test_the_whole_cluster_after_a_rebuild(entra: Tenant, namespace: str, applic
     assert (alone.code, alone.err.count("[WI517]"), alone.err.count("[WI501]")) == (2, 2, 2), alone.err
 
 
-def test_the_whole_cluster(entra: Tenant, namespace: str, application: Application) -> None:
+def test_each_service_account_of_the_cluster_has_its_credentials_state(
+    entra: Tenant, namespace: str, application: Application
+) -> None:
     """One ServiceAccount has its credential, one lacks it, and one names an application that we do not have."""
     for name, client in (("without", application.client_id), ("strange", TENANT_ID)):
         annotations = {AZURE_CLIENT_ID: client, AZURE_TENANT_ID: application.tenant_id}

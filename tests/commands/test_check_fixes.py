@@ -152,7 +152,7 @@ def test_before_installing_another_webhook_shows_that_services_are_reached(
     assert "[WI692]" in done.finding("network", "skip")
 
 
-def test_replicas_of_different_versions(cluster: Cluster, namespace: str, own: str, tmp_path: Path) -> None:
+def test_replicas_are_counted_by_their_version(cluster: Cluster, namespace: str, own: str, tmp_path: Path) -> None:
     """During a roll-out two versions answer, each counted; afterwards one."""
     pods, labels = f"/api/v1/namespaces/{own}/pods", {"app": "webhook"}
 

@@ -29,7 +29,7 @@ def check(cluster: Cluster, own: str, *, kubeconfig: Path | None = None) -> Ran:
     return run(*arguments, environ={"KUBECONFIG": str(kubeconfig or cluster.kubeconfig)})
 
 
-def test_nothing_is_in_the_way(control_plane: Cluster, own: str) -> None:
+def test_a_fresh_cluster_is_ready_for_the_installation(control_plane: Cluster, own: str) -> None:
     """No more than the network is not known, since no other webhook is there. Nothing is left behind."""
     done = check(control_plane, own)
     for about in ("version", "rights", "pod"):
@@ -47,7 +47,7 @@ def test_a_namespace_that_is_still_to_be_made(control_plane: Cluster) -> None:
     assert "--create-namespace" in done.finding("namespace", "ok")
 
 
-def test_a_quota(control_plane: Cluster, own: str) -> None:
+def test_a_quota_without_room_for_the_webhook_is_found(control_plane: Cluster, own: str) -> None:
     """It has no room for the webhook; then it has the room that the fix names."""
     path = f"/api/v1/namespaces/{own}/resourcequotas"
     quota: dict[str, Any] = {"metadata": {"name": "small"}, "spec": {"hard": {"requests.cpu": "50m"}}}
@@ -73,7 +73,7 @@ def quota_seen(cluster: Cluster, path: str, resource: str = "requests.cpu") -> N
     wait_until(counted, "the quota's status", seconds=20)
 
 
-def test_the_priority_class(owned_control_plane: ControlPlane, own: str) -> None:
+def test_a_missing_priority_class_is_found(owned_control_plane: ControlPlane, own: str) -> None:
     """Lost from the store, it is told; kube-apiserver makes it again when it starts, as the fix says."""
     assert owned_control_plane.etcd.delete("/registry/priorityclasses/system-cluster-critical") == 1
     path = "/apis/scheduling.k8s.io/v1/priorityclasses/system-cluster-critical"
@@ -107,7 +107,7 @@ def test_a_webhook_that_is_away(control_plane: Cluster, own: str) -> None:
         assert check(control_plane, own).finding("pod", "ok")
 
 
-def test_it_goes_alone(control_plane: Cluster) -> None:
+def test_pre_takes_no_flags_about_service_accounts(control_plane: Cluster) -> None:
     """Not with flags about one ServiceAccount, nor with -A."""
     done = run("check", "--pre", "-A", environ={"KUBECONFIG": str(control_plane.kubeconfig)})
     assert done.code == 2

@@ -333,7 +333,7 @@ def test_a_mistake_on_a_workload_is_found(
     ],
     ids=["missing", "another value", "on the Deployment", "opted out"],
 )
-def test_the_patch_in_the_fix_labels_the_pods(
+def test_the_patch_in_the_fix_adds_the_label_to_the_pods(
     control_plane: Cluster, namespace: str, live_webhook: Running, document: dict[str, Any], status: str
 ) -> None:
     """The command can be run as it is."""

@@ -86,7 +86,7 @@ def test_a_plan_names_what_is_missing_and_apply_creates_it(here: World) -> None:
     assert (done.code, done.out.splitlines()[-1]) == (0, "Nothing was to do.")
 
 
-def test_a_namespace_or_one_service_account(here: World) -> None:
+def test_a_plan_can_be_for_one_namespace_or_one_service_account(here: World) -> None:
     """The namespace of the context without -n; what is not selected is neither created nor left over."""
     app = here.application("terraform")
     for name in ("shop/a", "shop/b", "stock/c"):

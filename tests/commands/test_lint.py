@@ -62,7 +62,7 @@ def test_the_exit_code_is_that_of_the_gravest(lint: Lint, text: str, fail_on: st
         assert ran.out
 
 
-def test_files_folders_and_standard_input_together(lint: Lint) -> None:
+def test_files_folders_and_standard_input_are_read_together(lint: Lint) -> None:
     """With and without the flag, in one run, so that they see each other; the log of the job has the sum."""
     ran = lint("-f", str(SEEDED), "-", "-o", "json", "--stdin-name", "charts/shop", stdin=WARNED)
     found = json.loads(ran.out)

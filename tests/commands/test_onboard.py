@@ -176,7 +176,7 @@ def test_names_that_are_wrong_are_wrong_usage(entra: Tenant, namespace: str, adm
     assert (done.code, len(done.err.splitlines())) == (2, 4)
 
 
-def test_somebody_else_consents(entra: Tenant, namespace: str, administrator: dict[str, str]) -> None:
+def test_a_link_lets_somebody_else_consent(entra: Tenant, namespace: str, administrator: dict[str, str]) -> None:
     """A developer does what he may, and gets the link. An administrator's run of the same command does the rest."""
     developer = entra.caller(*DEVELOPER)
     first = onboard(entra, namespace, caller=developer)

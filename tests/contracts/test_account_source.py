@@ -256,21 +256,21 @@ class TestFailures:
 
     @pytest.mark.parametrize("cached", [False, True], ids=["alone", "cached"])
     @pytest.mark.parametrize("server", ["silent", "absent"])
-    async def test_an_api_server_that_does_not_answer(
+    async def test_an_api_server_that_does_not_answer_fails_the_look_up(
         self, tmp_path: Path, silent_port: int, server: str, cached: bool
     ) -> None:
         async with Kube(kubeconfig(tmp_path, silent_port if server == "silent" else 1)) as kube:
             await self.fails(self.wrapped(ClusterAccounts(kube), cached))
 
     @pytest.mark.parametrize("cached", [False, True], ids=["alone", "cached"])
-    async def test_the_fake_that_fails(self, cached: bool) -> None:
+    async def test_the_fake_fails_as_a_source_does(self, cached: bool) -> None:
         await self.fails(self.wrapped(Accounts(before=fail), cached))
 
-    async def test_a_source_that_never_answers_behind_the_cache(self) -> None:
+    async def test_the_cache_gives_up_a_source_that_never_answers(self) -> None:
         """The cache keeps the promise that its source breaks."""
         await self.fails(CachedAccounts(Silent()))
 
-    async def test_a_closed_connection(self, tmp_path: Path) -> None:
+    async def test_a_closed_connection_fails_the_look_up(self, tmp_path: Path) -> None:
         """Before it is opened, and after."""
         kube = Kube(kubeconfig(tmp_path, 1))
         await self.fails(ClusterAccounts(kube))

@@ -9,7 +9,7 @@ from tests.certs.fakes import FixedChance
 
 
 @pytest.mark.parametrize("chance", [system_chance(), FixedChance(0), FixedChance()], ids=["system", "least", "fixed"])
-def test_a_number_from_0_to_less_than_1(chance: Chance) -> None:
+def test_chance_is_from_0_to_less_than_1(chance: Chance) -> None:
     assert all(0 <= chance.random() < 1 for _ in range(100))
 
 

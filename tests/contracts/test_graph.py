@@ -94,7 +94,7 @@ def values(site: Site) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
-def test_graph(case: Case, site: Site, values: dict[str, Any]) -> None:
+def test_graph_answers_each_step_of_a_case_as_it_says(case: Case, site: Site, values: dict[str, Any]) -> None:
     """Each step of the case is answered as it says."""
     values |= case.values
     for step in case.steps:

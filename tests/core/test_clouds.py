@@ -56,7 +56,7 @@ def test_a_cloud_has_the_names_that_other_tools_give_it() -> None:
     }
 
 
-def test_azure_resource_manager_of_each_cloud() -> None:
+def test_each_cloud_has_the_resource_manager_that_azure_cli_knows() -> None:
     """azure-cli-core's clouds; of the last two, the endpoints that Microsoft's own tools have for USNat and USSec."""
     assert {cloud.name: cloud.resource_manager for cloud in CLOUDS.values()} == {
         "public": "https://management.azure.com",

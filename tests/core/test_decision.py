@@ -26,7 +26,7 @@ def test_what_does_not_depend_on_the_account_is_decided_early() -> None:
     )
 
 
-def test_the_rest_is_left_open() -> None:
+def test_a_pod_that_needs_its_service_account_is_not_decided_early() -> None:
     """None stands for "ask for the ServiceAccount"."""
     assert decide_early(request(pod()), POLICY) is None
 

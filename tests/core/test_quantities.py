@@ -36,6 +36,6 @@ def test_a_quantity_is_a_number(value: Any, number: Fraction) -> None:
 @pytest.mark.parametrize(
     "value", ["", "m", "-1", "1 Gi", "1gi", "1e1000", "1e", ".", "1_000", "\u0661", True, None, [], {}]
 )
-def test_anything_else_is_not(value: Any) -> None:
+def test_anything_else_is_not_a_quantity(value: Any) -> None:
     """Nor is what would take long to work out."""
     assert quantity(value) is None

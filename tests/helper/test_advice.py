@@ -349,7 +349,7 @@ def test_asyncio_has_the_same_class_name() -> None:
 
 
 @pytest.mark.parametrize("name", CLOUDS)
-def test_how_to_consent(name: str) -> None:
+def test_consent_is_a_command_in_the_public_cloud_and_a_page_elsewhere(name: str) -> None:
     """az has a command for it in the public cloud only; elsewhere an administrator opens a page of the login host."""
     tenant = "11111111-2222-4333-8444-555555555555"
     found = settings(tenant_id=tenant, client_id=tenant, cloud=name, token_file="token", environ={})

@@ -99,7 +99,7 @@ def test_msgraph_sdk_reads_the_organization(pod: Pod, proxy: Proxy, kind: str) -
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:(msgraph|kiota_abstractions)")
-def test_msgraph_sdk_in_another_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_msgraph_sdk_works_in_another_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As docs/helper.md has it: with the scope and the address of that cloud, which it does not know by itself."""
     with running(cloud="gcchigh") as entra, proxying(routes=entra.routes) as proxy:
         pod = Pod(entra, tmp_path)
@@ -121,7 +121,7 @@ def test_msgraph_sdk_in_another_cloud(tmp_path: Path, monkeypatch: pytest.Monkey
     assert names(proxy) == {"login.microsoftonline.us", "graph.microsoft.us"}
 
 
-def test_a_token_provider_for_other_libraries(pod: Pod) -> None:
+def test_a_token_provider_works_for_other_libraries(pod: Pod) -> None:
     """azure-identity's helper for those who want a function that gives a string."""
     pod.federate()
     with WorkloadIdentityCredential(environ=pod.environ) as credential:

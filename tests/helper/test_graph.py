@@ -79,7 +79,7 @@ def test_what_does_not_pass_fails_at_once(pod: Pod, entra: Entra, fault: dict[st
 
 
 @pytest.mark.parametrize("fault", [{"status": 429, "retry_after": 3}, {"status": 503}, {"cut": "answer"}])
-def test_what_passes_heals(pod: Pod, entra: Entra, fault: dict[str, Any]) -> None:
+def test_a_failure_of_graph_that_passes_is_tried_again(pod: Pod, entra: Entra, fault: dict[str, Any]) -> None:
     """Throttling, 5xx, the network; on_retry is called for each."""
     pod.federate()
     entra.next("graph", times=2, **fault)

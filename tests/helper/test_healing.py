@@ -77,7 +77,7 @@ def test_on_retry_is_called_for_each_attempt(pod: Pod, entra: Entra, kind: Flavo
     ],
     ids=str,
 )
-def test_what_passes_heals(pod: Pod, entra: Entra, kind: Flavour, fault: dict[str, Any]) -> None:
+def test_a_failure_that_passes_is_tried_again(pod: Pod, entra: Entra, kind: Flavour, fault: dict[str, Any]) -> None:
     """Two failures, then a token: three attempts, one request each. Each failure says of itself that it may heal."""
     pod.federate()
     held = entra.next("login", times=2, **fault)

@@ -226,7 +226,7 @@ def test_settings_that_are_missing_have_no_file(registry: CollectorRegistry, met
         assert EXPIRES not in samples(registry)
 
 
-def test_a_registry_has_one(registry: CollectorRegistry, metrics: SignInMetrics) -> None:
+def test_a_registry_takes_the_metrics_once(registry: CollectorRegistry, metrics: SignInMetrics) -> None:
     """Also before anything is known: two would give each series twice. Without a registry there may be several."""
     with pytest.raises(ValueError, match="Duplicated timeseries"):
         SignInMetrics(registry)

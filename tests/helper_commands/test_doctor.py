@@ -62,7 +62,7 @@ def test_every_line_of_a_good_pod_is_ok(commands: Commands, tmp_path: Path) -> N
         assert pod.proxy.tunnels
 
 
-def test_the_document(tmp_path: Path) -> None:
+def test_the_document_has_every_check_in_order(tmp_path: Path) -> None:
     """The shape of -o json; one that is all well names nothing to look at first."""
     with well(tmp_path) as pod:
         report = doctor(pod.environ)
@@ -100,7 +100,7 @@ def test_only_warnings_are_exit_code_0(commands: Commands) -> None:
     assert "First to look at: cloud\n" in done.out
 
 
-def test_causes_fix_and_the_first_to_fix(commands: Commands) -> None:
+def test_causes_and_fix_are_below_what_failed(commands: Commands) -> None:
     """Below the line of what failed, and once more at the end."""
     commands.pod.application.federate(issuer=commands.pod.entra.issuer.url, subject="system:serviceaccount:shop:other")
     done = commands.run("doctor")
@@ -268,7 +268,7 @@ def test_each_value_has_its_origin(pod: Pod) -> None:
         ("now",),
     ],
 )
-def test_wrong_usage(commands: Commands, arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_is_exit_code_2_and_asks_nothing(commands: Commands, arguments: tuple[str, ...]) -> None:
     """Exit code 2, with the flag named; nothing is asked."""
     done = commands.run("doctor", *arguments)
     assert (done.code, done.out) == (2, "")

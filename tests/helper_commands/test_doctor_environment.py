@@ -61,7 +61,7 @@ def test_what_the_webhook_injects_is_well() -> None:
         ({"M365_CLOUD": "gcchigh"}, "the cloud gcchigh signs in at https://login.microsoftonline.us/"),
     ],
 )
-def test_contradictions(changes: dict[str, str], says: str) -> None:
+def test_variables_that_contradict_each_other_are_warned_about(changes: dict[str, str], says: str) -> None:
     """Both values are shown; it can be intended, so it is not a failure."""
     (finding,) = contradicting(**changes)
     assert finding.status is LinkStatus.WARN
@@ -81,7 +81,7 @@ def test_contradictions(changes: dict[str, str], says: str) -> None:
         {"M365_OIDC_TOKEN_FILE_PATH": FILE},
     ],
 )
-def test_no_contradictions(changes: dict[str, str]) -> None:
+def test_variables_that_say_the_same_do_not_contradict_each_other(changes: dict[str, str]) -> None:
     """The same in another form, empty, or not about the same."""
     assert [finding.status for finding in contradicting(**changes)] == [LinkStatus.OK]
 
@@ -245,7 +245,7 @@ def test_what_fails_with_an_identity_binding(changes: dict[str, str], says: str)
         ({"M365_PROXY_URL": "http://proxy"}, "M365_PROXY_URL is set and HTTPS_PROXY is not"),
     ],
 )
-def test_what_the_provider_stumbles_over(changes: dict[str, str], says: str) -> None:
+def test_what_the_provider_stumbles_over_is_found_with_its_fix(changes: dict[str, str], says: str) -> None:
     """Each with its fix; nothing of it keeps this helper from signing in."""
     finding = one(provider, Found(environ=INJECTED | changes))
     assert finding.status is LinkStatus.WARN
@@ -291,7 +291,7 @@ def test_without_variables_of_ours_the_provider_is_not_judged() -> None:
         ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "example.com"}, None),
     ],
 )
-def test_which_proxy(environ: dict[str, str], expected: str | None) -> None:
+def test_the_proxy_is_the_one_of_the_variable_that_wins(environ: dict[str, str], expected: str | None) -> None:
     """Lower case first, HTTPS before ALL; user and password are kept and not shown."""
     proxy = proxy_for("https://login.example.com/", environ)
     assert (str(proxy) if proxy else None) == expected
@@ -299,7 +299,7 @@ def test_which_proxy(environ: dict[str, str], expected: str | None) -> None:
     assert "b@c" not in repr(proxy)
 
 
-def test_a_proxys_user_and_password() -> None:
+def test_a_proxys_user_and_password_are_decoded() -> None:
     """Decoded, for the header."""
     proxy = proxy_for("https://x/", {"HTTPS_PROXY": "http://a:b%40c@p:1"})
     assert proxy
@@ -307,7 +307,7 @@ def test_a_proxys_user_and_password() -> None:
 
 
 @pytest.mark.parametrize("text", ["ftp://p", "http://", "http://p:port", "http://[::", ":3128"])
-def test_a_bad_proxy_variable(text: str) -> None:
+def test_a_bad_proxy_variable_is_named_without_its_value(text: str) -> None:
     """The variable is named, and its value is not."""
     known = found({"HTTPS_PROXY": text})
     known.sites["login"] = Site("https://x/")
@@ -341,7 +341,7 @@ def test_a_bad_proxy_variable(text: str) -> None:
         "com",
     ],
 )
-def test_no_proxy(url: str, entries: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_excludes_what_requests_excludes(url: str, entries: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As requests, with which the exchange is made, sees it."""
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("NO_PROXY", entries)
@@ -379,7 +379,7 @@ def test_whose_certificate_it_should_be(url: str, organization: str, foreign: bo
     assert is_foreign(url, by(organization)) is foreign
 
 
-def test_a_certificate_in_words() -> None:
+def test_a_certificate_is_told_by_its_common_name_first() -> None:
     """The common name first; the same from a verified and from an unverified one."""
     signer = authority(organization="Contoso\x1b Ltd", common_name="Contoso CA")
     now = dt.datetime.now(dt.UTC)

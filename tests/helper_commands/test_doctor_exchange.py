@@ -101,7 +101,7 @@ def test_the_file_is_wrong_and_entra_is_asked_all_the_same(pod: Pod) -> None:
     assert (report.code, report.status("audience"), report.status("exchange")) == (0, "warn", "ok")
 
 
-def test_an_unknown_tenant(pod: Pod) -> None:
+def test_an_unknown_tenant_fails_before_the_exchange(pod: Pod) -> None:
     """The tenant's own link fails before the exchange does."""
     report = doctor(pod.environ | {"M365_TENANT_ID": "99999999-2222-4333-8444-555555555555"})
     assert report.document["first"] == "discovery"
@@ -112,7 +112,7 @@ def test_an_unknown_tenant(pod: Pod) -> None:
     assert report.status("clock") == "ok"
 
 
-def test_a_tenant_of_another_cloud(pod: Pod) -> None:
+def test_a_tenant_of_another_cloud_is_told_as_one(pod: Pod) -> None:
     """The cloud is what has to be changed."""
     pod.entra.tenant("99999999-2222-4333-8444-555555555555", cloud="gcchigh")
     report = doctor(pod.environ | {"M365_TENANT_ID": "99999999-2222-4333-8444-555555555555"})

@@ -82,7 +82,7 @@ RUN = {"/var/run": "/run"}
         ("/a b/token", mountinfo((f"/{DATA}/t", "/a\\040b/token")), {}, "/a b/token", False),
     ],
 )
-def test_how_a_file_is_renewed(
+def test_mounts_and_symlinks_say_whether_a_file_is_renewed(
     path: str, table: str, links: dict[str, str], sub_path: str | None, by_kubelet: bool
 ) -> None:
     """From the kernel's table and the symlinks alone."""
@@ -90,7 +90,7 @@ def test_how_a_file_is_renewed(
     assert (str(how.sub_path.point) if how.sub_path else None, how.by_kubelet) == (sub_path, by_kubelet)
 
 
-def test_the_mount_of_a_path() -> None:
+def test_the_deepest_and_latest_mount_has_a_path() -> None:
     """The deepest; of two in the same place, the later; lines that make no sense count for nothing."""
     table = mountinfo(("/a", "/x"), ("/b", "/x/y"), ("/c", "/x/y")) + "nonsense\n1 2 3\n"
     assert mount_of(PurePosixPath("/x/y/z"), mounts(table)) == MountPoint(PurePosixPath("/x/y"), PurePosixPath("/c"))
@@ -125,7 +125,7 @@ def test_a_mount_with_sub_path_fails(tmp_path: Path) -> None:
     assert one(renewable, Found(environ={}, token_file=path, mounts=tmp_path / "none")).status is LinkStatus.SKIP
 
 
-def test_a_real_mount_of_a_single_file(commands: Commands, tmp_path: Path) -> None:
+def test_a_real_mount_of_a_single_file_is_found(commands: Commands, tmp_path: Path) -> None:
     """What subPath does, in a mount namespace of the command's own: bind-mounted from the kubelet's folder."""
     own = ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--mount", "--map-root-user")
     if not shutil.which("unshare") or commands.spawn(*own, "true").wait().code:
@@ -149,7 +149,7 @@ def test_a_real_mount_of_a_single_file(commands: Commands, tmp_path: Path) -> No
         (b"a.b.c", "is not a JWT"),
     ],
 )
-def test_a_file_without_a_token(pod: Pod, content: bytes, says: str) -> None:
+def test_a_file_without_a_token_is_found(pod: Pod, content: bytes, says: str) -> None:
     """Told by the file's own line; what needs the token is skipped, and both servers are tried."""
     pod.token_file.write_bytes(content)
     report = doctor(pod.environ)
@@ -162,7 +162,7 @@ def test_a_file_without_a_token(pod: Pod, content: bytes, says: str) -> None:
     assert not pod.entra.exchanges
 
 
-def test_a_missing_file_a_folder_and_a_pipe(pod: Pod, tmp_path: Path) -> None:
+def test_a_missing_file_a_folder_and_a_pipe_are_told_apart(pod: Pod, tmp_path: Path) -> None:
     """The guide's "File not found", with its usual causes; and what the variable names by mistake."""
     pod.token_file.unlink()
     report = doctor(pod.environ)
@@ -175,7 +175,7 @@ def test_a_missing_file_a_folder_and_a_pipe(pod: Pod, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("around", ["{}\n", "\n{}", " {} ", "{}\r\n"])
-def test_white_space_around_the_token(pod: Pod, around: str) -> None:
+def test_white_space_around_the_token_is_warned_about(pod: Pod, around: str) -> None:
     """It works here, and not with the SDKs that send the file as it is."""
     pod.federate()
     pod.token_file.write_text(around.format(pod.token_file.read_text()))

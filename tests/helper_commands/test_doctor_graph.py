@@ -27,7 +27,7 @@ def trusted(pod: Pod) -> Pod:
     return pod
 
 
-def test_a_token_with_roles(trusted: Pod) -> None:
+def test_roles_and_the_tenants_name_are_told(trusted: Pod) -> None:
     """All is well: roles in order, the tenant's name from Graph."""
     trusted.application.roles = ("User.Read.All", "Organization.Read.All")
     report = doctor(trusted.environ)

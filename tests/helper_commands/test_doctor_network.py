@@ -74,7 +74,9 @@ def test_no_proxy_keeps_a_host_from_it(trusted: Pod, proxy: Proxy) -> None:
         (418, "it is not a proxy for HTTPS", "correct HTTPS_PROXY"),
     ],
 )
-def test_a_proxy_that_refuses(trusted: Pod, proxy: Proxy, status: int, cause: str, fix: str) -> None:
+def test_a_proxy_that_refuses_is_found_with_the_cause(
+    trusted: Pod, proxy: Proxy, status: int, cause: str, fix: str
+) -> None:
     """Its answer, and what it means; what depends on the way is skipped."""
     proxy.refuse_with = status
     report = doctor(trusted.environ)
@@ -98,7 +100,7 @@ def test_a_proxy_that_lets_only_the_login_host_pass(tmp_path: Path) -> None:
     assert report.status("exchange") == "ok"
 
 
-def test_a_proxy_that_is_down(trusted: Pod) -> None:
+def test_a_proxy_that_is_down_is_named_instead_of_the_server(trusted: Pod) -> None:
     """Not the server but the proxy is named."""
     with proxying() as proxy:
         trusted.environ["https_proxy"] = proxy.url
@@ -131,7 +133,7 @@ def test_a_proxy_gets_user_and_password_and_a_bad_one_is_reported(trusted: Pod) 
         assert b"\r\nProxy-Authorization: Basic " + base64.b64encode(b"a:b@c") + b"\r\n" in head
 
 
-def test_a_proxy_that_is_none(trusted: Pod) -> None:
+def test_a_variable_that_is_not_a_proxy_is_named_without_its_value(trusted: Pod) -> None:
     """The variable is named, not its value: that may hold a password."""
     report = doctor(trusted.environ | {"HTTPS_PROXY": "http://user:hush@[::"})
     assert report.failed() == {"login-proxy", "graph-proxy"}
@@ -158,7 +160,7 @@ def test_a_name_is_shown_with_its_addresses(trusted: Pod) -> None:
     )
 
 
-def test_an_unknown_name(trusted: Pod) -> None:
+def test_an_unknown_name_fails_on_the_line_of_dns(trusted: Pod) -> None:
     """DNS fails on its own line."""
     trusted.environ["AZURE_AUTHORITY_HOST"] = "https://login.invalid"
     report = doctor(trusted.environ)
@@ -169,7 +171,7 @@ def test_an_unknown_name(trusted: Pod) -> None:
     assert report.status("graph-tls") == "ok"
 
 
-def test_a_port_that_is_closed(trusted: Pod) -> None:
+def test_a_closed_port_fails_on_the_line_of_tcp(trusted: Pod) -> None:
     """A connection that is refused."""
     trusted.entra.login_server.stop()
     report = doctor(trusted.environ)

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
         (None, LinkStatus.FAIL, "names no issuer"),
     ],
 )
-def test_issuers(url: str | None, status: LinkStatus, says: str) -> None:
+def test_an_issuer_that_entra_cannot_fetch_is_found(url: str | None, status: LinkStatus, says: str) -> None:
     """What Entra can never fetch fails; what it may not reach is warned about; the slash is reported either way."""
     finding = one(issuer, found(iss=url))
     assert finding.status is status
@@ -54,7 +54,7 @@ def test_the_subject_is_a_service_account() -> None:
         assert "projected volume" in finding.fix
 
 
-def test_a_token_of_another_namespace(tmp_path: Path) -> None:
+def test_a_token_of_another_namespace_is_found(tmp_path: Path) -> None:
     """Copied from another pod: this pod's namespace is known where the kubelet says it."""
     known = found()
     known.namespace_file = tmp_path / "namespace"
@@ -97,7 +97,7 @@ def in_cloud(cloud: str, **claims: Any) -> Found:
         ("public", ["api://AzureADTokenExchange", "b"], LinkStatus.WARN, "several audiences, and Entra expects one"),
     ],
 )
-def test_audiences(cloud: str, aud: object, status: LinkStatus, says: str) -> None:
+def test_an_audience_of_another_cloud_is_warned_about(cloud: str, aud: object, status: LinkStatus, says: str) -> None:
     """Each cloud has its own; another works only if the credential has it too, so it is not a failure."""
     finding = one(audience, in_cloud(cloud, aud=aud))
     assert finding.status is status
@@ -158,7 +158,7 @@ def test_an_issuer_that_is_the_clusters_own_name(pod: Pod) -> None:
     assert "AADSTS700211 " in report.detail("exchange")
 
 
-def test_words() -> None:
+def test_times_and_lists_are_written_for_people() -> None:
     """Times and lists for people, and text from elsewhere without what moves a cursor."""
     assert [duration(seconds) for seconds in (0, 119, -600, 7199, 7200, 172800)] == [
         "0 s",

@@ -250,7 +250,7 @@ def test_a_slow_client_is_not_waited_for(served: Served, monkeypatch: pytest.Mon
     pytest.fail("it was waited for")
 
 
-def test_only_loopback(served: Served) -> None:
+def test_it_listens_on_one_address_of_loopback_only(served: Served) -> None:
     """No other address of this machine answers, not even another one of loopback."""
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.2", served.port), timeout=30)

@@ -109,7 +109,7 @@ def test_azure_identity_gets_a_token(commands: Commands, identity: ManagedIdenti
     assert len(commands.pod.entra.exchanges) == 1
 
 
-def test_azure_identity_by_client_id(commands: Commands, workload: Serving) -> None:
+def test_azure_identity_may_name_the_applications_own_client_id(commands: Commands, workload: Serving) -> None:
     """The application's own id may be named, another one may not."""
     commands.pod.federate()
     with ManagedIdentityCredential(client_id=commands.pod.application.client_id) as credential:

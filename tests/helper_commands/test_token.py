@@ -13,7 +13,7 @@ from tests.helper_commands.processes import Commands
 pytestmark = pytest.mark.slow
 
 
-def test_a_token_in_each_form(commands: Commands) -> None:
+def test_a_token_is_printed_in_each_form(commands: Commands) -> None:
     """Alone by default, as a header, and as JSON with its end; nothing on standard error."""
     commands.pod.federate()
     raw = commands.run("token")
@@ -33,7 +33,7 @@ def test_a_token_in_each_form(commands: Commands) -> None:
     assert access_token.decode(document["access_token"]).expires == pytest.approx(document["expires_on"], abs=5)
 
 
-def test_a_token_for_another_resource(commands: Commands) -> None:
+def test_a_token_for_another_resource_is_asked_for_by_scope(commands: Commands) -> None:
     """--scope is what Entra is asked for."""
     commands.pod.federate()
     done = commands.run("token", "--scope", "https://management.azure.com/.default")
@@ -131,7 +131,7 @@ def test_a_refusal_cannot_write_to_the_terminal(commands: Commands, command: str
     assert "\nFAIL x" not in done.err
 
 
-def test_whoami_without_roles(commands: Commands) -> None:
+def test_whoami_prints_an_empty_list_of_roles(commands: Commands) -> None:
     """An application without any consent signs in all the same: the roles are an empty list."""
     commands.pod.federate()
     commands.pod.application.roles = ()

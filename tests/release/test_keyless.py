@@ -64,7 +64,7 @@ def test_the_commands_of_the_page_run_as_they_stand(
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_others_are_refused(isle: Island, keys: Keys, fulcio: Fulcio, tmp_path: Path, other: str) -> None:
+def test_signatures_of_others_are_refused(isle: Island, keys: Keys, fulcio: Fulcio, tmp_path: Path, other: str) -> None:
     """Whatever else GitHub runs, and Sigstore certifies."""
     done = verified(isle, keys, fulcio, tmp_path, OTHERS[other])
     refuses(done, "no matching CertificateIdentity found")
@@ -87,7 +87,7 @@ def verified(isle: Island, keys: Keys, fulcio: Fulcio, folder: Path, identity: s
     return isle.run("cosign", "verify-blob", *accepted(fulcio), *WITHOUT_LOGS.split(), *bundle, path)
 
 
-def test_the_pattern_for_any_version() -> None:
+def test_the_pattern_for_any_version_fits_tags_of_versions_only() -> None:
     """It fits every tag of a version, and nothing else."""
     (pattern,) = re.findall(r"--certificate-identity-regexp '([^']+)'", PAGE.read_text())
     assert re.search(pattern, OURS)

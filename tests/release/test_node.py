@@ -117,7 +117,7 @@ def refusals(machine: Machine, pod: str) -> list[str]:
     ]
 
 
-def test_without_a_registry(machine: Machine, pushed: Path, namespace: str, tmp_path: Path) -> None:
+def test_it_can_be_installed_without_a_registry(machine: Machine, pushed: Path, namespace: str, tmp_path: Path) -> None:
     """As docs/air-gapped.md says: the image from the folder, the chart from its file. Nothing is pulled."""
     folder = tmp_path / "air-gapped"
     bundle(pushed, folder, pythons=())

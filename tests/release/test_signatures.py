@@ -133,7 +133,7 @@ def test_the_attestations_are_the_sbom_and_the_provenance(registry: Registry) ->
     assert found["subject"] == [{"digest": {"sha256": registry.digest.partition(":")[2]}}]
 
 
-def test_a_moved_tag(registry: Registry, tmp_path: Path) -> None:
+def test_a_moved_tag_is_refused(registry: Registry, tmp_path: Path) -> None:
     """An attacker pushes another image under our tag. Our image still verifies by its digest."""
     theirs = tmp_path / "theirs.oci"
     small.close(theirs, small.an_image(theirs, "linux", "riscv64"))
@@ -143,7 +143,7 @@ def test_a_moved_tag(registry: Registry, tmp_path: Path) -> None:
     assert registry.verify().returncode == 0
 
 
-def test_our_signature_beside_another_image(tampered: Tampered, copy: Path) -> None:
+def test_our_signature_beside_another_image_is_refused(tampered: Tampered, copy: Path) -> None:
     """It is about another digest; and if that is changed in it, it is not our signature."""
     shutil.rmtree(copy / "image.oci")
     small.close(copy / "image.oci", small.an_image(copy / "image.oci", "linux", "riscv64"))
@@ -157,7 +157,7 @@ def test_our_signature_beside_another_image(tampered: Tampered, copy: Path) -> N
 
 
 @pytest.mark.usefixtures("_password")
-def test_another_key(tampered: Tampered, copy: Path, keys: Keys) -> None:
+def test_what_another_key_has_signed_is_refused(tampered: Tampered, copy: Path, keys: Keys) -> None:
     """A stranger signs everything anew, image and files."""
     sign(copy, str(keys.strangers))
     registry = tampered()
@@ -166,7 +166,7 @@ def test_another_key(tampered: Tampered, copy: Path, keys: Keys) -> None:
     refuses(registry.file("SHA256SUMS"), "invalid signature")
 
 
-def test_removed_signatures(tampered: Tampered, copy: Path) -> None:
+def test_removed_signatures_are_noticed(tampered: Tampered, copy: Path) -> None:
     """The image alone is in the registry."""
     shutil.rmtree(copy / "attestations")
     refuses(tampered().verify(), "no signatures found")
@@ -183,7 +183,7 @@ def test_a_removed_signature_leaves_the_sbom(tampered: Tampered, copy: Path) -> 
     refuses(registry.attested("slsaprovenance1"), "none of the attestations matched the predicate type")
 
 
-def test_an_exchanged_sbom(tampered: Tampered, copy: Path) -> None:
+def test_an_exchanged_sbom_is_refused(tampered: Tampered, copy: Path) -> None:
     """Another one under our signature, in the registry and in the folder."""
     attestations = copy / "attestations"
     genuine = next(attestations.glob("image.sbom-*")).read_bytes()
@@ -205,7 +205,7 @@ def test_a_removed_sbom(tampered: Tampered, copy: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["validate", "pull"])
-def test_a_layer_that_the_registry_changed(registry: Registry, tmp_path: Path, command: str) -> None:
+def test_a_layer_that_the_registry_changed_is_refused(registry: Registry, tmp_path: Path, command: str) -> None:
     """The signature is about the manifest, and that about the layer: whoever reads the layer notices."""
     layout = registry.dist / "image.oci"
     layer = Layout(layout).read(Layout(layout).manifests()[1])["layers"][0]["digest"].partition(":")[2]
@@ -218,7 +218,7 @@ def test_a_layer_that_the_registry_changed(registry: Registry, tmp_path: Path, c
         refuses(registry.isle.run("crane", command, *options, reference, *where), "error verifying sha256 checksum")
 
 
-def test_a_manifest_that_the_registry_changed(registry: Registry) -> None:
+def test_a_manifest_that_the_registry_changed_is_refused(registry: Registry) -> None:
     """The registry gives out another content under our digest."""
     content = (registry.dist / "image.oci/blobs/sha256" / registry.digest.partition(":")[2]).read_bytes()
     with registry.isle.registry.lying(content, content.replace(b"arm64", b"arm46")):
@@ -227,7 +227,7 @@ def test_a_manifest_that_the_registry_changed(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("name", ["m365wi-0.1.0-py3-none-any.whl", "m365-workload-identity-0.1.0.tgz", "install.yaml"])
-def test_a_file_that_changed(tampered: Tampered, copy: Path, name: str) -> None:
+def test_a_file_that_changed_is_refused(tampered: Tampered, copy: Path, name: str) -> None:
     """Both its own signature and the list notice."""
     (copy / name).write_bytes((copy / name).read_bytes() + b"\n")
     registry = tampered()

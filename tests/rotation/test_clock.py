@@ -91,7 +91,7 @@ def await_logged(installed: Fleet, *texts: str, level: str) -> None:
 
 
 @pytest.mark.parametrize(("days", "where"), [(30, "ahead of"), (-30, "behind")])
-def test_a_month_off_and_back(
+def test_a_clock_a_month_off_changes_nothing(
     control_plane: Cluster, installed: Fleet, timepiece: Timepiece, days: int, where: str
 ) -> None:
     """By this clock every leaf is over, or not valid yet. By kube-apiserver's it is as good as before, and so it stays.
@@ -121,7 +121,9 @@ def test_a_month_off_and_back(
     assert installed.count_logged("", level="error") == REPLICAS
 
 
-def test_half_an_hour_behind_and_back(control_plane: Cluster, installed: Fleet, timepiece: Timepiece) -> None:
+def test_a_clock_half_an_hour_behind_changes_nothing(
+    control_plane: Cluster, installed: Fleet, timepiece: Timepiece
+) -> None:
     """Nothing has to be done; and an authority that is made meanwhile is dated by the true one."""
     installation = installed.installation
     with unfailing(control_plane.api, installed):

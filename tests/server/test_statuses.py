@@ -21,7 +21,7 @@ def test_a_decision_is_answered_with_200(server: Server) -> None:
 
 
 @pytest.mark.parametrize("path", ["/mutate", "/mutate-v1-pod", "/mutate-v1-pod?timeout=3s"])
-def test_both_paths_review(server: Server, path: str) -> None:
+def test_both_paths_answer_reviews(server: Server, path: str) -> None:
     """Azure's path works as our own does, with a query string or without."""
     assert server.ask(path=path).status == 200
 

@@ -32,7 +32,7 @@ from webhook.settings import helpers
         (helpers.container_names, "gate, mesh-proxy", ("gate", "mesh-proxy")),
     ],
 )
-def test_settings_of_helper_containers(parse: Callable[[str], Any], text: str, value: Any) -> None:
+def test_settings_of_helper_containers_are_read(parse: Callable[[str], Any], text: str, value: Any) -> None:
     """JSON as in a container; an empty object leaves all of it out."""
     assert parse(text) == value
 

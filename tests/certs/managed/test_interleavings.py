@@ -281,7 +281,7 @@ def cast(world: World, clocks: list[timedelta], lives: list[timedelta]) -> list[
     ]
 
 
-async def test_the_story_of_the_docstring() -> None:
+async def test_the_story_of_the_docstring_holds() -> None:
     """What its lines say."""
     world = World()
     zero, one = replicas = [Stepped(world, SETTINGS, timedelta(0), jitter=0.0) for _ in range(2)]

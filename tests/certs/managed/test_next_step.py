@@ -158,7 +158,7 @@ BOTH = (entry(CURRENT, NEXT),)
         ({"leaf": None, "clock_offset": 2 * HOUR}, Sign),
     ],
 )
-def test_the_next_step(changes: dict[str, Any], step: type) -> None:
+def test_each_row_of_the_table_leads_to_its_step(changes: dict[str, Any], step: type) -> None:
     """One row for each rule of the table in the module."""
     assert type(next_step(observation(**changes), SETTINGS)) is step
 
@@ -246,6 +246,6 @@ def test_rotations_that_come_too_fast_wait() -> None:
         ({"secret": SecretState(current=CURRENT, records=ENDED)}, Phase.PUBLISHED),
     ],
 )
-def test_the_phase_for_people(changes: dict[str, Any], expected: Phase) -> None:
+def test_each_observation_has_the_phase_of_the_table(changes: dict[str, Any], expected: Phase) -> None:
     """The words of the table."""
     assert phase(observation(**changes)) is expected

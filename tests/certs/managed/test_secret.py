@@ -61,7 +61,7 @@ def test_a_new_authority_is_read_back() -> None:
     assert state.longest_leaf(THIRD.certificate, setting=DAY) == DAY
 
 
-def test_a_whole_rotation_in_the_secret() -> None:
+def test_each_step_of_a_rotation_is_read_back_from_the_secret() -> None:
     """Each step is read back, and other keys of the Secret stay as they are."""
     data = stage(new({"theirs": b"x"}))
     state = state_of(data)

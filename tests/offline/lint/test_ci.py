@@ -80,7 +80,9 @@ def test_the_action_passes(repository: Path) -> None:
 
 
 @pytest.mark.parametrize(("paths", "code", "failures"), [("wrong", 1, 3), ("right", 0, 0)])
-def test_the_template_for_gitlab(repository: Path, paths: str, code: int, failures: int) -> None:
+def test_the_template_for_gitlab_writes_its_report_in_any_case(
+    repository: Path, paths: str, code: int, failures: int
+) -> None:
     """The report is there in any case, and the log is for people."""
     executable(repository.parent / "bin" / "m365wi", PROGRAM)
     executable(repository.parent / "bin" / "pip", "#!/bin/sh\n")

@@ -63,7 +63,9 @@ PLACES = [(number, steps) for number, each in enumerate(OBJECTS) for steps in pa
 
 @times(1)
 @given(changes=st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(VALUES)), min_size=1, max_size=5))
-def test_any_value_anywhere(changes: list[tuple[tuple[int, tuple[str | int, ...]], Any]]) -> None:
+def test_any_value_anywhere_is_survived_in_every_format(
+    changes: list[tuple[tuple[int, tuple[str | int, ...]], Any]],
+) -> None:
     """In every format."""
     objects = copy.deepcopy(OBJECTS)
     for (number, steps), value in changes:
@@ -75,7 +77,7 @@ def test_any_value_anywhere(changes: list[tuple[tuple[int, tuple[str | int, ...]
 
 
 @pytest.mark.parametrize("spec", ["true", "1.5", "text", "[workloadRef]"])
-def test_an_operators_object_of_another_shape(spec: str) -> None:
+def test_the_label_of_an_operators_object_is_found_in_any_shape(spec: str) -> None:
     """Its label is found nevertheless; `mutate` reads it, too."""
     text = (
         "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata:\n  name: x\n"

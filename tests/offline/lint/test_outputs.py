@@ -29,7 +29,7 @@ def report() -> Report:
     return linted(TEXT, name="a,b:c.yaml")
 
 
-def test_text(report: Report) -> None:
+def test_text_has_a_line_for_each_finding_and_a_sum(report: Report) -> None:
     """A line that editors take for a place, the fix, and a sum."""
     assert outputs.text(report).splitlines() == [
         'a,b:c.yaml:6:52: error: ServiceAccount shop/other: annotation azure.workload.identity/client-id is "by-name", '
@@ -42,7 +42,7 @@ def test_text(report: Report) -> None:
     assert outputs.text(linted(ACCOUNT)) == "nothing found in 1 object; 1 file looked at\n"
 
 
-def test_json(report: Report) -> None:
+def test_json_has_everything_with_reasons(report: Report) -> None:
     """Everything, with the reasons of what is on purpose."""
     found = json.loads(outputs.document(report))
     assert found["summary"] == {
@@ -65,7 +65,7 @@ def test_json(report: Report) -> None:
     assert found["version"] == 1
 
 
-def test_github(report: Report) -> None:
+def test_github_gets_escaped_commands_with_errors_first(report: Report) -> None:
     """What a workflow command cannot have is escaped; errors come first."""
     lines = outputs.github(replace(report, findings=report.findings[::-1])).splitlines()
     assert lines[0].startswith("::error file=a%2Cb%3Ac.yaml,line=6,col=52,endLine=6,endColumn=59,title=WI120::")
@@ -76,7 +76,7 @@ def test_github(report: Report) -> None:
     assert len(lines) == 3
 
 
-def test_junit(report: Report) -> None:
+def test_junit_has_a_case_for_each_finding(report: Report) -> None:
     """What fails, what passes and what is on purpose; the numbers are those of the cases."""
     suites = ET.fromstring(junit(report, Severity.ERROR))
     assert suites.attrib == {

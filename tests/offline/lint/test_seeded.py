@@ -64,14 +64,14 @@ def part(text: str, title: str) -> tuple[int, int]:
     return begin, (after[0] - 1 if after else len(there))
 
 
-def test_in_yaml() -> None:
+def test_each_seeded_mistake_is_found_in_yaml() -> None:
     """A folder."""
     reading = read([str(SEEDED)], namespace="", stdin=io.BytesIO(), stdin_name="-")
     check(lint(reading, Policy()), (SEEDED / "app.yaml").read_text())
     assert reading.files == ((SEEDED / "app.yaml").as_posix(),)
 
 
-def test_in_json() -> None:
+def test_each_seeded_mistake_is_found_in_json() -> None:
     """One List, and one object after the other."""
     objects = list(yaml.safe_load_all((SEEDED / "app.yaml").read_text()))
     listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}, indent=2)

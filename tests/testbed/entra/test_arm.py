@@ -97,7 +97,7 @@ def test_credentials_that_arm_does_not_take(
     assert len(identity.credentials) == 1
 
 
-def test_at_most_twenty(arm: Site, identity: Application) -> None:
+def test_an_identity_takes_at_most_twenty_credentials(arm: Site, identity: Application) -> None:
     """The one after is refused; the list has pages."""
     for number in range(20):
         identity.federate(issuer="https://issuer.example", subject=str(number))
@@ -190,7 +190,7 @@ def test_two_writes_at_once(entra: Entra, arm: Site, identity: Application) -> N
     assert [each.name for each in identity.credentials] == ["first", "second"]
 
 
-def test_faults_on_arm(entra: Entra, arm: Site, identity: Application) -> None:
+def test_a_fault_can_be_set_on_arm(entra: Entra, arm: Site, identity: Application) -> None:
     """A code of the test's choice, and throttling."""
     code = "Conflict"
     entra.next("arm", method="PUT", status=409, code=code)

@@ -49,7 +49,7 @@ def proxy(entra: Entra, pod: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 @pytest.mark.usefixtures("pod")
-def test_workload_identity_credential(entra: Entra, client: Client) -> None:
+def test_workload_identity_credential_gets_a_token(entra: Entra, client: Client) -> None:
     """azure-identity's own, by AZURE_AUTHORITY_HOST; its token opens Graph, and is cached."""
     with WorkloadIdentityCredential() as credential:
         token = credential.get_token(SCOPE)
@@ -60,7 +60,7 @@ def test_workload_identity_credential(entra: Entra, client: Client) -> None:
 
 
 @pytest.mark.usefixtures("pod")
-def test_default_azure_credential(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_azure_credential_gets_a_token(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The chain finds the workload identity."""
     monkeypatch.setenv("AZURE_TOKEN_CREDENTIALS", "WorkloadIdentityCredential")
     with DefaultAzureCredential() as credential:
@@ -68,7 +68,7 @@ def test_default_azure_credential(client: Client, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("pod")
-def test_client_assertion_credential(entra: Entra, client: Client, app: Application) -> None:
+def test_client_assertion_credential_gets_a_token(entra: Entra, client: Client, app: Application) -> None:
     """The one that our library stands on, with CAE asked for."""
 
     def assertion() -> str:
@@ -80,7 +80,7 @@ def test_client_assertion_credential(entra: Entra, client: Client, app: Applicat
 
 
 @pytest.mark.usefixtures("pod")
-def test_a_refusal_in_azure_identity(entra: Entra, app: Application) -> None:
+def test_azure_identity_raises_a_refusal_at_once(entra: Entra, app: Application) -> None:
     """The exception has status and sentence; 401 is not tried again."""
     app.unfederate()
     with WorkloadIdentityCredential() as credential, pytest.raises(ClientAuthenticationError) as raised:
@@ -100,7 +100,7 @@ def test_azure_identity_waits_when_throttled(entra: Entra) -> None:
 
 
 @pytest.mark.usefixtures("pod")
-async def test_the_async_credential(entra: Entra, client: Client) -> None:
+async def test_the_async_credential_gets_a_token(entra: Entra, client: Client) -> None:
     """Over aiohttp, which made its TLS context when it was imported and is told of the authority."""
     async with AsyncWorkloadIdentityCredential(connection_verify=str(entra.ca_file)) as credential:
         token = await credential.get_token(SCOPE)
@@ -121,7 +121,7 @@ def confidential(entra: Entra, application: Application, authority: str, **optio
 
 
 @pytest.mark.usefixtures("pod")
-def test_msal_at_the_emulators_address(entra: Entra, app: Application) -> None:
+def test_msal_gets_a_token_at_the_emulators_address(entra: Entra, app: Application) -> None:
     """With instance discovery off, as for any host that MSAL does not know."""
     answer = confidential(entra, app, f"{entra.login}{TENANT_ID}", instance_discovery=False)
     assert answer["token_source"] == "identity_provider"
@@ -137,7 +137,7 @@ def test_msal_reads_the_refusal(entra: Entra, app: Application) -> None:
 
 
 @pytest.mark.usefixtures("pod")
-def test_msal_with_an_unknown_tenant(entra: Entra, app: Application) -> None:
+def test_msal_finds_out_that_a_tenant_is_unknown(entra: Entra, app: Application) -> None:
     """MSAL finds out when it reads the discovery document."""
     with pytest.raises(ValueError) as raised:
         confidential(entra, app, f"{entra.login}{TENANT_ID[:-1]}0", instance_discovery=False)

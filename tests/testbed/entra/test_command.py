@@ -99,7 +99,7 @@ def test_what_it_prints_can_be_used(tmp_path: Path) -> None:
         assert emulator.process.returncode == 0
 
 
-def test_a_line_for_each_request(tmp_path: Path) -> None:
+def test_the_log_has_a_line_for_each_request(tmp_path: Path) -> None:
     """--log, as JSON."""
     config = tmp_path / "entra.yaml"
     config.write_text("")
@@ -225,7 +225,7 @@ def test_files_that_are_wrong(tmp_path: Path, text: str, says: str) -> None:
     assert says in str(raised.value)
 
 
-def test_a_file_with_a_directory(tmp_path: Path, entra: Entra, client: Client) -> None:
+def test_a_file_describes_the_directory(tmp_path: Path, entra: Entra, client: Client) -> None:
     """A secret that is known, roles in Azure, a managed identity, and a user who signs in at once."""
     path = tmp_path / "entra.yaml"
     applications = [{"client_id": CLIENT, "tenant_id": TENANT, "secret": "known", "azure_roles": ["Reader"]}]

@@ -137,7 +137,7 @@ def test_a_managed_identity_is_a_service_principal(entra: Entra, writer: Graph) 
     assert writer.ask("GET", f"/applications(appId='{identity.client_id}')").status_code == 404
 
 
-def test_pages(entra: Entra, writer: Graph) -> None:
+def test_lists_have_pages(entra: Entra, writer: Graph) -> None:
     """By the server's size or the client's, with links to the host that was asked."""
     for number in range(7):
         entra.application(name=f"shop-{number}")

@@ -79,7 +79,7 @@ def test_a_test_may_set_lifetime_and_refresh_in(entra: Entra, client: Client, ap
         "00000003-0000-0000-c000-000000000000/.default",
     ],
 )
-def test_scopes_of_graph(entra: Entra, client: Client, app: Application, scope: str) -> None:
+def test_each_scope_of_graph_is_accepted(entra: Entra, client: Client, app: Application, scope: str) -> None:
     """With the scopes that MSAL for Go adds, and by Graph's application id."""
     assert client.graph("/v1.0/organization", client.exchange(app, scope=scope).json()["access_token"]).ok
 
@@ -116,7 +116,7 @@ def test_a_client_that_can_do_cae_is_noticed(entra: Entra, client: Client, app: 
         ("rx", "api://AzureADTokenExchangeUSSec", "https://graph.microsoft.scloud"),
     ],
 )
-def test_other_clouds(cloud: str, audience: str, graph: str) -> None:
+def test_each_cloud_has_its_own_audience_and_graph(cloud: str, audience: str, graph: str) -> None:
     """Each cloud has its audience and its Graph, and refuses those of other clouds."""
     with running(cloud=cloud) as entra, Client(entra) as client:
         app = client.application()
@@ -153,7 +153,7 @@ def test_connections_are_kept_alive(entra: Entra, client: Client, app: Applicati
     assert {asked.connection for asked in entra.exchanges} == {1}
 
 
-def test_many_at_once(entra: Entra, app: Application) -> None:
+def test_many_threads_get_tokens_at_once(entra: Entra, app: Application) -> None:
     """Threads that start together all get tokens by one key."""
     tokens: list[str] = []
 
@@ -194,7 +194,7 @@ def test_the_log_has_claims_and_no_tokens(entra: Entra, client: Client, app: App
         assert all(part not in everything for part in secret.split("."))
 
 
-def test_discovery(entra: Entra, client: Client, app: Application) -> None:
+def test_the_discovery_documents_have_the_clients_addresses(entra: Entra, client: Client, app: Application) -> None:
     """The documents that MSAL reads first, with the addresses by which the client came."""
     document = client.get(f"{entra.login}{TENANT_ID}/v2.0/.well-known/openid-configuration").json()
     assert document["token_endpoint"] == f"{entra.login}{TENANT_ID}/oauth2/v2.0/token"
@@ -205,7 +205,7 @@ def test_discovery(entra: Entra, client: Client, app: Application) -> None:
     assert common["issuer"].endswith("/{tenantid}/v2.0")
 
 
-def test_instance_discovery(entra: Entra, client: Client) -> None:
+def test_instance_discovery_knows_microsofts_hosts(entra: Entra, client: Client) -> None:
     """Microsoft's hosts are known, and the emulator's own; others are not."""
     url = f"{entra.login}common/discovery/instance"
 

@@ -34,7 +34,7 @@ both = pytest.mark.parametrize("where", ["login", "graph"])
 
 
 @both
-def test_once_by_default(entra: Entra, client: Client, app: Application, where: Where) -> None:
+def test_a_fault_holds_for_one_request_by_default(entra: Entra, client: Client, app: Application, where: Where) -> None:
     """The next request and no other."""
     entra.next(where, status=503)
     assert [ask(client, app, where).status_code for _ in range(2)] == [503, 200]
@@ -50,7 +50,7 @@ def test_several_times_and_in_order(entra: Entra, client: Client, app: Applicati
 
 
 @both
-def test_until_cleared(entra: Entra, client: Client, app: Application, where: Where) -> None:
+def test_a_fault_can_hold_until_it_is_cleared(entra: Entra, client: Client, app: Application, where: Where) -> None:
     """However often; the other site's faults stay when one site's are cleared."""
     other: Where = "graph" if where == "login" else "login"
     entra.next(where, status=500, times=None)
@@ -62,7 +62,7 @@ def test_until_cleared(entra: Entra, client: Client, app: Application, where: Wh
     assert ask(client, app, where).status_code == 200
 
 
-def test_until_a_time(entra: Entra, client: Client, app: Application) -> None:
+def test_a_fault_can_hold_until_a_time(entra: Entra, client: Client, app: Application) -> None:
     """Throttled for a minute of the emulator's clock; Retry-After counts down."""
     entra.next("login", status=429, lasting=60.0)
     answer = client.exchange(app)
@@ -95,7 +95,7 @@ def test_a_fault_is_for_tokens_unless_it_says_otherwise(entra: Entra, client: Cl
         ({"code": 700213}, 401, 700213),
     ],
 )
-def test_bodies_of_login(
+def test_a_fault_of_login_has_entras_form(
     entra: Entra, client: Client, app: Application, fault: dict[str, Any], status: int, code: int
 ) -> None:
     """An error in Entra's form, for a status or a code; the sentence still names what was asked."""
@@ -127,7 +127,7 @@ def test_a_gateways_answer_is_html(entra: Entra, client: Client, app: Applicatio
         ({"status": 599}, 599, "UnknownError"),
     ],
 )
-def test_bodies_of_graph(
+def test_a_fault_of_graph_has_graphs_form(
     entra: Entra, client: Client, app: Application, fault: dict[str, Any], status: int, code: str
 ) -> None:
     """An error in Graph's form."""
@@ -138,7 +138,9 @@ def test_bodies_of_graph(
 
 
 @both
-def test_retry_after_and_other_headers(entra: Entra, client: Client, app: Application, where: Where) -> None:
+def test_a_fault_can_have_retry_after_and_other_headers(
+    entra: Entra, client: Client, app: Application, where: Where
+) -> None:
     """In seconds, or as the date that a proxy might send."""
     entra.next(where, status=429, retry_after=2)
     entra.next(where, status=503, retry_after="Wed, 21 Oct 2026 07:28:00 GMT", headers={"X-Mark": "1"})
@@ -148,7 +150,7 @@ def test_retry_after_and_other_headers(entra: Entra, client: Client, app: Applic
     assert answer.headers["X-Mark"] == "1"
 
 
-def test_a_claims_challenge(entra: Entra, client: Client, app: Application) -> None:
+def test_a_header_of_a_fault_replaces_the_answers_own(entra: Entra, client: Client, app: Application) -> None:
     """A header of the fault replaces the answer's own."""
     entra.next("graph", status=401, headers={"WWW-Authenticate": 'Bearer error="insufficient_claims", claims="e30="'})
     assert ask(client, app, "graph").headers["WWW-Authenticate"].endswith('claims="e30="')
@@ -201,7 +203,7 @@ def test_cut_connections(entra: Entra, client: Client, app: Application, where: 
 
 
 @pytest.mark.parametrize("cut", ["answer", "reset"])
-def test_a_reset_is_one(entra: Entra, cut: Any) -> None:
+def test_a_reset_resets_the_connection(entra: Entra, cut: Any) -> None:
     """Python's ssl calls both the end of the stream, so what is below TLS is looked at."""
     entra.next("graph", cut=cut)
     context = ssl.create_default_context(cafile=entra.ca_file)
@@ -233,7 +235,9 @@ def in_thread(work: Callable[[], object]) -> threading.Thread:
 
 
 @both
-def test_slow_until_released(entra: Entra, client: Client, app: Application, where: Where) -> None:
+def test_a_slow_request_waits_until_it_is_released(
+    entra: Entra, client: Client, app: Application, where: Where
+) -> None:
     """The request waits, the test knows that it does, and then it gets the true answer."""
     answers: list[requests.Response] = []
     held = entra.next(where, slow=math.inf)
@@ -245,7 +249,7 @@ def test_slow_until_released(entra: Entra, client: Client, app: Application, whe
     assert answers[0].ok
 
 
-def test_slow_by_seconds(entra: Entra, client: Client, app: Application) -> None:
+def test_a_slow_request_waits_for_seconds(entra: Entra, client: Client, app: Application) -> None:
     """The wait ends by itself, with the fault's own answer where it has one."""
     entra.next("login", slow=0.02, status=503)
     assert client.exchange(app).status_code == 503
@@ -304,7 +308,7 @@ def test_the_emulator_stops_though_a_client_hangs() -> None:
     assert ended == ["cut"]
 
 
-def test_waiting_for_requests(entra: Entra, client: Client, app: Application) -> None:
+def test_a_test_can_wait_for_requests(entra: Entra, client: Client, app: Application) -> None:
     """A test can wait for what a process in the background asks."""
 
     def three(log: Any) -> bool:
@@ -336,7 +340,7 @@ def test_the_date_may_be_wrong(entra: Entra, client: Client, app: Application, w
     assert 590 < date - entra.clock() <= 600
 
 
-def test_a_fixed_clock(entra: Entra) -> None:
+def test_a_fixed_clock_stands_still(entra: Entra) -> None:
     """Time stands still where the test says so, but for what it advances itself."""
     with running(clock=lambda: 1_800_000_000.0) as fixed, Client(fixed) as client:
         fixed.clock.advance(5)

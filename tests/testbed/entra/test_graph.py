@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("version", ["v1.0", "beta"])
-def test_the_organization(entra: Entra, client: Client, app: Application, version: str) -> None:
+def test_the_organization_has_id_name_and_domains(entra: Entra, client: Client, app: Application, version: str) -> None:
     """The tenant by its id, name and domains."""
     entra.tenant(TENANT_ID, name="Fabrikam", domains=["fabrikam.example"])
     answer = client.graph(f"/{version}/organization", client.token(app))
@@ -27,7 +27,7 @@ def test_the_organization(entra: Entra, client: Client, app: Application, versio
     assert organization["verifiedDomains"][0]["name"] == "fabrikam.example"
 
 
-def test_parts_of_the_organization(client: Client, app: Application) -> None:
+def test_parts_of_the_organization_can_be_asked_for(client: Client, app: Application) -> None:
     """$select, $top, one entity by its id in both spellings, HEAD."""
     token = client.token(app)
     chosen = client.graph("/v1.0/organization?$select=id,displayName", token).json()["value"]
@@ -41,14 +41,14 @@ def test_parts_of_the_organization(client: Client, app: Application) -> None:
     assert (head.status_code, head.content) == (200, b"")
 
 
-def test_the_subscribed_skus(client: Client, app: Application) -> None:
+def test_the_subscribed_skus_are_listed(client: Client, app: Application) -> None:
     """What the provider's simplest data source reads."""
     (sku,) = client.graph("/v1.0/subscribedSkus", client.token(app)).json()["value"]
     assert sku["id"].startswith(TENANT_ID)
     assert sku["prepaidUnits"]["enabled"] == 25
 
 
-def test_another_api() -> None:
+def test_another_api_is_answered_with_its_documents() -> None:
     """One that the login server answers for by its name, with the documents that it was given."""
     api = Api(host="api.example.com", audiences=("https://api.example.com",), documents={"/things": {"value": [1]}})
     with running(apis=[api]) as entra, Client(entra) as client:
@@ -82,13 +82,13 @@ def test_another_api() -> None:
         ("subscribedSkus", "User.Read.All", 403),
     ],
 )
-def test_roles(client: Client, path: str, role: str, status: int) -> None:
+def test_one_of_several_roles_opens_a_path(client: Client, path: str, role: str, status: int) -> None:
     """One of several roles opens a path, others do not."""
     token = client.token(client.application(roles=[role]))
     assert client.graph(f"/v1.0/{path}", token).status_code == status
 
 
-def test_a_missing_role(client: Client) -> None:
+def test_a_missing_role_is_graphs_403(client: Client) -> None:
     """The body of Graph's 403."""
     identifier = str(uuid.uuid4())
     token = client.token(client.application(roles=()))
@@ -126,7 +126,7 @@ def test_tokens_that_graph_does_not_take(
     assert (entra.calls[-1].status, entra.calls[-1].code) == (401, "InvalidAuthenticationToken")
 
 
-def test_an_expired_token(entra: Entra, client: Client, app: Application) -> None:
+def test_an_expired_token_is_refused(entra: Entra, client: Client, app: Application) -> None:
     """By the emulator's clock."""
     token = client.token(app)
     entra.clock.advance(3500)
@@ -136,7 +136,7 @@ def test_an_expired_token(entra: Entra, client: Client, app: Application) -> Non
     assert answer.json()["error"]["message"] == "Lifetime validation failed, the token is expired."
 
 
-def test_a_token_of_another_entra(client: Client, app: Application) -> None:
+def test_a_token_of_another_entra_is_refused(client: Client, app: Application) -> None:
     """Signed by another key."""
     with running() as other, Client(other) as stranger:
         token = stranger.token(stranger.application())

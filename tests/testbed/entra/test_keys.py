@@ -77,7 +77,7 @@ def test_an_issuer_that_is_not_there(entra: Entra, client: Client, app: Applicat
     assert code_of(client, app, token(entra, iss=url)) == 50166
 
 
-def test_an_issuer_that_hangs() -> None:
+def test_an_issuer_that_hangs_is_given_up() -> None:
     """The token endpoint does not wait for ever."""
     with running() as entra, Client(entra) as client:
         entra.keys.timeout = 0.05
@@ -148,7 +148,9 @@ def test_given_keys_are_never_fetched(entra: Entra, client: Client, app: Applica
 
 
 @pytest.mark.parametrize("issuer", [ELSEWHERE, f"{ELSEWHERE}/cluster/"])
-def test_documents_from_another_address(entra: Entra, client: Client, app: Application, issuer: str) -> None:
+def test_documents_can_be_fetched_from_another_address(
+    entra: Entra, client: Client, app: Application, issuer: str
+) -> None:
     """As with a kube-apiserver: its documents name the issuer's address, and it wants a bearer token."""
     app.federate(issuer=issuer, subject=SUBJECT)
     with running() as apiserver:

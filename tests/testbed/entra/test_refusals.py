@@ -29,7 +29,7 @@ def seen(answer: Answer) -> tuple[int, str, int]:
     return answer.status_code, answer.json()["error"], answer.json()["error_codes"][0]
 
 
-def test_the_body_of_an_error(entra: Entra, client: Client, app: Application) -> None:
+def test_the_body_of_an_error_has_entras_fields(entra: Entra, client: Client, app: Application) -> None:
     """All fields that a client may look for, and the ids in the description too."""
     identifier = str(uuid.uuid4())
     answer = client.exchange(app, client_id=UNKNOWN, headers={"client-request-id": identifier})
@@ -135,7 +135,7 @@ def test_a_slash_more_is_another_issuer(entra: Entra, client: Client) -> None:
     assert client.exchange(app, issuer.token(subject=SUBJECT)).ok
 
 
-def test_no_credential_at_all(entra: Entra, client: Client) -> None:
+def test_an_application_without_a_credential_is_told_as_one(entra: Entra, client: Client) -> None:
     """The refusal says that the application has no credential."""
     assert seen(client.exchange(entra.application())) == (401, "invalid_client", 70025)
 
@@ -186,7 +186,7 @@ def test_credentials_that_entra_would_not_take(
     assert says in str(raised.value)
 
 
-def test_a_disabled_application(entra: Entra, client: Client, app: Application) -> None:
+def test_a_disabled_application_is_refused(entra: Entra, client: Client, app: Application) -> None:
     """Switched off, and on again."""
     app.disabled = True
     assert seen(client.exchange(app)) == (400, "unauthorized_client", 7000112)
@@ -194,33 +194,33 @@ def test_a_disabled_application(entra: Entra, client: Client, app: Application) 
     assert client.exchange(app).ok
 
 
-def test_a_public_client(client: Client) -> None:
+def test_a_public_client_is_refused(client: Client) -> None:
     """It must not present an assertion, and without one has nothing to show."""
     app = client.application(public=True)
     assert seen(client.exchange(app)) == (401, "invalid_client", 700025)
     assert seen(client.exchange(app, client_assertion=None)) == (401, "invalid_client", 7000218)
 
 
-def test_an_application_of_another_tenant(entra: Entra, client: Client, app: Application) -> None:
+def test_an_application_of_another_tenant_is_refused(entra: Entra, client: Client, app: Application) -> None:
     """The same client id in a tenant that has not installed it."""
     entra.tenant(UNKNOWN)
     assert seen(client.exchange(app, tenant=UNKNOWN)) == (400, "unauthorized_client", 700016)
 
 
 @pytest.mark.parametrize("code", [90038, 900382])
-def test_a_tenant_of_another_cloud(entra: Entra, client: Client, app: Application, code: int) -> None:
+def test_a_tenant_of_another_cloud_is_refused(entra: Entra, client: Client, app: Application, code: int) -> None:
     """Asked at the wrong authority."""
     entra.tenant(UNKNOWN, cloud="gcchigh", code=code)
     assert seen(client.exchange(app, tenant=UNKNOWN)) == (400, "invalid_request", code)
 
 
-def test_discovery_of_an_unknown_tenant(entra: Entra, client: Client) -> None:
+def test_discovery_of_an_unknown_tenant_is_refused(entra: Entra, client: Client) -> None:
     """The discovery document has another `error` than the token endpoint for the same code."""
     answer = client.get(f"{entra.login}{UNKNOWN}/v2.0/.well-known/openid-configuration")
     assert seen(answer) == (400, "invalid_tenant", 90002)
 
 
-def test_a_forged_signature(entra: Entra, client: Client, app: Application) -> None:
+def test_a_forged_signature_is_refused(entra: Entra, client: Client, app: Application) -> None:
     """A key that the issuer does not publish, under a name of its own or under that of a real one."""
     for name in ("key-2", "key-1"):
         answer = client.exchange(app, entra.issuer.token(subject=SUBJECT, key=SigningKey(name)))
@@ -236,7 +236,7 @@ def test_a_token_that_names_no_key_is_tried_with_all(entra: Entra, client: Clien
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS256"])
-def test_algorithms_other_than_rsa(entra: Entra, client: Client, app: Application, algorithm: str) -> None:
+def test_algorithms_other_than_rsa_are_refused(entra: Entra, client: Client, app: Application, algorithm: str) -> None:
     """Unsigned, or signed with a key that is public."""
     claims = jwt.decode(entra.issuer.token(subject=SUBJECT), options={"verify_signature": False})
     key = None if algorithm == "none" else "k" * 64
@@ -252,12 +252,12 @@ def test_clocks_may_differ_a_little(entra: Entra, client: Client, app: Applicati
     assert seen(client.exchange(app, expired))[2] == 700024
 
 
-def test_a_newline_in_the_assertion(entra: Entra, client: Client, app: Application) -> None:
+def test_a_newline_in_the_assertion_is_refused(entra: Entra, client: Client, app: Application) -> None:
     """What a token file ends with must not be sent."""
     assert seen(client.exchange(app, entra.issuer.token(subject=SUBJECT) + "\n"))[2] == 50027
 
 
-def test_not_a_post(entra: Entra, client: Client, app: Application) -> None:
+def test_a_get_is_refused(entra: Entra, client: Client, app: Application) -> None:
     """The token endpoint looked at with a browser."""
     answer = client.get(f"{entra.login}{app.tenant_id}/oauth2/v2.0/token")
     assert seen(answer) == (400, "invalid_request", 900561)
@@ -292,7 +292,7 @@ def test_bodies_that_are_not_a_form(
         ("X: " + "x" * 70000, 431),
     ],
 )
-def test_sizes(entra: Entra, app: Application, head: str, status: int) -> None:
+def test_a_large_body_is_refused_before_it_is_read(entra: Entra, app: Application, head: str, status: int) -> None:
     """More than 1 MiB is refused before it is read, and so is what does not say how much it is."""
     context = ssl.create_default_context(cafile=entra.ca_file)
     with (
@@ -303,13 +303,13 @@ def test_sizes(entra: Entra, app: Application, head: str, status: int) -> None:
         assert tls.recv(64).startswith(f"HTTP/1.1 {status} ".encode())
 
 
-def test_unknown_paths(entra: Entra, client: Client, app: Application) -> None:
+def test_an_unknown_path_is_not_found(entra: Entra, client: Client, app: Application) -> None:
     """What the emulator does not have is not found."""
     for path in ("", app.tenant_id, f"{app.tenant_id}/oauth2/token", "common/discovery"):
         assert client.get(entra.login + path).status_code == 404
 
 
-def test_every_code_on_demand(entra: Entra, client: Client, app: Application) -> None:
+def test_every_code_can_be_demanded(entra: Entra, client: Client, app: Application) -> None:
     """Any code of the table comes when a test wants it, with its status and a sentence whose places are filled."""
     for number, code in CODES.items():
         entra.next("login", code=number)

@@ -35,7 +35,7 @@ def poll(client: Client, flow: dict[str, Any]) -> requests.Response:
     return post(client, "token", grant_type=DEVICE_CODE_GRANT, device_code=flow["device_code"], scope=GRAPH)
 
 
-def test_a_device_code(entra: Entra, client: Client) -> None:
+def test_a_device_code_is_pending_until_the_user_signs_in(entra: Entra, client: Client) -> None:
     """Pending until the user has signed in; then tokens for Graph and, by the refresh token, for ARM."""
     flow = start(client)
     assert flow["user_code"] in flow["message"]
