@@ -10,6 +10,7 @@ secret            the Secret, as it is read
 secret_changes    the Secret after each change
 ca_bundle         the caBundles of the webhook configuration
 refusal           which authorities in the Secret are refused
+installation      whether the two objects are those of another installation
 by_hand           what a person asks of a running installation
 
 report, advice    what people read: when, and which row of the table

@@ -47,6 +47,8 @@ class WebhookConfiguration:
     entries: tuple[WebhookEntry, ...]
     version: str
     """resourceVersion."""
+    uid: str = ""
+    """Of the object: a configuration that was deleted and made again has another."""
     date: datetime | None = None
     """The API server's time when it answered (the header `Date`); None if the answer had none."""
 

@@ -17,6 +17,7 @@ from certs.errors import NotFound, StoreError, StoreUnavailable
 from certs.managed import secret
 from certs.managed.advice import Area
 from certs.managed.ca_bundle import PublishedBundle, TrustStore, WebhookConfiguration, our_bundles, trusted_since
+from certs.managed.installation import Installation
 from certs.managed.refusal import learn_retired, refuse
 from certs.managed.report import Report
 from certs.managed.secret import AuthorityRecord, SecretState, SecretStore, StoredSecret
@@ -67,21 +68,27 @@ class Reader:
         self._secrets, self._trust, self._settings = secrets, trust, settings
         self._clock, self._report, self._jitter = clock, report, jitter
         self._parsed: tuple[str, SecretState] | None = None
+        self._installation = Installation()
         self._remembered: tuple[x509.Certificate, ...] = ()
         self._retired: Mapping[str, AuthorityRecord] = {}
         self._trusted_since: dict[str, float] = {}
         self._vanished: frozenset[str] = frozenset()
 
     async def read(self, leaf: Leaf | None) -> Snapshot:
-        """One reading. What fails goes into the report and is None in the snapshot."""
+        """One reading. What fails goes into the report and is None in the snapshot.
+
+        The leaf is None there, too, if it is of an installation that is gone.
+        """
         requested_at = self._clock.ticks()
         configuration, absent = await self._read_configuration()
         stored, state = await self._read_secret()
         now, ticks = self._clock.now(), self._clock.ticks()
-        bundles = None
-        if configuration is not None:
-            settings = self._settings
-            bundles = our_bundles(configuration, names=settings.webhooks, service=settings.service)
+        bundles = self._our_bundles(configuration) if configuration is not None else None
+        if (bundles is not None or absent) and state is not None:
+            uids = configuration.uid if configuration else None, stored.uid if stored else None
+            if self._installation.is_another(*uids, bundles=bundles or (), leaf=leaf):
+                self._remembered, self._trusted_since, self._vanished, leaf = (), {}, frozenset(), None
+        if bundles is not None:
             self._follow(bundles, ticks=ticks)
         if state is not None:
             state = self._recognise(state, bundles, leaf, now=now)
@@ -106,6 +113,9 @@ class Reader:
             configuration_absent=absent,
             vanished=self._vanished if configuration is not None else frozenset(),
         )
+
+    def _our_bundles(self, configuration: WebhookConfiguration) -> tuple[PublishedBundle, ...]:
+        return our_bundles(configuration, names=self._settings.webhooks, service=self._settings.service)
 
     async def _read_configuration(self) -> tuple[WebhookConfiguration | None, bool]:
         """The configuration, and whether it is absent."""

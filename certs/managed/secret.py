@@ -63,6 +63,8 @@ class StoredSecret:
     """Decoded from base64."""
     version: str
     """resourceVersion."""
+    uid: str = ""
+    """Of the object: a Secret that was deleted and made again has another."""
     date: datetime | None = None
     """The API server's time when it answered (the header `Date`); None if the answer had none."""
     origin: object = field(default=None, repr=False, compare=False)

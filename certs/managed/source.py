@@ -126,6 +126,13 @@ class SelfManagedSource:
         untimely = False
         for _ in range(_MOST_STEPS):
             snapshot = await self._reader.read(self._leaf)
+            if snapshot.observation.leaf is not self._leaf:
+                self._leaf = None
+                _log.info(
+                    "MutatingWebhookConfiguration %s, Secret %s: of another installation; a new leaf is signed for it",
+                    self._settings.configuration,
+                    self._settings.secret,
+                )
             if snapshot.configuration_absent:
                 self._trusted = False
             step = next_step(replace(snapshot.observation, failed=frozenset(failed)), self._settings)

@@ -1,7 +1,7 @@
 """A small world for the certificates: one Secret, one webhook configuration, one clock, any number of replicas.
 
 The two objects have real resourceVersion semantics: every write takes a new number from one counter, a write against an
-older one is a Conflict, an object that was deleted and made again has another number.
+older one is a Conflict, an object that was deleted and made again has another number and another uid.
 """
 
 from __future__ import annotations
@@ -122,6 +122,7 @@ class World:
     """Fingerprints of every authority that was ever in ca.crt or next.crt."""
     published: set[str] = field(default_factory=set)
     """Fingerprints of every certificate that was ever in a caBundle."""
+    secret_uid: str = ""
     bundles: list[tuple[datetime, tuple[WebhookEntry, ...]]] = field(default_factory=list)
     """Every configuration that was ever written, with the time."""
     calls: list[str] = field(default_factory=list)
@@ -133,16 +134,30 @@ class World:
 
     def write_secret(self, data: Mapping[str, bytes] | None) -> None:
         """What a person does: replace the Secret's data, or delete it."""
+        if self.secret is None:
+            self.secret_uid = f"secret {self.version()}"
         self.secret = None if data is None else (dict(data), self.version())
         for key in ("ca.crt", "next.crt"):
             self.stored |= {fingerprint(c) for c in parse_bundle((data or {}).get(key, b"")).certificates}
 
     def write_entries(self, *entries: WebhookEntry) -> None:
         """What a person does: replace the webhooks of the configuration."""
-        self.configuration = WebhookConfiguration(entries=entries, version=self.version())
+        uid = self.configuration.uid if self.configuration else f"configuration {self.version()}"
+        self.configuration = WebhookConfiguration(entries=entries, version=self.version(), uid=uid)
         for entry in entries:
             self.published |= {fingerprint(c) for c in parse_bundle(entry.bundle).certificates}
         self.bundles.append((self.time, entries))
+
+    def uninstall(self) -> None:
+        """What Helm does. The replicas live on for some seconds."""
+        self.configuration = None
+        self.write_secret(None)
+
+    def install(self) -> None:
+        """What Helm does: two new objects, and nothing in them."""
+        self.uninstall()
+        self.write_secret({})
+        self.write_entries(WebhookEntry(name="pods.m365", bundle=b"", service=SERVICE))
 
     def entry(self, name: str = "pods.m365") -> WebhookEntry:
         assert self.configuration is not None
@@ -206,7 +221,8 @@ class FakeSecrets:
         if self.world.secret is None:
             raise NotFound("secrets not found")
         data, version = self.world.secret
-        return StoredSecret(data=dict(data), version=version, date=self.world.time if self.world.tells_time else None)
+        date = self.world.time if self.world.tells_time else None
+        return StoredSecret(data=dict(data), version=version, uid=self.world.secret_uid, date=date)
 
 
 class FakeTrust:

@@ -77,6 +77,13 @@ async def test_an_answer_is_an_error_with_the_api_servers_words(
         assert "fieldManager" not in str(raised.value)
 
 
+async def test_each_object_has_its_uid() -> None:
+    """An object that was deleted and made again has another one."""
+    kube = FakeKube(document={"metadata": {"resourceVersion": "7", "uid": "0d1c"}})
+    assert (await secret(kube).get()).uid == "0d1c"
+    assert (await KubeConfiguration(cast("Kube", kube), "webhook").get()).uid == "0d1c"
+
+
 async def test_what_cannot_be_decoded_is_not_quoted() -> None:
     """The API server shows a piece of it, and it may be of a key."""
     kube = FakeKube(400, {"message": f"error found in #10 byte of ...|{KEY.decode()}|..."})

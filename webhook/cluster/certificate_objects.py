@@ -109,7 +109,8 @@ def _encode(data: Mapping[str, bytes]) -> dict[str, str]:
 def _parse_secret(reply: Reply) -> StoredSecret:
     document = _parse_object(reply)
     data = {key: _decode(value) for key, value in (document.get("data") or {}).items()}
-    return StoredSecret(data=data, version=_version(document), date=_parse_date(reply.date), origin=document)
+    date = _parse_date(reply.date)
+    return StoredSecret(data=data, version=_version(document), uid=_uid(document), date=date, origin=document)
 
 
 def _parse_configuration(reply: Reply) -> WebhookConfiguration:
@@ -125,7 +126,8 @@ def _parse_configuration(reply: Reply) -> WebhookConfiguration:
                 service=f"{service.get('namespace')}/{service.get('name')}" if service else None,
             )
         )
-    return WebhookConfiguration(entries=tuple(entries), version=_version(document), date=_parse_date(reply.date))
+    date = _parse_date(reply.date)
+    return WebhookConfiguration(entries=tuple(entries), version=_version(document), uid=_uid(document), date=date)
 
 
 def _parse_object(reply: Reply) -> dict[str, Any]:
@@ -140,6 +142,10 @@ def _parse_object(reply: Reply) -> dict[str, Any]:
 
 def _version(document: Mapping[str, Any]) -> str:
     return str(document["metadata"].get("resourceVersion"))
+
+
+def _uid(document: Mapping[str, Any]) -> str:
+    return str(document["metadata"].get("uid", ""))
 
 
 def _decode(text: str) -> bytes:

@@ -370,6 +370,8 @@ class Damage(enum.Enum):
     OLD_BUNDLE_BACK = enum.auto()
     WEBHOOK_ADDED = enum.auto()
     ORDER_TURNED = enum.auto()
+    INSTALLED_AGAIN = enum.auto()
+    """Both objects are deleted and made again, with nothing in them."""
 
 
 RECORDED_LIVES = (-5.0, 0.0, 1.0, 600.0, 1e9)
@@ -380,6 +382,7 @@ TO_CONFIGURATION = [
     Damage.OLD_BUNDLE_BACK,
     Damage.WEBHOOK_ADDED,
     Damage.ORDER_TURNED,
+    Damage.INSTALLED_AGAIN,
 ]
 TO_SECRET = [*(each for each in Damage if each not in TO_CONFIGURATION), *RECORDED_LIVES]
 HARM = st.one_of(st.sampled_from(TO_SECRET), st.sampled_from(TO_CONFIGURATION))
@@ -456,6 +459,12 @@ def _harm(world: World, what: Damage | float, history: list[Any]) -> None:
         _record_life(world, what)
     elif what in {Damage.BUNDLE_EMPTIED, Damage.BUNDLE_OVERWRITTEN, Damage.OLD_BUNDLE_BACK}:
         _harm_bundle(world, what)
+    elif what is Damage.INSTALLED_AGAIN:
+        world.uninstall()
+        world.write_secret({})
+        world.write_entries(
+            WebhookEntry(name="0.m365", bundle=b"", service=SERVICE), WebhookEntry(name="stranger", bundle=b"theirs")
+        )
     elif what in {Damage.WEBHOOK_ADDED, Damage.ORDER_TURNED}:
         assert world.configuration is not None
         entries = world.configuration.entries
