@@ -37,8 +37,8 @@ from webhook.server.known_heads import KnownHeads
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
 from webhook.server.open_connections import OpenConnections
-from webhook.server.process import freeze
 from webhook.server.shared import Shared
+from webhook.server.worker_parts import freeze
 
 __all__ = ["Part", "measure", "table"]
 

@@ -29,9 +29,9 @@ from webhook.server.callers import Callers
 from webhook.server.freed_memory import give_back
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.operations import Check, create_operations, is_ready
-from webhook.server.process import WorkerParts
 from webhook.server.spans import ReviewSpans
 from webhook.server.startup import held
+from webhook.server.worker_parts import WorkerParts
 from webhook.server.wsgi import on_event_loop
 from webhook.settings import SELF_MANAGED, ServeSettings
 

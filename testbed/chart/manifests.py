@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,15 +18,11 @@ import yaml
 
 from testbed.chart import helm
 from testbed.cluster.build import BuildError
+from testbed.cluster.registration import PLAIN
 from webhook.checks import rights
-from webhook.core.policy import SCOPES
 
-__all__ = ["PLAIN", "main", "plain", "skeleton"]
+__all__ = ["main", "plain", "skeleton"]
 
-# The file of each scope, in manifests/. The default scope has the name that people look for.
-PLAIN: Final[Mapping[str, str]] = {
-    scope: "install.yaml" if scope == "pod-label" else f"install-{scope}.yaml" for scope in SCOPES
-}
 HEADER: Final = """\
 # The webhook in scope {scope}, for `kubectl apply`. `make manifests` writes this file from manifests/chart.
 # docs/install.md says how to set your image.

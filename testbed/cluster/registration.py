@@ -20,17 +20,17 @@ import contextlib
 import copy
 import functools
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import yaml
 
-from testbed.chart.manifests import PLAIN
 from testbed.cluster.api import Api
 from testbed.cluster.processes import wait_until
+from webhook.core.policy import SCOPES
 
-__all__ = ["OWN_NAMESPACE", "Scope", "configuration", "settle", "webhook_registration"]
+__all__ = ["OWN_NAMESPACE", "PLAIN", "Scope", "configuration", "settle", "webhook_registration"]
 
 Scope = Literal["pod-label", "namespace-label", "cluster"]
 
@@ -41,6 +41,10 @@ INJECT_LABEL = "m365.workload.identity/inject"
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+# The file of each scope, in manifests/. The default scope has the name that people look for.
+PLAIN: Final[Mapping[str, str]] = {
+    scope: "install.yaml" if scope == "pod-label" else f"install-{scope}.yaml" for scope in SCOPES
+}
 EFFECTIVE_SECONDS = 20.0
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from webhook.commands import main
 from webhook.server import process
 from webhook.server.asgi import Receive, Scope, Send
-from webhook.server.process import WorkerParts
+from webhook.server.worker_parts import WorkerParts
 
 
 def held() -> dict[str, int]:

@@ -17,7 +17,7 @@ from certs.source import Description
 from webhook.accounts.files import FileAccounts
 from webhook.cluster.kube import Kube
 from webhook.logs import Log
-from webhook.server.process import WorkerParts
+from webhook.server.worker_parts import WorkerParts
 from webhook.settings import FILES, ServeSettings
 
 ACCOUNTS = FileAccounts(Path("accounts.yaml"), {})

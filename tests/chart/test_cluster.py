@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 from testbed.chart.helm import CHART, Refused, helm, render
-from testbed.chart.manifests import PLAIN
 from testbed.cluster.api import Api
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.pki import Authority
 from testbed.cluster.processes import wait_until
+from testbed.cluster.registration import PLAIN
 from tests.chart import kinds
 from tests.chart.objects import installed, one, some
 from webhook.checks.registration import restore

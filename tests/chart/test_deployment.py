@@ -13,8 +13,8 @@ import pytest
 from testbed.chart.helm import CHART, NAME, NAMESPACE, helm, template
 from tests.chart.objects import HOOK, container, installed, one, some
 from webhook.core.policy import Policy
-from webhook.server.process import BACKGROUND_ENDS_SECONDS, Drain
 from webhook.server.startup import HELD_SECONDS
+from webhook.server.worker_parts import BACKGROUND_ENDS_SECONDS, Drain
 from webhook.settings import FILES, SELF_MANAGED, ServeSettings, add_flags, read_settings
 
 pytestmark = pytest.mark.slow

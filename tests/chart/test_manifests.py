@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from testbed.chart import helm, manifests
-from testbed.chart.manifests import PLAIN
+from testbed.cluster.registration import PLAIN
 
 pytestmark = pytest.mark.slow
 SKELETON = Path("webhook/checks/chart.yaml")

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from certs.authority import make_authority
-from testbed.chart.manifests import PLAIN
-from testbed.cluster.registration import Scope, configuration
+from testbed.cluster.registration import PLAIN, Scope, configuration
 from tests.checks.support import NOW, SERVICE, USE, narrowed, the_registration
 from webhook.checks import registration
 from webhook.checks.registration import registrations

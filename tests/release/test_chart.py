@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from testbed.chart import helm, manifests
+from testbed.chart import helm
+from testbed.cluster.registration import PLAIN
 from tools.release import chart
 from tools.release.errors import ReleaseError
 from tools.release.oci import MANIFEST, Layout, digest
@@ -85,7 +86,7 @@ def test_the_plain_manifests_have_the_digest(tree: Path, tmp_path: Path) -> None
         ours = path.read_text().replace(f"{REPOSITORY}@{DIGEST}", "m365-workload-identity:0.1.0")
         assert f"{REPOSITORY}@{DIGEST}" in path.read_text()
         assert [*yaml.safe_load_all(ours)] == [*yaml.safe_load_all((helm.CHART.parent / path.name).read_text())]
-    assert {path.name for path in tmp_path.glob("install*.yaml")} == set(manifests.PLAIN.values())
+    assert {path.name for path in tmp_path.glob("install*.yaml")} == set(PLAIN.values())
 
 
 def test_values_of_another_form_are_refused(tmp_path: Path) -> None:

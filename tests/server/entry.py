@@ -32,7 +32,8 @@ from webhook.server.deadlines import Timeouts
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import Limits
 from webhook.server.operations import create_operations
-from webhook.server.process import Drain, WorkerParts, run
+from webhook.server.process import run
+from webhook.server.worker_parts import Drain, WorkerParts
 from webhook.server.wsgi import on_event_loop
 
 DECISIONS = {

@@ -8,7 +8,7 @@ from gunicorn.workers.base import Worker as BaseWorker
 
 from webhook.server.gunicorn_overrides import Gunicorn, Worker
 from webhook.server.limits import Limits
-from webhook.server.process import Drain
+from webhook.server.worker_parts import Drain
 
 
 @pytest.mark.parametrize("name", ["init_process", "init_signals", "load_wsgi", "run"])

@@ -13,12 +13,12 @@ from typing import Any, cast
 import pytest
 
 from webhook.metrics import Metrics
-from webhook.server import gunicorn_overrides, process, worker_life
+from webhook.server import process, worker_life
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.limits import OPERATIONS_CONNECTIONS, Limits
 from webhook.server.open_connections import OpenConnections
-from webhook.server.process import CannotStart, Drain, WorkerParts
 from webhook.server.worker_life import WorkerLife
+from webhook.server.worker_parts import CannotStart, Drain, WorkerParts
 
 LONG = 60.0  # seconds that no test waits
 SOON = 0.9  # seconds, less than anything that must not be waited for
@@ -249,7 +249,7 @@ def test_a_process_has_the_limits_that_are_given(given: dict[str, Any], monkeypa
         def run(self) -> None:
             made.append("run")
 
-    monkeypatch.setattr(gunicorn_overrides, "Gunicorn", Gunicorn)
+    monkeypatch.setattr(process, "Gunicorn", Gunicorn)
     monkeypatch.setattr(process, "freeze", lambda: None)
     process.run(cast("Any", "parts"), listen="a:1", ops_listen="b:2", **given)
     limits, drain = given.get("limits", Limits()), given.get("drain", Drain())

@@ -11,6 +11,7 @@ from typing import Any, Final
 import yaml
 
 from testbed.chart import helm, manifests
+from testbed.cluster.registration import PLAIN
 from tools.release.archives import tar_gz
 from tools.release.errors import ReleaseError
 from tools.release.oci import MANIFEST, REFERENCE, Layout
@@ -73,7 +74,7 @@ def plain(chart: Path, out: Path, source: Source) -> list[Path]:
     """The manifests for `kubectl apply`, one for each scope."""
     made = []
     header = HEADER.replace("VERSION", source.version)
-    for scope, name in manifests.PLAIN.items():
+    for scope, name in PLAIN.items():
         path = out / name
         path.write_text(manifests.plain(scope, chart=chart, header=header), encoding="utf-8")
         made.append(path)

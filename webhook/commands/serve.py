@@ -44,8 +44,8 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     # Not before: an environment without the server may not have them, and Windows has no `resource`.
     import resource
 
-    from webhook.server.process import WorkerParts
     from webhook.server.process import run as run_worker
+    from webhook.server.worker_parts import WorkerParts
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the private key that is served
     log = configure(level=settings.log_level)

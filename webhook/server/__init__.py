@@ -4,7 +4,8 @@ HTTP on connections is our own, because no server bounds the time of head and bo
 the slowest one: docs/decisions/0001-own-http-connections.md. httptools parses, gunicorn runs the process.
 
     process              the process, from its settings to SIGTERM
-    gunicorn_overrides   what is changed of gunicorn
+    worker_parts         what process and worker hand to each other
+gunicorn_overrides   what is changed of gunicorn
     worker_life          a worker, from its first listener to its last connection
     background           what goes on while the worker serves
     lifecycle            how far the process is

@@ -18,7 +18,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker as BaseWorker
 
 from webhook.server.limits import Limits
-from webhook.server.process import BACKGROUND_ENDS_SECONDS, CannotStart, Drain, WorkerParts
+from webhook.server.worker_parts import BACKGROUND_ENDS_SECONDS, CannotStart, Drain, WorkerParts
 
 if TYPE_CHECKING:
     import asyncio

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from webhook.server.background import Background
 from webhook.server.limits import OPERATIONS_CONNECTIONS, Limits
 from webhook.server.listener import Listener
-from webhook.server.process import BACKGROUND_ENDS_SECONDS, CannotStart, Drain, WorkerParts, freeze
+from webhook.server.worker_parts import BACKGROUND_ENDS_SECONDS, CannotStart, Drain, WorkerParts, freeze
 
 if TYPE_CHECKING:
     from webhook.server.asgi import ASGIApplication
