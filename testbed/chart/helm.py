@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from testbed.cluster import build
+from testbed.cluster import build, situation
 from testbed.cluster.build import Module, Report, to_stderr
 
 __all__ = ["CHART", "NAME", "NAMESPACE", "Refused", "binary", "helm", "place", "render", "template"]
@@ -25,13 +25,18 @@ CHART = Path(__file__).parents[2] / "manifests" / "chart"
 MODULE = Module(build.MODULES / "helm", "helm.sh/helm/v4")
 NAME = "m365-workload-identity"
 NAMESPACE = "m365-workload-identity-system"
-SECONDS = 100
+# Helm gives up before its process is killed, since only Helm knows what is not ready. The slowest roll-out, of two
+# replicas one after the other, takes 25 s on a machine with other work.
+WAIT_SECONDS = 150
+SECONDS = WAIT_SECONDS + 20
+WAITING = frozenset({"install", "rollback", "test", "uninstall", "upgrade"})
+OUT_OF_TIME = ("not within", "deadline exceeded", "timed out", "not ready")
 
 Documents = list[dict[str, Any]]
 
 
 class Refused(Exception):
-    """Helm failed; the text is Helm's error."""
+    """Helm failed; the text is Helm's error. If it waited in vain, a note says what the namespace has."""
 
 
 def place() -> Path:
@@ -44,8 +49,16 @@ def binary(*, report: Report = to_stderr) -> Path:
     return build.cached("helm", MODULE, place(), report=report)
 
 
-def helm(*arguments: str, values: Mapping[str, Any] | None = None, kubeconfig: Path | None = None) -> str:
-    """What Helm prints, without the user's own configuration. `values` go to `--values -`. Raises Refused."""
+def helm(
+    *arguments: str,
+    values: Mapping[str, Any] | None = None,
+    kubeconfig: Path | None = None,
+    folder: Path | None = None,
+) -> str:
+    """What Helm prints, run in `folder` and without the user's own configuration. `values` go to `--values -`.
+
+    It waits for WAIT_SECONDS at most, unless the arguments have another `--timeout`. Raises Refused.
+    """
     with tempfile.TemporaryDirectory() as home:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": home}
         command = [str(binary()), *arguments]
@@ -53,18 +66,32 @@ def helm(*arguments: str, values: Mapping[str, Any] | None = None, kubeconfig: P
             command += ["--values", "-"]
         if kubeconfig:
             command += ["--kubeconfig", str(kubeconfig)]
-        done = subprocess.run(
-            command,
-            input=json.dumps(values or {}),
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+            if arguments[0] in WAITING and not any(each.startswith("--timeout") for each in arguments):
+                command.append(f"--timeout={WAIT_SECONDS}s")
+        try:
+            done = subprocess.run(
+                command,
+                cwd=folder,
+                input=json.dumps(values or {}),
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as expired:
+            raise _refused(f"{' '.join(arguments)}: not within {SECONDS} s", arguments, kubeconfig) from expired
     if done.returncode:
-        raise Refused(done.stderr.strip() or done.stdout.strip())
+        raise _refused(done.stderr.strip() or done.stdout.strip(), arguments, kubeconfig)
     return done.stdout
+
+
+def _refused(text: str, arguments: Sequence[str], kubeconfig: Path | None) -> Refused:
+    """The error, with a note if it may be that something did not become ready in time."""
+    error = Refused(text)
+    if kubeconfig and any(sign in text for sign in OUT_OF_TIME):
+        error.add_note(situation.describe_at(kubeconfig, situation.namespace_of(arguments)))
+    return error
 
 
 def render(

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from testbed.cluster import kubeconfig
+from testbed.cluster import kubeconfig, situation
 from testbed.cluster.api import Api
 from testbed.cluster.kubeconfig import Access
 from testbed.cluster.processes import ClusterError, wait_until
@@ -70,20 +70,32 @@ class Cluster:
         check: bool = True,
         kubeconfig: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Runs kubectl as the administrator, or the user of `kubeconfig`. Raises ClusterError if `check`."""
+        """Runs kubectl as the administrator, or the user of `kubeconfig`. Raises ClusterError if `check`.
+
+        If it waited in vain, a note says what the namespace has.
+        """
         command = [str(self.kubectl_program), "--kubeconfig", str(kubeconfig or self.kubeconfig), *arguments]
-        done = subprocess.run(
-            command,
-            input="" if input is None else input,
-            env=os.environ | {"KUBECACHEDIR": str(self.directory / "kubectl-cache")},
-            capture_output=True,
-            text=True,
-            timeout=KUBECTL_SECONDS,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                input="" if input is None else input,
+                env=os.environ | {"KUBECACHEDIR": str(self.directory / "kubectl-cache")},
+                capture_output=True,
+                text=True,
+                timeout=KUBECTL_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise self._failed(arguments, f"timed out after {KUBECTL_SECONDS} s") from error
         if check and done.returncode:
-            raise ClusterError(f"kubectl {' '.join(arguments)}: exit status {done.returncode}: {done.stderr.strip()}")
+            raise self._failed(arguments, f"exit status {done.returncode}: {done.stderr.strip()}")
         return done
+
+    def _failed(self, arguments: Sequence[str], why: str) -> ClusterError:
+        error = ClusterError(f"kubectl {' '.join(arguments)}: {why}")
+        if "timed out" in why:
+            error.add_note(situation.describe(self.api, situation.namespace_of(arguments)))
+        return error
 
     def create_namespace(self, name: str | None = None, *, labels: Mapping[str, str] | None = None) -> str:
         """Creates a namespace and returns its name. It has its `default` ServiceAccount, which every pod needs."""
