@@ -55,8 +55,9 @@ class Kubeconfig:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A context, a cluster or a user, and the file that it comes from."""
+    """A context, a cluster or a user, and the file that it comes from. name: "" for a context that flags stand for."""
 
+    name: str
     file: Path
     value: Mapping[str, Any]
 
@@ -77,9 +78,9 @@ class _Merged:
             listed = document.get(f"{kind}s")
             for each in listed if isinstance(listed, list) else ():
                 if isinstance(each, dict):
-                    value = each.get(kind)
-                    entry = _Entry(file, value if isinstance(value, dict) else {})
-                    self.entries.setdefault((kind, str(each.get("name"))), entry)
+                    name, value = str(each.get("name")), each.get(kind)
+                    entry = _Entry(name, file, value if isinstance(value, dict) else {})
+                    self.entries.setdefault((kind, name), entry)
 
 
 def read(path: Path, choice: Choice = CURRENT) -> Kubeconfig:
@@ -96,10 +97,10 @@ def read(path: Path, choice: Choice = CURRENT) -> Kubeconfig:
         entry = _entry(merged, choice, context, kind, problems) if context else None
         if entry:
             problems += _entry_problems(kind, entry)
-            found[kind] = _with_absolute_paths(kind, entry[1])
+            found[kind] = _with_absolute_paths(kind, entry)
     if problems:
         raise BadKubeconfig(problems)
-    namespace = context[1].value.get("namespace") if context else None
+    namespace = context.value.get("namespace") if context else None
     return Kubeconfig(found["cluster"], found["user"], namespace if isinstance(namespace, str) else "")
 
 
@@ -156,17 +157,17 @@ def _merge(path: Path) -> tuple[_Merged, list[Message]]:
     return merged, found
 
 
-def _context(merged: _Merged, choice: Choice, problems: list[Message]) -> tuple[str, _Entry] | None:
-    """The name of the context and the context; an empty one if the flags name both that it would name."""
+def _context(merged: _Merged, choice: Choice, problems: list[Message]) -> _Entry | None:
+    """The context; an empty one if the flags name both that it would name. None if `problems` says why not."""
     name = choice.context or merged.current
     place = Place(str(merged.first))
     entry = merged.entries.get(("context", name))
     if entry:
-        return name, entry
+        return entry
     if choice.context:
         problems.append(message(settings.CHOICE_UNKNOWN, place, kind="context", name=name))
     elif choice.cluster and choice.user:
-        return "", _Entry(merged.first, {})
+        return _Entry("", merged.first, {})
     elif not name:
         problems.append(message(settings.CONTEXT_MISSING, place))
     else:
@@ -174,31 +175,29 @@ def _context(merged: _Merged, choice: Choice, problems: list[Message]) -> tuple[
     return None
 
 
-def _entry(
-    merged: _Merged, choice: Choice, context: tuple[str, _Entry], kind: str, problems: list[Message]
-) -> tuple[str, _Entry] | None:
-    """The name of the cluster or the user, and its entry."""
+def _entry(merged: _Merged, choice: Choice, context: _Entry, kind: str, problems: list[Message]) -> _Entry | None:
+    """The cluster or the user that is chosen, or that the context names. None if `problems` says why not."""
     chosen = str(getattr(choice, kind))
-    named = context[1].value.get(kind)
+    named = context.value.get(kind)
     name = chosen or str(named or "")
-    place = Place(str(context[1].file))
+    place = Place(str(context.file))
     entry = merged.entries.get((kind, name))
     if entry and name:
-        return name, entry
+        return entry
     if chosen:
         problems.append(message(settings.CHOICE_UNKNOWN, Place(str(merged.first)), kind=kind, name=name))
     elif not name:
-        problems.append(message(settings.CONTEXT_INCOMPLETE, place, context=context[0], kind=kind))
+        problems.append(message(settings.CONTEXT_INCOMPLETE, place, context=context.name, kind=kind))
     else:
         command = _SET[kind]
         problems.append(
-            message(settings.ENTRY_UNKNOWN, place, context=context[0], kind=kind, name=name, command=command)
+            message(settings.ENTRY_UNKNOWN, place, context=context.name, kind=kind, name=name, command=command)
         )
     return None
 
 
-def _entry_problems(kind: str, named: tuple[str, _Entry]) -> Iterator[Message]:
-    name, entry = named
+def _entry_problems(kind: str, entry: _Entry) -> Iterator[Message]:
+    name = entry.name
     if kind == "cluster" and not isinstance(entry.value.get("server"), str):
         yield _problem(entry, settings.SERVER_MISSING, name=name)
     for member in _FILES[kind]:
