@@ -14,6 +14,7 @@ Go's do not ask a proxy. Per container that gets the endpoint's variables:
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from webhook.core.own_containers import is_set
 from webhook.core.variables import EnvVar
 
 _PROXIES: Final = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY")
@@ -35,20 +36,16 @@ _NOTHING: Final = BehindProxy()
 def behind_proxy(container: Mapping[str, Any]) -> BehindProxy:
     """What a container needs so that its requests to the token endpoint stay in the pod."""
     variables = {entry.get("name"): entry for entry in container.get("env") or ()}
-    proxy = next((name for name in _PROXIES if _is_set(variables.get(name))), "")
+    proxy = next((name for name in _PROXIES if is_set(variables.get(name))), "")
     if not proxy:
         return _NOTHING
     exceptions = [name for name in _EXCEPTIONS if name in variables]
     if not exceptions:
         return BehindProxy(proxy=proxy) if container.get("envFrom") else BehindProxy(added=(_ADDED,))
     # The small letters win in clients that read both.
-    entry = variables[next((name for name in exceptions if _is_set(variables[name])), exceptions[0])]
+    entry = variables[next((name for name in exceptions if is_set(variables[name])), exceptions[0])]
     value = entry.get("value") or ""
     if "valueFrom" in entry or not isinstance(value, str) or "$(" in value:
         return _NOTHING
     # Not all clients know networks, ports, "*", or entries that only spaces divide.
     return _NOTHING if _ADDRESS in "".join(value.split()).split(",") else BehindProxy(proxy=proxy)
-
-
-def _is_set(entry: Mapping[str, Any] | None) -> bool:
-    return entry is not None and ("valueFrom" in entry or bool(entry.get("value")))

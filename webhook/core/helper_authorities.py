@@ -16,9 +16,8 @@ from typing import Any, Final, NamedTuple
 
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages.pods import AUTHORITIES_NOT_SHARED
-from webhook.core.mount_paths import within
-from webhook.core.own_containers import HELPER_NAMES
-from webhook.core.text import shown
+from webhook.core.mount_paths import free, within
+from webhook.core.own_containers import HELPER_NAMES, is_set
 
 AUTHORITIES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 VOLUME: Final = "m365-authorities"
@@ -58,7 +57,7 @@ def helper_authorities(
     for container in own:
         variables = {entry.get("name"): entry for entry in container.get("env") or ()}
         found = {name: variables[name] for name in AUTHORITIES if name in variables}
-        if any("valueFrom" in entry or entry.get("value") for entry in found.values()):
+        if any(map(is_set, found.values())):
             return _taken(spec, container, found)
     if config_map:
         return _of_config_map(spec, config_map)
@@ -67,17 +66,12 @@ def helper_authorities(
 
 def _of_config_map(spec: Mapping[str, Any], config_map: str) -> Authorities:
     name, _, key = config_map.partition("/")
-    taken = {volume.get("name") for volume in spec.get("volumes") or ()}
-    volume = next(each for number in range(len(taken) + 1) if (each := _numbered(number)) not in taken)
+    volume = free(VOLUME, {each.get("name") for each in spec.get("volumes") or ()})
     return Authorities(
         env=({"name": "SSL_CERT_FILE", "value": f"{MOUNT_PATH}/{key}"},),
         mounts=({"name": volume, "mountPath": MOUNT_PATH, "readOnly": True},),
         volumes=({"name": volume, "configMap": {"defaultMode": 0o644, "name": name}},),
     )
-
-
-def _numbered(number: int) -> str:
-    return f"{VOLUME}-{number + 1}" if number else VOLUME
 
 
 def _taken(
@@ -86,10 +80,10 @@ def _taken(
     env, warnings = [], []
     mounts: dict[Any, Mapping[str, Any]] = {}
     after = ""
-    place = Place(f"container {shown(container.get('name'))}")
+    place = Place.of_container(container.get("name"))
     for name, entry in found.items():
         value = entry.get("value")
-        if "valueFrom" not in entry and not value:
+        if not is_set(entry):
             continue
         if "valueFrom" in entry or not isinstance(value, str) or "$(" in value:
             warnings.append(message(AUTHORITIES_NOT_SHARED, place, variable=name, problem="is not a plain path"))

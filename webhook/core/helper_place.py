@@ -17,7 +17,6 @@ from webhook.core.messages import Message, Place, message
 from webhook.core.messages.pods import PREFLIGHT_BEFORE_MESH, PREFLIGHT_BEFORE_PROXY
 from webhook.core.names import PREFLIGHT_CONTAINER
 from webhook.core.own_containers import HELPER_NAMES, carries_traffic, is_native_sidecar
-from webhook.core.text import shown
 
 # What redirects the pod's traffic when its turn comes, and not from the pod's first moment as a CNI plugin does.
 _REDIRECTS: Final = frozenset({"istio-init", "linkerd-init", "kuma-init", "consul-connect-inject-init"})
@@ -60,7 +59,7 @@ def place_warnings(
     late = next((each.get("name") for each in spec["containers"] if carries_traffic(each, sidecars)), None)
     redirected_later = any(each.get("name") in _REDIRECTS for each in init)
     if late is not None and not redirected_later and not reaches_past_the_mesh(pod):
-        found.append(message(PREFLIGHT_BEFORE_MESH, Place(f"container {shown(late)}"), helper=PREFLIGHT_CONTAINER))
+        found.append(message(PREFLIGHT_BEFORE_MESH, Place.of_container(late), helper=PREFLIGHT_CONTAINER))
     if loopback and not any(is_native_sidecar(each) for each in init):
         found.append(message(PREFLIGHT_BEFORE_PROXY, variable=loopback, helper=PREFLIGHT_CONTAINER))
     return found

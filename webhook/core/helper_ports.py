@@ -12,7 +12,6 @@ from webhook.core.messages import Message, Place, message
 from webhook.core.messages.pods import METRICS_PORT_TAKEN
 from webhook.core.names import METRICS, METRICS_PORT, METRICS_PORT_NAME, TOKEN_ENDPOINT_CONTAINER
 from webhook.core.own_containers import HELPER_NAMES, all_containers, mapping
-from webhook.core.text import shown
 
 _NO_PORT: Final[Mapping[str, Any]] = {}
 
@@ -34,7 +33,7 @@ def metrics_warnings(spec: Mapping[str, Any], identity: Identity) -> list[Messag
     owner = _owner(spec, port) if port else None
     if owner is None:
         return []
-    place = Place(f"container {shown(owner.get('name'))}")
+    place = Place.of_container(owner.get("name"))
     other = METRICS_PORT if port != METRICS_PORT else METRICS_PORT + 1
     found = message(METRICS_PORT_TAKEN, place, helper=TOKEN_ENDPOINT_CONTAINER, port=port, key=METRICS, other=other)
     return [found]

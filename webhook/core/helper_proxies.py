@@ -18,7 +18,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from webhook.core.own_containers import mapping
+from webhook.core.own_containers import is_set, mapping
 
 PROXIES: Final = tuple(
     spelt for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY") for spelt in (name, name.lower())
@@ -55,11 +55,6 @@ def helper_proxies(own: Sequence[Mapping[str, Any]], settings: Mapping[str, str]
     return Proxies()
 
 
-def is_proxy_set(entry: Entry) -> bool:
-    """Whether the variable has a value, known here or not."""
-    return "valueFrom" in entry or bool(entry.get("value"))
-
-
 def _names(container: Mapping[str, Any]) -> Iterable[Any]:
     return (entry.get("name") for entry in container.get("env") or ())
 
@@ -74,7 +69,7 @@ def _taken(container: Mapping[str, Any]) -> Proxies:
     places: dict[Any, list[int]] = {}
     for index, entry in enumerate(entries):
         places.setdefault(entry.get("name"), []).append(index)
-    wanted = [places[name][-1] for name in PROXIES if name in places and is_proxy_set(entries[places[name][-1]])]
+    wanted = [places[name][-1] for name in PROXIES if name in places and is_set(entries[places[name][-1]])]
     needed, referred = _needed(entries, places, wanted)
     env = [entries[index] for index in sorted(needed) if _can_be_taken(entries[index])]
     sources = _env_from(container)

@@ -24,7 +24,7 @@ def helper_security(
     """The member `securityContext` of a helper container. own: the pod's own containers."""
     of_pod = mapping(spec.get("securityContext"))
     of_container = mapping(own[0].get("securityContext")) if own else {}
-    both = {**_set(of_pod), **_set(of_container)}
+    both = {**_user_and_group(of_pod), **_user_and_group(of_container)}
     user = both.get("runAsUser")
     identity: Mapping[str, int] = settings
     if _is_id(user) and user:
@@ -43,7 +43,7 @@ def helper_security(
     return {key: value for key, value in context.items() if value is not None}
 
 
-def _set(context: Mapping[str, Any]) -> dict[str, Any]:
+def _user_and_group(context: Mapping[str, Any]) -> dict[str, Any]:
     return {key: context[key] for key in ("runAsUser", "runAsGroup") if context.get(key) is not None}
 
 

@@ -42,6 +42,11 @@ class Account:
         return f"ServiceAccount {self.namespace}/{self.name}"
 
     @property
+    def subject(self) -> str:
+        """The account as the `sub` of its tokens has it."""
+        return f"system:serviceaccount:{self.namespace}:{self.name}"
+
+    @property
     def command(self) -> str:
         """The account as the arguments of a kubectl command."""
         return f"serviceaccount {shlex.quote(self.name)} -n {shlex.quote(self.namespace)}"

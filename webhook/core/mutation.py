@@ -12,12 +12,12 @@ from typing import Any, Final, Literal, NamedTuple, TypedDict
 from webhook.core.endpoint_proxies import behind_proxy
 from webhook.core.helper_containers import NOTHING, Surroundings, missing_helpers, surroundings
 from webhook.core.identity import Identity
-from webhook.core.messages import Message, message
+from webhook.core.messages import Message, Place, message
 from webhook.core.messages.pods import ENDPOINT_BEHIND_PROXY, SECRET_LEFT_OVER, VARIABLES_KEPT
 from webhook.core.names import IDENTITY_ENDPOINT_VARIABLE, MAXIMUM_ADDED
 from webhook.core.token_volumes import volume_entry
 from webhook.core.variables import EnvVar, helper_variables, is_usual, missing
-from webhook.core.volumes import Access, container_place, mount_entry, place_tokens
+from webhook.core.volumes import Access, mount_entry, place_tokens
 
 CONTAINER_LISTS = ("initContainers", "containers")
 
@@ -93,13 +93,13 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
             operations += _container_operations(path, container, variables, access)
             changed.append(name)
         if different:
-            place = container_place(name)
+            place = Place.of_container(name)
             warnings.append(message(VARIABLES_KEPT, place, variables=", ".join(different)))
         if left_over:
-            warnings.append(message(SECRET_LEFT_OVER, container_place(name), variables=", ".join(left_over)))
+            warnings.append(message(SECRET_LEFT_OVER, Place.of_container(name), variables=", ".join(left_over)))
     if placement.volumes:
         volumes = spec.get("volumes")
-        _check("volume", "name", volumes, placement.volumes)
+        _check_unique("volume", "name", volumes, placement.volumes)
         for volume in placement.volumes:
             entry = volume_entry(volume, identity)
             operations.append(_appended("/spec/volumes", volumes, entry))
@@ -118,13 +118,13 @@ def _container_operations(
     operations: list[Operation] = []
     if variables:
         own = container.get("env")
-        _check("variable", "name", own, tuple(map(_variable_name, variables)))
+        _check_unique("variable", "name", own, tuple(map(_variable_name, variables)))
         usual = is_usual(access.file) and is_usual(access.beside)
         build = _variables if usual else _variables.__wrapped__
         operations += build(path + "/env", variables, alone=own is None)
     if access.mount:
         mounts = container.get("volumeMounts")
-        _check("mount path", "mountPath", mounts, (access.mount.path,))
+        _check_unique("mount path", "mountPath", mounts, (access.mount.path,))
         operations.append(_appended(path + "/volumeMounts", mounts, mount_entry(access.mount)))
     return operations
 
@@ -141,13 +141,13 @@ def _helper_operations(
 
     accesses: theirs come first. volumes: the list as far as it matters whether there is one.
     """
-    _check("volume", "name", spec.get("volumes"), tuple(volume["name"] for volume in around.volumes))
+    _check_unique("volume", "name", spec.get("volumes"), tuple(volume["name"] for volume in around.volumes))
     for volume in around.volumes:
         yield _appended("/spec/volumes", volumes, volume)
         volumes = []
     own = spec.get("initContainers")
     names = tuple(helper["name"] for helper in helpers)
-    _check("container", "name", [*(own or ()), *spec["containers"]], names)
+    _check_unique("container", "name", [*(own or ()), *spec["containers"]], names)
     entries = [_helper(*each, identity, around) for each in zip(helpers, accesses, strict=False)]
     yield from _prepended("/spec/initContainers", entries, alone=own is None, place=around.place)
 
@@ -160,7 +160,7 @@ def _for_the_endpoint(
         return ()
     found = behind_proxy(container)
     if found.proxy:
-        place = container_place(container.get("name"))
+        place = Place.of_container(container.get("name"))
         warnings.append(message(ENDPOINT_BEHIND_PROXY, place, variable=found.proxy))
     return found.added
 
@@ -254,7 +254,7 @@ def _appended(path: str, existing: list[Any] | None, entry: Mapping[str, Any]) -
     return {"op": "add", "path": path + "/-", "value": entry}
 
 
-def _check(what: str, key: str, existing: Sequence[Mapping[str, Any]] | None, added: Sequence[str]) -> None:
+def _check_unique(what: str, key: str, existing: Sequence[Mapping[str, Any]] | None, added: Sequence[str]) -> None:
     """Raises UnsoundPatch if two entries of a list would have the same `key`. added: of the entries that are new.
 
     A patch that makes an invalid pod is refused whatever the failurePolicy, so it must never be sent. Duplicates that

@@ -1,4 +1,4 @@
-"""Every name and limit that users see: labels, annotations, variables, paths, limits.
+"""Every name and limit that users see: labels, annotations, variables, paths, sizes.
 
 These are promises. The token's path in particular never changes: tools are configured with it by hand.
 """

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -105,11 +105,16 @@ def _meant(key: str) -> str:
     prefix, _, spelled = key[:_LONGEST_COMPARED].partition("/")
     if _letters(spelled) == "use":
         return names.USE_LABEL
+    return similar_name(spelled, _KNOWN, prefix + "/")
+
+
+def similar_name(spelled: str, known: Collection[str], prefix: str) -> str:
+    """The one of `known` that `spelled`, without a prefix, resembles, or ""; one with `prefix` is likelier."""
     for same in (True, False):
-        known = {_letters(name.partition("/")[2]): name for name in _KNOWN if name.startswith(prefix + "/") is same}
-        close = difflib.get_close_matches(_letters(spelled), known, n=1, cutoff=_SIMILAR)
+        names_by_letters = {_letters(each.partition("/")[2]): each for each in known if each.startswith(prefix) is same}
+        close = difflib.get_close_matches(_letters(spelled), names_by_letters, n=1, cutoff=_SIMILAR)
         if close:
-            return known[close[0]]
+            return names_by_letters[close[0]]
     return ""
 
 

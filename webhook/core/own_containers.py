@@ -45,6 +45,11 @@ def is_native_sidecar(container: Mapping[str, Any]) -> bool:
     return container.get("restartPolicy") == "Always"
 
 
+def is_set(entry: Mapping[str, Any] | None) -> bool:
+    """Whether an entry of `env` is there and has a value, known here or not."""
+    return entry is not None and ("valueFrom" in entry or bool(entry.get("value")))
+
+
 def mapping(value: Any) -> Mapping[str, Any]:
     """`value` if it is an object, else an empty one: no check of the pod looks at these fields."""
     return value if isinstance(value, dict) else {}

@@ -9,7 +9,7 @@ from webhook.core.identity import Identity
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages.annotations import TENANT_ID_MISSING
 from webhook.core.messages.pods import PROVIDER_WITHOUT_CLOUD
-from webhook.core.text import shown
+from webhook.core.own_containers import is_set
 
 _CLOUDS: Final = frozenset({CLOUD_VARIABLE, "AZURE_CLOUD"})
 _TENANTS: Final = frozenset(family.tenant for family in FAMILIES.values())
@@ -23,7 +23,7 @@ def provider_warnings(containers: Sequence[Mapping[str, Any]], identity: Identit
         return
     for container in containers:
         if _is_terraform(container) and not _sets(container, _CLOUDS):
-            place = Place(f"container {shown(container.get('name'))}")
+            place = Place.of_container(container.get("name"))
             yield message(PROVIDER_WITHOUT_CLOUD, place, cloud=identity.cloud.name)
 
 
@@ -38,10 +38,7 @@ def without_needless(warnings: tuple[Message, ...], containers: Sequence[Mapping
 
 def _sets(container: Mapping[str, Any], names: frozenset[str]) -> bool:
     """Whether the container sets one of these variables, by value or by reference."""
-    return any(
-        entry.get("name") in names and (entry.get("value") or "valueFrom" in entry)
-        for entry in container.get("env") or ()
-    )
+    return any(entry.get("name") in names and is_set(entry) for entry in container.get("env") or ())
 
 
 def _is_terraform(container: Mapping[str, Any]) -> bool:

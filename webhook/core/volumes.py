@@ -39,12 +39,11 @@ from webhook.core.names import (
     MOUNT_PATH,
     OTHER_MOUNT_PATH,
     OTHER_VOLUME,
-    PREFLIGHT_CONTAINER,
-    TOKEN_ENDPOINT_CONTAINER,
     TOKEN_FILE,
     TOKEN_FILE_VARIABLE,
     VOLUME,
 )
+from webhook.core.own_containers import HELPER_NAMES
 from webhook.core.seen import OUR_FILE, Seen, is_part, see
 from webhook.core.text import shown
 from webhook.core.token_volumes import (
@@ -59,7 +58,6 @@ from webhook.core.token_volumes import (
 )
 
 _DEPTH = MOUNT_PATH.count("/") + 1  # of both our directories, as parts between slashes
-_HELPERS = (PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER)
 
 
 class Mount(NamedTuple):
@@ -154,11 +152,6 @@ def _long_lives(files: Mapping[str, str], volumes: Mapping[str, Mapping[str, Any
     ]
 
 
-def container_place(name: object) -> Place:
-    """A container as the place of a message."""
-    return Place(f"container {shown(name)}")
-
-
 def _home(
     spec: Mapping[str, Any],
     volumes: Mapping[str, Mapping[str, Any]],
@@ -250,7 +243,7 @@ def _beside(
     """The token for Microsoft 365 of a container whose other token is for another audience. added: volumes; grows."""
     if not container.file and not any(each.kind is TOKEN_FILE_LEFT for each in warnings):
         warnings.append(_warning(TOKEN_FILE_LEFT, container, variable=TOKEN_FILE_VARIABLE))
-    reads = {M365, ARM, POWER_PLATFORM} & set(identity.families) or container.name in _HELPERS
+    reads = {M365, ARM, POWER_PLATFORM} & set(identity.families) or container.name in HELPER_NAMES
     if foreign.file and not identity.binding and (not reads or {AZURE, ANSIBLE} & set(identity.families)):
         kind = TOKEN_BESIDE if reads else TOKEN_OF_OTHER_AUDIENCE
         warnings.append(_warning(kind, container, audience=identity.audience))
@@ -272,7 +265,7 @@ def _beside(
 
 
 def _warning(kind: Kind, container: Seen, **values: str) -> Message:
-    return message(kind, container_place(container.name), **values)
+    return message(kind, Place.of_container(container.name), **values)
 
 
 def _mounted_file(container: Seen, files: Mapping[str, str]) -> Access | None:

@@ -91,7 +91,7 @@ def federated_credential(account: Account, *, issuer: str, policy: Policy, clien
     if not applications:
         place = Place(str(account), annotation=names.AZURE_CLIENT_ID)
         raise NoCredential([message(APPLICATION_UNKNOWN, place, command=account.command)])
-    subject = f"system:serviceaccount:{account.namespace}:{account.name}"
+    subject = account.subject
     return FederatedCredential(
         applications=applications,
         name=_name(account, issuer, subject),

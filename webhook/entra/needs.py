@@ -43,7 +43,7 @@ def needs(accounts: Iterable[Account], *, issuer: str, policy: Policy, home: Hom
     """What `accounts` need of the applications that they name, at `home`."""
     found = Needs()
     for account in accounts:
-        subject = f"system:serviceaccount:{account.namespace}:{account.name}"
+        subject = account.subject
         try:
             credential = federated_credential(account, issuer=issuer, policy=policy)
         except NoCredential as error:

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from string import Formatter
-from typing import Final
+from typing import Any, Final
 
 from webhook.core.text import LONGEST_FIX, LONGEST_LINE, shown
 
@@ -62,6 +62,11 @@ class Place:
     object: str = ""
     annotation: str = ""
     field: str = ""
+
+    @staticmethod
+    def of_container(name: Any) -> "Place":
+        """A container of the pod that the message is about."""
+        return Place(f"container {shown(name)}")
 
 
 NOWHERE: Final = Place()

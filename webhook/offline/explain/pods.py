@@ -10,10 +10,9 @@ from webhook.core.names import (
     IDENTITY_ENDPOINT_VARIABLE,
     IDENTITY_HEADER_VARIABLE,
     OIDC_TOKEN_FILE_VARIABLE,
-    PREFLIGHT_CONTAINER,
-    TOKEN_ENDPOINT_CONTAINER,
     TOKEN_FILE_VARIABLE,
 )
+from webhook.core.own_containers import HELPER_NAMES, is_native_sidecar
 from webhook.core.text import shown
 
 _SECRETS: Final = frozenset(name for family in FAMILIES.values() for name in family.secrets)
@@ -87,10 +86,10 @@ def _names(container: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _role(kind: str, container: Mapping[str, Any]) -> str:
-    if container.get("name") in (PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER):
+    if container.get("name") in HELPER_NAMES:
         return HELPER
     if kind == "initContainers":
-        return "sidecar" if container.get("restartPolicy") == "Always" else "init container"
+        return "sidecar" if is_native_sidecar(container) else "init container"
     return "container"
 
 

@@ -1,7 +1,5 @@
 """Labels and annotations on objects that they have no effect on."""
 
-import difflib
-import re
 import shlex
 from collections.abc import Iterator
 from typing import Final
@@ -11,14 +9,13 @@ from webhook.core.messages import Kind, Place, message
 from webhook.core.messages import annotations as annotation_kinds
 from webhook.core.messages import lint as kinds
 from webhook.core.messages import workloads as workload_kinds
-from webhook.core.near_misses import similar_prefix
+from webhook.core.near_misses import similar_name, similar_prefix
 from webhook.offline.lint.accounts import Accounts
 from webhook.offline.lint.findings import Finding, found
 from webhook.offline.lint.objects import Object
 
 _SETTINGS: Final = names.POD_ANNOTATIONS | names.ACCOUNT_ANNOTATIONS
 _KNOWN: Final = (names.USE_LABEL, names.INJECT_LABEL)
-_SIMILAR: Final = 0.8  # of 1
 _LONGEST: Final = 63  # characters of the name of a label
 _WITH_SELECTORS: Final = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 
@@ -63,19 +60,7 @@ def meant(label: str) -> str:
     if label in _KNOWN or not name:
         return ""
     near = similar_prefix(prefix)
-    if not near:
-        return ""
-    letters = _letters(name)
-    for same in (True, False):
-        known = {_letters(each.partition("/")[2]): each for each in _KNOWN if each.startswith(near) is same}
-        close = difflib.get_close_matches(letters, known, n=1, cutoff=_SIMILAR)
-        if close:
-            return known[close[0]]
-    return ""
-
-
-def _letters(name: str) -> str:
-    return re.sub("[-_.]", "", name).lower()
+    return similar_name(name, _KNOWN, near) if near else ""
 
 
 def _of_label(each: Object, key: str, value: str, *, pods_are_labelled: bool) -> Kind | None:

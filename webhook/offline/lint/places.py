@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from webhook.core.messages import Message
+from webhook.core.messages import Message, Place
 from webhook.core.messages.pods import (
     METRICS_PORT_TAKEN,
     TOKEN_BESIDE,
@@ -16,7 +16,6 @@ from webhook.core.mount_paths import mount_path, of_linux, plain, within
 from webhook.core.mutation import CONTAINER_LISTS
 from webhook.core.names import TOKEN_FILE_VARIABLE, VOLUME
 from webhook.core.seen import is_part
-from webhook.core.volumes import container_place
 from webhook.documents.files import FilePlace
 from webhook.offline.lint.objects import Object
 
@@ -35,7 +34,7 @@ class PodPlaces:
         self._containers: dict[str, tuple[_Steps, Mapping[str, Any]]] = {}
         for kind in CONTAINER_LISTS:
             for index, container in enumerate(_list(spec, kind)):
-                title = container_place(container.get("name")).object
+                title = Place.of_container(container.get("name")).object
                 self._containers.setdefault(title, ((kind, index), container))
 
     def of(self, message: Message) -> FilePlace:

@@ -25,7 +25,6 @@ from webhook.core.review import Request
 from webhook.core.selection import skip_reason
 from webhook.core.text import shown
 from webhook.core.token_volumes import lifetime, token_file
-from webhook.core.volumes import container_place
 from webhook.core.workload_kinds import OPERATOR_KINDS
 from webhook.documents import metadata
 from webhook.offline import hints, operators
@@ -240,7 +239,7 @@ class Pod:
                 for number, mount in enumerate(container.get("volumeMounts") or ()):
                     part = next((key for key in ("subPath", "subPathExpr") if mount.get(key)), None)
                     if part and str(mount.get("name")) in held:
-                        text = message(pod_kinds.TOKEN_FILE_IN_SUB_PATH, container_place(container.get("name")))
+                        text = message(pod_kinds.TOKEN_FILE_IN_SUB_PATH, Place.of_container(container.get("name")))
                         steps = (*self.steps, "spec", kind, index, "volumeMounts", number, part)
                         yield found(text, each.place(*steps), each.manifest, each.title)
 
