@@ -122,7 +122,7 @@ def _sink(workshop: Workshop) -> int:
             return True
         return False
 
-    wait_until(answers, "the collector answers", seconds=30, alive=[process])
+    wait_until(answers, "the collector answers", alive=[process])
     return port
 
 

@@ -19,7 +19,6 @@ from testbed.cluster.processes import ClusterError, wait_until
 __all__ = ["Cluster"]
 
 KUBECTL_SECONDS = 120
-ACCOUNT_SECONDS = 90.0
 
 
 class Cluster:
@@ -113,11 +112,21 @@ class Cluster:
                 accounts, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
             ).expect(201, 409)
         found = lambda: self.api.get(f"{accounts}/default").status == 200  # noqa: E731
-        wait_until(found, f"ServiceAccount {namespace}/default", seconds=ACCOUNT_SECONDS)
+        wait_until(found, f"ServiceAccount {namespace}/default")
 
     def delete_namespace(self, name: str) -> None:
         """Deletes a namespace without waiting until it is gone."""
         self.api.delete(f"/api/v1/namespaces/{name}").expect(200, 202, 404, 409)
+
+    def allows(
+        self, user: str, verb: str, resource: str, *, group: str = "", namespace: str = "", name: str = ""
+    ) -> bool:
+        """Whether RBAC lets `user` do it now: what was granted or taken away a moment ago comes by a watch."""
+        about = {"verb": verb, "group": group, "namespace": namespace, "name": name}
+        about["resource"], _, about["subresource"] = resource.partition("/")
+        review = {"spec": {"user": user, "resourceAttributes": about}}
+        answer = self.api.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review).expect().json
+        return bool(answer["status"]["allowed"])
 
     def token(self, namespace: str, account: str, *, audiences: Sequence[str] = (), seconds: int = 3600) -> str:
         """A ServiceAccount's token by TokenRequest, for the API server unless `audiences` says otherwise."""

@@ -33,7 +33,6 @@ __all__ = ["AUDIENCE", "ISSUER", "ControlPlane"]
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 AUDIENCE = "api://AzureADTokenExchange"
-READY_SECONDS = 120.0
 START_ATTEMPTS = 3
 ADVERTISED = "192.0.2.1"  # kube-apiserver does not advertise loopback; no client uses this address (RFC 5737)
 CONTROLLER_MANAGER = "system:kube-controller-manager"
@@ -93,6 +92,7 @@ class ControlPlane(Cluster):
         self._workshop = Workshop("m365wi-cluster-")
         self._etcd: Process | None = None
         self._apiserver: Process | None = None
+        self._controllers: Process | None = None
         directory = self._workshop.directory
         self.audit_log = directory / "audit.log"
         super().__init__(
@@ -143,8 +143,9 @@ class ControlPlane(Cluster):
         return self.write_kubeconfig(user.replace(":", "-").replace("/", "-"), kubeconfig.render(access))
 
     def audit_events(self) -> list[dict[str, Any]]:
-        """The audit events until now, oldest first."""
-        return [json.loads(line) for line in self.audit_log.read_text(encoding="utf-8").splitlines()]
+        """The audit events until now, oldest first. The last line may be half written."""
+        lines = self.audit_log.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
+        return [json.loads(line) for line in lines]
 
     @property
     def etcd(self) -> Etcd:
@@ -158,10 +159,16 @@ class ControlPlane(Cluster):
             self._apiserver = None
 
     def start_apiserver(self) -> None:
-        """Starts kube-apiserver again, on the same port and data, and waits until it is ready."""
+        """Starts kube-apiserver again, on the same port and data, and waits until it is ready.
+
+        The controllers are started again, too: else they may wait a minute before they ask it again.
+        """
         assert self._apiserver is None, "kube-apiserver is running"
         self._apiserver = self._workshop.start("kube-apiserver", self._apiserver_command())
         self._await_ready()
+        if self._controllers is not None:
+            self._workshop.kill(self._controllers)
+            self._start_controllers()
 
     def pause(self) -> None:
         """Makes kube-apiserver hang: the kernel accepts connections, and no request is answered."""
@@ -191,13 +198,16 @@ class ControlPlane(Cluster):
         self._etcd = self._workshop.start("etcd", self._etcd_command())
         self._apiserver = self._workshop.start("kube-apiserver", self._apiserver_command())
         self._await_ready()
+        self._start_controllers()
+
+    def _start_controllers(self) -> None:
         if command := self._controller_manager_command():
-            self._workshop.start("kube-controller-manager", command)
+            self._controllers = self._workshop.start("kube-controller-manager", command)
 
     def _kill_all(self) -> None:
         for process in self.processes:
             self._workshop.kill(process)
-        self._apiserver = None
+        self._apiserver = self._controllers = None
         self.__dict__.pop("api", None)  # its connections know the old port
 
     def _await_ready(self) -> None:
@@ -208,7 +218,7 @@ class ControlPlane(Cluster):
 
         assert self._etcd is not None
         assert self._apiserver is not None
-        wait_until(ready, "kube-apiserver ready", seconds=READY_SECONDS, alive=(self._etcd, self._apiserver))
+        wait_until(ready, "kube-apiserver ready", alive=(self._etcd, self._apiserver))
 
     def _write_keys(self) -> None:
         serving = self.authority.server(self.addresses, SERVING_NAMES)

@@ -8,6 +8,7 @@ neither a signal handler nor atexit is needed.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import random
 import shutil
@@ -17,11 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["ClusterError", "Process", "Workshop", "free_ports", "wait_until"]
+__all__ = ["PATIENCE", "ClusterError", "Process", "Workshop", "free_ports", "wait_until"]
 
 # Reads "+PID" and "-PID" lines until its owner is gone; argument: the directory to remove.
 REAPER = """
@@ -38,6 +40,8 @@ for group in groups:
 shutil.rmtree(sys.argv[1], ignore_errors=True)
 """
 POLL_SECONDS = 0.02
+PATIENCE = 120.0  # seconds for what takes a second on an idle machine; who waits in vain is told no sooner for less
+RESERVED_PORTS = 64
 
 
 class ClusterError(Exception):
@@ -118,31 +122,59 @@ class Workshop:
         self.reaper.stdin.write(f"{line}\n")
 
 
-def wait_until(probe: Callable[[], bool], what: str, *, seconds: float, alive: Sequence[Process] = ()) -> None:
-    """Calls `probe` until it is true. Raises ClusterError if a process of `alive` ends, or after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not probe():
+def wait_until(
+    probe: Callable[[], bool], what: str, *, seconds: float = PATIENCE, alive: Sequence[Process] = ()
+) -> None:
+    """Calls `probe` until it is true. Raises ClusterError if a process of `alive` ends, or after `seconds`.
+
+    If `probe` raises because something is refused, not there or not reached, that means "not yet"; the error at the end
+    has the last reason. A probe that begins after `seconds` still counts: the machine may have been busy.
+    """
+    deadline, reason = time.monotonic() + seconds, ""
+    while True:
+        late = time.monotonic() > deadline
+        try:
+            if probe():
+                return
+            reason = ""
+        except (ClusterError, OSError, http.client.HTTPException) as error:
+            reason = f"; {type(error).__name__}: {error}"
         for process in alive:
             process.check()
-        if time.monotonic() > deadline:
+        if late:
             tails = "".join(f"\n{process.name} ends with\n{process.tail()}" for process in alive)
-            raise ClusterError(f"{what}: not within {seconds:g} s{tails}")
+            raise ClusterError(f"{what}: not within {seconds:g} s{reason}{tails}")
         time.sleep(POLL_SECONDS)
 
 
+_reservations: deque[int] = deque()  # descriptors, which end with the process
+
+
 def free_ports(count: int) -> list[int]:
-    """Free ports of loopback, below those that the kernel gives to clients."""
+    """Free ports of loopback, below those that the kernel gives to clients.
+
+    No other call gets the same one soon, in this process or another: of each port, this process keeps the UDP side.
+    """
     chooser = random.SystemRandom()  # a seeded generator would give every worker the same ports
     found: list[int] = []
     for port in _candidates(chooser):
-        with socket.socket() as probe:
+        with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                found.append(port)
+            probe.bind(("127.0.0.1", port))
+            _reserve(port)
+            found.append(port)
         if len(found) == count:
             break
     return found
+
+
+def _reserve(port: int) -> None:
+    """Raises OSError if another process or call has reserved it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mark:
+        mark.bind(("127.0.0.1", port))
+        _reservations.append(mark.detach())
+    if len(_reservations) > RESERVED_PORTS:
+        os.close(_reservations.popleft())
 
 
 def _candidates(chooser: random.Random) -> Iterator[int]:

@@ -45,7 +45,6 @@ CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigura
 PLAIN: Final[Mapping[str, str]] = {
     scope: "install.yaml" if scope == "pod-label" else f"install-{scope}.yaml" for scope in SCOPES
 }
-EFFECTIVE_SECONDS = 20.0
 
 
 def configuration(
@@ -106,7 +105,7 @@ def webhook_registration(
     try:
         settle(api)
         if probe is not None:
-            wait_until(probe, "webhook registration seen by its probe", seconds=EFFECTIVE_SECONDS)
+            wait_until(probe, "webhook registration seen by its probe")
         yield registered
     finally:
         api.delete(f"{CONFIGURATIONS}/{registered['metadata']['name']}").expect(200, 202, 404)
@@ -149,6 +148,6 @@ def settle(api: Api) -> None:
 
     api.post(CONFIGURATIONS, barrier).expect()
     try:
-        wait_until(in_force, "webhook configurations in force", seconds=EFFECTIVE_SECONDS)
+        wait_until(in_force, "webhook configurations in force")
     finally:
         api.delete(f"{CONFIGURATIONS}/{mark}").expect(200, 202, 404)

@@ -65,7 +65,7 @@ def seed(cluster: Cluster, register: Callable[[], object], *, accounts: int, pod
     _all(lambda each: _make_pod(cluster, made, *each), early)
     second = int(time.time())
     # The API server keeps whole seconds.
-    wait_until(lambda: time.time() >= second + 1.1, "the next second", seconds=5)
+    wait_until(lambda: time.time() >= second + 1.1, "the next second")
     register()
     _all(lambda each: _make_pod(cluster, made, *each), [each for each in todo if made.accounts[each[0]] != BEFORE])
     changed = [key for key, state in made.accounts.items() if state == "older-than-annotation"]

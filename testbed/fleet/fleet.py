@@ -34,11 +34,9 @@ from testbed.fleet.privacy import exposures, private_in_files, stored_keys
 from testbed.fleet.timepiece import Timepiece
 from testbed.fleet.watching import Watch, certificates
 
-__all__ = ["HEALED_SECONDS", "READY_SECONDS", "Fleet", "Replica", "connect", "fleet", "review"]
+__all__ = ["Fleet", "Replica", "connect", "fleet", "review"]
 
 CHECKOUT = Path(__file__).parents[2]
-READY_SECONDS = 60.0
-HEALED_SECONDS = 60.0
 PROBE_SECONDS = 0.1
 
 
@@ -165,12 +163,12 @@ class Fleet:
             if replica.process in self._workshop.running:
                 self._workshop.kill(replica.process)
 
-    def await_ready(self, *, within: float = READY_SECONDS) -> None:
+    def await_ready(self) -> None:
         """Returns when every living replica is ready and the balancer knows it."""
         for replica in self.alive:
-            wait_until(replica.is_ready, f"{replica.process.name} ready", seconds=within, alive=[replica.process])
+            wait_until(replica.is_ready, f"{replica.process.name} ready", alive=[replica.process])
         ports = {replica.port for replica in self.alive}
-        wait_until(lambda: ports <= set(self.balancer.targets), "every replica behind the balancer", seconds=10)
+        wait_until(lambda: ports <= set(self.balancer.targets), "every replica behind the balancer")
 
     def trusted(self) -> bool:
         """Whether each living replica's leaf verifies against each of our published bundles, none of them empty."""
@@ -200,9 +198,9 @@ class Fleet:
         return answer.status == 201 and is_injected(answer.json)
 
     def await_healed(self) -> None:
-        """Returns when the fleet is whole and a pod is admitted. Raises ClusterError after HEALED_SECONDS."""
+        """Returns when the fleet is whole and a pod is admitted. Raises ClusterError if it never is."""
         alive = [replica.process for replica in self.alive]
-        wait_until(lambda: self.whole() and self.admits(), "healed", seconds=HEALED_SECONDS, alive=alive)
+        wait_until(lambda: self.whole() and self.admits(), "healed", alive=alive)
 
     def count(self, event: str) -> int:
         """The sum of m365wi_certificate_events_total of `event` over all living replicas."""
@@ -211,7 +209,7 @@ class Fleet:
     def await_event(self, event: str, *, at_least: int = 1) -> None:
         """Returns when the replicas together have counted `event`."""
 
-        wait_until(lambda: self.count(event) >= at_least, f"{event} counted", seconds=HEALED_SECONDS)
+        wait_until(lambda: self.count(event) >= at_least, f"{event} counted")
 
     def count_logged(self, *texts: str, level: str = "warning") -> int:
         """How many lines with all of `texts` the replicas have logged, including dead replicas."""

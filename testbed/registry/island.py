@@ -36,7 +36,7 @@ class Island:
         hosts.write_text(f"127.0.0.1 localhost {NAME}\n")
         isolate = ["unshare", "--net", "--mount", "--fork", "--kill-child"]
         first = workshop.start("island", [*isolate, "sh", "-c", SET_UP, "sh", hosts, ready])
-        wait_until(ready.exists, "a network of its own", seconds=20, alive=[first])
+        wait_until(ready.exists, "a network of its own", alive=[first])
         parent = first.popen.pid
         self._pid = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0]
         self.registry = Registry(workshop, self.inside)

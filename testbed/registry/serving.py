@@ -55,7 +55,7 @@ class Registry:
         commands = {"crane": crane, "tls": [*relay, self.directory]}
         serving = [workshop.start(name, inside(command)) for name, command in commands.items()]
         ready = self.directory / "ready"
-        wait_until(ready.exists, "the registry", seconds=20, alive=serving)
+        wait_until(ready.exists, "the registry", alive=serving)
 
     @property
     def variables(self) -> dict[str, str]:

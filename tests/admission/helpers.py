@@ -103,23 +103,24 @@ _FAULTS: dict[str, Answer] = {
 class Relay:
     """Stands between the webhook and the API server, and does with requests what `behaviour` says.
 
-    asked: set at each request, so that a test can wait for the first one that goes wrong. paths: of all requests since
-    it began to misbehave.
+    paths: of all requests since it began to misbehave.
     """
 
     behaviour: str = "pass"
+    once: bool = False
     paths: list[str] = field(default_factory=list)
-    asked: threading.Event = field(default_factory=threading.Event)
     healed: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def misbehave(self, behaviour: str) -> None:
+    def misbehave(self, behaviour: str, *, once: bool = False) -> None:
         """From now on: `close`, `hold`, `hang`, `rubbish`, `not-json`, `error` or `forbidden`.
 
-        hold: until it heals, then pass it on. hang: until it heals, then cut it off.
+        hold: until it heals, then pass it on. hang: until it heals, then cut it off. once: with the next request alone,
+        since a test that heals it after that may come too late for the one behind.
         """
-        self.asked.clear()
         self.paths.clear()
         self.healed.clear()
+        self.once = once
         self.behaviour = behaviour
 
     def heal(self) -> None:
@@ -129,9 +130,11 @@ class Relay:
 
     def decide(self, _method: str, path: str, _body: bytes) -> Cut | Answer | None:
         """Decides about a request, as a testbed.cluster.relay.Hook."""
-        behaviour = self.behaviour
-        self.paths.append(path)
-        self.asked.set()
+        with self.lock:
+            behaviour = self.behaviour
+            self.paths.append(path)
+            if self.once:
+                self.behaviour = "pass"
         if behaviour in ("hang", "hold"):
             self.healed.wait(30)
         return (lambda _moment, _status: True) if behaviour in ("close", "hang") else _FAULTS.get(behaviour)

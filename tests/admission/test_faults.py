@@ -1,7 +1,6 @@
 """The webhook's own calls of the API server fail; kube-apiserver calls again, and the pod is admitted after it."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pytest
 from demo.server import Running
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.pods import a_pod, is_injected, make_account
+from testbed.cluster.processes import wait_until
 from tests.admission.helpers import Relay, relay
 
 FAULTS = ("close", "hang", "rubbish", "not-json", "error", "forbidden")
@@ -52,12 +52,8 @@ def test_a_pod_is_admitted_once_the_api_server_heals(
 ) -> None:
     """The webhook answers 503 with Retry-After, and kube-apiserver itself tries again inside timeoutSeconds."""
     make_account(control_plane, namespace)
-    both.relay.misbehave(fault)
-    with ThreadPoolExecutor(1) as pool:
-        creating = pool.submit(control_plane.api.post, f"/api/v1/namespaces/{namespace}/pods", a_pod())
-        assert both.relay.asked.wait(10)
-        both.relay.heal()
-        answer = creating.result().expect()
+    both.relay.misbehave(fault, once=True)
+    answer = control_plane.api.post(f"/api/v1/namespaces/{namespace}/pods", a_pod()).expect()
     assert is_injected(answer.json)
     first, second = both.reviews()
     assert (first["status"], first["reason"]) == (503, "lookup-failed")
@@ -68,12 +64,8 @@ def test_a_pod_is_admitted_once_the_api_server_heals(
 def test_a_connection_that_breaks_costs_no_pod(control_plane: Cluster, both: Broken, namespace: str) -> None:
     """The client repeats a request on a kept connection; on a new one, kube-apiserver calls again."""
     make_account(control_plane, namespace)
-    both.relay.misbehave("close")
-    with ThreadPoolExecutor(1) as pool:
-        creating = pool.submit(control_plane.api.post, f"/api/v1/namespaces/{namespace}/pods", a_pod())
-        assert both.relay.asked.wait(10)
-        both.relay.heal()
-        assert is_injected(creating.result().expect().json)
+    both.relay.misbehave("close", once=True)
+    assert is_injected(control_plane.api.post(f"/api/v1/namespaces/{namespace}/pods", a_pod()).expect().json)
     assert len(both.relay.paths) == 2
 
 
@@ -117,10 +109,7 @@ def test_many_pods_of_one_account_ask_once(control_plane: Cluster, both: Broken,
 
 def await_connections(port: int, number: int) -> None:
     """Waits until so many clients are connected to a port of this machine: one for each call that is under way."""
-    deadline = time.monotonic() + 10
-    while connections(port) < number:
-        assert time.monotonic() < deadline, f"only {connections(port)} of {number} connections came"
-        time.sleep(0.01)  # the kernel lists them in /proc
+    wait_until(lambda: connections(port) >= number, f"{number} connections")
 
 
 def connections(port: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from demo.server import Running
+from testbed.cluster.api import Response
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.pods import a_pod, create, make_account
 from testbed.cluster.processes import wait_until
@@ -113,9 +114,10 @@ def test_helpers_change_no_class_and_fit_a_quota_and_a_limit_range(
     assert guaranteed["status"]["qosClass"] == "Guaranteed"
     control_plane.api.post(f"{path}/resourcequotas", QUOTA).expect()
     burstable = {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "100m", "memory": "64Mi"}}
+    wait_until(lambda: tried(control_plane, namespace).status == 403, "the quota is in force")
     assert create(control_plane, namespace, asking("in-a-quota", {}, burstable))["status"]["qosClass"] == "Burstable"
     control_plane.api.post(f"{path}/limitranges", LIMIT_RANGE).expect()
-    wait_until(lambda: gets_defaults(control_plane, namespace), "the LimitRange is in force", seconds=20)
+    wait_until(lambda: gets_defaults(control_plane, namespace), "the LimitRange is in force")
     limited = create(control_plane, namespace, asking("in-a-limit-range", {}))
     assert [each["resources"]["limits"]["memory"] for each in limited["spec"]["initContainers"]] == ["100Mi", "100Mi"]
 
@@ -144,7 +146,6 @@ def test_helpers_fit_a_limit_range_that_the_pod_does_not_show(
     wait_until(
         lambda: control_plane.api.post(path, small, params={"dryRun": "All"}).status == 403,
         "the LimitRange is in force",
-        seconds=20,
     )
     for number, own in enumerate(IN_LIMITS):
         stored = create(control_plane, namespace, asking(f"limited-{number}", {}, own))
@@ -157,11 +158,16 @@ def gets_defaults(cluster: Cluster, namespace: str) -> bool:
 
     kube-apiserver refuses it as long as it knows the quota alone, or learns of the LimitRange after it set defaults.
     """
-    pod = a_pod("asked", labels={})
-    answer = cluster.api.post(f"/api/v1/namespaces/{namespace}/pods", pod, params={"dryRun": "All"})
+    answer = tried(cluster, namespace)
     if answer.status == 403:
         return False
     return "resources" in answer.expect().json["spec"]["containers"][0]
+
+
+def tried(cluster: Cluster, namespace: str) -> Response:
+    """What becomes of a pod without resources and helpers."""
+    pod = a_pod("asked", labels={})
+    return cluster.api.post(f"/api/v1/namespaces/{namespace}/pods", pod, params={"dryRun": "All"})
 
 
 def test_a_pod_that_may_not_have_helpers_is_told(

@@ -44,7 +44,7 @@ def test_the_pods_of_controllers_are_injected(
         found: list[dict[str, Any]] = control_plane.api.get(f"/api/v1/namespaces/{namespace}/pods").json["items"]
         return found
 
-    wait_until(lambda: len(pods()) >= wanted, f"{wanted} pods of the {kind}", seconds=30)
+    wait_until(lambda: len(pods()) >= wanted, f"{wanted} pods of the {kind}")
     assert all(is_injected(pod) for pod in pods())
 
 
@@ -62,7 +62,7 @@ def test_the_pods_of_a_cron_job_are_injected(control_plane: Cluster, namespace: 
     control_plane.api.post(f"/apis/batch/v1/namespaces/{namespace}/cronjobs", body).expect()
     control_plane.kubectl("create", "job", "now", "--from=cronjob/nightly", "-n", namespace)
     path = f"/api/v1/namespaces/{namespace}/pods"
-    wait_until(lambda: bool(control_plane.api.get(path).json["items"]), "a pod of the Job", seconds=30)
+    wait_until(lambda: bool(control_plane.api.get(path).json["items"]), "a pod of the Job")
     assert is_injected(control_plane.api.get(path).json["items"][0])
 
 
@@ -139,7 +139,7 @@ def test_the_audit_log_says_who_the_pod_is(owned_control_plane: Any, namespace: 
                 return found
         return {}
 
-    wait_until(lambda: bool(annotations()), "the audit event of the pod", seconds=10)
+    wait_until(lambda: bool(annotations()), "the audit event of the pod")
     prefix = "labelled.m365.workload.identity/"
     ours = {key.removeprefix(prefix): value for key, value in annotations().items() if key.startswith(prefix)}
     assert ours == {

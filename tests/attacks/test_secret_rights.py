@@ -63,9 +63,12 @@ def held(control_plane: Cluster, namespace: str) -> Iterator[Held]:
     manifest = yaml.safe_dump_all([each for each in objects if each["kind"] not in LEFT_OUT])
     control_plane.kubectl("apply", "--validate=strict", "-f", "-", input=manifest)
     found = Held(control_plane, namespace)
-    wait_until(lambda: found.update(immutable=True, dry_run=True).status == 403, "the policy in force", seconds=30)
-    yield found
-    control_plane.kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", input=manifest)
+    try:
+        # Its rights, without which it may not even read, come by and by as well.
+        wait_until(lambda: REFUSAL in found.update(immutable=True, dry_run=True).message, "the policy in force")
+        yield found
+    finally:
+        control_plane.kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", input=manifest)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_connections_and_reviews_leave_no_descriptor_thread_or_process_behind() 
             # The worker reads files in a thread, which may begin meanwhile; each turn leaves a connection.
             return descriptors <= before[0] + 2 and threads <= before[1] + 1 and children <= before[2]
 
-        wait_until(nothing_left, f"as many as before: {before}", seconds=10)
+        wait_until(nothing_left, f"as many as before: {before}")
         assert len(processes_of(webhook.process.popen.pid)) == 2
     finally:
         workshop.close()

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from demo.server import free_port, running
+from demo.server import running
 from testbed.chart.helm import CHART, binary, helm
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.control_plane import ControlPlane
 from testbed.cluster.pods import a_pod, make_account
-from testbed.cluster.processes import wait_until
+from testbed.cluster.processes import free_ports, wait_until
 from testbed.cluster.registration import CONFIGURATIONS, settle
 from tests.commands.live import Ran, authority, check, pair, registered, run
 from tests.commands.test_check_cluster import OUR_SERVICE, bound_role, calls, make_service
@@ -80,18 +80,18 @@ def make_replica_ready(cluster: Cluster, own: str) -> bool:
 
 
 @contextmanager
-def installed(cluster: Cluster, own: str, folder: Path, **entry: Any) -> Iterator[None]:
+def installed(cluster: Cluster, own: str, folder: Path, *, node: str = NODE, **entry: Any) -> Iterator[None]:
     """A webhook that kube-apiserver calls by a Service, and that answers whatever becomes of its endpoints.
 
-    entry: what is changed in the entries of its configuration.
+    node: where its pods are. entry: what is changed in the entries of its configuration.
     """
     labels = {"app": "webhook"}
     pod = a_pod(account="default", labels=labels)
-    template = {"metadata": {"labels": labels}, "spec": {**pod["spec"], "nodeName": NODE}}
+    template = {"metadata": {"labels": labels}, "spec": {**pod["spec"], "nodeName": node}}
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
     cluster.api.post(f"{APPS}/namespaces/{own}/deployments", {"metadata": {"name": "hook"}, "spec": spec}).expect()
-    wait_until(lambda: make_replica_ready(cluster, own), "the replica", seconds=20)
-    port, signer, served = free_port(), authority(), folder / "served.pem"
+    wait_until(lambda: make_replica_ready(cluster, own), "the replica")
+    (port,), signer, served = free_ports(1), authority(), folder / "served.pem"
     make_service(cluster, own, ports=[{"port": port}])
     service = cluster.api.get(f"/api/v1/namespaces/{own}/services/{OUR_SERVICE}").expect().json
     served.write_bytes(pair(signer, f"{OUR_SERVICE}.{own}.svc").private_pem())
@@ -119,30 +119,30 @@ def test_an_old_connection_hides_neither_a_wrong_selector_nor_that_nothing_runs(
         return done.code == wanted
 
     with installed(cluster, own, tmp_path):
-        wait_until(lambda: code(0), "endpoints", seconds=20)
+        wait_until(lambda: code(0), "endpoints")
         assert done.out.endswith("All is well.\n")
         cluster.api.patch(service, {"spec": {"selector": {"app": "nobody"}}}).expect()
-        wait_until(lambda: code(1), "no endpoints", seconds=20)
+        wait_until(lambda: code(1), "no endpoints")
         assert "is injected" in done.finding("call", "ok")
         found = done.finding("webhook")
         assert "its selector (app=nobody) does not select the 1 ready pods of Deployment hook" in found
         follow(cluster, found)
-        wait_until(lambda: code(0), "endpoints", seconds=20)
+        wait_until(lambda: code(0), "endpoints")
         assert done.out.endswith("All is well.\n")
 
         cluster.kubectl("scale", "deployment", "hook", "-n", own, "--replicas=0")
-        wait_until(lambda: code(1), "no endpoints", seconds=20)
+        wait_until(lambda: code(1), "no endpoints")
         found = done.finding("webhook")
         assert "no ready endpoints; Deployment hook is scaled to 0" in found
         follow(cluster, found)
-        wait_until(lambda: code(0), "endpoints", seconds=20)
+        wait_until(lambda: code(0), "endpoints")
 
 
 def test_before_installing_another_webhook_shows_that_services_are_reached(
     cluster: Cluster, namespace: str, own: str, tmp_path: Path
 ) -> None:
     """It is behind a Service, must answer, and was called for the pod of the dry run."""
-    other = {"name": "pods.other.example.com", "objectSelector": {}, "matchConditions": []}
+    other: dict[str, Any] = {"name": "pods.other.example.com", "objectSelector": {}, "matchConditions": []}
     with installed(cluster, own, tmp_path, **other):
         done = run("check", "--pre", "--own-namespace", namespace, environ={"KUBECONFIG": str(cluster.kubeconfig)})
         assert "[WI691]" in done.finding("network", "ok")
@@ -206,36 +206,39 @@ def test_a_node_that_does_not_report_is_named(cluster: Cluster, namespace: str, 
         f"/api/v1/namespaces/{own}/pods",
         {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"},
     )
+    # Of its own: once a node was ready, a controller says that its pods are not, a minute after its last word.
+    node = f"node-{own}"
+    cluster.api.post("/api/v1/nodes", {"metadata": {"name": node}}).expect()
 
     def reports(ready: dict[str, str]) -> None:
         """What the kubelet, or the node controller in its place, writes."""
-        cluster.api.patch(f"/api/v1/nodes/{NODE}/status", {"status": {"conditions": [ready]}}).expect()
+        cluster.api.patch(f"/api/v1/nodes/{node}/status", {"status": {"conditions": [ready]}}).expect()
 
-    with installed(cluster, own, tmp_path):
-        wait_until(lambda: check(cluster, namespace).code == 0, "endpoints", seconds=20)
+    with installed(cluster, own, tmp_path, node=node):
+        wait_until(lambda: check(cluster, namespace).code == 0, "endpoints")
         reports(unknown)
         (pod,) = cluster.api.get(pods).expect().json["items"]
         status = {"conditions": [{"type": "Ready", "status": "False"}], "phase": "Running"}
         cluster.api.patch(f"{pods}/{pod['metadata']['name']}/status", {"status": status}).expect()
-        wait_until(lambda: check(cluster, namespace).code == 1, "no endpoints", seconds=20)
+        wait_until(lambda: check(cluster, namespace).code == 1, "no endpoints")
         found = check(cluster, namespace).finding("webhook")
-        assert f"its node {NODE} is not ready (NodeStatusUnknown)" in found
-        assert f"fix: kubectl describe node {NODE}; " in found
+        assert f"its node {node} is not ready (NodeStatusUnknown)" in found
+        assert f"fix: kubectl describe node {node}; " in found
         follow(cluster, found)
         reports({"type": "Ready", "status": "True"})
         assert make_replica_ready(cluster, own)
-        wait_until(lambda: check(cluster, namespace).out.endswith("All is well.\n"), "endpoints", seconds=20)
+        wait_until(lambda: check(cluster, namespace).out.endswith("All is well.\n"), "endpoints")
 
 
 def test_a_network_policy_is_named_if_connections_are_dropped(cluster: Cluster, namespace: str, own: str) -> None:
     """Of those in the webhook's namespace, the ones that decide who may connect to its pods."""
-    port, labels = free_port(), {"app": "webhook"}
+    (port,), labels = free_ports(1), {"app": "webhook"}
     make_service(cluster, own, ports=[{"port": port}], selector=labels)
     make_account(cluster, own, "webhook", annotations={})
     pod = a_pod("webhook-0", account="webhook", labels=labels)
     pod["spec"]["nodeName"] = NODE
     cluster.api.post(f"/api/v1/namespaces/{own}/pods", pod).expect()
-    wait_until(lambda: make_replica_ready(cluster, own), "the replica", seconds=20)
+    wait_until(lambda: make_replica_ready(cluster, own), "the replica")
     policies = f"/apis/networking.k8s.io/v1/namespaces/{own}/networkpolicies"
     for name, selector in (("deny-all", {}), ("others", {"matchLabels": {"app": "other"}})):
         spec = {"podSelector": selector, "policyTypes": ["Ingress"]}
@@ -245,7 +248,7 @@ def test_a_network_policy_is_named_if_connections_are_dropped(cluster: Cluster, 
     change = calls(own, port=port)
     with bound_role(cluster, own), socket.create_server((address, port)):
         with registered(cluster.api, "https://x/", change=change, timeout_seconds=1):
-            wait_until(lambda: ready_endpoints(cluster.api.get(slices).expect().json["items"]) == 1, "it", seconds=20)
+            wait_until(lambda: ready_endpoints(cluster.api.get(slices).expect().json["items"]) == 1, "it")
             found = check(cluster, namespace).finding("call")
     assert "did not answer within 1 s; all its pods are ready" in found
     assert f"answer, here: kubectl describe networkpolicy -n {own} deny-all;" in found

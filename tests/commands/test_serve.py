@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from demo.server import Running, free_port, running
+from demo.server import Running, running
 
 pytestmark = pytest.mark.slow
 
@@ -368,9 +368,8 @@ def test_files_without_service_accounts_are_refused_all_at_once(tmp_path: Path) 
 
 def test_without_a_certificate_it_makes_one_for_development(accounts: Path) -> None:
     """The authority to trust is in the log."""
-    port, ops_port = free_port(), free_port()
     command = [sys.executable, "-m", "webhook", "serve", "--accounts", str(accounts)]
-    command += ["--listen", f"127.0.0.1:{port}", "--ops-listen", f"127.0.0.1:{ops_port}"]
+    command += ["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         authority = ""
@@ -379,6 +378,7 @@ def test_without_a_certificate_it_makes_one_for_development(accounts: Path) -> N
             authority = entry.get("authority", authority)
             if entry["message"] == "ready":
                 break
+        port, ops_port = (int(entry[each].rpartition(":")[2]) for each in ("listen", "ops_listen"))
         process_running = Running(port, ops_port, authority, Path(), process)  # type: ignore[arg-type]
         status, _ = process_running.post(encoded())
         process.terminate()
@@ -394,14 +394,14 @@ def serve(*arguments: str, environment: dict[str, str] | None = None) -> "subpro
         env=environment or {},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
 
 
 def get(webhook: Running, path: str) -> tuple[int, str]:
     """A page of the operations port."""
-    connection = http.client.HTTPConnection("127.0.0.1", webhook.ops_port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", webhook.ops_port, timeout=30)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
@@ -454,7 +454,7 @@ def test_without_the_library_of_traces_it_says_what_to_install(accounts: Path) -
     script = "import sys; sys.modules['opentelemetry.exporter'] = None; from webhook.commands import main; main({})"
     flags = ["serve", "--accounts", str(accounts), "--tracing", "true"]
     command = [sys.executable, "-c", script.format(flags)]
-    done = subprocess.run(command, env={}, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, env={}, capture_output=True, text=True, timeout=100)
     assert done.stderr.splitlines() == [
         "python -m webhook serve: `serve --tracing true` needs Python libraries that are not installed: "
         'opentelemetry.exporter.otlp.proto.http (pipx install --force "m365wi[serve,tracing]"; '

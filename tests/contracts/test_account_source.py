@@ -285,6 +285,6 @@ class TestFailures:
             start = time.monotonic()
             with pytest.raises(LookupFailed) as caught:
                 await source.get("shop", NAME, seconds=0.2)
-            assert time.monotonic() - start < 2.2  # the machine may be busy
+            assert time.monotonic() - start < 5  # the machine may be busy
             assert str(caught.value)
             assert str(caught.value).splitlines() == [str(caught.value)]

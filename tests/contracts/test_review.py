@@ -32,7 +32,7 @@ async def test_a_review_has_an_answer_that_can_be_sent_counted_and_logged(
     review: Review, kind: type[bytes | bytearray]
 ) -> None:
     """The body may come as bytes or, in pieces, as a bytearray."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         answer = await answered(review(kind(body(pod())), timeout=4.5))
     assert answer.status == 200
     assert isinstance(answer.body, bytes)

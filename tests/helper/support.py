@@ -43,7 +43,7 @@ async def _wait_for_closed_connections() -> None:
 
     One file stays with the selector, by which the loop wakes itself.
     """
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(asyncio.get_running_loop()._selector.get_map()) > 1:  # type: ignore[attr-defined]  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     # A socket leaves the selector first, and is closed in one of the loop's next turns.

@@ -214,7 +214,7 @@ def test_a_pause_of_asyncio_holds_up_no_other_task(pod: Pod) -> None:
                 await asyncio.sleep(0.01)
 
         other = asyncio.create_task(turn())
-        retry = Retry(bound=5, first=0.2)
+        retry = Retry(bound=30, first=0.6)
         async with aio.WorkloadIdentityCredential(environ=pod.environ, retry=retry) as credential:
             await credential.get_token(SCOPE)
         other.cancel()

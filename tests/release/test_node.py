@@ -102,7 +102,7 @@ def test_a_changed_image_does_not_run(machine: Machine, pushed: Path) -> None:
     path = "/api/v1/namespaces/default/pods"
     with machine.registry.lying(content, content.replace(layer, layer[:-4] + b"0000")):
         machine.node.api.post(path, pod).expect()
-        wait_until(lambda: bool(refusals(machine, "changed")), "the kubelet says why", seconds=60)
+        wait_until(lambda: bool(refusals(machine, "changed")), "the kubelet says why")
     assert "failed precondition" in "".join(refusals(machine, "changed"))
     machine.node.api.delete(f"{path}/changed").expect()
 

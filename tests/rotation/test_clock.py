@@ -18,7 +18,7 @@ from testbed.cluster.api import Api
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.processes import wait_until
 from testbed.cluster.registration import CONFIGURATIONS
-from testbed.fleet.fleet import HEALED_SECONDS, Fleet
+from testbed.fleet.fleet import Fleet
 from testbed.fleet.installation import OURS
 from testbed.fleet.timepiece import Timepiece
 from testbed.fleet.traffic import Creating, Repeated, Verifying
@@ -57,7 +57,7 @@ def unfailing(api: Api, installed: Fleet) -> Iterator[None]:
         others = [stack.enter_context(Repeated(once, pause=0.02)) for once in (verifying.once, unready)]
         yield
         done = creating.done
-        wait_until(lambda: creating.done > done + 1, "pods created at the end", seconds=10)
+        wait_until(lambda: creating.done > done + 1, "pods created at the end")
     for each in (creating, *others):
         assert each.failures == []
     assert verifying.handshakes > 0
@@ -107,7 +107,7 @@ def test_a_clock_a_month_off_changes_nothing(
         assert [api.get(path).json for path in shared] == before
         assert served(installed) == leaves
         ask_for_leaves(installed)
-        wait_until(lambda: not served(installed) & leaves, "leaves that were asked for", seconds=INTERVAL + 2)
+        wait_until(lambda: not served(installed) & leaves, "leaves that were asked for")
         assert all(LEAF - timedelta(minutes=1) < left <= LEAF for left in ends(installed))
         before, leaves = [api.get(path).json for path in shared], served(installed)
         timepiece.jump(timedelta(0))
@@ -136,7 +136,7 @@ def test_a_clock_half_an_hour_behind_changes_nothing(
             issuers = {replica.leaf(installation.bundles()[OURS[0]]).issuer for replica in installed.alive}
             return bool(now) and now[0] != old and issuers == {now[0].subject}
 
-        wait_until(replaced, "leaves of another authority", seconds=HEALED_SECONDS)
+        wait_until(replaced, "leaves of another authority")
         assert all(left > LEAF - timedelta(minutes=1) for left in ends(installed))
         made = certificates(installation.secret()["ca.crt"])[0]
         assert made.not_valid_before_utc > datetime.now(UTC) - timedelta(minutes=62)

@@ -57,7 +57,7 @@ def test_a_swapped_pair_is_served_and_no_create_fails(control_plane: Cluster, ba
     installation.register(bundle)
     settle(api)
     with KeptOpen(bare, bundle) as kept, Creating(installation) as creating, Repeated(kept.once, pause=0.2) as asking:
-        wait_until(lambda: creating.done > 0, "pods created", seconds=10)
+        wait_until(lambda: creating.done > 0, "pods created")
         mount.put(certificate(second), private_pem(first.key))
         reason = "the private key belongs to another certificate"
         wait_until(
@@ -76,6 +76,6 @@ def test_a_swapped_pair_is_served_and_no_create_fails(control_plane: Cluster, ba
             alive=[replica.process],
         )
         done = creating.done
-        wait_until(lambda: creating.done > done, "pods created with the new pair", seconds=10)
+        wait_until(lambda: creating.done > done, "pods created with the new pair")
     assert creating.failures == []
     assert asking.failures == []

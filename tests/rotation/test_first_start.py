@@ -34,7 +34,7 @@ def test_five_replicas_publish_one_authority(
             installed.start(*seconds(interval=1, settle=2))
         installed.await_ready()
         first = installation.create_pod("first").expect(201)
-        wait_until(lambda: all(map(dialled, installed.alive)), "each replica connected to itself", seconds=10)
+        wait_until(lambda: all(map(dialled, installed.alive)), "each replica connected to itself")
     assert [replica.events()["dials_failed"] for replica in installed.alive] == [0] * REPLICAS
     assert is_injected(first.json)
     published = {each for change in configuration.history for each in bundles(change.document).values()} - {b""}

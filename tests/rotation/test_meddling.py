@@ -18,7 +18,7 @@ from testbed.cluster.api import Api
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.processes import wait_until
 from testbed.cluster.registration import CONFIGURATIONS
-from testbed.fleet.fleet import HEALED_SECONDS, Fleet, fleet
+from testbed.fleet.fleet import Fleet, fleet
 from testbed.fleet.installation import OURS, seconds
 from testbed.fleet.traffic import Creating, Repeated, Verifying
 from testbed.fleet.watching import Watch, bundles, certificates
@@ -111,7 +111,7 @@ def test_a_lost_authority_is_replaced_and_no_create_fails(
                 now = certificates(installation.secret().get("ca.crt", b""))
                 return bool(now) and now[0] != lost and healthy.whole() and issued_by(healthy, now[0].subject)
 
-            wait_until(replaced, "another CA signs every leaf", seconds=HEALED_SECONDS)
+            wait_until(replaced, "another CA signs every leaf")
     assert creating.done > 0
     assert creating.failures == []
     assert fresh.failures == []
@@ -157,7 +157,7 @@ def test_a_ca_bundle_is_restored(
     expected = "could not be kept" if meddle in (rubbish, with_rubbish_beside) else "someone took out what we trust"
     logged_before = healthy.count_logged("caBundle of ", expected)
     written = bundles(api.put(installation.configuration_path, document).expect().json)
-    wait_until(lambda: installation.bundles() != written, "caBundle written", seconds=HEALED_SECONDS)
+    wait_until(lambda: installation.bundles() != written, "caBundle written")
     healthy.await_healed()
     after, ours = installation.bundles(), set(certificates(installation.secret()["ca.crt"]))
     for name in OURS:
@@ -221,7 +221,7 @@ def test_a_deleted_configuration_is_reported_and_filled_in_when_it_is_back(
         answers = [replica.readyz() for replica in healthy.alive]
         return all(status == 503 and absent in text and "helm upgrade" in text for status, text in answers)
 
-    wait_until(is_reported, "the absent configuration reported by /readyz", seconds=HEALED_SECONDS)
+    wait_until(is_reported, "the absent configuration reported by /readyz")
     assert healthy.trusted() is False  # nothing is published
     installation.register()
     healthy.await_healed()

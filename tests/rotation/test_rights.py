@@ -11,7 +11,7 @@ import pytest
 
 from testbed.cluster.processes import wait_until
 from testbed.cluster.relay import relay
-from testbed.fleet.fleet import HEALED_SECONDS, Fleet
+from testbed.fleet.fleet import Fleet
 from testbed.fleet.installation import Installation, seconds
 
 ROUNDS = 4
@@ -99,15 +99,15 @@ def test_what_is_missing_is_reported_once_and_heals(bare: Fleet, missing: Missin
     with relay(installation.kubeconfig, tmp_path, count) as kubeconfig:
         replica = bare.start(*seconds(interval=0.4, settle=1), kubeconfig=kubeconfig)
         alive = [replica.process]
-        wait_until(is_reported, "what is missing reported by /readyz", seconds=30, alive=alive)
+        wait_until(is_reported, "what is missing reported by /readyz", alive=alive)
         rounds = f"GET {installation.secret_path}"
         enough = asked[rounds] + ROUNDS
-        wait_until(lambda: asked[rounds] >= enough, "some rounds", seconds=30, alive=alive)
+        wait_until(lambda: asked[rounds] >= enough, "some rounds", alive=alive)
         errors = replica.messages("error")
         assert len(errors) == 1
         assert all(part in errors[0] for part in missing.words)
         missing.fix(installation)
-        wait_until(lambda: bare.whole() and bare.admits(), "healed", seconds=HEALED_SECONDS, alive=alive)
+        wait_until(lambda: bare.whole() and bare.admits(), "healed", alive=alive)
     assert replica.messages("error") == errors
     assert any(message.startswith("over: ") for message in replica.messages("info"))
     assert replica.events()["bugs"] == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
-import pytest
 from cryptography import x509
 
 from certs.pem import fingerprint
@@ -21,7 +20,6 @@ ROTATIONS = 5
 REPLICAS = 3
 
 
-@pytest.mark.timeout(240)
 def test_no_create_fails_in_five_rotations(
     control_plane: Cluster, installed: Fleet, report: Callable[[str], None]
 ) -> None:
@@ -46,8 +44,8 @@ def test_no_create_fails_in_five_rotations(
             return rotations(stored) >= ROTATIONS
 
         alive = [replica.process for replica in installed.alive]
-        wait_until(unfailing, f"{ROTATIONS} rotations", seconds=180, alive=alive)
-        wait_until(installed.whole, "all as it should be", seconds=30, alive=alive)
+        wait_until(unfailing, f"{ROTATIONS} rotations", seconds=240, alive=alive)
+        wait_until(installed.whole, "all as it should be", alive=alive)
     leaves = {fingerprint(x509.load_der_x509_certificate(leaf)) for leaf in verifying.leaves}
     report(
         f"{rotations(stored)} CA rotations, {len(leaves)} leaves met, {sum(each.done for each in creating)} creates,"

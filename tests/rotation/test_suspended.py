@@ -38,11 +38,11 @@ def test_a_replica_that_was_suspended_past_its_leaf_renews_at_once(installed: Fl
     before = suspended.leaf(bundle)
     suspended.signal(signal.SIGSTOP)
     expired = before.not_valid_after_utc.timestamp() + 1
-    wait_until(lambda: time.time() > expired, "the leaf expired", seconds=LEAF + 10, alive=[awake.process])
-    wait_until(lambda: set(installed.balancer.targets) == {awake.port}, "out of the balancer", seconds=10)
+    wait_until(lambda: time.time() > expired, "the leaf expired", alive=[awake.process])
+    wait_until(lambda: set(installed.balancer.targets) == {awake.port}, "out of the balancer")
     suspended.signal(signal.SIGCONT)
     woken = time.monotonic()
-    wait_until(lambda: serves_new_leaf(installed, suspended), "a new leaf", seconds=30, alive=[suspended.process])
+    wait_until(lambda: serves_new_leaf(installed, suspended), "a new leaf", alive=[suspended.process])
     assert time.monotonic() - woken < WOKEN_SECONDS
     installed.await_healed()
 
@@ -56,9 +56,9 @@ def test_a_worker_that_is_taken_for_stuck_comes_back_with_a_leaf(installed: Flee
     bundle = installed.installation.bundles()[OURS[0]]
     before = frozen.leaf(bundle)
     os.kill(worker_of(frozen), signal.SIGSTOP)
-    wait_until(lambda: set(installed.balancer.targets) == {awake.port}, "out of the balancer", seconds=10)
+    wait_until(lambda: set(installed.balancer.targets) == {awake.port}, "out of the balancer")
     starts = len(frozen.messages("info"))
-    wait_until(lambda: len(frozen.messages("info")) > starts, "another worker", seconds=45, alive=[frozen.process])
+    wait_until(lambda: len(frozen.messages("info")) > starts, "another worker", alive=[frozen.process])
     installed.await_healed()
     assert frozen.leaf(bundle) != before
     assert installed.installation.bundles()[OURS[0]] == bundle

@@ -37,7 +37,7 @@ class Client:
     """One connection."""
 
     def __init__(self, port: int, context: ssl.SSLContext | None, *, host: str = "127.0.0.1") -> None:
-        self.socket = socket.create_connection((host, port), timeout=10)
+        self.socket = socket.create_connection((host, port), timeout=30)
         if context is not None:
             # No server_hostname: kube-apiserver's dialer always has one, but a server must not depend on it.
             self.socket = context.wrap_socket(self.socket)

@@ -28,7 +28,7 @@ async def trims(*sizes: int) -> list[int]:
         return now * MIB
 
     work = asyncio.create_task(give_back(pause=0, resident=resident, trim=lambda _: given.append(now)))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await done.wait()
     work.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -55,7 +55,7 @@ async def test_memory_is_given_back_beyond_8_mib_to_the_byte() -> None:
     kept: list[int] = []
     looks = iter([0, 8 * MIB, 8 * MIB, 8 * MIB + 1, 8 * MIB + 1])
     work = asyncio.create_task(give_back(pause=0, resident=looks.__next__, trim=kept.append))
-    await asyncio.wait([work], timeout=5)
+    await asyncio.wait([work], timeout=60)
     assert isinstance(work.exception(), RuntimeError)  # after the last look
     assert kept == [0]
 

@@ -125,7 +125,7 @@ async def left_of(talk: Callable[[Client], None], certificates: Path) -> list[st
         with uncollected() as found:
             for _ in range(TIMES):
                 await asyncio.to_thread(connect)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await all_ended(listener)
         listener.stop()
     return found

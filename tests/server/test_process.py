@@ -1,6 +1,6 @@
 """The life of the process: how it starts, what it survives, and that its end loses no review.
 
-What must not be waited for takes 60 s here, three times as long as `Server.wait` waits.
+What must not be waited for takes 600 s here, five times as long as `Server.wait` waits.
 """
 
 import os
@@ -72,7 +72,7 @@ def test_sigterm_under_load_loses_no_review(serve: Serve) -> None:
 
 def test_the_pause_serves_old_and_new_connections_alike(serve: Serve) -> None:
     """Ready is off at once, liveness is not, and each late answer ends its connection."""
-    server = serve(drain={"pause": 60}).ready()
+    server = serve(drain={"pause": 600}).ready()
     with server.client() as old, server.operations() as probe:
         assert not old.ask().closes
         assert probe.get("/readyz").status == 200
@@ -92,7 +92,7 @@ def test_the_pause_serves_old_and_new_connections_alike(serve: Serve) -> None:
 
 def test_idle_connections_do_not_hold_up_the_end(serve: Serve) -> None:
     """They are closed when the pause is over, as are those that stall, in a handshake or in a request."""
-    server = serve(drain={"pause": 0.1, "finish": 60}).ready()
+    server = serve(drain={"pause": 0.1, "finish": 600}).ready()
     with server.client() as idle, server.client() as stalled, Client(server.port, None) as handshake:
         assert idle.ask().status == 200
         stalled.send(post(b"xx")[:-1])
@@ -113,7 +113,7 @@ def listens(port: int) -> bool:
 
 def test_a_review_under_way_is_finished(serve: Serve, tmp_path: Path) -> None:
     """Long after the listening socket has gone."""
-    server = serve(drain={"pause": 0, "finish": 60}).ready()
+    server = serve(drain={"pause": 0, "finish": 600}).ready()
     with server.client() as client:
         client.send(post({"uid": "long", "until": str(tmp_path / "done")}))
         server.wait_for("waiting")
@@ -129,7 +129,7 @@ def test_a_review_that_takes_too_long_is_given_up_and_said(serve: Serve) -> None
     """The process ends within the time it was given."""
     server = serve(drain={"pause": 0, "finish": 0.3}).ready()
     with server.client() as client:
-        client.send(post({"sleep": 60}))
+        client.send(post({"sleep": 600}))
         server.wait_for("sleeping")
         assert server.end() == 0
     server.wait_for("1 reviews were not finished")
@@ -138,9 +138,9 @@ def test_a_review_that_takes_too_long_is_given_up_and_said(serve: Serve) -> None
 @pytest.mark.parametrize("quick", [signal.SIGINT, signal.SIGQUIT])
 def test_an_interrupt_ends_it_at_once(serve: Serve, quick: signal.Signals) -> None:
     """Ctrl-C waits neither for the pause nor for reviews, and the services still get to end."""
-    server = serve(drain={"pause": 60, "finish": 60}).ready()
+    server = serve(drain={"pause": 600, "finish": 600}).ready()
     with server.client() as client:
-        client.send(post({"sleep": 60}))
+        client.send(post({"sleep": 600}))
         server.wait_for("sleeping")
         assert server.end(kill=quick) == 0
     server.wait_for("background ended")
@@ -148,7 +148,7 @@ def test_an_interrupt_ends_it_at_once(serve: Serve, quick: signal.Signals) -> No
 
 def test_an_interrupt_cuts_the_pause_short(serve: Serve) -> None:
     """Ctrl-C after a SIGTERM ends the process at once."""
-    server = serve(drain={"pause": 60, "finish": 60}).ready()
+    server = serve(drain={"pause": 600, "finish": 600}).ready()
     server.process.send_signal(signal.SIGTERM)
     server.wait_for("draining")
     assert server.end(kill=signal.SIGINT) == 0

@@ -20,8 +20,8 @@ from webhook.server.open_connections import OpenConnections
 from webhook.server.worker_life import WorkerLife
 from webhook.server.worker_parts import CannotStart, Drain, WorkerParts
 
-LONG = 60.0  # seconds that no test waits
-SOON = 0.9  # seconds, less than anything that must not be waited for
+LONG = 600.0  # seconds that no test waits
+SOON = 60.0  # seconds, less than anything that must not be waited for
 
 
 class Listener:
@@ -76,7 +76,7 @@ class Life:
 
     async def ready(self) -> Life:
         """Wait until it serves."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON):
             while not self.lifecycle.started or "start reviews" not in self.calls:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         return self
@@ -101,6 +101,7 @@ class Life:
 def made_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(worker_life, "Listener", Listener)
     monkeypatch.setattr(worker_life, "freeze", lambda: None)
+    monkeypatch.setattr(worker_life, "_FIRST_REQUEST_SECONDS", LONG)
     lives: list[Life] = []
     start = Life.__init__
 

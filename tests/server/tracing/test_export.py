@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from demo.server import Running, running
+from testbed.cluster.processes import PATIENCE, wait_until
 from testbed.traces.collector import Collector, Span
 from tests.commands.live import authority, pair
 from tests.commands.test_serve import ACCOUNTS, encoded
@@ -25,7 +26,6 @@ pytestmark = pytest.mark.slow
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SAMPLED = f"00-{TRACE}-b7ad6b7169203331-01"
-PATIENCE = 20.0
 
 
 class Webhook:
@@ -34,7 +34,7 @@ class Webhook:
     def __init__(self, process: Running) -> None:
         self.process = process
         context = ssl.create_default_context(cadata=process.authority)
-        self._connection = http.client.HTTPSConnection("127.0.0.1", process.port, context=context, timeout=10)
+        self._connection = http.client.HTTPSConnection("127.0.0.1", process.port, context=context, timeout=30)
         self.disconnect = self._connection.close  # the next request connects again
 
     def ask(self, traceparent: str = SAMPLED, body: bytes = encoded()) -> int:
@@ -53,7 +53,7 @@ class Webhook:
 
     def spans(self, result: str) -> int:
         """What m365wi_trace_spans_total counts with that result."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.process.ops_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.process.ops_port, timeout=30)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()
@@ -62,24 +62,17 @@ class Webhook:
         return int(float(found[1]))
 
     def await_spans(self, result: str, least: int) -> None:
-        wait_until(lambda: self.spans(result) >= least)
+        wait_until(lambda: self.spans(result) >= least, f"{least} spans {result}")
 
     def lines(self, message: str) -> list[dict[str, Any]]:
         """The lines of the log with a message that begins so."""
-        lines = [json.loads(line) for line in self.process.log.read_text().splitlines()]
+        lines = [json.loads(line) for line in self.process.log.read_text().rpartition("\n")[0].splitlines()]
         return [line for line in lines if line["message"].startswith(message)]
 
     @property
     def worker(self) -> int:
         """The process that answers."""
         return int(Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()[0])
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -164,7 +157,7 @@ def test_a_collector_that_hangs_neither_slows_reviews_nor_the_end(start: Start, 
     queue = {"OTEL_BSP_MAX_QUEUE_SIZE": "4", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "2"}
     webhook = start(OTEL_EXPORTER_OTLP_TIMEOUT="60000", **queue)
     webhook.ask()
-    wait_until(lambda: bool(collector.requests))  # the exporting thread waits for its answer from now on
+    wait_until(lambda: bool(collector.requests), "a request")  # the exporting thread waits for its answer from now on
     begun = time.monotonic()
     assert {webhook.ask() for _ in range(30)} == {200}
     assert time.monotonic() - begun < 20, "each would wait a minute for the collector"
@@ -209,7 +202,7 @@ def test_a_new_worker_sends_its_spans_too(start: Start, collector: Collector) ->
     first = collector.wait_for(of_ours)[0].resource["service.instance.id"]
     old = webhook.worker
     os.kill(old, signal.SIGKILL)
-    wait_until(lambda: len(webhook.lines("ready")) == 2)
+    wait_until(lambda: len(webhook.lines("ready")) == 2, "another worker")
     webhook.disconnect()
     webhook.ask()
     spans = collector.wait_for(of_ours, count=2)

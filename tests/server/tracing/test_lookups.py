@@ -94,7 +94,7 @@ class Traced:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait until the loop has made it true."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - several things must have come, each from elsewhere
             await asyncio.sleep(0.001)
 
