@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 from testbed.cluster import build, toolchain
 from testbed.cluster.build import BuildError, Report, to_stderr
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.processes import wait_until
 
-__all__ = ["EXAMPLES", "NAMES", "definitions", "place"]
+__all__ = ["EXAMPLES", "definitions", "establish", "place"]
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,6 @@ SOURCES: Final = (
             "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
         ),
     ),
-)
-# Of the definitions, as kube-apiserver knows them.
-NAMES: Final = (
-    "certificates.cert-manager.io",
-    "issuers.cert-manager.io",
-    "podmonitors.monitoring.coreos.com",
-    "prometheusrules.monitoring.coreos.com",
 )
 # What the examples are for. The newest releases whose go.mod our Go reads.
 EXAMPLES: Final = (
@@ -101,6 +98,20 @@ SECONDS: Final = 300
 def place(sources: Sequence[Source] = SOURCES) -> Path:
     """The folder of the definitions in the cache, fetched or not."""
     return build.cache_root() / f"kinds-{hashlib.sha256(repr(sources).encode()).hexdigest()[:12]}"
+
+
+def establish(cluster: Cluster, sources: Sequence[Source] = SOURCES) -> None:
+    """Has a cluster know the kinds, without their controllers.
+
+    They stay, because other tests do not mind them, and a busy API server can take minutes to delete them. That they
+    are established does not mean that kubectl finds them: discovery hears of them later.
+    """
+    files = sorted(definitions(sources).glob("*.yaml"))
+    flags = [flag for file in files for flag in ("-f", str(file))]
+    cluster.kubectl("apply", "--server-side", *flags)
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=100s", *flags)
+    names = [yaml.safe_load(file.read_text(encoding="utf-8"))["metadata"]["name"] for file in files]
+    wait_until(lambda: bool(cluster.kubectl("get", ",".join(names), "-A")), "kubectl knows the kinds")
 
 
 def definitions(sources: Sequence[Source] = SOURCES, *, report: Report = to_stderr) -> Path:

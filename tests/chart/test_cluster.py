@@ -119,13 +119,8 @@ FOREIGN: Final[dict[str, dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def foreign_kinds(control_plane: Cluster) -> Cluster:
-    """The cluster with the kinds of cert-manager and the Prometheus operator, without their controllers.
-
-    The definitions stay, because other tests do not mind them, and a busy API server can take minutes to delete them.
-    """
-    control_plane.kubectl("apply", "--server-side", "-f", str(kinds.definitions()))
-    established = [f"crd/{name}" for name in kinds.NAMES]
-    control_plane.kubectl("wait", *established, "--for=condition=Established", "--timeout=60s")
+    """The cluster with the kinds of cert-manager and the Prometheus operator, without their controllers."""
+    kinds.establish(control_plane)
     return control_plane
 
 
@@ -276,17 +271,19 @@ def test_autoscaling_enabled_later_begins_with_one_replica(control_plane: Cluste
     """As docs/install.md warns: without a number of replicas, kube-apiserver's default is one."""
     if not control_plane.has_controllers:
         pytest.skip("no controller scales a Deployment here")
-    where = (release, str(CHART), "--namespace", release, how)
-    helm("install", *where, values={**only_in(release), "replicas": 3}, kubeconfig=control_plane.kubeconfig)
-    autoscaling = {**only_in(release), "autoscaling": {"enabled": True}}
-    helm("upgrade", *where, values=autoscaling, kubeconfig=control_plane.kubeconfig)
 
     def scaled(end: str) -> bool:
         events = control_plane.api.get(f"/api/v1/namespaces/{release}/events").expect().json["items"]
         return any(each["reason"] == "ScalingReplicaSet" and each["message"].endswith(end) for each in events)
 
-    wait_until(lambda: scaled("from 3 to 1"), "two replicas away", seconds=30)
-    wait_until(lambda: scaled("from 1 to 2"), "the autoscaler", seconds=60)
+    where = (release, str(CHART), "--namespace", release, how)
+    helm("install", *where, values={**only_in(release), "replicas": 3}, kubeconfig=control_plane.kubeconfig)
+    wait_until(lambda: scaled("from 0 to 3"), "three replicas")
+    autoscaling = {**only_in(release), "autoscaling": {"enabled": True}}
+    helm("upgrade", *where, values=autoscaling, kubeconfig=control_plane.kubeconfig)
+
+    wait_until(lambda: scaled("from 3 to 1"), "two replicas away")
+    wait_until(lambda: scaled("from 1 to 2"), "the autoscaler")
 
 
 def left(cluster: Cluster, name: str) -> list[str]:

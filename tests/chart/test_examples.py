@@ -20,7 +20,7 @@ from tests.chart import kinds
 from tests.chart.objects import container, installed, one
 from webhook.core.workload_kinds import workload_kind
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 # For other programs than kubectl: the values of a chart, and a workflow.
@@ -49,16 +49,11 @@ def runner_set() -> Object:
 
 @pytest.fixture(scope="module")
 def prepared(control_plane: Cluster) -> Iterator[Cluster]:
-    """The cluster with the kinds, namespaces and ServiceAccounts of the examples; without the controllers.
-
-    The definitions stay, as those of test_cluster.py do.
-    """
-    files = [flag for file in kinds.definitions(kinds.EXAMPLES).glob("*.yaml") for flag in ("-f", str(file))]
-    control_plane.kubectl("apply", "--server-side", *files)
-    control_plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
+    """The cluster with the kinds, namespaces and ServiceAccounts of the examples; without the controllers."""
+    kinds.establish(control_plane, kinds.EXAMPLES)
     namespaces = {each["metadata"].get("namespace") or each["metadata"]["name"] for each in objects()}
     own = sorted(namespaces - {OWN_NAMESPACE})
-    delete = ("delete", "namespace", *own, "--ignore-not-found", "--timeout=60s")
+    delete = ("delete", "namespace", *own, "--ignore-not-found", "--timeout=110s")
     control_plane.kubectl(*delete)  # another test may have had one of them, which has not quite gone
     for name in own:
         control_plane.create_namespace(name, labels=RESTRICTED if name in STRICT else {})

@@ -20,6 +20,7 @@ from testbed.chart.helm import template
 from testbed.cluster import kubeconfig
 from testbed.cluster.control_plane import ControlPlane
 from testbed.cluster.pki import Authority
+from testbed.cluster.processes import wait_until
 from testbed.cluster.registration import webhook_registration
 from tests.chart.objects import HOOK, one
 from webhook.checks.selectors import selects
@@ -58,6 +59,9 @@ def made(owned_control_plane: ControlPlane, namespace: str, tmp_path: Path, **we
     rights = yaml.safe_dump_all([each for each in hooks if each["kind"] != "Pod"])
     owned_control_plane.kubectl("apply", "-f", "-", input=rights)
     pod = one(hooks, "Pod")["spec"]
+    user = f"system:serviceaccount:{namespace}:{pod['serviceAccountName']}"
+    may_create = lambda: owned_control_plane.allows(user, "create", "pods", namespace=namespace)  # noqa: E731
+    wait_until(may_create, "its rights, which kube-apiserver hears of by and by")
     (container,) = pod["containers"]
     access = kubeconfig.read(owned_control_plane.kubeconfig)
     (tmp_path / "token").write_text(owned_control_plane.token(namespace, pod["serviceAccountName"]))

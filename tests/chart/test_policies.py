@@ -155,7 +155,7 @@ def test_labelled_pods_without_a_token_are_stopped(
         return answer.message if answer.status != 201 else " ".join(answer.warnings)
 
     with in_force(control_plane, "ValidatingAdmissionPolicy", namespace, values):
-        wait_until(lambda: "was given no token" in said(pod()), "the policy in force", seconds=30)
+        wait_until(lambda: "was given no token" in said(pod()), "the policy in force")
         for name, (each, allowed) in PODS.items():
             assert ("was given no token" in said(each)) is not allowed, name
         answer = tried(control_plane, namespace, pod())
@@ -171,7 +171,7 @@ def test_check_knows_the_policys_words_and_goes_on_to_the_cause(control_plane: C
     with in_force(control_plane, "ValidatingAdmissionPolicy", namespace, values):
         with registered(control_plane.api, "https://127.0.0.1:1/mutate", change=ignore):
             refused = lambda: "was given no token" in tried(control_plane, namespace, pod()).message  # noqa: E731
-            wait_until(refused, "the policy in force", seconds=30)
+            wait_until(refused, "the policy in force")
             done = check(control_plane, namespace, "--service-account", "terraform")
     assert done.code == 1
     found = done.finding("call")
@@ -195,7 +195,7 @@ def test_check_tells_of_a_variable_that_the_policy_does_not_believe(
     with in_force(control_plane, "ValidatingAdmissionPolicy", namespace, values):
         with another_webhook(control_plane, tmp_path):
             refused = lambda: "was given no token" in tried(control_plane, namespace, of).message  # noqa: E731
-            wait_until(refused, "the policy in force", seconds=30)
+            wait_until(refused, "the policy in force")
             done = check(control_plane, namespace, "--workload", "deployment/web")
     assert "is injected" in done.finding("call", "ok")
     found = done.finding("workload")
@@ -219,7 +219,6 @@ def policy(control_plane: Cluster, namespace: str) -> Iterator[str]:
         wait_until(
             lambda: all(volumes(given(control_plane, namespace, probe)) for probe in probes),
             "the policy in force for every account",
-            seconds=30,
         )
         yield namespace
 
@@ -350,7 +349,7 @@ def test_the_policy_takes_any_audience(control_plane: Cluster, namespace: str) -
     values = {"mutatingAdmissionPolicy": {"enabled": True}, "audience": audience}
     with in_force(control_plane, "MutatingAdmissionPolicy", namespace, values):
         probe = lambda: bool(volumes(given(control_plane, namespace, pod())))  # noqa: E731
-        wait_until(probe, "the policy in force", seconds=30)
+        wait_until(probe, "the policy in force")
         assert [each["audience"] for each in volumes(given(control_plane, namespace, pod()))] == [audience]
 
 

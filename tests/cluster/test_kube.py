@@ -41,7 +41,7 @@ async def test_a_list_whose_token_has_expired_goes_on(
         create(name)
     names: list[str] = []
     async with Kube(owned_control_plane.kubeconfig) as kube:
-        async for page in kube.pages(path, seconds=30):
+        async for page in kube.pages(path, seconds=200):
             assert not isinstance(page, Reply), page.reason()
             names += [each["metadata"]["name"] for each in page]
             if len(names) == 2:

@@ -51,7 +51,7 @@ def certs(cluster: Cluster, *arguments: str, kubeconfig: Path | None = None) -> 
     """The command, against `cluster`."""
     command = [sys.executable, "-m", "webhook", "certs", *arguments, *FLAGS]
     command += ["--kubeconfig", str(kubeconfig or cluster.kubeconfig)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
 
 def authorities(cluster: Cluster) -> list[str]:
@@ -78,7 +78,7 @@ def test_it_shows_when_each_is_renewed(control_plane: Cluster, webhook: Running)
         (row,) = (row for row in rows if row["place"].startswith(place) and row["renewed"])
         renewed, expires = (datetime.fromisoformat(row[each]) for each in ("renewed", "expires"))
         assert abs(expires - renewed - timedelta(days=days) / 3) < timedelta(seconds=2)
-        assert abs(expires - datetime.now(UTC) - timedelta(days=days)) < timedelta(minutes=3)
+        assert abs(expires - datetime.now(UTC) - timedelta(days=days)) < timedelta(hours=1)
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_the_cluster_is_found_as_kubectl_finds_it(control_plane: Cluster, webhoo
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "M365WI"))}
     for extra, code in (({"KUBECONFIG": str(control_plane.kubeconfig)}, 0), ({"HOME": "/nowhere"}, 2)):
         done = subprocess.run(
-            command, env={**environment, **extra}, capture_output=True, text=True, timeout=30, check=False
+            command, env={**environment, **extra}, capture_output=True, text=True, timeout=100, check=False
         )
         assert done.returncode == code, done.stdout + done.stderr
     assert "set KUBECONFIG" in done.stderr
@@ -155,7 +155,7 @@ def test_the_ca_can_be_rotated(control_plane: Cluster, webhook: Running) -> None
         rows = json.loads(certs(control_plane, "-o", "json").stdout)["rows"]
         return any(row["state"] == "signs" and row["fingerprint"] != before for row in rows)
 
-    wait_until(promoted, "the next CA in use", seconds=30)
+    wait_until(promoted, "the next CA in use")
     assert any(state.startswith("trusted") for state in authorities(control_plane))
 
 
@@ -164,11 +164,12 @@ def test_the_replicas_certificate_can_be_replaced(control_plane: Cluster, webhoo
 
     def served() -> str:
         report = json.loads(certs(control_plane, "-o", "json", "--connect", f"127.0.0.1:{webhook.port}").stdout)
-        return next(str(row["fingerprint"]) for row in report["rows"] if row["place"].startswith("127.0.0.1"))
+        found = [str(row["fingerprint"]) for row in report["rows"] if row["place"].startswith("127.0.0.1")]
+        return found[0] if found else ""
 
     before = served()
     assert certs(control_plane, "rotate").returncode == 0
-    wait_until(lambda: served() != before, "another leaf", seconds=30)
+    wait_until(lambda: served() not in ("", before), "another leaf")
 
 
 def test_what_a_person_must_fix_is_one_line_with_its_fix(control_plane: Cluster, webhook: Running) -> None:
@@ -188,7 +189,7 @@ def test_what_a_person_must_fix_is_one_line_with_its_fix(control_plane: Cluster,
         for command in line.partition("(kubectl ")[2].rpartition(")")[0].split("; kubectl "):
             control_plane.kubectl(*shlex.split(command))
     try:
-        wait_until(lambda: certs(control_plane, kubeconfig=kubeconfig).returncode == 0, "the rights", seconds=20)
+        wait_until(lambda: certs(control_plane, kubeconfig=kubeconfig).returncode == 0, "the rights")
     finally:
         for kind in ("clusterrole", "clusterrolebinding"):
             control_plane.kubectl("delete", kind, "m365-certs")

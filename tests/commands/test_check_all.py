@@ -95,7 +95,7 @@ def test_pods_to_create_again_are_named_by_their_owner(
         make_account(control_plane, namespace)
         make_deployment(control_plane, namespace, "terraform")
         pods = f"/api/v1/namespaces/{namespace}/pods"
-        wait_until(lambda: len(control_plane.api.get(pods).json["items"]) == 2, "two pods", seconds=30)
+        wait_until(lambda: len(control_plane.api.get(pods).json["items"]) == 2, "two pods")
         body = {"metadata": {"annotations": {AZURE_CLIENT_ID: CLIENT_ID.replace("1", "9")}}}
         control_plane.api.patch(f"/api/v1/namespaces/{namespace}/serviceaccounts/terraform", body).expect()
         report, problems = findings_of(control_plane, namespace)
@@ -114,7 +114,7 @@ def test_pods_that_are_refused_are_found_by_their_events(
         make_account(control_plane, namespace, "broken", {AZURE_CLIENT_ID: "contoso"})
         make_deployment(control_plane, namespace, "broken")
         events = f"/api/v1/namespaces/{namespace}/events?fieldSelector=reason%3DFailedCreate"
-        wait_until(lambda: bool(control_plane.api.get(events).json["items"]), "an event", seconds=30)
+        wait_until(lambda: bool(control_plane.api.get(events).json["items"]), "an event")
         _, problems = findings_of(control_plane, namespace)
         assert sorted(problems) == ["WI102", "WI120", "WI725", "WI762"]
         assert problems["WI762"]["owner"] == "Deployment web"
@@ -124,7 +124,6 @@ def test_pods_that_are_refused_are_found_by_their_events(
         wait_until(
             lambda: all(each["spec"]["replicas"] == 0 for each in control_plane.api.get(replicas).json["items"]),
             "the ReplicaSet",
-            seconds=30,
         )
         _, problems = findings_of(control_plane, namespace)
     assert "WI762" not in problems

@@ -13,10 +13,11 @@ import yaml
 from testbed.chart import helm
 from testbed.chart.helm import CHART, NAME, NAMESPACE, Refused
 from testbed.cluster.control_plane import ControlPlane
+from testbed.cluster.processes import wait_until
 from tests.commands.live import Ran, run
 from webhook.checks.rights import Right
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("installer"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("installer")]
 
 USER: Final = "dev@example.com"
 AUDIT: Final = {
@@ -61,9 +62,32 @@ def given(cluster: ControlPlane, kubeconfig: Path, *arguments: str) -> Iterator[
     """An administrator applies what is printed, and takes it back."""
     done = pre(kubeconfig, *arguments, "-o", "rbac")
     assert done.code == 0, done.err
-    cluster.kubectl("apply", "-f", "-", input=done.out)
-    yield [*yaml.safe_load_all(done.out)]
-    cluster.kubectl("delete", "-f", "-", input=done.out)
+    documents = [*yaml.safe_load_all(done.out)]
+    with applied(cluster, documents):
+        yield documents
+
+
+@contextmanager
+def applied(cluster: ControlPlane, documents: list[dict[str, Any]]) -> Iterator[None]:
+    """Roles and bindings, in force; at the end no longer: kube-apiserver hears of both by and by."""
+    rights, manifest = granted(documents), yaml.safe_dump_all(documents)
+
+    def allowed() -> set[Right]:
+        return {each for each in rights if is_allowed(cluster, each)}
+
+    cluster.kubectl("apply", "-f", "-", input=manifest)
+    try:
+        wait_until(lambda: allowed() == rights, "the rights in force")
+        yield
+    finally:
+        cluster.kubectl("delete", "-f", "-", input=manifest)
+        wait_until(lambda: not allowed(), "the rights taken back")
+
+
+def is_allowed(cluster: ControlPlane, right: Right) -> bool:
+    """Whether the user has it now."""
+    options = {"group": right.group, "namespace": right.namespace, "name": right.name}
+    return cluster.allows(USER, right.verb, right.resource, **options)
 
 
 @contextmanager
@@ -92,7 +116,7 @@ def kubelet(cluster: ControlPlane) -> Iterator[None]:
 
 def life(kubeconfig: Path, values: dict[str, Any], *how: str) -> None:
     """The chart is installed, upgraded and uninstalled. Raises Refused."""
-    where = ("-n", NAMESPACE, "--wait", "--timeout", "60s")
+    where = ("-n", NAMESPACE, "--wait", "--timeout", "90s")
     helm.helm("install", NAME, str(CHART), *where, *how, values=values, kubeconfig=kubeconfig)
     changed = {**values, "scope": "cluster", "replicas": 3}
     helm.helm("upgrade", NAME, str(CHART), *where, *how, values=changed, kubeconfig=kubeconfig)
@@ -174,13 +198,10 @@ def test_one_right_less_is_told(cluster: ControlPlane, kubeconfig: Path, lost: s
                 rule["resources"] = [each for each in rule["resources"] if each != resource]
         if "rules" in role:
             role["rules"] = [rule for rule in role["rules"] if rule["resources"]]
-    cluster.kubectl("apply", "-f", "-", input=yaml.safe_dump_all(roles))
-    try:
+    with applied(cluster, roles):
         found = pre(kubeconfig).finding("rights")
-        assert verb in found
-        assert resource in found
-    finally:
-        cluster.kubectl("delete", "-f", "-", input=printed)
+    assert verb in found
+    assert resource in found
 
 
 def test_options_that_need_more(cluster: ControlPlane, kubeconfig: Path, tmp_path: Path) -> None:

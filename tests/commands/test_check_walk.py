@@ -163,7 +163,7 @@ def make_deployment(cluster: Cluster, namespace: str, document: Mapping[str, Any
     if not cluster.has_controllers:
         pytest.skip("no controller creates the pods of a Deployment here")
     cluster.api.post(f"{APPS}/namespaces/{namespace}/deployments", document).expect()
-    wait_until(lambda: len(living(cluster, namespace)) == document["spec"]["replicas"], "the pods", seconds=30)
+    wait_until(lambda: len(living(cluster, namespace)) == document["spec"]["replicas"], "the pods")
     return living(cluster, namespace)
 
 
@@ -197,7 +197,7 @@ def test_pods_older_than_the_annotation_are_named_and_restarted(
         # Nothing gets ready without a node, so the old ones are taken away by hand.
         for name in old:
             control_plane.api.delete(f"/api/v1/namespaces/{namespace}/pods/{name}").expect(200, 404)
-        wait_until(lambda: is_fixed(control_plane, namespace), "new pods", seconds=30)
+        wait_until(lambda: is_fixed(control_plane, namespace), "new pods")
 
 
 SAID = "AADSTS700213 (invalid_client, HTTP 401), after 9 attempts: no credential fits [WIH304] Fix: az ad app x"
@@ -271,7 +271,7 @@ def test_pods_older_than_the_installation_are_named(
         )
         return str(made_now.json["metadata"]["creationTimestamp"]) > str(made)
 
-    wait_until(later, "the next second of the API server", seconds=5)
+    wait_until(later, "the next second of the API server")
     with ours(control_plane, live_webhook):
         found = check(control_plane, namespace, "--workload", "pod/early").finding("pods")
     assert "older than the installation of the webhook" in found

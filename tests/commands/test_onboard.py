@@ -131,7 +131,7 @@ def test_what_is_left_of_a_deleted_namespace_is_removed(
     assert onboard(entra, other, caller=administrator).code == 0
     entra.cluster.delete_namespace(other)
     path = f"/api/v1/namespaces/{other}"
-    wait_until(lambda: entra.cluster.api.get(path).status == 404, "the end of the namespace", seconds=60)
+    wait_until(lambda: entra.cluster.api.get(path).status == 404, "the end of the namespace")
     gone = offboard(entra, other, "--yes", caller=administrator)
     assert (gone.code, outcomes(gone)[1:]) == (0, [("done", "application"), ("ok", "account")]), gone.out
     assert entra.named(f"{other}-{NAME}-") == []

@@ -380,8 +380,9 @@ def test_the_time_for_a_pod_grows_no_faster_than_its_length() -> None:
 
     def seconds(count: int) -> float:
         text = HEAD + "  containers:\n" + "".join(f"  - name: c{n}\n    env:\n{entries}" for n in range(count))
-        start = time.perf_counter()
+        start = time.process_time()
         assert mutated(text)[1].count("\n@@ ") >= count
-        return time.perf_counter() - start
+        return time.process_time() - start
 
-    assert seconds(200) < 3 * 8 * seconds(25)
+    little, much = (min(seconds(count) for _ in range(3)) for count in (25, 200))
+    assert much < 3 * 8 * little
