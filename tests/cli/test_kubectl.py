@@ -13,6 +13,7 @@ import pytest
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.kubeconfig import read, render
 from testbed.cluster.pods import make_account
+from testbed.cluster.processes import wait_until
 from tests.cli.programs import ROOT, clean
 from tests.commands.entra_tenant import ADMINISTRATOR, tenant
 
@@ -142,6 +143,8 @@ def test_kubectl_completes_it(control_plane: Cluster, namespace: str, programs: 
     assert offered("check", "--context", "") == ["test", "lab", "expired", ":4"]
     assert offered("check", "--context=ex") == ["--context=expired", ":4"]
     assert offered("check", "--workload", "deploy") == ["deployment/", ":6"]
-    assert namespace in offered("check", "-n", namespace[:4])
-    assert offered("fic", "--service-account", "") == ["default", "terraform", ":4"]
+    # What the cluster does not answer within three seconds is not offered.
+    wait_until(lambda: namespace in offered("check", "-n", namespace[:4]), "the namespace is offered")
+    accounts = ["default", "terraform", ":4"]
+    wait_until(lambda: offered("fic", "--service-account", "") == accounts, "the ServiceAccounts are offered")
     assert offered("fic", "--context", "expired", "--service-account", "") == [":4"]

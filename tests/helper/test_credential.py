@@ -5,7 +5,7 @@ import contextlib
 import copy
 import gc
 import pickle
-import threading
+import sys
 import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +26,7 @@ from m365_identity import (
     WorkloadIdentityCredential,
     aio,
 )
+from testbed.cluster.processes import wait_until
 from testbed.entra import Entra
 from tests.helper.support import SCOPE, Flavour, Get, Pod, run
 
@@ -192,14 +193,23 @@ def test_threads_that_ask_together_make_one_exchange(pod: Pod, entra: Entra) -> 
     held = entra.next("login", slow=float("inf"))
     with pod.credential("sync") as get, ThreadPoolExecutor(21) as threads:
         first = threads.submit(get, SCOPE)
-        assert held.reached.wait(10)
+        assert held.reached.wait(60)
         others = [threads.submit(get, SCOPE) for _ in range(19)]
         other_scope = threads.submit(get, OTHER)
-        assert other_scope.result(10).token  # no caller waits for another scope
+        assert other_scope.result(60).token  # no caller waits for another scope
         assert not first.done()
         held.release()
-        assert {future.result(10).token for future in others} == {first.result(10).token}
+        assert {future.result(60).token for future in others} == {first.result(60).token}
     assert len(entra.exchanges) == 2
+
+
+def await_queue(count: int) -> None:
+    """Waits until so many threads wait for the exchange of another one."""
+
+    def is_long() -> bool:
+        return [frame.f_code.co_name for frame in sys._current_frames().values()].count("_flight") == count
+
+    wait_until(is_long, f"{count} threads wait")
 
 
 def test_threads_with_the_same_claims_challenge_make_one_exchange(pod: Pod, entra: Entra) -> None:
@@ -210,11 +220,11 @@ def test_threads_with_the_same_claims_challenge_make_one_exchange(pod: Pod, entr
         get(SCOPE)
         held = entra.next("login", slow=float("inf"))
         asking = [threads.submit(get, SCOPE, options={"claims": first})]
-        assert held.reached.wait(10)
+        assert held.reached.wait(60)
         asking += [threads.submit(get, SCOPE, options={"claims": first}) for _ in range(4)]
-        time.sleep(0.2)  # they have begun before the first is done, and nothing tells when
+        await_queue(4)
         held.release()
-        assert len({future.result(10).token for future in asking}) == 1
+        assert len({future.result(60).token for future in asking}) == 1
         assert len(entra.exchanges) == 2
         get(SCOPE, options={"claims": other})
         get(SCOPE, options={"claims": other})
@@ -237,23 +247,19 @@ def test_tasks_that_ask_together_make_one_exchange(pod: Pod, entra: Entra) -> No
 def test_those_who_wait_share_the_failure(pod: Pod, entra: Entra) -> None:
     """Twenty threads do not fail one after the other, each after its own series; each has an exception of its own."""
     held = entra.next("login", code=700016, times=None, slow=float("inf"))
-    waiting = threading.Semaphore(0)
     with pod.credential("sync") as get, ThreadPoolExecutor(20) as threads:
 
         def ask() -> ExchangeError:
-            waiting.release()
             with pytest.raises(ExchangeError) as caught:
                 get(SCOPE)
             return caught.value
 
         first = threads.submit(ask)
-        assert held.reached.wait(10)
+        assert held.reached.wait(60)
         others = [threads.submit(ask) for _ in range(19)]
-        for _ in range(20):
-            assert waiting.acquire(timeout=10)
-        time.sleep(0.2)  # they are past the semaphore, and this is for their next few instructions
+        await_queue(19)
         held.release()
-        errors = [first.result(10), *(future.result(10) for future in others)]
+        errors = [first.result(60), *(future.result(60) for future in others)]
     assert len(entra.exchanges) == 1
     assert len({id(error) for error in errors}) == 20
     assert {str(error) for error in errors} == {str(errors[0])}
@@ -294,11 +300,11 @@ def test_a_renewal_that_hangs_holds_up_one_caller_only(pod: Pod, entra: Entra, m
         move(monkeypatch, entra, 400)
         held = entra.next("login", slow=float("inf"))
         renewing = threads.submit(get, SCOPE)
-        assert held.reached.wait(10)
+        assert held.reached.wait(60)
         assert get(SCOPE).token == first.token
         assert not renewing.done()
         held.release()
-        assert renewing.result(10).token != first.token
+        assert renewing.result(60).token != first.token
 
 
 def test_an_asynchronous_renewal_holds_up_one_task_only(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -354,5 +355,6 @@ def test_strangers_do_not_fill_the_log(webhook: Webhook) -> None:
             webhook.callers.refused(message(calls.CLIENT_CERTIFICATE_MISSING), "10.0.0.1")
             webhook.callers.handshake_refused("certificate has expired")
 
+    begun = time.monotonic()
     run(webhook, test)
-    assert 100 <= len(webhook.lines) < 130
+    assert 100 <= len(webhook.lines) <= 100 + 2 * 5 * (time.monotonic() - begun + 1)
