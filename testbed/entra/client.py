@@ -31,7 +31,7 @@ class Client:
 
     def get(self, url: str, **options: Any) -> requests.Response:
         """The answer to a GET of `url`."""
-        return self.session.get(url, timeout=10, **options)
+        return self.session.get(url, timeout=60, **options)
 
     def application(self, **options: Any) -> Application:
         """An application that trusts SUBJECT of the emulator's issuer, and may read the organization."""
@@ -59,7 +59,7 @@ class Client:
         }
         fields = {name: value for name, value in form.items() if value is not None}
         url = self.entra.login + (tenant or application.tenant_id) + TOKEN_PATH
-        return self.session.post(url, data=fields, headers=headers, timeout=10)
+        return self.session.post(url, data=fields, headers=headers, timeout=60)
 
     def token(self, application: Application) -> str:
         """An access token."""

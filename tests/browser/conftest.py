@@ -9,9 +9,11 @@ from itertools import compress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
+
+expect.set_options(timeout=60_000)  # milliseconds, for what takes a few of them: the machine may be busy
 
 
 @pytest.hookimpl(trylast=True)

@@ -45,7 +45,7 @@ def test_a_reader_chooses_a_version(browser: Browser, pages: Path) -> None:
         page = context.new_page()
         page.goto(f"{address}/")
         expect(page).to_have_url(re.compile(r"/latest/"))
-        expect(page.locator(".md-version__current")).to_have_text(__version__, timeout=30_000)
+        expect(page.locator(".md-version__current")).to_have_text(__version__)
         page.locator(".md-version").hover()
         page.get_by_role("link", name="dev", exact=True).click()
         expect(page).to_have_url(re.compile(r"/dev/"))

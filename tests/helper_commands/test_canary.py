@@ -106,10 +106,10 @@ def test_the_last_success_stays_while_it_fails(scene: Scene) -> None:
     assert scene.metric(SUCCESS) == 0.0
     began = scene.pod.entra.clock()
     scene.run(1)
-    assert scene.metric(SUCCESS) == pytest.approx(began, abs=5)
+    assert scene.metric(SUCCESS) == pytest.approx(began, abs=60)
     scene.pod.entra.next(times=None, code=700016)
     scene.run(5)
-    assert scene.metric(SUCCESS) == pytest.approx(began, abs=5)
+    assert scene.metric(SUCCESS) == pytest.approx(began, abs=60)
     assert scene.metric(EXCHANGES, outcome="refused", code="700016") == 5
     assert scene.metric("m365_identity_canary_interval_seconds") == EVERY
 
@@ -218,7 +218,7 @@ def started(commands: Commands) -> tuple[Process, Callable[[str], str]]:
     port = process.line_with("metrics at port").rpartition(" ")[2]
 
     def get(path: str) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
             found: str = answer.read().decode()
             return found
 

@@ -28,7 +28,7 @@ class Site:
         """The answer to a request for a path below the root, or for a whole address."""
         url = path if path.startswith("https:") else self._root + path
         return self._client.session.request(
-            method, url, json=body, headers={**self._headers, **(headers or {})}, timeout=10
+            method, url, json=body, headers={**self._headers, **(headers or {})}, timeout=60
         )
 
     def made(self, path: str, **body: Any) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Command:
     def rest(self) -> list[str]:
         """The other lines, once the command has ended by SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
-        output, _ = self.process.communicate(timeout=20)
+        output, _ = self.process.communicate(timeout=60)
         return output.splitlines()
 
 
@@ -87,9 +87,9 @@ def test_what_it_prints_can_be_used(tmp_path: Path) -> None:
         form = dict(word.split("=", 1) for flag, word in itertools.pairwise(curl) if flag == "-d")
         form["client_assertion"] = Path(exports["AZURE_FEDERATED_TOKEN_FILE"]).read_text()
         with session(emulator.address["CA"]) as plain:
-            token = plain.post(curl[-1], data=form, timeout=10).json()["access_token"]
+            token = plain.post(curl[-1], data=form, timeout=60).json()["access_token"]
             url = f"{emulator.address['graph']}/v1.0/organization"
-            assert plain.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=10).ok
+            assert plain.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=60).ok
         for_az = [emulator.line() for _ in range(7)]
         assert [line.split()[:2] for line in for_az[3:]] == [
             ["az", word] for word in ("cloud", "cloud", "login", "login")
@@ -104,7 +104,7 @@ def test_the_log_has_a_line_for_each_request(tmp_path: Path) -> None:
     config = tmp_path / "entra.yaml"
     config.write_text("")
     with command("--log", "--config", str(config)) as emulator, session(emulator.address["CA"]) as plain:
-        plain.get(f"{emulator.address['graph']}/v1.0/organization", timeout=10)
+        plain.get(f"{emulator.address['graph']}/v1.0/organization", timeout=60)
         entry = json.loads(emulator.line())
         assert entry["on"] == "graph"
         assert (entry["path"], entry["status"]) == ("/v1.0/organization", 401)
@@ -121,7 +121,7 @@ def test_names_and_a_certificate_of_ones_own(tmp_path: Path, entra: Entra) -> No
     files = ["--tls-cert", str(tmp_path / "tls.crt"), "--tls-key", str(tmp_path / "tls.key")]
     with command("--host", "0.0.0.0", "--cloud", "china", *files) as emulator:
         with session(str(tmp_path / "authority.pem")) as plain:
-            keys = plain.get(f"{emulator.address['login']}common/discovery/v2.0/keys", timeout=10)
+            keys = plain.get(f"{emulator.address['login']}common/discovery/v2.0/keys", timeout=60)
             assert keys.json()["keys"]
 
 

@@ -20,7 +20,7 @@ from testbed.entra.client import Client
 pytestmark = pytest.mark.slow
 
 Where = Literal["login", "graph"]
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 def ask(client: Client, application: Application, where: Where) -> requests.Response:
@@ -67,9 +67,10 @@ def test_a_fault_can_hold_until_a_time(entra: Entra, client: Client, app: Applic
     entra.next("login", status=429, lasting=60.0)
     answer = client.exchange(app)
     assert (answer.status_code, answer.json()["error_codes"]) == (429, [90055])
-    assert answer.headers["Retry-After"] in ("60", "59")
+    first = int(answer.headers["Retry-After"])
+    assert 40 < first <= 60
     entra.clock.advance(40)
-    assert client.exchange(app).headers["Retry-After"] in ("20", "19")
+    assert 0 < int(client.exchange(app).headers["Retry-After"]) <= first - 40
     entra.clock.advance(20)
     assert client.exchange(app).ok
 

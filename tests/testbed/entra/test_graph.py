@@ -36,7 +36,7 @@ def test_parts_of_the_organization_can_be_asked_for(client: Client, app: Applica
     for path in (f"/v1.0/organization/{TENANT_ID}", f"/v1.0/organization('{TENANT_ID}')"):
         assert client.graph(path, token).json()["displayName"] == "Contoso"
     head = client.session.head(
-        f"{client.entra.graph}/v1.0/organization", headers={"Authorization": f"Bearer {token}"}, timeout=10
+        f"{client.entra.graph}/v1.0/organization", headers={"Authorization": f"Bearer {token}"}, timeout=60
     )
     assert (head.status_code, head.content) == (200, b"")
 
@@ -57,7 +57,7 @@ def test_another_api_is_answered_with_its_documents() -> None:
 
         def ask(path: str, token: str) -> requests.Response:
             headers = {"Host": api.host} | ({"Authorization": f"Bearer {token}"} if token else {})
-            return client.session.get(f"{entra.login.rstrip('/')}{path}", headers=headers, timeout=10)
+            return client.session.get(f"{entra.login.rstrip('/')}{path}", headers=headers, timeout=60)
 
         assert ask("/Things/?api-version=1", token).json() == {"value": [1]}
         assert ask("/things", "").status_code == 401
@@ -162,7 +162,7 @@ def test_nothing_can_be_written(client: Client, app: Application) -> None:
     """Only reading is emulated."""
     headers = {"Authorization": f"Bearer {client.token(app)}"}
     url = f"{client.entra.graph}/v1.0/organization"
-    assert client.session.post(url, json={}, headers=headers, timeout=10).status_code == 405
+    assert client.session.post(url, json={}, headers=headers, timeout=60).status_code == 405
 
 
 def test_a_test_may_add_paths(entra: Entra, client: Client, app: Application) -> None:

@@ -27,7 +27,7 @@ def through(entra: Entra, proxy: Proxy) -> Iterator[Client]:
 def connect(proxy: Proxy, head: bytes) -> bytes:
     """The first line of the proxy's answer to a raw request."""
     host, _, port = proxy.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=10) as plain:
+    with socket.create_connection((host, int(port)), timeout=60) as plain:
         plain.sendall(head)
         return plain.recv(4096).partition(b"\r\n")[0]
 
@@ -45,7 +45,7 @@ def test_names_lead_to_the_emulator(entra: Entra, app: Application) -> None:
     """With routes, Microsoft's names are the emulator's, with certificates for them."""
     with proxying(routes=entra.routes) as proxy, through(entra, proxy) as client:
         form = {"client_id": app.client_id}
-        login = client.session.post("https://login.microsoftonline.com/x.y/oauth2/v2.0/token", data=form, timeout=10)
+        login = client.session.post("https://login.microsoftonline.com/x.y/oauth2/v2.0/token", data=form, timeout=60)
         assert login.json()["error_codes"] == [90002]
         assert client.get("https://graph.microsoft.com/v1.0/organization").status_code == 401
         assert [tunnel.host for tunnel in proxy.tunnels] == ["login.microsoftonline.com", "graph.microsoft.com"]
@@ -97,7 +97,7 @@ def test_a_tunnel_ends_with_the_proxy(entra: Entra) -> None:
     context = ssl.create_default_context(cafile=entra.ca_file)
     with contextlib.ExitStack() as stack:
         with proxying(routes=entra.routes) as proxy:
-            plain = stack.enter_context(socket.create_connection(("127.0.0.1", int(proxy.url[17:])), timeout=10))
+            plain = stack.enter_context(socket.create_connection(("127.0.0.1", int(proxy.url[17:])), timeout=60))
             plain.sendall(b"CONNECT graph.microsoft.com:443 HTTP/1.1\r\n\r\n")
             assert plain.recv(4096).startswith(b"HTTP/1.1 200")
             tls = stack.enter_context(context.wrap_socket(plain, server_hostname="graph.microsoft.com"))

@@ -279,7 +279,7 @@ def test_bodies_that_are_not_a_form(
 ) -> None:
     """Malformed, of another type, or of too many fields."""
     url = f"{entra.login}{app.tenant_id}/oauth2/v2.0/token"
-    answer = client.session.post(url, data=body, headers={"Content-Type": content_type}, timeout=10)
+    answer = client.session.post(url, data=body, headers={"Content-Type": content_type}, timeout=60)
     assert seen(answer) == (400, "invalid_request", code)
 
 
@@ -296,7 +296,7 @@ def test_a_large_body_is_refused_before_it_is_read(entra: Entra, app: Applicatio
     """More than 1 MiB is refused before it is read, and so is what does not say how much it is."""
     context = ssl.create_default_context(cafile=entra.ca_file)
     with (
-        socket.create_connection(("127.0.0.1", entra.login_server.port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", entra.login_server.port), timeout=60) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as tls,
     ):
         tls.sendall(f"POST /{app.tenant_id}/oauth2/v2.0/token HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n".encode())

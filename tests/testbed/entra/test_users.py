@@ -22,7 +22,7 @@ ARM = "https://management.core.windows.net//.default offline_access openid profi
 def post(client: Client, path: str, **form: str) -> requests.Response:
     """A request to login, for whatever tenant the user has."""
     fields = {"client_id": AZURE_CLI, **form}
-    return client.session.post(f"{client.entra.login}organizations/oauth2/v2.0/{path}", data=fields, timeout=10)
+    return client.session.post(f"{client.entra.login}organizations/oauth2/v2.0/{path}", data=fields, timeout=60)
 
 
 def start(client: Client) -> dict[str, Any]:
@@ -130,5 +130,5 @@ def test_consent_as_az_asks_for_it(
     url = f"{entra.login}api/RegisteredApplications/{application.client_id}/Consent?onBehalfOfAll=true"
     headers = {"Host": PORTAL_HOST, "Authorization": f"Bearer {token}"}
     for _ in range(2):
-        assert client.session.post(url, headers=headers, timeout=10).status_code == expected
+        assert client.session.post(url, headers=headers, timeout=60).status_code == expected
     assert application.roles == roles
