@@ -46,7 +46,7 @@ def test_a_credential_that_comes_late_is_waited_for(commands: Commands) -> None:
 
 def test_the_wait_for_a_late_credential_is_bounded(commands: Commands) -> None:
     """--patience is the bound, and the reason comes last."""
-    done = commands.run("preflight", "--patience", "1.5")
+    done = commands.run("preflight", "--patience", "4")
     assert (done.code, done.out) == (1, "")
     assert len(commands.pod.entra.exchanges) >= 2
     assert "Fix: " in done.err.rpartition("m365-identity preflight: ")[2]

@@ -49,7 +49,7 @@ def test_preflight_says_why_it_ended_in_one_line(pod: Pod, log: Path) -> None:
 
 def test_without_the_file_check_reads_the_end_of_the_log(commands: Commands) -> None:
     """As the kubelet takes it then: the same code, reason and fix, after several attempts."""
-    done = commands.run("preflight", "--patience", "1.5")
+    done = commands.run("preflight", "--patience", "4")
     found = said(done.err[-2048:])
     assert found.code == "WIH307"
     assert found.reason.startswith("AADSTS70025 (invalid_client, HTTP 401), after ")
