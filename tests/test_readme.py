@@ -37,7 +37,7 @@ def commands(page: Path) -> list[str]:
 
 def run(*command: str) -> "subprocess.CompletedProcess[str]":
     """A command, in the root of the repository."""
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
 
 
 @pytest.mark.parametrize("line", [line for page in PAGES for line in commands(page) if "m365wi mutate" in line])

@@ -18,7 +18,7 @@ from testbed.cluster.processes import ClusterError, wait_until
 
 __all__ = ["Cluster"]
 
-KUBECTL_SECONDS = 120
+KUBECTL_SECONDS = 250
 
 
 class Cluster:

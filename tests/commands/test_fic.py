@@ -70,9 +70,9 @@ def test_a_shell_behind_it_does_not_create_a_credential_that_is_good_for_nothing
     (tmp_path / "az").write_text(f"#!/bin/sh\ntouch {called}\n")
     (tmp_path / "az").chmod(0o755)
     path = {"PATH": f"{tmp_path}:{os.defpath}"}
-    subprocess.run(["sh"], input=fic(control_plane, namespace).out, env=path, text=True, check=True, timeout=30)
+    subprocess.run(["sh"], input=fic(control_plane, namespace).out, env=path, text=True, check=True, timeout=200)
     assert not called.exists()
-    subprocess.run(["sh"], input=az(made()), env=path, text=True, check=True, timeout=30)
+    subprocess.run(["sh"], input=az(made()), env=path, text=True, check=True, timeout=200)
     assert called.exists()
 
 

@@ -304,7 +304,7 @@ def test_two_runs_at_once_end_alike(here: World) -> None:
         )
         for _ in range(2)
     ]
-    ends = [(*process.communicate(timeout=60), process.returncode) for process in processes]
+    ends = [(*process.communicate(timeout=200), process.returncode) for process in processes]
     assert [(err, code) for _, err, code in ends] == [("", 0), ("", 0)], ends
     assert credentials(app) == right(*here.accounts)
     assert here.fic("plan").code == 0

@@ -13,7 +13,7 @@ SIGN_IN = ("azure", "msal", "requests", "webhook.entra")
 def loaded(statement: str) -> list[str]:
     """The modules of SIGN_IN that are loaded after `statement`."""
     code = f"import sys; {statement}; print(*(name for name in {SIGN_IN!r} if name in sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=200)
     return done.stdout.split()
 
 

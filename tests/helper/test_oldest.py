@@ -100,7 +100,7 @@ def run(python: Path, pod: Pod, *arguments: str, **environ: str) -> "subprocess.
     """A command of the helper, with these versions."""
     command = [str(python), "-W", "error::DeprecationWarning:m365_identity", "-m", "m365_identity", *arguments]
     return subprocess.run(
-        command, cwd=ROOT, env=pod.environ | environ, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=ROOT, env=pod.environ | environ, capture_output=True, text=True, check=False, timeout=200
     )
 
 
@@ -138,7 +138,13 @@ def test_the_metrics_are_counted(pod: Pod, oldest: Path) -> None:
     """By the oldest prometheus-client."""
     pod.federate()
     done = subprocess.run(
-        [str(oldest), "-c", METRICS], cwd=ROOT, env=pod.environ, capture_output=True, text=True, check=False, timeout=60
+        [str(oldest), "-c", METRICS],
+        cwd=ROOT,
+        env=pod.environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
     )
     assert 'm365_identity_exchanges_total{code="",outcome="ok"} 1.0' in done.stdout, done.stderr
     assert "m365_identity_service_account_token_expires_timestamp_seconds 1" in done.stdout

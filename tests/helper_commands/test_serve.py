@@ -204,7 +204,7 @@ def test_azidentity_of_go_gets_a_token(commands: Commands, workload: Serving) ->
     program = str(binary(CLIENT))
     commands.pod.federate()
     arguments = [program, SCOPE, commands.pod.application.client_id]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr
     assert [access_token.decode(token).audience for token in done.stdout.split()] == [
         SCOPE.removesuffix("/.default")

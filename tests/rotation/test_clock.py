@@ -80,7 +80,7 @@ def ask_for_leaves(installed: Fleet) -> None:
     installation = installed.installation
     flags = ("--own-namespace", installation.own, "--configuration", installation.name)
     command = ("certs", "rotate", *flags, "--kubeconfig", str(installation.cluster.kubeconfig))
-    subprocess.run([sys.executable, "-m", "webhook", *command], check=True, capture_output=True, timeout=30)
+    subprocess.run([sys.executable, "-m", "webhook", *command], check=True, capture_output=True, timeout=200)
 
 
 def await_logged(installed: Fleet, *texts: str, level: str) -> None:

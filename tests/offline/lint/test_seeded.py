@@ -100,6 +100,6 @@ def test_in_what_kustomize_builds(tmp_path: Path) -> None:
     (tmp_path / "app.yaml").write_text((SEEDED / "app.yaml").read_text())
     (tmp_path / "kustomization.yaml").write_text("resources: [app.yaml]\n")
     command = [str(build.binary("kubectl")), "kustomize", str(tmp_path)]
-    built = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    built = subprocess.run(command, capture_output=True, text=True, check=True, timeout=200).stdout
     assert built != (SEEDED / "app.yaml").read_text()
     check(linted(built), built)
