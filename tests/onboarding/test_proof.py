@@ -1,6 +1,7 @@
 """The last step: how long it waits, for what, and what it says."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,10 +66,10 @@ async def test_a_credential_that_is_new_is_waited_for(entra: Entra) -> None:
 async def test_what_waiting_does_not_help_ends_at_once(entra: Entra) -> None:
     """In the doctor's words."""
     application = entra.application(disabled=True)
-    before = entra.clock()
+    before, began = entra.clock(), time.monotonic()
     found = await proved(entra, application)
     assert "[WIH309]" in found.message.text
-    assert entra.clock() - before < 1
+    assert entra.clock() - before < time.monotonic() - began + 1
 
 
 async def test_consent_that_is_not_in_the_token_yet_is_waited_for(entra: Entra) -> None:

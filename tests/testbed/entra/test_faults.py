@@ -338,7 +338,7 @@ def test_the_date_may_be_wrong(entra: Entra, client: Client, app: Application, w
     entra.clock.advance(-1000)
     entra.behaviour.date_skew = 600.0
     date = parsedate_to_datetime(ask(client, app, where).headers["Date"]).timestamp()
-    assert 590 < date - entra.clock() <= 600
+    assert 500 < date - entra.clock() <= 600
 
 
 def test_a_fixed_clock_stands_still(entra: Entra) -> None:
