@@ -138,9 +138,11 @@ class Cluster:
         return str(answer.json["status"]["token"])
 
     def kubeconfig_for_account(self, namespace: str, account: str) -> Path:
-        """A kubeconfig with a ServiceAccount's own token, good for one hour."""
+        """A kubeconfig with a ServiceAccount's own token, good for a day: a whole run of the tests may use it."""
         admin = kubeconfig.read(self.kubeconfig)
-        text = kubeconfig.render(Access(admin.server, admin.authority, token=self.token(namespace, account)))
+        text = kubeconfig.render(
+            Access(admin.server, admin.authority, token=self.token(namespace, account, seconds=86400))
+        )
         return self.write_kubeconfig(f"account-{namespace}-{account}", text)
 
     def write_kubeconfig(self, name: str, text: str) -> Path:

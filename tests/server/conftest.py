@@ -164,13 +164,13 @@ class Server:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ca.pem, pair-first.pem and pair-second.pem, good for an hour."""
+    """A folder with ca.pem, pair-first.pem and pair-second.pem, good for a day, as all tests share them."""
     folder = tmp_path_factory.mktemp("certificates")
-    now, hour = datetime.now(UTC), timedelta(hours=1)
-    authority = make_authority(now=now, lifetime=hour)
+    now, day = datetime.now(UTC), timedelta(days=1)
+    authority = make_authority(now=now, lifetime=day)
     (folder / "ca.pem").write_text(authority.pem)
     for name in ("first", "second"):
-        pair = make_leaf(authority, names=["webhook", "127.0.0.1"], now=now, lifetime=hour)
+        pair = make_leaf(authority, names=["webhook", "127.0.0.1"], now=now, lifetime=day)
         (folder / f"pair-{name}.pem").write_bytes(pair.private_pem())
     return folder
 
