@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,6 +172,7 @@ class Directory:
     grants: list[dict[str, Any]] = field(default_factory=list)
     _tenants: dict[str, Tenant] = field(default_factory=dict)
     _applications: dict[tuple[str, str], Application] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add_tenant(self, tenant: Tenant) -> Tenant:
@@ -209,7 +211,7 @@ class Directory:
     ) -> Application:
         """Registers an application, and its tenant if that is new. Without `client_id` it gets a new one."""
         with self._lock:
-            number = len(self._applications) + len(self.deleted)
+            number = next(self._numbers)
             client_id = client_id or str(uuid.uuid5(uuid.NAMESPACE_OID, f"application {number}"))
         self.home(tenant_id)
         application = Application(
@@ -260,6 +262,12 @@ class Directory:
             self._applications.pop((application.tenant_id.lower(), application.client_id.lower()), None)
             if not application.arm_id:
                 self.deleted.append(application)
+
+    def restore_application(self, application: Application) -> None:
+        """Takes a deleted application back, without its service principal."""
+        with self._lock:
+            self.deleted.remove(application)
+            self._applications[application.tenant_id.lower(), application.client_id.lower()] = application
 
     def application(self, tenant_id: str, client_id: str) -> Application | None:
         """The application with this client id in the tenant."""

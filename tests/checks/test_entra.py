@@ -8,6 +8,7 @@ import pytest
 from testbed.entra.emulator import Entra, running
 from webhook.checks.entra import EntraSide, explained, findings, refusal
 from webhook.core.clouds import CLOUDS
+from webhook.entra.applications import Deleted
 from webhook.entra.comparison import Existing, Wanted
 from webhook.entra.registrations import GRAPH_ID, Registration
 from webhook.entra.trial import Refusal, SignIn
@@ -110,6 +111,9 @@ def test_what_is_missing_is_said_in_the_doctors_words() -> None:
     """Application, service principal, one that is disabled; credential."""
     gone = found(registration=None, principal=None, credentials=None)
     assert gone == [("application", "WIH308", Status.FAIL)]
+    deleted = Deleted("https://graph.microsoft.com/v1.0/directory/deletedItems/1", "erp")
+    gone = found(registration=None, principal=None, credentials=None, deleted=deleted)
+    assert gone == [("application", "WI918", Status.FAIL)]
     assert found(principal=None)[0] == ("application", "WIH337", Status.FAIL)
     assert found(principal={"id": "p", "accountEnabled": False})[0] == ("application", "WIH309", Status.FAIL)
     assert found(credentials=[])[1] == ("credential", "WIH307", Status.FAIL)

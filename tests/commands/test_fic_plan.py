@@ -221,10 +221,11 @@ def test_what_is_elsewhere_is_left_out_with_a_line(here: World) -> None:
 
 
 def test_one_failure_does_not_stop_the_others(here: World) -> None:
-    """Unknown, full, and not owned; all are told, and the rest is done."""
+    """Unknown, deleted, full, and not owned; all are told, and the rest is done."""
     good, full, foreign = here.application("good"), here.application("full"), here.application("foreign", owned=False)
-    unknown = "99999999-0000-4000-8000-000000000001"
-    for name, app in (("shop/a", good), ("shop/b", full), ("shop/c", foreign), ("shop/d", unknown)):
+    unknown, gone = "99999999-0000-4000-8000-000000000001", here.application("gone")
+    here.entra.directory.remove_application(gone)
+    for name, app in (("shop/a", good), ("shop/b", full), ("shop/c", foreign), ("shop/d", unknown), ("shop/e", gone)):
         here.account(name, app)
     for number in range(20):
         put(full, f"other/{number}", issuer=STAGE)
@@ -234,11 +235,13 @@ def test_one_failure_does_not_stop_the_others(here: World) -> None:
     assert done.code == 1
     assert credentials(good) == right("shop/a")
     assert f"client id {unknown} is neither an application nor a managed identity" in done.err
-    assert "20 of the 20 that Entra takes" in done.err
+    assert f'application "gone" ({gone.client_id}) was deleted, and can be restored' in done.err
+    assert f"/directory/deletedItems/{gone.registration_id}/restore" in done.err
+    assert "fic: ServiceAccount shop/b: there is not a credential, and the application has 20 of the 20" in done.err
     assert "Authorization_RequestDenied" in done.err
     assert "Application.ReadWrite.OwnedBy" in done.err
-    assert len(done.err.splitlines()) == 3
-    assert done.out.splitlines()[-1] == "1 done, 3 failed."
+    assert len(done.err.splitlines()) == 4
+    assert done.out.splitlines()[-1] == "1 done, 4 failed."
     assert here.fic("prune").out.splitlines()[-1] == "Nothing is left over, as far as could be seen."
     here.accounts.pop("shop/c")
     assert here.fic("plan").out.splitlines()[-1] == "Nothing else is to do, but something failed."

@@ -337,7 +337,7 @@ def test_no_token_and_no_secret_is_shown_or_written(
     ran.append(offboard(entra, namespace, "--yes", "--debug", caller=home))
     assert [each.code for each in ran] == [0, 1, 0]
     text = "".join(each.out + each.err for each in ran)
-    assert "POST /applications 201" in text
+    assert re.search(r"PATCH /applications\(uniqueName='\S+'\) 201 ", text)
     assert not re.search(r"ey[JK][A-Za-z0-9_-]{10}|Bearer ", text)
     assert administrator["AZURE_CLIENT_SECRET"] not in text
     assert [*tmp_path.rglob("*")] == []

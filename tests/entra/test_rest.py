@@ -120,15 +120,34 @@ async def test_a_broken_connection_is_retried(rest: Rest, entra: Entra, pauses: 
     assert pauses
 
 
-@pytest.mark.parametrize("fault", [{"status": 504}, {"cut": "answer"}])
+@pytest.mark.parametrize(("cut", "told"), [("headers", "before"), ("body", "in the middle of"), ("answer", "before")])
+async def test_a_connection_that_ends_is_told_in_words(rest: Rest, entra: Entra, cut: Any, told: str) -> None:
+    """aiohttp's own words are its objects, as Python shows them."""
+    entra.next("graph", cut=cut)
+    with pytest.raises(Unreachable) as caught:
+        await rest.request("POST", "/things", body={}, repeatable=False)
+    assert f"Microsoft Graph cannot be reached: the connection ended {told} the answer" in str(caught.value)
+
+
+async def test_a_bug_of_the_service_is_not_waited_for(rest: Rest, entra: Entra, pauses: list[float]) -> None:
+    """Two more attempts: 500 may pass, and may be what this request always gets."""
+    entra.next("graph", status=500, times=2)
+    assert (await rest.request("GET", "/things")).status == 200
+    entra.next("graph", status=500, times=None)
+    with pytest.raises(Refused):
+        await rest.request("GET", "/things")
+    assert len(pauses) == 4
+
+
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 504}, {"cut": "answer"}])
 async def test_what_may_not_be_done_twice_is_not_retried_if_it_may_be_done(
     rest: Rest, entra: Entra, pauses: list[float], fault: dict[str, Any]
 ) -> None:
-    """A gateway's 504, and a connection that ends after the request, leave it open."""
+    """A 500, a gateway's 504, and a connection that ends after the request, leave it open. The failure says so."""
     entra.next("graph", **fault)
-    with pytest.raises(Failed):
+    with pytest.raises(Failed) as caught:
         await rest.request("POST", "/things", body={}, repeatable=False)
-    assert pauses == []
+    assert (pauses, caught.value.is_open) == ([], True)
 
 
 async def test_what_was_certainly_not_done_is_retried(rest: Rest, entra: Entra, pauses: list[float]) -> None:
@@ -136,7 +155,7 @@ async def test_what_was_certainly_not_done_is_retried(rest: Rest, entra: Entra, 
     entra.next("graph", status=429, retry_after=1)
     with pytest.raises(Refused) as caught:
         await rest.request("POST", "/things", body={}, repeatable=False)
-    assert (caught.value.status, pauses) == (405, [1])
+    assert (caught.value.status, pauses, caught.value.is_open) == (405, [1], False)
 
 
 async def test_404_of_something_new_is_waited_for(rest: Rest, entra: Entra, pauses: list[float]) -> None:

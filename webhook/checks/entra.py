@@ -16,6 +16,7 @@ from m365_identity._messages.message import Message as HelperMessage
 from m365_identity.errors import Advice
 from webhook.core.messages import NOWHERE, Kind, Message, Place, Severity, message
 from webhook.core.messages import onboarding as kinds
+from webhook.entra.applications import Deleted, of_deleted
 from webhook.entra.comparison import Existing, Wanted
 from webhook.entra.registrations import GRAPH_ID, Registration
 from webhook.entra.trial import SignIn
@@ -38,6 +39,7 @@ class EntraSide:
 
     identity: the name of a managed identity, or "". principal: the service principal. credentials: None if they could
     not be read. given: its app role assignments. graph: the service principal of Microsoft Graph.
+    deleted: the application, if it was deleted.
     """
 
     registration: Registration | None
@@ -46,6 +48,7 @@ class EntraSide:
     credentials: Sequence[Existing] | None
     given: Sequence[Mapping[str, Any]]
     graph: Mapping[str, Any]
+    deleted: Deleted | None = None
 
 
 def findings(side: EntraSide, wanted: Wanted, sign_in: SignIn) -> Iterator[Finding]:
@@ -55,7 +58,9 @@ def findings(side: EntraSide, wanted: Wanted, sign_in: SignIn) -> Iterator[Findi
     def refused(about: str, code: int) -> Finding:
         return Finding(about, explained(sign_in.refusal(code, wanted.issuer, wanted.subject, wanted.audience)))
 
-    if side.principal is None:
+    if side.deleted and side.registration is None:
+        yield Finding("application", of_deleted(side.deleted, client))
+    elif side.principal is None:
         yield refused("application", _NO_PRINCIPAL if side.registration else _NO_APPLICATION)
     elif not side.principal.get("accountEnabled", True):
         yield refused("application", _DISABLED)

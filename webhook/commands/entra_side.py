@@ -67,4 +67,5 @@ async def _read(entra: steps.Entra, client: str) -> EntraSide:
         credentials=await applications.credentials(holder) if holder else None,
         given=await directory.assignments(str(principal["id"])) if principal else [],
         graph=await directory.graph(),
+        deleted=None if principal or holder else await applications.deleted(client),
     )

@@ -251,8 +251,14 @@ class _Run:
         return selected + "".join(f" --{name.replace('_', '-')} {shlex.quote(each)}" for name, each in repeated)
 
     def _tell(self, problems: list[Message]) -> int:
-        write_stderr(f"{self._flags.program}: {each}" for each in problems)
+        write_stderr(f"{self._flags.program}: {_placed(each)}" for each in problems)
         return 1
+
+
+def _placed(problem: Message) -> str:
+    """The message behind its place, unless it names the place itself."""
+    place = problem.place.object
+    return str(problem) if place in problem.text else f"{place}: {problem}"
 
 
 def _values(given: Any) -> Sequence[str]:

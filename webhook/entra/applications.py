@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from webhook.core.messages import Message, message
+from webhook.core.messages.onboarding import APPLICATION_DELETED
 from webhook.entra.comparison import Existing, Wanted
 from webhook.entra.federated_credential import is_named_for
 from webhook.entra.mark import read_mark
@@ -21,6 +23,7 @@ ARM_VERSION: Final = "?api-version=2023-01-31"
 _UPSERT: Final = {"Prefer": "create-if-missing"}
 _WITHOUT_UPSERT: Final = (404, 405, 501)
 _CREDENTIALS: Final = "federatedIdentityCredentials"
+_DELETED: Final = "/directory/deletedItems/microsoft.graph.application"
 _IDENTITIES: Final = "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/"
 
 
@@ -42,6 +45,20 @@ class Application:
     def resource_group(self) -> str:
         """Of a managed identity."""
         return self.path.split("/")[4]
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """An application that was deleted, and can be restored for 30 days. address: in Graph."""
+
+    address: str
+    name: str
+
+
+def of_deleted(deleted: Deleted, client: str, instead: str = "") -> Message:
+    """That it was deleted. instead: what else can be done, as the end of a sentence."""
+    values = {"name": deleted.name, "address": deleted.address, "client": client, "instead": instead}
+    return message(APPLICATION_DELETED, **values)
 
 
 class Applications:
@@ -67,6 +84,18 @@ class Applications:
         )
         path = managed_identity(found.body) if found.status == 200 else ""
         return Application(client_id, path.rpartition("/")[2], MANAGED_IDENTITY, path) if path else None
+
+    async def deleted(self, client_id: str) -> Deleted | None:
+        """The deleted application with this client id; None if there is not one, or the caller may not see it."""
+        condition = quote(f"appId eq '{client_id}'")
+        found = await self._graph.request(
+            "GET", f"{_DELETED}?$filter={condition}&$select=id,displayName", ok=(400, 403, 404)
+        )
+        entry = next(iter(found.body.get("value") or ()), None)
+        if entry is None:
+            return None
+        address = f"{self._graph.root}/directory/deletedItems/{entry['id']}"
+        return Deleted(address, str(entry.get("displayName") or client_id))
 
     async def credentials(self, application: Application) -> list[Existing]:
         """All its credentials."""

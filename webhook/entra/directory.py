@@ -5,6 +5,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from webhook.entra.applications import ARM_VERSION, managed_identity
+from webhook.entra.failures import Refused
 from webhook.entra.registrations import GRAPH_ID, Identity, Owner, Registration
 from webhook.entra.rest import Rest
 
@@ -64,9 +65,14 @@ class Directory:
         answer = await self._graph.request("GET", f"/servicePrincipals(appId='{GRAPH_ID}')?$select={_GRAPH}")
         return answer.body
 
-    async def assignments(self, principal: str) -> list[Mapping[str, Any]]:
+    async def assignments(self, principal: str, *, young: bool = False) -> list[Mapping[str, Any]]:
         """The app roles that a service principal has. A young one may be unknown for a moment: it has none."""
-        return [each async for each in self._graph.pages(f"/servicePrincipals/{principal}/appRoleAssignments")]
+        try:
+            return [each async for each in self._graph.pages(f"/servicePrincipals/{principal}/appRoleAssignments")]
+        except Refused as error:
+            if not young or error.status != 404:
+                raise
+            return []
 
 
 def _application(

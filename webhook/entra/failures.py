@@ -9,10 +9,14 @@ _FORBIDDEN: Final = (401, 403)
 
 
 class Failed(Exception):
-    """A request that did not succeed. problem: for the user, in one line. Neither has a token or an assertion."""
+    """A request that did not succeed. problem: for the user, in one line. Neither has a token or an assertion.
+
+    is_open: whether it may have been done all the same, and was not repeated, because it may not be done twice.
+    """
 
     def __init__(self, problem: Message) -> None:
         self.problem = problem
+        self.is_open = False
         super().__init__(str(problem))
 
 

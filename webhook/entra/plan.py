@@ -7,7 +7,7 @@ from typing import Final
 
 from webhook.core.messages import Message, message
 from webhook.core.messages import plans as kinds
-from webhook.entra.applications import Application, Applications
+from webhook.entra.applications import Application, Applications, of_deleted
 from webhook.entra.comparison import Change, Cluster, Item, Wanted, compare, description
 from webhook.entra.failures import Failed, NotSignedIn, Refused
 
@@ -62,7 +62,7 @@ async def look(applications: Applications, needed: Mapping[str, Sequence[Wanted]
         try:
             application = await applications.find(client_id)
             if application is None:
-                return Part(client_id, tuple(wanted), failure=message(kinds.APPLICATION_ABSENT, client=client_id))
+                return Part(client_id, tuple(wanted), failure=await _absence(applications, client_id))
             return await _compared(applications, application, wanted, cluster)
         except NotSignedIn:
             raise
@@ -70,6 +70,12 @@ async def look(applications: Applications, needed: Mapping[str, Sequence[Wanted]
             return Part(client_id, tuple(wanted), failure=error.problem)
 
     return await asyncio.gather(*(part(client_id, wanted) for client_id, wanted in needed.items()))
+
+
+async def _absence(applications: Applications, client_id: str) -> Message:
+    """Why there is neither an application nor a managed identity."""
+    deleted = await applications.deleted(client_id)
+    return of_deleted(deleted, client_id) if deleted else message(kinds.APPLICATION_ABSENT, client=client_id)
 
 
 async def perform(

@@ -5,8 +5,9 @@
         async for application in service.pages("/applications?$top=100"):
 
 Retried are 429, 502, 503, 504 and broken connections: after Retry-After if there is one, else after pauses that double,
-while the time of the request lasts. A request that may not be done twice (`repeatable=False`) is retried only if the
-service has certainly not done it. No header, body or token is ever part of a message or of a debug line.
+while the time of the request lasts; 500 twice. A request that may not be done twice (`repeatable=False`) is retried
+only if the service has certainly not done it; if nobody knows, the failure says so (`Failed.is_open`). No header, body
+or token is ever part of a message or of a debug line.
 """
 
 import asyncio
@@ -27,12 +28,14 @@ import orjson
 from webhook import __version__
 from webhook.core.clouds import Cloud
 from webhook.core.text import shown
-from webhook.entra.failures import Refused, Unreachable
+from webhook.entra.failures import Failed, Refused, Unreachable
 from webhook.entra.sessions import proxy_for, proxy_problem, session
 
 _USER_AGENT: Final = f"m365-workload-identity/{__version__}"
 _BUSY: Final = (429, 503)  # the service says that it did nothing
-_LOST: Final = (502, 504)  # a gateway does not know what the service did
+_LOST: Final = (500, 502, 504)  # nobody knows what the service did
+_BROKEN: Final = 500  # may last: a bug of the service for this very request
+_MOST_BROKEN: Final = 3  # attempts
 _FIRST_PAUSE: Final = 0.5  # seconds
 _LONGEST_PAUSE: Final = 16.0
 _LONGEST_TEXT: Final = 300  # characters of a service's own words
@@ -86,7 +89,7 @@ class Rest:
         debug: Callable[[str], None] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._root = root
+        self.root = root
         parts = urlsplit(root)
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._proxy = proxy_for(root)
@@ -144,8 +147,10 @@ class Rest:
             pause = min(_FIRST_PAUSE * 2 ** (number - 1), _LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311
             pause = pause if tried.retry_after is None else tried.retry_after
             limit = found_by if answer and answer.status == 404 else end
-            if not self._heals(tried, repeatable=repeatable) or time.monotonic() + pause > limit:
-                raise self._failure(tried, what or f"{method} {_without_query(path)}")
+            ends = time.monotonic() + pause > limit or (_is_broken(tried) and number == _MOST_BROKEN)
+            if ends or not _heals(tried, repeatable=repeatable):
+                what = what or f"{method} {_without_query(path)}"
+                raise self._failure(tried, what, is_open=not repeatable and _may_be_done(tried))
             await self._sleep(pause)
 
     async def pages(
@@ -188,30 +193,45 @@ class Rest:
     def _url(self, path: str) -> str:
         """Raises Refused for a link to another host, which must not see the token."""
         if path.startswith("/"):
-            return self._root + path
+            return self.root + path
         if path.startswith(f"{self._origin}/"):
             return path
         raise Refused(
             service=self._name, what="nextLink", status=200, code="", text=f"it leads to {shown(path)}", request_id=""
         )
 
-    def _heals(self, tried: _Try, *, repeatable: bool) -> bool:
-        """Whether another attempt may succeed, and does no harm."""
-        if tried.answer is None:
-            return repeatable or not tried.sent
-        return tried.answer.status in (*_BUSY, 404) or (repeatable and tried.answer.status in _LOST)
+    def _failure(self, tried: _Try, what: str, *, is_open: bool) -> Failed:
+        found = self._unreachable(tried, what) if tried.answer is None else self._refused(tried.answer, what)
+        found.is_open = is_open
+        return found
 
-    def _failure(self, tried: _Try, what: str) -> Refused | Unreachable:
-        answer = tried.answer
-        if answer is None:
-            host = urlsplit(self._root).netloc
-            return Unreachable(service=self._name, what=what, host=host, reason=tried.reason)
+    def _unreachable(self, tried: _Try, what: str) -> Unreachable:
+        host = urlsplit(self.root).netloc
+        return Unreachable(service=self._name, what=what, host=host, reason=tried.reason)
+
+    def _refused(self, answer: Answer, what: str) -> Refused:
         error = answer.body.get("error")
         words = error if isinstance(error, Mapping) else {}
         code, text = str(words.get("code") or ""), shown(str(words.get("message") or ""), _LONGEST_TEXT)
         return Refused(
             service=self._name, what=what, status=answer.status, code=code, text=text, request_id=answer.request_id
         )
+
+
+def _heals(tried: _Try, *, repeatable: bool) -> bool:
+    """Whether another attempt may succeed, and does no harm."""
+    if tried.answer is None:
+        return repeatable or not tried.sent
+    return tried.answer.status in (*_BUSY, 404) or (repeatable and tried.answer.status in _LOST)
+
+
+def _may_be_done(tried: _Try) -> bool:
+    """Whether the service may have done what it was asked for."""
+    return tried.sent if tried.answer is None else tried.answer.status in _LOST
+
+
+def _is_broken(tried: _Try) -> bool:
+    return tried.answer is not None and tried.answer.status == _BROKEN
 
 
 def graph_root(cloud: Cloud) -> str:
@@ -254,5 +274,9 @@ def _without_query(path: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Why an answer did not come, in one line."""
+    """Why an answer did not come, in one line. aiohttp's own words for these two have its objects in them."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the connection ended before the answer"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the connection ended in the middle of the answer"
     return proxy_problem(error) or shown(" ".join(str(error).split()) or type(error).__name__, _LONGEST_TEXT)

@@ -3,31 +3,33 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from webhook.core import names
 from webhook.core.formats import is_guid
 from webhook.core.messages import Place, message
 from webhook.core.messages import onboarding as kinds
+from webhook.entra.applications import Deleted, of_deleted
 from webhook.entra.mark import mark
 from webhook.entra.registrations import GRAPH_ID, Registration
 from webhook.onboarding import marks
 from webhook.onboarding.permissions import Permission, listed
 from webhook.onboarding.verdicts import Call, Service, Verdict
-from webhook.onboarding.wish import Wish
+from webhook.onboarding.wish import Wish, annotated_by
 
 APP_ID: Final = "$APP_ID"
 _ROLE: Final = "Role"
 _SINGLE_TENANT: Final = "AzureADMyOrg"
 
 
-def application(wish: Wish, found: Sequence[Registration], *, caller: str = "") -> Verdict:
+def application(
+    wish: Wish, found: Sequence[Registration], *, caller: str = "", deleted: Deleted | None = None
+) -> Verdict:
     """Which application it is; the call that makes one if it is missing.
 
     found: those with the client id that was given or annotated, else those with the name. caller: the object id of who
-    signed in, "" if it is not known.
+    signed in, "" if it is not known. deleted: the one with the client id, if it was deleted.
     """
-    by_id = wish.annotated or (wish.application if is_guid(wish.application) else "")
+    by_id = client_id(wish)
     if by_id:
-        return _by_client_id(wish, found, by_id)
+        return _by_client_id(wish, found, by_id, deleted)
     name = wish.application or wish.name
     if len(found) > 1:
         clients = ", ".join(each.client_id for each in found)
@@ -43,6 +45,11 @@ def application(wish: Wish, found: Sequence[Registration], *, caller: str = "") 
     return Verdict("application", message(kinds.APPLICATION_FOUND, name=only.name, client=only.client_id))
 
 
+def client_id(wish: Wish) -> str:
+    """The client id that was annotated or given; "" if the application is known by its name alone."""
+    return wish.annotated or (wish.application if is_guid(wish.application) else "")
+
+
 def new(made: Verdict, client: str) -> Registration:
     """The application that the call of `made` has made."""
     (call,) = made.calls
@@ -54,21 +61,23 @@ def another(wish: Wish, given: str) -> Verdict | None:
     """The verdict if the ServiceAccount names another application or managed identity than the one that was given."""
     if not wish.annotated or wish.annotated.lower() == given.lower():
         return None
-    key = names.CLIENT_ID if wish.account.annotations.get(names.CLIENT_ID) else names.AZURE_CLIENT_ID
     values = {"client": wish.annotated, "other": given, "command": wish.account.command}
-    return Verdict("application", message(kinds.APPLICATION_OTHER, Place(str(wish.account), annotation=key), **values))
+    place = Place(str(wish.account), annotation=annotated_by(wish.account))
+    return Verdict("application", message(kinds.APPLICATION_OTHER, place, **values))
 
 
-def _by_client_id(wish: Wish, found: Sequence[Registration], client: str) -> Verdict:
+def _by_client_id(wish: Wish, found: Sequence[Registration], client: str, deleted: Deleted | None) -> Verdict:
     given = wish.application
-    if given and (is_guid(given) or all(given != each.name for each in found)):
+    if given and (is_guid(given) or all(given.casefold() != each.name.casefold() for each in found)):
         other = another(wish, given)
         if other:
             return other
     if not found:
-        fix = f"az ad app list --filter \"appId eq '{client}'\" in the right tenant"
-        if wish.annotated:
-            fix += f"; or, for a new application: kubectl annotate {wish.account.command} {names.AZURE_CLIENT_ID}-"
+        key = annotated_by(wish.account)
+        instead = f"; or, for a new application: kubectl annotate {wish.account.command} {key}-" if key else ""
+        if deleted:
+            return Verdict("application", of_deleted(deleted, client, instead))
+        fix = f"az ad app list --filter \"appId eq '{client}'\" in the right tenant{instead}"
         return Verdict("application", message(kinds.APPLICATION_GONE, tenant=wish.tenant, client=client, fix=fix))
     return Verdict("application", message(kinds.APPLICATION_FOUND, name=found[0].name, client=client))
 
@@ -97,7 +106,9 @@ def _made(wish: Wish, name: str) -> Verdict:
         "tags": [marks.TOOL, marks.made(wish.mark)],
         "notes": mark(wish.issuer, wish.subject),
     }
-    call = Call(Service.GRAPH, "POST", "/applications", body, saves={"APP_ID": "appId"})
+    # By its unique name, two runs at once make one. A name that the user gave may be that of another application later.
+    key = "" if wish.application else f"/applications(uniqueName='{name}')"
+    call = Call(Service.GRAPH, "POST", "/applications", body, saves={"APP_ID": "appId"}, key=key)
     return Verdict("application", message(kinds.APPLICATION_CREATED, name=name, client=APP_ID), (call,))
 
 

@@ -1,8 +1,7 @@
 """Makes the requests of a verdict, or prints them as commands."""
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from webhook.cluster.kube import Kube, Unavailable
@@ -16,8 +15,13 @@ from webhook.onboarding.verdicts import Call, Deed, Service
 
 _SECONDS: Final = 30.0  # of a request to the cluster
 _YOUNG_SECONDS: Final = 90.0  # until every server of Entra knows what was made a moment ago, as a rule
-_PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 8.0, 16.0, 16.0, 16.0)
+_MADE: Final = 201
 _NOT_FOUND: Final = 404
+_GRAPH: Final = "Microsoft Graph"
+_UPSERT: Final = {"Prefer": "create-if-missing"}
+# A deleted application keeps its unique name for 30 days (400); a stranger may have taken it (403). The others: a Graph
+# that does not know upserts.
+_WITHOUT_UPSERT: Final = (400, 403, 404, 405, 409, 501)
 
 
 class Requests(Protocol):
@@ -45,12 +49,9 @@ class Printer:
 class Maker:
     """Makes each request."""
 
-    def __init__(
-        self, kube: Kube, services: Mapping[Service, Rest], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    ) -> None:
+    def __init__(self, kube: Kube, services: Mapping[Service, Rest]) -> None:
         self._kube = kube
         self._services = services
-        self._sleep = sleep
 
     async def make(self, call: Call | Deed, place: str) -> Mapping[str, Any]:
         """Makes it. What is gone already need not be deleted."""
@@ -59,28 +60,21 @@ class Maker:
             return {}
         if call.service is Service.CLUSTER:
             return await self._cluster(call, place)
-        ok = (_NOT_FOUND,) if call.method == "DELETE" else ()
         service = self._services[call.service]
-        pauses = iter(_PAUSES)
-        while True:
-            try:
-                answer = await service.request(
-                    call.method,
-                    call.path,
-                    body=call.body,
-                    ok=ok,
-                    repeatable=call.method != "POST",
-                    awaited=_YOUNG_SECONDS if call.young else 0.0,
-                    what=place,
-                )
-            except Refused as error:
-                # A server that does not know a new application yet says that the request is wrong.
-                pause = next(pauses, None) if call.young and error.status == 400 else None
-                if pause is None:
-                    raise
-                await self._sleep(pause)
-            else:
-                return answer.body
+        if call.key:
+            made = await _upserted(service, call, place)
+            if made:
+                return made
+        answer = await service.request(
+            call.method,
+            call.path,
+            body=call.body,
+            ok=(_NOT_FOUND,) if call.method == "DELETE" else (),
+            repeatable=call.method != "POST",
+            awaited=_YOUNG_SECONDS if call.young else 0.0,
+            what=place,
+        )
+        return answer.body
 
     async def _cluster(self, call: Call, place: str) -> Mapping[str, Any]:
         try:
@@ -93,6 +87,24 @@ class Maker:
             raise refused(place, reply.reason(), reply.status, call.path)
         body: Mapping[str, Any] = reply.json()
         return body
+
+
+async def _upserted(service: Rest, call: Call, place: str) -> Mapping[str, Any]:
+    """What was made under the key of `call`; {} if it cannot be made so. Raises Failed, that it is there, too.
+
+    What is there is not taken as it is: everybody could have made it, so it has to be read and judged.
+    """
+    answer = await service.request("PATCH", call.key, body=call.body, headers=_UPSERT, ok=_WITHOUT_UPSERT, what=place)
+    if answer.status in _WITHOUT_UPSERT:
+        return {}
+    if answer.status != _MADE:
+        text = "it was made a moment ago, and cannot be found by its name yet"
+        error = Refused(
+            service=_GRAPH, what=place, status=answer.status, code="", text=text, request_id=answer.request_id
+        )
+        error.is_open = True
+        raise error
+    return answer.body
 
 
 def refused(place: str, reason: str, status: int = 0, path: str = "") -> Failed:

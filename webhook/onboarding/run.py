@@ -1,16 +1,20 @@
-"""The steps of `onboard` in their order. Each reads, decides, does and says, so a run can stop anywhere."""
+"""The steps of `onboard` in their order. Each reads, decides, does and says, so a run can stop anywhere.
 
-from collections.abc import Callable, Mapping
+A step in Entra is taken again, from the reading on, if its answer was lost, if another run was faster, or if a server
+does not know yet what was made a moment ago.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from webhook.core.formats import is_guid
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import onboarding as kinds
-from webhook.entra.applications import Applications
+from webhook.entra.applications import Application, Applications
 from webhook.entra.directory import Directory
 from webhook.entra.failures import Failed, Refused
-from webhook.entra.registrations import Identity
+from webhook.entra.registrations import Identity, Registration
 from webhook.entra.trial import SignIn
 from webhook.onboarding import account, application, credential
 from webhook.onboarding.proof import Proof, not_tried
@@ -18,7 +22,13 @@ from webhook.onboarding.requests import Requests
 from webhook.onboarding.verdicts import Outcome, Verdict
 from webhook.onboarding.wish import Wish
 
-_FORBIDDEN = 403
+_FORBIDDEN: Final = 403
+_OVERTAKEN: Final = (404, 409)  # what another run, or a server that learns slowly, may cause
+_WRONG: Final = 400
+_PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 8.0, 16.0, 16.0, 16.0)  # as long as servers learn, as a rule
+_FEW: Final = 2  # rounds, if nothing is new
+
+_T = TypeVar("_T")
 
 
 class Stopped(Exception):
@@ -38,7 +48,7 @@ class Tools:
     """What a run works with. say: is called with each verdict, once it is true. caller: the object id of who signed in.
 
     print_account: is called with the ServiceAccount as YAML, instead of applying it. proof: None to leave it out.
-    authority: instead of the cloud's login host.
+    authority: instead of the cloud's login host. sleep: between two rounds of a step.
     """
 
     directory: Directory
@@ -49,6 +59,7 @@ class Tools:
     print_account: Callable[[str], None] | None = None
     authority: str = ""
     caller: str = ""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 class Onboarding:
@@ -72,14 +83,31 @@ class Onboarding:
 
     async def _steps(self, graph: Mapping[str, Any], identity: Identity | None) -> None:
         client = await self._managed(identity) if identity else await self._application()
-        principal = identity.principal if identity else await self._principal(client)
-        await self._consent(client, principal, str(graph["id"]), is_identity=identity is not None)
+        principal = identity.principal if identity else await self._again(lambda: self._principal(client))
+        await self._again(lambda: self._consent(client, principal, str(graph["id"]), is_identity=identity is not None))
+        holder = credential.holder(client, identity)
+        await self._again(lambda: self._room(holder))
         annotated = await self._account(client)
-        self._at = "credential"
-        applications, holder = self._tools.applications, credential.holder(client, identity)
-        known = [] if _is_unknown(client) else await applications.credentials(holder)
-        await self._step(credential.credential(self._wish, holder, known, applications))
+        await self._again(lambda: self._credential(holder))
         await self._sign_in(client, annotated=annotated)
+
+    async def _again(self, step: Callable[[], Awaitable[_T]]) -> _T:
+        """A step, and again from the reading on while something is in its way that passes. Raises Failed."""
+        for number, pause in enumerate(_PAUSES, 1):
+            try:
+                return await step()
+            except Failed as error:
+                if not self._passes(error, number):
+                    raise
+            await self._tools.sleep(pause)
+        return await step()
+
+    def _passes(self, error: Failed, number: int) -> bool:
+        """Whether what made a step fail, in its round `number`, may be another thing in the next."""
+        if error.is_open or not isinstance(error, Refused):
+            return error.is_open
+        # A server that does not know something new yet says that the request is wrong, as it says of one that is.
+        return error.status in _OVERTAKEN or (error.status == _WRONG and (self._new or number < _FEW))
 
     async def _managed(self, identity: Identity) -> str:
         found = message(kinds.IDENTITY_FOUND, name=identity.name, client=identity.client)
@@ -88,33 +116,39 @@ class Onboarding:
 
     async def _application(self) -> str:
         """The application and its permissions. Returns its client id."""
+        chosen = await self._again(self._chosen)
+        self._at = "permissions"
+        await self._again(lambda: self._step(application.permissions(self._wish, chosen)))
+        return chosen.client_id
+
+    async def _chosen(self) -> Registration:
+        """The application that is there, or a new one."""
         wish, directory = self._wish, self._tools.directory
-        by_id = wish.annotated or (wish.application if is_guid(wish.application) else "")
+        by_id = application.client_id(wish)
+        deleted = None
         if by_id:
             one = await directory.application(by_id)
             found = [one] if one else []
+            deleted = None if one else await self._tools.applications.deleted(by_id)
         else:
             found = await directory.named(wish.application or wish.name)
-        verdict = application.application(wish, found, caller=self._tools.caller)
-        answers = await self._step(verdict)
-        chosen = found[0] if found else application.new(verdict, str(answers["appId"]))
+        verdict = application.application(wish, found, caller=self._tools.caller, deleted=deleted)
         self._new = not found
-        self._at = "permissions"
-        await self._step(application.permissions(wish, chosen))
-        return chosen.client_id
+        answers = await self._step(verdict)
+        return found[0] if found else application.new(verdict, str(answers["appId"]))
 
     async def _principal(self, client: str) -> str:
         self._at = "principal"
         found = None if _is_unknown(client) else await self._tools.directory.principal(client)
         verdict = application.principal(client, found)
-        answers = await self._step(verdict)
         self._new = self._new or not found
+        answers = await self._step(verdict)
         return str((found or answers)["id"])
 
     async def _consent(self, client: str, principal: str, graph: str, *, is_identity: bool) -> None:
         self._at = "consent"
-        known = self._wish.permissions and not self._new
-        given = await self._tools.directory.assignments(principal) if known else []
+        known = self._wish.permissions and not _is_unknown(principal)
+        given = await self._tools.directory.assignments(principal, young=self._new) if known else []
         try:
             await self._step(application.consent(self._wish, principal, graph, given))
         except Refused as error:
@@ -125,6 +159,22 @@ class Onboarding:
             await self._step(
                 application.consent_waits(self._wish, client, authority=authority, is_identity=is_identity)
             )
+
+    async def _room(self, holder: Application) -> None:
+        """Stops before the ServiceAccount names an application that takes no more credentials."""
+        self._at = "credential"
+        verdict = await self._compared(holder)
+        if verdict.outcome is Outcome.FAILED:
+            await self._step(verdict)
+
+    async def _credential(self, holder: Application) -> None:
+        self._at = "credential"
+        await self._step(await self._compared(holder))
+
+    async def _compared(self, holder: Application) -> Verdict:
+        applications = self._tools.applications
+        known = [] if _is_unknown(holder.client_id) else await applications.credentials(holder)
+        return credential.credential(self._wish, holder, known, applications)
 
     async def _account(self, client: str) -> bool:
         """Whether the ServiceAccount exists then."""

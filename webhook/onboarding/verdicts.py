@@ -35,7 +35,8 @@ class Call:
 
     saves: the variable of a shell that gets a member of the answer, by its name; a later request may name it, as $NAME.
     kind: of the body, application/…. young: whether what it is about may have been made a moment ago, so that not every
-    server knows it yet. command: what does the same in a shell, if that is not `az rest`.
+    server knows it yet. key: the path by which it is made only if it is not there, however often it is asked for.
+    command: what does the same in a shell, if that is not `az rest`.
     """
 
     service: Service
@@ -45,6 +46,7 @@ class Call:
     kind: str = "json"
     saves: Mapping[str, str] = field(default_factory=dict)
     young: bool = False
+    key: str = ""
     command: str = ""
 
 

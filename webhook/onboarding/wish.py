@@ -45,5 +45,9 @@ class Wish:
 
 def annotated(account: Account) -> str:
     """The client id that a ServiceAccount names for Microsoft 365, or ""."""
-    found = account.annotations
-    return (found.get(names.CLIENT_ID) or found.get(names.AZURE_CLIENT_ID) or "").strip()
+    return account.annotations.get(annotated_by(account), "").strip()
+
+
+def annotated_by(account: Account) -> str:
+    """The annotation that says so, or ""."""
+    return next((key for key in (names.CLIENT_ID, names.AZURE_CLIENT_ID) if account.annotations.get(key)), "")

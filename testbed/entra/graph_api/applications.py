@@ -1,9 +1,11 @@
 """Applications: list, create, read, change, delete; owners, secrets and deleted applications.
 
 Documented: addressing by id, appId and uniqueName, properties and filters, 201 and 204, upsert by uniqueName, deleting
-takes the service principal of the home tenant along and keeps the application for 30 days, secrets are shown once. The
-first owner is the user who creates an application, unless an administrator, or the application that does
-(Application.ReadWrite.OwnedBy). Reported: the 404's text. Assumed: the texts of 400s about properties.
+takes the service principal of the home tenant along and keeps the application for 30 days, restoring brings the
+application alone back, secrets are shown once. The first owner is the user who creates an application, unless an
+administrator, or the application that does (Application.ReadWrite.OwnedBy). Reported: the 404's text; a deleted
+application keeps its uniqueName (400). Assumed: the texts of 400s about properties; deleted applications can be
+filtered by the same properties; an upsert knows what others do not know yet.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Any, Final
 from testbed.entra.clouds import GUID
 from testbed.entra.directory import Application
 from testbed.entra.graph_api.context import Context, day
-from testbed.entra.graph_api.errors import GraphError, bad_request, denied, invalid_value, not_found
+from testbed.entra.graph_api.errors import bad_request, denied, invalid_value, not_found
 from testbed.entra.graph_api.paths import Key
 from testbed.entra.messages import Response
 from testbed.entra.principals import Secret
@@ -63,14 +65,18 @@ _FILTERED: Final = frozenset(
 
 def find(context: Context, key: Key) -> Application:
     """The application with this key. Raises GraphError."""
-    registered = [each for each in context.directory.applications(context.caller.tenant_id) if not each.arm_id]
-    wanted = key.value.lower()
     if key.by in ("id", "appId"):
         guid_or_bad(key.value)
-    found = next((each for each in registered if _key(each, key.by) == wanted), None)
+    found = _with_key(context, key)
     if found is None or not context.is_replicated(found.created):
         raise not_found(key.value)
     return found
+
+
+def _with_key(context: Context, key: Key) -> Application | None:
+    """The application with this key, as the server knows it that makes new ones."""
+    registered = [each for each in context.directory.applications(context.caller.tenant_id) if not each.arm_id]
+    return next((each for each in registered if _key(each, key.by) == key.value.lower()), None)
 
 
 def _key(application: Application, by: str) -> str:
@@ -149,13 +155,14 @@ def _read(context: Context, keys: Sequence[Key]) -> Response:
 
 def _update(context: Context, keys: Sequence[Key]) -> Response:
     body = context.body()
-    try:
+    if keys[0].by == "uniqueName" and context.wants_creation():
+        known = _with_key(context, keys[0])
+        if known is None:
+            context.need_to_create()
+            return _made(context, {**body, "uniqueName": keys[0].value})
+        application = known
+    else:
         application = find(context, keys[0])
-    except GraphError:
-        if not (keys[0].by == "uniqueName" and context.wants_creation()):
-            raise
-        context.need_to_create()
-        return _made(context, {**body, "uniqueName": keys[0].value})
     context.need_to_write(application.owners)
     _check(context, body, application)
     application.name = str(body.pop("displayName", application.name))
@@ -184,8 +191,8 @@ def _check(context: Context, body: Mapping[str, Any], known: Application | None)
     if body.get("signInAudience", "AzureADMyOrg") not in _AUDIENCES:
         raise invalid_value("signInAudience", "Application")
     unique = body.get("uniqueName")
-    others = [each for each in context.directory.applications(context.caller.tenant_id) if each is not known]
-    if unique and any(each.properties.get("uniqueName") == unique for each in others):
+    others = [*context.directory.applications(context.caller.tenant_id), *context.directory.deleted]
+    if unique and any(each.properties.get("uniqueName") == unique for each in others if each is not known):
         message = "Another object with the same value for property uniqueName already exists."
         raise bad_request(message, detail="ObjectConflict", target="uniqueName")
 
@@ -253,13 +260,24 @@ def _deleted(context: Context, keys: Sequence[Key]) -> Response:
 
 
 def _purge(context: Context, keys: Sequence[Key]) -> Response:
-    found = next((each for each in context.directory.deleted if each.registration_id == keys[0].value.lower()), None)
+    context.directory.deleted.remove(_removed(context, keys[0]))
+    return context.nothing()
+
+
+def _restore(context: Context, keys: Sequence[Key]) -> Response:
+    found = _removed(context, keys[0])
+    context.directory.restore_application(found)
+    return context.entity("directoryObjects", _document(context, found))
+
+
+def _removed(context: Context, key: Key) -> Application:
+    """The deleted application with this key, which the caller may write. Raises GraphError."""
+    found = next((each for each in context.directory.deleted if each.registration_id == key.value.lower()), None)
     if found is None:
-        raise not_found(keys[0].value)
+        raise not_found(key.value)
     if not context.caller.may_write(found.owners):
         raise denied()
-    context.directory.deleted.remove(found)
-    return context.nothing()
+    return found
 
 
 ROUTES: Final = {
@@ -275,4 +293,5 @@ ROUTES: Final = {
     ("DELETE", "applications/*/owners/*/$ref"): _remove_owner,
     ("GET", "directory/deleteditems/microsoft.graph.application"): _deleted,
     ("DELETE", "directory/deleteditems/*"): _purge,
+    ("POST", "directory/deleteditems/*/restore"): _restore,
 }

@@ -68,13 +68,22 @@ APPLICATION_GONE: Final = Kind(
     Severity.ERROR,
     "tenant {tenant} has no application {client}",
     fix="{fix}",
-    help="The client id is wrong, of another tenant, or the application was deleted (for 30 days it can be restored).",
+    help="The client id is wrong, of another tenant, or the application was deleted more than 30 days ago.",
 )
 IDENTITY_FOUND: Final = Kind(
     "WI917",
     Severity.OK,
     '"{name}", client id {client}',
     help="A user-assigned managed identity. `onboard` uses one that is there, and makes none.",
+)
+APPLICATION_DELETED: Final = Kind(
+    "WI918",
+    Severity.ERROR,
+    'application "{name}" ({client}) was deleted, and can be restored for 30 days after that',
+    fix="az rest --method POST --url {address}/restore && az ad sp create --id {client}; then consent again, "
+    "as m365wi onboard does{instead}",
+    help="Somebody deleted it in Entra. Once it is restored, it has its client id and its permissions again, but "
+    "neither a service principal nor consent.",
 )
 
 # Its service principal.
@@ -251,10 +260,10 @@ ROLES_NOT_YET: Final = Kind(
 TO_BE_REMOVED: Final = Kind(
     "WI981",
     Severity.WARNING,
-    "{what} would be removed",
+    "would be removed: {what}",
     help="`offboard` removes only with `--yes`.",
 )
-REMOVED: Final = Kind("WI982", Severity.OK, "{what} was removed", help="`onboard` had made it.")
+REMOVED: Final = Kind("WI982", Severity.OK, "removed: {what}", help="`onboard` had made it.")
 KEPT: Final = Kind(
     "WI983",
     Severity.OK,
