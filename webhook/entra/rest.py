@@ -6,7 +6,7 @@
 
 Retried are 429, 502, 503, 504 and broken connections: after Retry-After if there is one, else after pauses that double,
 while the time of the request lasts; 500 twice. A request that may not be done twice (`repeatable=False`) is retried
-only if the service has certainly not done it; if nobody knows, the failure says so (`Failed.is_open`). No header, body
+only if the service has certainly not done it; if that is open, the failure says so (`Failed.is_open`). No header, body
 or token is ever part of a message or of a debug line.
 """
 
@@ -33,7 +33,7 @@ from webhook.entra.sessions import proxy_for, proxy_problem, session
 
 _USER_AGENT: Final = f"m365-workload-identity/{__version__}"
 _BUSY: Final = (429, 503)  # the service says that it did nothing
-_LOST: Final = (500, 502, 504)  # nobody knows what the service did
+_LOST: Final = (500, 502, 504)  # it is open whether the service did it
 _BROKEN: Final = 500  # may last: a bug of the service for this very request
 _MOST_BROKEN: Final = 3  # attempts
 _FIRST_PAUSE: Final = 0.5  # seconds
