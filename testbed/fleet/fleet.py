@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 from cryptography import x509
@@ -135,12 +136,19 @@ class Fleet:
         """The replicas whose processes run."""
         return [replica for replica in self.replicas if replica.alive]
 
-    def start(self, *arguments: str, kubeconfig: Path | None = None, timepiece: Timepiece | None = None) -> Replica:
-        """Starts one more replica, with the clocks of `timepiece`. It is not ready yet."""
+    def start(
+        self,
+        *arguments: str,
+        kubeconfig: Path | None = None,
+        timepiece: Timepiece | None = None,
+        environ: Mapping[str, str] = MappingProxyType({}),
+    ) -> Replica:
+        """Starts one more replica, with the clocks of `timepiece` and more variables. It is not ready yet."""
         installation = self.installation
         port, ops_port = free_ports(2)
         command = [
-            *("env", f"PYTHONPATH={CHECKOUT}", sys.executable, "-m"),
+            *("env", f"PYTHONPATH={CHECKOUT}", *(f"{name}={value}" for name, value in environ.items())),
+            *(sys.executable, "-m"),
             *(("testbed.fleet.timepiece", str(timepiece.path)) if timepiece else ("webhook",)),
             "serve",
             *("--listen", f"127.0.0.1:{port}", "--ops-listen", f"127.0.0.1:{ops_port}"),

@@ -46,6 +46,7 @@ def exposition() -> str:
     metrics.client_ca_not_after(1.0)
     metrics.trust_published(published=True)
     metrics.self_dial(ok=True)
+    metrics.spans(lambda: dict.fromkeys(("exported", "failed", "dropped"), 1))
     metrics.certificate_events(dict.fromkeys([*perform.COUNTS, *clients.COUNTS], 1))
     return metrics.exposition("")[0].decode() + sign_in()
 

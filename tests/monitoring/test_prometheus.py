@@ -54,9 +54,9 @@ class Scene:
         self.prometheus = Prometheus(workshop, in_seconds(sign_in=False), apiserver=apiserver)
         self._numbers = count()
 
-    def start(self, *arguments: str) -> Replica:
+    def start(self, *arguments: str, **environ: str) -> Replica:
         """One more replica, which is scraped from now on; replicas that were killed are scraped no more."""
-        replica = self.fleet.start(*arguments)
+        replica = self.fleet.start(*arguments, environ=environ)
         self.scrape()
         return replica
 
@@ -110,23 +110,33 @@ def again_and_again(*actions: Callable[[], object]) -> Iterator[None]:
             thread.join()
 
 
-def trouble(scene: Scene, replica: Replica) -> list[Callable[[], object]]:
-    """What strangers do to a replica: no TLS, no review, and none for more than a second."""
+def trouble(scene: Scene) -> list[Callable[[], object]]:
+    """What strangers do to a replica: no TLS, none for more than a second, and to the newest one: no review."""
     bundle = next(iter(scene.installation.bundles().values()))
+    replica = scene.fleet.alive[0]
 
     def no_tls() -> None:
         with socket.create_connection(("127.0.0.1", replica.port), timeout=5) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
             connection.recv(1)
 
-    def no_review(pause: float = 0) -> None:
-        with replica.connect(bundle) as connection:
+    def no_review(asked: Replica, pause: float = 0) -> None:
+        with asked.connect(bundle) as connection:
             connection.sendall(HEAD)
             threading.Event().wait(pause)
             connection.sendall(b"{}")
             connection.recv(1)
 
-    return [no_tls, no_review, lambda: no_review(1.2)]
+    # kube-apiserver keeps its connection, so a replica that comes later would get nothing else.
+    return [no_tls, lambda: no_review(scene.fleet.alive[-1]), lambda: no_review(replica, 1.2)]
+
+
+def has_no_collector(scene: Scene) -> None:
+    """One more replica, which sends the spans of its reviews to where nothing listens."""
+    (port,) = free_ports(1)
+    traced = {"ENDPOINT": f"http://127.0.0.1:{port}", "TIMEOUT": "500"}
+    scene.start(*SHORT, "--tracing", "true", **{f"OTEL_EXPORTER_OTLP_{name}": value for name, value in traced.items()})
+    scene.fleet.await_ready()
 
 
 def loses_trust(scene: Scene) -> None:
@@ -171,6 +181,7 @@ def has_a_failed_job(scene: Scene) -> None:
 
 # What happens, in this order, and what fires then. Most of it is not healed before the next.
 STEPS: dict[Callable[[Scene], None], tuple[str, ...]] = {
+    has_no_collector: ("M365WISpansLost",),
     loses_trust: ("M365WICertificateTrouble",),
     refuses_lookups: ("M365WILookupsFail", "M365WIPodsRefused"),
     admits_without_asking: ("M365WIPodsWithoutIdentity",),
@@ -185,7 +196,7 @@ def test_alerts_fire_and_panels_have_data(scene: Scene, draw: Draw) -> None:
     """Each alert for the trouble that it is about, none while all is well; then each panel has data."""
     prometheus = scene.prometheus
     prometheus.await_alert("M365WIDown")
-    replica = scene.start(*SHORT)
+    scene.start(*SHORT)
     scene.fleet.await_ready()
     assert scene.create() == 201
     scraped = "count_over_time(m365wi_trust_published[15s]) > 20"
@@ -193,7 +204,7 @@ def test_alerts_fire_and_panels_have_data(scene: Scene, draw: Draw) -> None:
     fired = ["M365WIDown", "M365WICertificateExpires", "M365WIAuthorityExpires"]
     assert prometheus.alerts() == dict.fromkeys(fired[1:], "firing")
 
-    with again_and_again(*trouble(scene, replica), scene.create):
+    with again_and_again(*trouble(scene), scene.create):
         for alert in TROUBLE:
             prometheus.await_alert(alert)
             fired.append(alert)

@@ -23,6 +23,7 @@ REVIEWS = "m365wi_reviews_total"
 STARTED = "process_start_time_seconds"
 BUCKET = "m365wi_review_seconds_bucket"
 EVENTS = "m365wi_certificate_events_total"
+SPANS = "m365wi_trace_spans_total"
 JOB = 'cronjob="m365-workload-identity-federation"'
 EXCHANGES = "m365_identity_exchanges_total"
 SUCCESS = "m365_identity_canary_last_success_timestamp_seconds"
@@ -147,6 +148,13 @@ CASES = {
         fires=18,
         other={'m365wi_connections_refused_total{cause="handshake"}': "0+50x90"},
         labels={"cause": "handshake"},
+    ),
+    "M365WISpansLost": Case(
+        {f'{SPANS}{{result="failed"}}': "0x10 5+5x90", f'{SPANS}{{result="exported"}}': "0+1x100"},
+        quiet=25,
+        fires=26,
+        # A collector that restarts, and one span in twenty.
+        other={f'{SPANS}{{result="dropped"}}': "0+5x8 40x90", f'{SPANS}{{result="exported"}}': "0x8 0+95x90"},
     ),
     "M365WIFederationFails": Case(
         {
