@@ -134,8 +134,8 @@ def trouble(scene: Scene) -> list[Callable[[], object]]:
 def has_no_collector(scene: Scene) -> None:
     """One more replica, which sends the spans of its reviews to where nothing listens."""
     (port,) = free_ports(1)
-    traced = {"ENDPOINT": f"http://127.0.0.1:{port}", "TIMEOUT": "500"}
-    scene.start(*SHORT, "--tracing", "true", **{f"OTEL_EXPORTER_OTLP_{name}": value for name, value in traced.items()})
+    traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}", "OTEL_EXPORTER_OTLP_TIMEOUT": "500"}
+    scene.start(*SHORT, "--tracing", "true", OTEL_BSP_SCHEDULE_DELAY="500", **traced)
     scene.fleet.await_ready()
 
 
