@@ -26,6 +26,7 @@ from testbed.node.pods import (
     a_pod,
     apply,
     make_account,
+    wait_for,
 )
 
 __all__ = ["CANARY", "KNOWN", "PREFLIGHT", "STRANGER", "Emulator", "start", "stranger"]
@@ -57,7 +58,7 @@ def start(node: AnyNode, namespace: str) -> Emulator:
     for account in (KNOWN, STRANGER):
         make_account(node, namespace, account)
     apply(node, namespace, *documents(configuration(node, namespace)))
-    node.kubectl("-n", namespace, "wait", "pod/entra", "--for=condition=Ready", "--timeout=60s")
+    wait_for(node, namespace, "entra", "condition=Ready")
     service = node.api.get(f"/api/v1/namespaces/{namespace}/services/entra").expect().json
     return Emulator(node, namespace, service["spec"]["clusterIP"])
 

@@ -23,10 +23,11 @@ from typing import IO
 from testbed.cluster.build import cache_root
 from testbed.cluster.processes import ClusterError, Workshop, wait_until
 
-__all__ = ["NODE", "House", "Names", "leftovers", "sweep"]
+__all__ = ["NODE", "House", "Names", "clear", "leftovers"]
 
 CGROUPS = Path("/sys/fs/cgroup")
 COMMAND_SECONDS = 120
+CLEAR_SECONDS = 30.0
 
 # Process 1: it reaps the shims that containerd leaves to it.
 INIT = """
@@ -94,7 +95,7 @@ class House:
         wait_until(
             lambda: is_ours(lock), f"another run has {lock.name}, and one can be at a time", seconds=self._patience
         )
-        self._lock.callback(sweep, self._names)
+        self._lock.callback(clear, self._names)
         sweep(self._names)
         for program in ("unshare", "nsenter", "ip"):
             if not shutil.which(program):
@@ -103,7 +104,7 @@ class House:
         first = [sys.executable, "-I", "-S", "-c", INIT]
         init = self._workshop.start("init", [*isolate, "sh", "-c", MOUNTS, "sh", *first])
         ready = self._workshop.directory / "init"
-        wait_until(ready.exists, "the node's namespaces", seconds=20, alive=[init])
+        wait_until(ready.exists, "the node's namespaces", seconds=60, alive=[init])
         parent = init.popen.pid
         self._pid = int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
         for root in cgroup_roots():
@@ -121,16 +122,21 @@ class House:
 
     def run(self, *command: str | Path) -> str:
         """Runs a command in the house and returns its output. Raises ClusterError if it fails."""
-        done = subprocess.run(
-            self.inside(command),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
-        )
+        shown = " ".join(map(str, command))
+        try:
+            done = subprocess.run(
+                self.inside(command),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            said = b"".join(part for part in (error.stdout, error.stderr) if part).decode(errors="replace")
+            raise ClusterError(f"{shown}: not within {COMMAND_SECONDS} s. It has said: {said}") from error
         if done.returncode:
-            raise ClusterError(f"{' '.join(map(str, command))}: exit status {done.returncode}: {done.stderr.strip()}")
+            raise ClusterError(f"{shown}: exit status {done.returncode}: {done.stderr.strip()}")
         return done.stdout
 
     def _connect(self) -> None:
@@ -180,6 +186,17 @@ def sweep(names: Names = NODE) -> None:
         for path in sorted((*tree.rglob("*/"), tree), key=lambda path: len(path.parts), reverse=True):
             with contextlib.suppress(OSError):  # in use, or gone
                 path.rmdir()
+
+
+def clear(names: Names = NODE) -> None:
+    """Sweeps until nothing is left: what was killed takes a moment to end. Who cares asks for `leftovers`."""
+
+    def is_clear() -> bool:
+        sweep(names)
+        return not leftovers(names)
+
+    with contextlib.suppress(ClusterError):
+        wait_until(is_clear, "nothing left of the node", seconds=CLEAR_SECONDS)
 
 
 def is_ours(lock: IO[str]) -> bool:

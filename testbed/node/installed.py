@@ -11,7 +11,7 @@ import yaml
 from testbed.chart.helm import NAME, NAMESPACE
 from testbed.node import images, previous
 from testbed.node.images import CHECKOUT
-from testbed.node.pods import AnyNode
+from testbed.node.pods import AnyNode, await_by_kubectl
 
 __all__ = [
     "DEPLOYMENT",
@@ -31,7 +31,7 @@ __all__ = [
 PLAIN = "manifests/install.yaml"
 DEPLOYMENT = f"deployment/{NAME}"
 SELECTOR = f"app.kubernetes.io/name={NAME}"
-ROLL_OUT_SECONDS = 110
+ROLL_OUT_SECONDS = 200
 HELPER_FLAG = "--helper-image="
 # The same image with another tag: another image to Kubernetes.
 NEXT = images.WEBHOOK.rpartition(":")[0] + ":next"
@@ -82,8 +82,8 @@ def tag_next(node: AnyNode) -> None:
 
 
 def await_rollout(node: AnyNode) -> None:
-    """Waits until every replica is of the newest template and ready. Raises ClusterError after two minutes."""
-    node.kubectl("-n", NAMESPACE, "rollout", "status", DEPLOYMENT, f"--timeout={ROLL_OUT_SECONDS}s")
+    """Waits until every replica is of the newest template and ready. Raises ClusterError after three minutes."""
+    await_by_kubectl(node, "-n", NAMESPACE, "rollout", "status", DEPLOYMENT, seconds=ROLL_OUT_SECONDS)
 
 
 def scale(node: AnyNode, replicas: int) -> None:
@@ -91,8 +91,7 @@ def scale(node: AnyNode, replicas: int) -> None:
     node.kubectl("-n", NAMESPACE, "scale", DEPLOYMENT, f"--replicas={replicas}")
     await_rollout(node)
     if not replicas:
-        wait = ("--for=delete", f"--timeout={ROLL_OUT_SECONDS}s")
-        node.kubectl("-n", NAMESPACE, "wait", "pod", f"--selector={SELECTOR}", *wait)
+        await_by_kubectl(node, "-n", NAMESPACE, "wait", "pod", f"--selector={SELECTOR}", "--for=delete")
 
 
 def replicas(node: AnyNode) -> list[dict[str, Any]]:

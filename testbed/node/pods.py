@@ -21,6 +21,7 @@ __all__ = [
     "AnyNode",
     "a_pod",
     "apply",
+    "await_by_kubectl",
     "claims",
     "kill",
     "log",
@@ -41,7 +42,8 @@ RESTRICTED_POD = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 RESTRICTED_CONTAINER = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-POD_SECONDS = 60
+# Long enough for a machine that is three times as slow, since a wait ends as soon as it can.
+POD_SECONDS = 200
 PIECE_SECONDS = 100  # of a longer wait: one `kubectl` may take two minutes
 ENDED = "jsonpath={.status.containerStatuses[0].state.terminated}"
 
@@ -83,16 +85,21 @@ def apply(node: AnyNode, namespace: str, *documents: Mapping[str, Any]) -> None:
     node.kubectl("-n", namespace, "apply", "-f", "-", input=json.dumps(items))
 
 
-def wait_for(node: AnyNode, namespace: str, name: str, condition: str, *, seconds: int = POD_SECONDS) -> dict[str, Any]:
-    """The pod, once `kubectl wait --for` has found the condition. Raises ClusterError if it does not."""
+def await_by_kubectl(node: AnyNode, *arguments: str, seconds: int = POD_SECONDS) -> None:
+    """Runs a command of kubectl that waits, `wait` or `rollout status`. Raises ClusterError after so many seconds."""
     for left in range(seconds, 0, -PIECE_SECONDS):
         try:
-            timeout = min(left, PIECE_SECONDS)
-            node.kubectl("-n", namespace, "wait", f"pod/{name}", f"--for={condition}", f"--timeout={timeout}s")
-            break
+            node.kubectl(*arguments, f"--timeout={min(left, PIECE_SECONDS)}s")
         except ClusterError:
             if left <= PIECE_SECONDS:
                 raise
+        else:
+            return
+
+
+def wait_for(node: AnyNode, namespace: str, name: str, condition: str, *, seconds: int = POD_SECONDS) -> dict[str, Any]:
+    """The pod, once `kubectl wait --for` has found the condition. Raises ClusterError if it does not."""
+    await_by_kubectl(node, "-n", namespace, "wait", f"pod/{name}", f"--for={condition}", seconds=seconds)
     found: dict[str, Any] = node.api.get(f"/api/v1/namespaces/{namespace}/pods/{name}").expect().json
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.chart.helm import CHART, NAME, NAMESPACE, helm
-from testbed.cluster.processes import wait_until
+from testbed.cluster.processes import ClusterError, wait_until
 from testbed.node import images
 from testbed.node.installed import SELECTOR
 from testbed.node.pods import AnyNode
@@ -16,6 +16,7 @@ from testbed.node.pods import AnyNode
 __all__ = ["RESTRICTED", "Release", "releasing"]
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+GONE_SECONDS = 120
 REPOSITORY, TAG = images.WEBHOOK.rsplit(":", 1)
 
 
@@ -41,8 +42,8 @@ class Release:
         return self._run("test", NAME)
 
     def uninstall(self) -> None:
-        """Uninstalls, and returns when all that Helm made is gone."""
-        self._run("uninstall", NAME, "--wait")
+        """Uninstalls if there is a release, and returns when all that Helm made is gone. Replicas may still drain."""
+        self._run("uninstall", NAME, "--ignore-not-found", "--wait")
 
     def remains(self) -> list[str]:
         """The objects of the webhook, of any kind and in any namespace, and Helm's own records."""
@@ -51,6 +52,20 @@ class Release:
         found = self.node.kubectl("get", ",".join(kinds), *labelled).stdout.split()
         records = ("--namespace", NAMESPACE, "--field-selector=type=helm.sh/release.v1", "--output=name")
         return found + self.node.kubectl("get", "secrets", *records).stdout.split()
+
+    def await_removal(self) -> None:
+        """Waits until nothing of it is left. Raises ClusterError with what is."""
+        left: list[str] = []
+
+        def is_removed() -> bool:
+            left[:] = self.remains()
+            return not left
+
+        try:
+            wait_until(is_removed, "nothing of the webhook left", seconds=GONE_SECONDS)
+        except ClusterError as error:
+            error.add_note(f"left: {', '.join(left)}")
+            raise
 
     def _run(self, *arguments: str, values: Mapping[str, Any] | None = None) -> str:
         return helm(*arguments, "--namespace", NAMESPACE, values=values, kubeconfig=self.node.kubeconfig)
@@ -64,7 +79,6 @@ def releasing(node: AnyNode) -> Iterator[Release]:
     try:
         yield release
     finally:
-        if release.remains():
-            release.uninstall()
-        wait_until(lambda: not release.remains(), "nothing of the release left", seconds=60)
+        release.uninstall()
+        release.await_removal()
         node.kubectl("delete", "namespace", NAMESPACE, "--timeout=100s")

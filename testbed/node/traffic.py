@@ -52,11 +52,13 @@ class Creates:
         for thread in self._threads:
             thread.join()
 
-    def await_more(self, count: int, *, seconds: float = 60.0) -> None:
+    def await_more(self, count: int, *, seconds: float = 120.0) -> None:
         """Returns when so many more creates have ended, with or without success."""
         with self._counted:
             aim = self._ended + count
-            assert self._counted.wait_for(lambda: self._ended >= aim, timeout=seconds), "creates have stopped"
+            in_time = self._counted.wait_for(lambda: self._ended >= aim, timeout=seconds)
+            missing = f"{aim - self._ended} of {count} creates have not ended within {seconds:g} s"
+            assert in_time, f"{missing}; of all {self._ended}, {len(self.failed)} failed, at last {self.failed[-3:]}"
 
     @property
     def _ended(self) -> int:

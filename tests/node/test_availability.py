@@ -21,10 +21,10 @@ from testbed.node.installed import (
     replicas,
     scale,
 )
-from testbed.node.pods import AnyNode, a_pod, apply, kill, make_account, run_to_end, wait_for
+from testbed.node.pods import AnyNode, a_pod, apply, await_by_kubectl, kill, make_account, run_to_end, wait_for
 from testbed.node.traffic import CLIENTS, Creates, a_deployment, is_injected, listed
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
 
 
 def restart(node: AnyNode) -> None:
@@ -39,7 +39,7 @@ def drain(node: AnyNode) -> None:
     name, host = gone["metadata"]["name"], gone["spec"]["nodeName"]
     node.kubectl("-n", NAMESPACE, "label", f"pod/{name}", "drained=true")
     try:
-        node.kubectl("drain", host, "--pod-selector=drained=true", "--timeout=60s")
+        node.kubectl("drain", host, "--pod-selector=drained=true", "--timeout=100s")
     finally:
         node.kubectl("uncordon", host)
     await_rollout(node)
@@ -68,9 +68,10 @@ def kill_worker(node: AnyNode) -> None:
         said = node.run("ctr", "--namespace", "k8s.io", "tasks", "ps", identity).splitlines()[1:]
         return {int(line.split()[0]) for line in said}
 
+    wait_until(lambda: len(processes()) == 2, "a parent and a worker", seconds=60)
     parent, worker = sorted(processes())
     node.run("kill", "-KILL", str(worker))
-    wait_until(lambda: worker not in processes() and len(processes()) == 2, "another worker", seconds=20)
+    wait_until(lambda: worker not in processes() and len(processes()) == 2, "another worker", seconds=60)
     assert parent in processes()
 
 
@@ -80,6 +81,8 @@ def kill_replica(node: AnyNode) -> None:
     kill(node, pod)
     restarted = "jsonpath={.status.containerStatuses[0].restartCount}=" + str(restarts(pod) + 1)
     wait_for(node, NAMESPACE, pod["metadata"]["name"], restarted)
+    # The Deployment may not have heard yet that it was not ready meanwhile.
+    wait_for(node, NAMESPACE, pod["metadata"]["name"], "condition=Ready")
     await_rollout(node)
 
 
@@ -138,7 +141,7 @@ def test_an_upgrade_from_the_release_before_that_stops_half_way(previous: AnyNod
     with Creates(previous, namespace, "terraform") as creates:
         creates.await_more(50)
         apply_plain(previous)
-        wait_until(lambda: images.WEBHOOK in ready(previous), "a replica of this release", seconds=60)
+        wait_until(lambda: images.WEBHOOK in ready(previous), "a replica of this release", seconds=120)
         previous.kubectl("-n", NAMESPACE, "rollout", "pause", DEPLOYMENT)
         assert ready(previous).keys() == {images.PREVIOUS, images.WEBHOOK}
         for image in (images.WEBHOOK, images.PREVIOUS):
@@ -163,11 +166,11 @@ def answers_alone(node: AnyNode, image: str) -> None:
     node.kubectl("cordon", host)
     try:
         node.kubectl("-n", NAMESPACE, "delete", "--wait=false", *others)
-        wait_until(lambda: any(reviews(node, name) for name in before[image]), f"a review by {image}", seconds=60)
+        wait_until(lambda: any(reviews(node, name) for name in before[image]), f"a review by {image}", seconds=120)
         assert ready(node).keys() == {image}
     finally:
         node.kubectl("uncordon", host)
-    wait_until(lambda: ready(node).keys() == before.keys(), "replicas of both", seconds=60)
+    wait_until(lambda: ready(node).keys() == before.keys(), "replicas of both", seconds=120)
 
 
 def test_a_killed_replica_refuses_connections_until_it_is_back_and_nothing_else(
@@ -184,7 +187,7 @@ def test_a_killed_replica_refuses_connections_until_it_is_back_and_nothing_else(
         apply(webhook, namespace, a_deployment(2))
         creates.await_more(100)
     assert len(creates.failed) == before  # kill_replica returns when the kubelet has it back
-    webhook.kubectl("-n", namespace, "rollout", "status", "deployment/web", "--timeout=110s")
+    await_by_kubectl(webhook, "-n", namespace, "rollout", "status", "deployment/web")
     assert all(was_cut(problem) or "connection refused" in problem for problem in creates.failed), creates.failed
 
 
@@ -199,15 +202,21 @@ def away(webhook: AnyNode) -> Iterator[AnyNode]:
 def test_without_a_replica_labelled_pods_are_refused_and_others_are_not(away: AnyNode, namespace: str) -> None:
     """The refusal names the webhook and why it does not answer; a Deployment heals by itself once it is back."""
     make_account(away, namespace)
-    refusal = refused(away, namespace)
-    while "context deadline exceeded" in refusal:  # kube-proxy has not heard yet that the last replica is gone
-        refusal = refused(away, namespace)
-    assert re.search("no endpoints available|connection refused|no route to host", refusal)
+    refusals: list[str] = []
+
+    def is_told() -> bool:
+        refusals.append(refused(away, namespace))
+        return re.search("no endpoints available|connection refused|no route to host", refusals[-1]) is not None
+
+    wait_until(is_told, "a refusal that says that nothing listens", seconds=60)
+    # Until kube-proxy has heard that the last replica is gone, calls lead nowhere.
+    assert all("context deadline exceeded" in each for each in refusals[:-1]), refusals
     run_to_end(away, namespace, a_pod("plain", ["true"], account="terraform", labels={}))
     apply(away, namespace, a_deployment(2))
-    away.kubectl("-n", namespace, "wait", "deployment/web", "--for=condition=ReplicaFailure", "--timeout=60s")
+    await_by_kubectl(away, "-n", namespace, "wait", "deployment/web", "--for=condition=ReplicaFailure")
     scale(away, 2)
-    away.kubectl("-n", namespace, "rollout", "status", "deployment/web", "--timeout=110s")
+    # Its controller tries again after pauses that grow with the time that it was refused.
+    await_by_kubectl(away, "-n", namespace, "rollout", "status", "deployment/web", seconds=300)
     found = listed(away, namespace, "app=web")
     assert len(found) == 2
     assert all(map(is_injected, found))

@@ -12,7 +12,7 @@ from testbed.node.emulator import KNOWN, Emulator
 from testbed.node.images import CHECKOUT
 from testbed.node.pods import apply, run_to_end
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
 
 REPORT = CHECKOUT / "examples" / "graph-python" / "report.yaml"
 

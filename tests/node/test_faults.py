@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testbed.chart.helm import CHART, NAME, NAMESPACE, binary, helm
+from testbed.chart.helm import CHART, NAME, NAMESPACE, Refused, helm
 from testbed.cluster.processes import ClusterError, wait_until
 from testbed.node.images import CHECKOUT
 from testbed.node.installed import DEPLOYMENT, await_rollout, replicas
@@ -24,7 +23,7 @@ from testbed.node.ready import on_kind
 from testbed.node.release import REPOSITORY, TAG, Release, releasing
 from tests.commands.live import run
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
 
 MISSING = {"image": {"repository": REPOSITORY, "tag": "not-there"}}
 CONFIGURATION = f"mutatingwebhookconfiguration/{NAME}"
@@ -51,7 +50,7 @@ class Checked:
         self._out = ""
         make_account(self.node, namespace)
 
-    def until(self, *sentences: str, seconds: float = 60) -> str:
+    def until(self, *sentences: str, seconds: float = 120) -> str:
         """The finding that has one of the sentences, in one line, as soon as there is one."""
         found: list[str] = []
 
@@ -91,21 +90,15 @@ class Checked:
             values = Path(self._environ["HOME"]) / "values.yaml"
             values.write_text(json.dumps({"image": {"repository": REPOSITORY, "tag": TAG}}))
             arguments += ["--values", str(values)]
-        path = {"kubectl": self.node.kubectl_program, "helm": binary()}[program]
-        done = subprocess.run(
-            [path, *arguments],
-            cwd=CHECKOUT,
-            env=self._environ,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-        if done.returncode and "conflict" in done.stderr and "--force-conflicts" not in command:
-            assert "with Helm 4 also --force-conflicts" in finding
-            return self._run(f"{command} --force-conflicts", finding)
-        assert done.returncode == 0, f"{command}: {done.stderr}"
-        return done.stdout
+        if program == "kubectl":
+            return self.node.kubectl(*arguments).stdout
+        try:
+            return helm(*arguments, kubeconfig=self.node.kubeconfig, folder=CHECKOUT)
+        except Refused as error:
+            if "conflict" not in str(error) or "--force-conflicts" in command:
+                raise
+        assert "with Helm 4 also --force-conflicts" in finding
+        return self._run(f"{command} --force-conflicts", finding)
 
 
 @pytest.fixture
@@ -114,7 +107,7 @@ def checked(installed: Release, namespace: str, tmp_path: Path) -> Iterator[Chec
     found = Checked(installed, namespace, tmp_path)
     yield found
     if not found.is_well():
-        helm("uninstall", NAME, "-n", NAMESPACE, "--ignore-not-found", "--wait", **on(found))
+        installed.uninstall()
         installed.install()
 
 
@@ -264,6 +257,6 @@ def test_the_ca_bundle_is_emptied(checked: Checked) -> None:
     """A replica fills it in again within its interval, without a command."""
     patch(checked.node, CONFIGURATION, {"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": ""})
     entry = "jsonpath={.webhooks[0].clientConfig.caBundle}"
-    wait_until(lambda: bool(checked.node.kubectl("get", CONFIGURATION, "-o", entry).stdout), "caBundle", seconds=60)
+    wait_until(lambda: bool(checked.node.kubectl("get", CONFIGURATION, "-o", entry).stdout), "caBundle", seconds=120)
     checked.until_well()
     assert len(replicas(checked.node)) == 2

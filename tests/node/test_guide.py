@@ -11,7 +11,7 @@ import pytest
 
 from testbed.node.pods import AnyNode, a_pod, claims, run_to_end
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
 
 GUIDE = Path(__file__).parents[2] / "examples/terraform/service-account.yaml"
 NAMESPACE, ACCOUNT = "terraform-m365", "terraform-m365-sa"
@@ -32,7 +32,7 @@ def guide(webhook: AnyNode) -> Iterator[AnyNode]:
     webhook.kubectl("apply", "-f", str(GUIDE))
     webhook.await_default_account(NAMESPACE)
     yield webhook
-    webhook.kubectl("delete", "-f", str(GUIDE), "--timeout=60s")
+    webhook.kubectl("delete", "-f", str(GUIDE), "--timeout=100s")
 
 
 @pytest.mark.parametrize("user", [0, 65532])

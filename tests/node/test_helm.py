@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 
 import pytest
 
 from testbed.chart.helm import NAME, NAMESPACE
-from testbed.cluster.processes import wait_until
+from testbed.cluster.processes import ClusterError, wait_until
 from testbed.node.images import CHECKOUT
 from testbed.node.installed import NEXT, replicas, tag_next
-from testbed.node.pods import LABELLED, AnyNode, a_pod, make_account, run_to_end
+from testbed.node.pods import LABELLED, AnyNode, a_pod, await_by_kubectl, make_account, run_to_end
 from testbed.node.release import Release
 from testbed.node.traffic import Creates
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
 
 CONFIGURATION = f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{NAME}"
 OPTED_OUT = {"azure.workload.identity/use": "false"}
@@ -48,7 +49,7 @@ def test_installed_tested_upgraded_and_uninstalled(release: Release, namespace: 
     release.install()
     assert warnings(node) == []
     assert "Succeeded" in release.test()
-    assert checked(node, namespace).returncode == 0, checked(node, namespace).stdout
+    await_well(node, namespace)
     assert run_to_end(node, namespace, a_pod("early", SAY, account="nowhere")).strip() == ""
     before = trusted(node)
     old = [f"pod/{pod['metadata']['name']}" for pod in replicas(node)]
@@ -60,12 +61,29 @@ def test_installed_tested_upgraded_and_uninstalled(release: Release, namespace: 
     assert not creates.failed
     assert trusted(node) == before
     assert {pod["spec"]["containers"][0]["image"] for pod in replicas(node)} == {NEXT}
-    node.kubectl("-n", NAMESPACE, "wait", *old, "--for=delete", "--timeout=60s")  # till then they may answer
+    await_by_kubectl(node, "-n", NAMESPACE, "wait", *old, "--for=delete")  # till then they may answer
     said = run_to_end(node, namespace, a_pod("later", SAY, account="nowhere"))
     assert said.strip() == "contoso.onmicrosoft.com"
     release.uninstall()
-    wait_until(lambda: not release.remains(), "nothing of the release left", seconds=60)
+    release.await_removal()
     assert tenant(node, namespace, "afterwards", LABELLED) == ""
+
+
+def await_well(node: AnyNode, namespace: str) -> None:
+    """Waits until `webhook check` of the ServiceAccount `terraform` finds nothing wrong."""
+    said = ""
+
+    def is_well() -> bool:
+        nonlocal said
+        done = checked(node, namespace)
+        said = done.stdout + done.stderr
+        return not done.returncode
+
+    try:
+        wait_until(is_well, "check finds nothing wrong", seconds=60)
+    except ClusterError as error:
+        error.add_note(said)
+        raise
 
 
 def checked(node: AnyNode, namespace: str) -> subprocess.CompletedProcess[str]:
@@ -75,9 +93,28 @@ def checked(node: AnyNode, namespace: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False)
 
 
+def test_installed_again_while_replicas_of_the_release_before_drain(release: Release) -> None:
+    """They put nothing of theirs into the new Secret and the new caBundle, so the new replicas wait for nobody."""
+    node = release.node
+    release.install(extraEnv=[{"name": "M365WI_INTERVAL", "value": "1s"}], preStopSeconds=20)
+    (before,) = trusted(node)
+    old = [f"pod/{pod['metadata']['name']}" for pod in replicas(node)]
+    release.uninstall()
+    node.kubectl("-n", NAMESPACE, "get", *old)  # they drain for 20 s, else nothing is tested
+    release.install()
+    (after,) = trusted(node)
+    assert count(after) == 1
+    assert after != before
+
+
+def count(bundle: str) -> int:
+    """How many certificates a caBundle has."""
+    return base64.b64decode(bundle).count(b"BEGIN CERTIFICATE")
+
+
 def test_the_plain_manifests_leave_nothing_behind(bare: AnyNode) -> None:
     """docs/install.md says how they are taken away; `bare` has just done that."""
-    wait_until(lambda: not Release(bare).remains(), "nothing of the manifests left", seconds=60)
+    Release(bare).await_removal()
 
 
 def test_scope_namespace_label(release: Release, namespace: str) -> None:

@@ -23,7 +23,7 @@ from testbed.node.pods import (
 )
 from tests.node.test_sign_in import MANAGED
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
 
 ENDPOINT = {"m365.workload.identity/token-endpoint": "true"}
 PORT = 3128

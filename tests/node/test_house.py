@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from testbed.cluster.processes import ClusterError, Workshop, wait_until
-from testbed.node.house import House, Names, leftovers, sweep
+from testbed.node.house import House, Names, clear, leftovers
 from testbed.node.images import CHECKOUT
 from testbed.node.ready import on_kind
 
 pytestmark = [
     pytest.mark.node,
+    pytest.mark.timeout(600),
     pytest.mark.skipif(on_kind(), reason="kind removes its cluster itself"),
 ]
 
@@ -65,17 +66,17 @@ def test_what_a_node_made_is_gone_with_its_run(how: signal.Signals) -> None:
             assert run.stdout is not None
             directory = Path(run.stdout.readline().strip() or "/none")
             assert directory.is_dir(), "the house did not open"
-            wait_until(lambda: len(sleepers()) == 2, "two processes in the house", seconds=10)
+            wait_until(lambda: len(sleepers()) == 2, "two processes in the house", seconds=60)
             assert len(leftovers(OWN)) > 1
             with closing(Workshop("m365wi-other-")) as workshop, closing(House(workshop, OWN, patience=0.2)) as other:
                 with pytest.raises(ClusterError, match="another run has"):
                     other.open()
             assert str(directory) not in Path("/proc/self/mounts").read_text()
             run.send_signal(how)
-            run.wait(20)
+            run.wait(60)
         finally:
             run.kill()
-    wait_until(lambda: not directory.exists() and not sleepers(), "the house is gone", seconds=10)
+    wait_until(lambda: not directory.exists() and not sleepers(), "the house is gone", seconds=60)
     if how == signal.SIGKILL:
-        sweep(OWN)
+        clear(OWN)
     assert leftovers(OWN) == []

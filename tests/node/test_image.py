@@ -15,7 +15,7 @@ from testbed.node.pods import RESTRICTED_CONTAINER, AnyNode, a_pod, run_to_end
 from testbed.node.ready import builder
 from webhook import __version__
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
 
 LARGEST = 150_000_000  # bytes, uncompressed
 LOOK = """

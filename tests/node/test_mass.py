@@ -11,10 +11,10 @@ import pytest
 
 from testbed.chart.helm import NAMESPACE
 from testbed.node.installed import DEPLOYMENT, await_rollout
-from testbed.node.pods import AnyNode, apply, make_account
+from testbed.node.pods import AnyNode, apply, await_by_kubectl, make_account
 from testbed.node.traffic import UNSCHEDULED, a_deployment, create, is_injected, listed
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(900)]
 
 CREATES = 2000
 CLIENTS = 16
@@ -41,10 +41,8 @@ def test_none_is_refused(throttled: AnyNode, namespace: str, capsys: pytest.Capt
         tasks = [clients.submit(work, node, namespace, numbers[each::CLIENTS]) for each in range(CLIENTS)]
         outcomes = [outcome for task in tasks for outcome in task.result()]
     assert [problem for _, problem in outcomes if problem] == []
-    node.kubectl(
-        *("-n", namespace, "wait", "deployment/web", "--timeout=110s"),
-        f"--for=jsonpath={{.status.replicas}}={REPLICAS}",
-    )
+    there = f"--for=jsonpath={{.status.replicas}}={REPLICAS}"
+    await_by_kubectl(node, "-n", namespace, "wait", "deployment/web", there, seconds=300)
     deployed = listed(node, namespace, "app=web")
     assert len(deployed) == REPLICAS
     assert all(map(is_injected, deployed))
@@ -53,7 +51,8 @@ def test_none_is_refused(throttled: AnyNode, namespace: str, capsys: pytest.Capt
     with capsys.disabled():
         sys.stdout.write(f"\n{summary([seconds for seconds, _ in outcomes])}\n")
     node.delete_namespace(namespace)
-    node.kubectl("wait", f"namespace/{namespace}", "--for=delete", "--timeout=110s")  # so many are work for later tests
+    # So many are work for later tests.
+    await_by_kubectl(node, "wait", f"namespace/{namespace}", "--for=delete", seconds=300)
 
 
 def work(node: AnyNode, namespace: str, numbers: range) -> list[tuple[float, str]]:

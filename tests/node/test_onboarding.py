@@ -22,7 +22,7 @@ from testbed.entra.proxy import proxying
 from testbed.node import images
 from testbed.node.emulator import MOUNTED, PORT, documents
 from testbed.node.images import GRAPH, LOGIN
-from testbed.node.pods import TENANT_ID, AnyNode, a_pod, apply, run_to_end
+from testbed.node.pods import TENANT_ID, AnyNode, a_pod, apply, run_to_end, wait_for
 from testbed.node.release import RESTRICTED
 from tests.cli.programs import build, clean, gather, install
 
@@ -86,7 +86,7 @@ def tenant(webhook: AnyNode, program: Path, tmp_path_factory: pytest.TempPathFac
     apply(webhook, namespace, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "administrator"}})
     issuer = json.loads(webhook.kubectl("get", "--raw", "/.well-known/openid-configuration").stdout)["issuer"]
     apply(webhook, namespace, *documents(configuration(webhook, issuer, namespace)))
-    webhook.kubectl("-n", namespace, "wait", "pod/entra", "--for=condition=Ready", "--timeout=60s")
+    wait_for(webhook, namespace, "entra", "condition=Ready")
     service = webhook.api.get(f"/api/v1/namespaces/{namespace}/services/entra").expect().json
     folder = tmp_path_factory.mktemp("tenant")
     show = ("python", "-c", "print(open('/tests/ca.pem').read())")

@@ -17,7 +17,7 @@ from testbed.node.release import Release
 from tests.node.test_helper_containers import ENDPOINT
 from tests.node.test_sign_in import MANAGED, helped
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
 
 AUTHORITIES = {"configMap": "company"}
 
@@ -78,5 +78,5 @@ def check(entra: Emulator, source: Path) -> str:
     """What `check` of the commands in `source` says about KNOWN; "" if it is content."""
     command = [sys.executable, "-m", "webhook", "check", "-n", entra.namespace, "--service-account", KNOWN]
     command += ["--kubeconfig", str(entra.node.kubeconfig)]
-    done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, timeout=120, check=False)
     return done.stdout + done.stderr if done.returncode else ""
