@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from testbed.chart.helm import NAME, NAMESPACE
-from testbed.cluster.processes import wait_until
+from testbed.cluster import situation
+from testbed.cluster.processes import ClusterError, wait_until
 from testbed.node import images, packages
 from testbed.node.images import Buildah
 from testbed.node.installed import replicas
@@ -42,7 +43,11 @@ class Machine:
         """What a command prints there. Raises ClusterError."""
         environ = [f"{name}={value}" for name, value in self.registry.variables.items()]
         kubeconfig = f"KUBECONFIG={self.node.kubeconfig}"
-        return self.node.run("env", f"--chdir={images.CHECKOUT}", *environ, kubeconfig, *map(str, command))
+        try:
+            return self.node.run("env", f"--chdir={images.CHECKOUT}", *environ, kubeconfig, *map(str, command))
+        except ClusterError as error:
+            error.add_note(situation.describe(self.node.api, NAMESPACE))
+            raise
 
 
 @pytest.fixture(scope="module")
