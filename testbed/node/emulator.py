@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from testbed.chart.helm import NAME
-from testbed.cluster.processes import ClusterError
+from testbed.cluster.processes import ClusterError, wait_until
 from testbed.node import images
 from testbed.node.images import CHECKOUT, GRAPH, LOGIN
 from testbed.node.pods import (
@@ -29,7 +29,7 @@ from testbed.node.pods import (
     wait_for,
 )
 
-__all__ = ["CANARY", "KNOWN", "PREFLIGHT", "STRANGER", "Emulator", "start", "stranger"]
+__all__ = ["CANARY", "KNOWN", "PREFLIGHT", "STRANGER", "Emulator", "await_address", "start", "stranger"]
 
 KNOWN, STRANGER = "terraform", "stranger"
 CANARY = f"{NAME}-canary"
@@ -58,9 +58,24 @@ def start(node: AnyNode, namespace: str) -> Emulator:
     for account in (KNOWN, STRANGER):
         make_account(node, namespace, account)
     apply(node, namespace, *documents(configuration(node, namespace)))
+    return Emulator(node, namespace, await_address(node, namespace))
+
+
+def await_address(node: AnyNode, namespace: str) -> str:
+    """The address of its Service, once that leads to the pod: kube-proxy hears later than others that it is ready."""
     wait_for(node, namespace, "entra", "condition=Ready")
     service = node.api.get(f"/api/v1/namespaces/{namespace}/services/entra").expect().json
-    return Emulator(node, namespace, service["spec"]["clusterIP"])
+    address = str(service["spec"]["clusterIP"])
+
+    def answers() -> bool:
+        try:
+            node.run("bash", "-c", f"exec 3<>/dev/tcp/{address}/443")
+        except ClusterError:
+            return False
+        return True
+
+    wait_until(answers, f"a connection to Service {namespace}/entra", seconds=60)
+    return address
 
 
 def stranger(entra: Emulator) -> dict[str, Any]:

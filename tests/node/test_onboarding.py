@@ -20,9 +20,9 @@ import pytest
 from testbed.cluster.kubeconfig import read
 from testbed.entra.proxy import proxying
 from testbed.node import images
-from testbed.node.emulator import MOUNTED, PORT, documents
+from testbed.node.emulator import MOUNTED, PORT, await_address, documents
 from testbed.node.images import GRAPH, LOGIN
-from testbed.node.pods import TENANT_ID, AnyNode, a_pod, apply, run_to_end, wait_for
+from testbed.node.pods import TENANT_ID, AnyNode, a_pod, apply, run_to_end
 from testbed.node.release import RESTRICTED
 from tests.cli.programs import build, clean, gather, install
 
@@ -86,8 +86,7 @@ def tenant(webhook: AnyNode, program: Path, tmp_path_factory: pytest.TempPathFac
     apply(webhook, namespace, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "administrator"}})
     issuer = json.loads(webhook.kubectl("get", "--raw", "/.well-known/openid-configuration").stdout)["issuer"]
     apply(webhook, namespace, *documents(configuration(webhook, issuer, namespace)))
-    wait_for(webhook, namespace, "entra", "condition=Ready")
-    service = webhook.api.get(f"/api/v1/namespaces/{namespace}/services/entra").expect().json
+    address = await_address(webhook, namespace)
     folder = tmp_path_factory.mktemp("tenant")
     show = ("python", "-c", "print(open('/tests/ca.pem').read())")
     (folder / "ca.pem").write_text(webhook.kubectl("-n", namespace, "exec", "entra", "--", *show).stdout)
@@ -106,7 +105,7 @@ def tenant(webhook: AnyNode, program: Path, tmp_path_factory: pytest.TempPathFac
                 AZURE_TENANT_ID=TENANT_ID,
                 AZURE_FEDERATED_TOKEN_FILE=str(folder / "token"),
             )
-            yield Tenant(webhook, namespace, program, environ, service["spec"]["clusterIP"])
+            yield Tenant(webhook, namespace, program, environ, address)
     webhook.delete_namespace(namespace)
 
 
