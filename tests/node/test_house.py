@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from testbed.cluster.processes import ClusterError, Workshop, wait_until
-from testbed.node.house import House, Names, clear, leftovers
+from testbed.node.house import House, Names, cgroup_roots, clear, leftovers, make_cgroup
 from testbed.node.images import CHECKOUT
 from testbed.node.ready import on_kind
 
@@ -21,7 +21,8 @@ pytestmark = [
     pytest.mark.skipif(on_kind(), reason="kind removes its cluster itself"),
 ]
 
-OWN = Names(1)  # so that the node of the run is not in the way
+# So that the node of the run is not in the way.
+OWN, SLOW = Names(1), Names(2)
 TENANT = """
 import sys, signal
 from testbed.cluster.processes import Workshop
@@ -80,3 +81,14 @@ def test_what_a_node_made_is_gone_with_its_run(how: signal.Signals) -> None:
     if how == signal.SIGKILL:
         clear(OWN)
     assert leftovers(OWN) == []
+
+
+def test_what_is_still_ending_is_waited_for() -> None:
+    """A cgroup goes with its last process, and one that was killed may need a moment to end."""
+    with subprocess.Popen(["sleep", "0.5"]) as ending:
+        for root in cgroup_roots():
+            make_cgroup(root / SLOW.link)
+            (root / SLOW.link / "cgroup.procs").write_text(str(ending.pid))
+        assert leftovers(SLOW)
+        clear(SLOW)
+    assert leftovers(SLOW) == []
