@@ -111,6 +111,14 @@ class SecretStoreContract:
             await site.store.update(read, DATA)
         assert (await site.store.get()).data == OTHER
 
+    async def test_a_secret_that_was_made_anew_has_another_uid(self, site: Site) -> None:
+        """One that was changed keeps it."""
+        created = await site.store.create(DATA)
+        updated = await site.store.update(created, OTHER)
+        site.delete()
+        site.write(OTHER)
+        assert updated.uid == created.uid != (await site.store.get()).uid
+
     async def test_of_two_who_create_at_once_one_succeeds(self, site: Site) -> None:
         results = await asyncio.gather(site.store.create(DATA), site.store.create(OTHER), return_exceptions=True)
         assert sorted(type(result).__name__ for result in results) == ["Conflict", "StoredSecret"]

@@ -81,6 +81,14 @@ class TrustStoreContract:
             await site.store.patch(BUNDLES, version=read.version)
         assert (await site.store.get()).entries == (OTHER,)
 
+    async def test_a_configuration_that_was_made_anew_has_another_uid(self, site: Site) -> None:
+        """One that was changed keeps it."""
+        read = await site.store.get()
+        patched = await site.store.patch(BUNDLES, version=read.version)
+        site.delete()
+        site.write(*ENTRIES)
+        assert patched.uid == read.uid != (await site.store.get()).uid
+
     async def test_of_two_who_patch_at_once_one_succeeds(self, site: Site) -> None:
         version = (await site.store.get()).version
         calls = (site.store.patch({name: b}, version=version) for name, b in BUNDLES.items())
