@@ -68,13 +68,10 @@ def await_address(node: AnyNode, namespace: str) -> str:
     address = str(service["spec"]["clusterIP"])
 
     def answers() -> bool:
-        try:
-            node.run("bash", "-c", f"exec 3<>/dev/tcp/{address}/443")
-        except ClusterError:
-            return False
+        node.run("bash", "-c", f"exec 3<>/dev/tcp/{address}/443")
         return True
 
-    wait_until(answers, f"a connection to Service {namespace}/entra", seconds=60)
+    wait_until(answers, f"a connection to Service {namespace}/entra")
     return address
 
 

@@ -104,7 +104,7 @@ class House:
         first = [sys.executable, "-I", "-S", "-c", INIT]
         init = self._workshop.start("init", [*isolate, "sh", "-c", MOUNTS, "sh", *first])
         ready = self._workshop.directory / "init"
-        wait_until(ready.exists, "the node's namespaces", seconds=60, alive=[init])
+        wait_until(ready.exists, "the node's namespaces", alive=[init])
         parent = init.popen.pid
         self._pid = int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
         for root in cgroup_roots():

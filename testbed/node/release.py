@@ -16,7 +16,6 @@ from testbed.node.pods import AnyNode
 __all__ = ["RESTRICTED", "Release", "releasing"]
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
-GONE_SECONDS = 120
 REPOSITORY, TAG = images.WEBHOOK.rsplit(":", 1)
 
 
@@ -55,17 +54,13 @@ class Release:
 
     def await_removal(self) -> None:
         """Waits until nothing of it is left. Raises ClusterError with what is."""
-        left: list[str] = []
 
         def is_removed() -> bool:
-            left[:] = self.remains()
-            return not left
+            if left := self.remains():
+                raise ClusterError(", ".join(left))
+            return True
 
-        try:
-            wait_until(is_removed, "nothing of the webhook left", seconds=GONE_SECONDS)
-        except ClusterError as error:
-            error.add_note(f"left: {', '.join(left)}")
-            raise
+        wait_until(is_removed, "nothing of the webhook left")
 
     def _run(self, *arguments: str, values: Mapping[str, Any] | None = None) -> str:
         return helm(*arguments, "--namespace", NAMESPACE, values=values, kubeconfig=self.node.kubeconfig)

@@ -68,10 +68,10 @@ def kill_worker(node: AnyNode) -> None:
         said = node.run("ctr", "--namespace", "k8s.io", "tasks", "ps", identity).splitlines()[1:]
         return {int(line.split()[0]) for line in said}
 
-    wait_until(lambda: len(processes()) == 2, "a parent and a worker", seconds=60)
+    wait_until(lambda: len(processes()) == 2, "a parent and a worker")
     parent, worker = sorted(processes())
     node.run("kill", "-KILL", str(worker))
-    wait_until(lambda: worker not in processes() and len(processes()) == 2, "another worker", seconds=60)
+    wait_until(lambda: worker not in processes() and len(processes()) == 2, "another worker")
     assert parent in processes()
 
 
@@ -141,7 +141,7 @@ def test_an_upgrade_from_the_release_before_that_stops_half_way(previous: AnyNod
     with Creates(previous, namespace, "terraform") as creates:
         creates.await_more(50)
         apply_plain(previous)
-        wait_until(lambda: images.WEBHOOK in ready(previous), "a replica of this release", seconds=120)
+        wait_until(lambda: images.WEBHOOK in ready(previous), "a replica of this release")
         previous.kubectl("-n", NAMESPACE, "rollout", "pause", DEPLOYMENT)
         assert ready(previous).keys() == {images.PREVIOUS, images.WEBHOOK}
         for image in (images.WEBHOOK, images.PREVIOUS):
@@ -166,11 +166,11 @@ def answers_alone(node: AnyNode, image: str) -> None:
     node.kubectl("cordon", host)
     try:
         node.kubectl("-n", NAMESPACE, "delete", "--wait=false", *others)
-        wait_until(lambda: any(reviews(node, name) for name in before[image]), f"a review by {image}", seconds=120)
+        wait_until(lambda: any(reviews(node, name) for name in before[image]), f"a review by {image}")
         assert ready(node).keys() == {image}
     finally:
         node.kubectl("uncordon", host)
-    wait_until(lambda: ready(node).keys() == before.keys(), "replicas of both", seconds=120)
+    wait_until(lambda: ready(node).keys() == before.keys(), "replicas of both")
 
 
 def test_a_killed_replica_refuses_connections_until_it_is_back_and_nothing_else(
@@ -208,7 +208,7 @@ def test_without_a_replica_labelled_pods_are_refused_and_others_are_not(away: An
         refusals.append(refused(away, namespace))
         return re.search("no endpoints available|connection refused|no route to host", refusals[-1]) is not None
 
-    wait_until(is_told, "a refusal that says that nothing listens", seconds=60)
+    wait_until(is_told, "a refusal that says that nothing listens")
     # Until kube-proxy has heard that the last replica is gone, calls lead nowhere.
     assert all("context deadline exceeded" in each for each in refusals[:-1]), refusals
     run_to_end(away, namespace, a_pod("plain", ["true"], account="terraform", labels={}))

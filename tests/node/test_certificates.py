@@ -98,7 +98,7 @@ def test_a_rotated_secret_is_served_without_a_restart(cert_manager: AnyNode, rel
     release.install(certificates={"mode": "cert-manager"})
     make_account(node, namespace)
     inject(node, first)
-    wait_until(lambda: trusts(node, namespace), "kube-apiserver trusts the webhook", seconds=120)
+    wait_until(lambda: trusts(node, namespace), "kube-apiserver trusts the webhook")
     new = second_leaf.certificate.not_valid_after_utc.timestamp()
     with Creates(node, namespace, "terraform", pause=0.3) as creates:
         inject(node, first, second)

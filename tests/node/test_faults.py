@@ -257,6 +257,6 @@ def test_the_ca_bundle_is_emptied(checked: Checked) -> None:
     """A replica fills it in again within its interval, without a command."""
     patch(checked.node, CONFIGURATION, {"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": ""})
     entry = "jsonpath={.webhooks[0].clientConfig.caBundle}"
-    wait_until(lambda: bool(checked.node.kubectl("get", CONFIGURATION, "-o", entry).stdout), "caBundle", seconds=120)
+    wait_until(lambda: bool(checked.node.kubectl("get", CONFIGURATION, "-o", entry).stdout), "caBundle")
     checked.until_well()
     assert len(replicas(checked.node)) == 2

@@ -71,19 +71,14 @@ def test_installed_tested_upgraded_and_uninstalled(release: Release, namespace: 
 
 def await_well(node: AnyNode, namespace: str) -> None:
     """Waits until `webhook check` of the ServiceAccount `terraform` finds nothing wrong."""
-    said = ""
 
     def is_well() -> bool:
-        nonlocal said
         done = checked(node, namespace)
-        said = done.stdout + done.stderr
-        return not done.returncode
+        if done.returncode:
+            raise ClusterError(done.stdout + done.stderr)
+        return True
 
-    try:
-        wait_until(is_well, "check finds nothing wrong", seconds=60)
-    except ClusterError as error:
-        error.add_note(said)
-        raise
+    wait_until(is_well, "check finds nothing wrong")
 
 
 def checked(node: AnyNode, namespace: str) -> subprocess.CompletedProcess[str]:

@@ -129,7 +129,7 @@ def range_of_users(entra: Emulator) -> None:
     node.api.post(f"{api}/validatingadmissionpolicies", policy).expect(201, 409)
     node.api.post(f"{api}/validatingadmissionpolicybindings", binding).expect(201, 409)
     other = a_pod("other", ["true"], labels={"scc": "restricted-v2"}, restricted=True)
-    wait_until(lambda: refusal(node, entra.namespace, other) != "", "the policy refuses user 65532", seconds=60)
+    wait_until(lambda: refusal(node, entra.namespace, other) != "", "the policy refuses user 65532")
 
 
 def refusal(node: AnyNode, namespace: str, pod: dict[str, Any]) -> str:

@@ -67,7 +67,7 @@ def test_what_a_node_made_is_gone_with_its_run(how: signal.Signals) -> None:
             assert run.stdout is not None
             directory = Path(run.stdout.readline().strip() or "/none")
             assert directory.is_dir(), "the house did not open"
-            wait_until(lambda: len(sleepers()) == 2, "two processes in the house", seconds=60)
+            wait_until(lambda: len(sleepers()) == 2, "two processes in the house")
             assert len(leftovers(OWN)) > 1
             with closing(Workshop("m365wi-other-")) as workshop, closing(House(workshop, OWN, patience=0.2)) as other:
                 with pytest.raises(ClusterError, match="another run has"):
@@ -77,7 +77,7 @@ def test_what_a_node_made_is_gone_with_its_run(how: signal.Signals) -> None:
             run.wait(60)
         finally:
             run.kill()
-    wait_until(lambda: not directory.exists() and not sleepers(), "the house is gone", seconds=60)
+    wait_until(lambda: not directory.exists() and not sleepers(), "the house is gone")
     if how == signal.SIGKILL:
         clear(OWN)
     assert leftovers(OWN) == []

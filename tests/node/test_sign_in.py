@@ -75,7 +75,7 @@ def test_without_its_credential_a_pod_stays_in_init_and_says_why(entra: Emulator
     subject = f"system:serviceaccount:{namespace}:{STRANGER}"
     assert subject in message
     # The kubelet has started it again just now, and this log is new.
-    wait_until(lambda: subject in log(node, namespace, STRANGER, "m365-preflight"), "the next attempt", seconds=120)
+    wait_until(lambda: subject in log(node, namespace, STRANGER, "m365-preflight"), "the next attempt")
     assert "AADSTS700213" in log(node, namespace, STRANGER, "m365-preflight")
     assert found["status"]["phase"] == "Pending"
     assert found["status"]["containerStatuses"][0]["state"].keys() == {"waiting"}
@@ -130,7 +130,7 @@ def test_the_canary_of_the_chart_signs_in(entra: Emulator) -> None:
     path = f"/api/v1/namespaces/{namespace}/pods/{pods}:9464/proxy/metrics"
     succeeded = re.compile(r'^m365_identity_exchanges_total\{code="",outcome="ok"\} [1-9]', re.MULTILINE)
     # kube-apiserver connects to the pod, as Prometheus does. Ready is a canary whose first attempt failed, too.
-    wait_until(lambda: bool(succeeded.search(node.kubectl("get", "--raw", path).stdout)), "a sign-in", seconds=120)
+    wait_until(lambda: bool(succeeded.search(node.kubectl("get", "--raw", path).stdout)), "a sign-in")
     doctor = ("exec", f"deployment/{CANARY}", "--", *HELPER, "doctor", "-o", "json")
     checks = json.loads(node.kubectl("-n", namespace, *doctor).stdout)["checks"]
     assert [check for check in checks if check["status"] != "ok"] == []
