@@ -22,6 +22,30 @@
 
 Limits: applications sign in with assertions and secrets. CAE events are missing.
 On the command line: `python -m testbed.entra --help`.
+
+What is inside:
+
+    emulator                  the emulator as a whole
+    servers, server           its servers; one of them
+    listening, connections, tls, clouds
+                              addresses, threads, certificates and host names of these
+    messages, faults, clock   requests and their log; what goes wrong on demand; the time
+    configuration             the file of `python -m testbed.entra`
+
+    login, token_endpoint     the login server; who gets a token
+    assertion, keys           what a client sends to sign in; the keys by which it is verified
+    access_token              what it gets
+    user_sign_in              how users sign in
+    aadsts, seldom            Entra's errors: those of an application, and the others
+
+    directory, principals     tenants and applications; what belongs to an application
+    credentials, permissions  federated identity credentials; permissions of Graph
+    graph, graph_api, api     Microsoft Graph; its directory; another API
+    arm, portal               Azure Resource Manager; the part of the portal that az calls
+
+    issuer                    an issuer of tokens, as a cluster has one
+    proxy                     a proxy for HTTPS_PROXY
+    client                    a client without an SDK, for the emulator's own tests
 """
 
 from testbed.entra.directory import TENANT_ID, Application, FederatedCredential
