@@ -6,7 +6,7 @@
     python -m bench --before          against the commit before only; --commit COMMIT: against another one
     python -m bench --parts           the processor time of a review by part only
     python -m bench --json FILE       the report, with the values of every round, into a file as well
-    python -m bench --update-docs     the tables in docs/performance.md anew
+    python -m bench --update-docs     writes the tables in docs/performance.md
     python -m bench --python PATH     ours under another interpreter, with the packages of this one
 
 Goals are reported, not enforced: exit status 0 when all was measured without an error, 1 when not, 2 for wrong usage.

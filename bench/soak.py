@@ -3,7 +3,7 @@
 One replica as in a pod, in front of a real kube-apiserver, answers a mixture: pods of 500 ServiceAccounts, of one
 without a client id (looked up each time), of one whose annotation is wrong (denied), of one that does not exist; pods
 without the label; a pod of 60 containers; and bodies that are not JSON. After each hundredth every connection is opened
-anew, and the three pages of the operations port are fetched. Memory is the median of a hundred samples in each tenth.
+again, and the three pages of the operations port are fetched. Memory is the median of a hundred samples in each tenth.
 
 Exit status 1 if memory in the last tenth is higher than in the second by more than 1 %, a number of descriptors,
 threads or children has grown, or an answer has another status than it should.
@@ -39,7 +39,7 @@ from testbed.fleet.fleet import review
 __all__ = ["Sample", "counts", "main", "problems", "soak"]
 
 ACCOUNTS = 500
-PARTS = 100  # after each, connections are opened anew
+PARTS = 100  # after each, connections are opened again
 SLICES = 10  # of a part: after each, a sample
 CONNECTIONS = 8
 PATH = "/mutate-v1-pod?timeout=5s"

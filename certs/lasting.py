@@ -6,7 +6,7 @@ from certs.messages import Problem
 
 
 class LastingProblem:
-    """The problem that there is now, None without one. It is logged when it begins, changes and ends."""
+    """The current problem, None without one. It is logged when it begins, changes and ends."""
 
     def __init__(self, log: logging.Logger) -> None:
         self.now: Problem | None = None

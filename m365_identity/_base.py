@@ -125,7 +125,7 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
         self._allowed_tenants = tuple(additionally_allowed_tenants)
         self._clock = clock or self._CLOCK
         self._memory = Memory(self._clock)
-        # By process id. A parent's connections stay here, since closing them in a child could wait for a lock for ever.
+        # By process id. A parent's connections stay here: to close them, a child could wait for a lock without end.
         self._homes: dict[int, _Home[InnerT]] = {}
 
     def __repr__(self) -> str:

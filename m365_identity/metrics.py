@@ -39,7 +39,7 @@ __all__ = ["SignInMetrics"]
 
 _BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds; silence ends an attempt after ten
 # The locks of prometheus_client are held under this one only. It is taken before a fork, so that no child of the
-# process finds one of them held, for ever, by a thread that the child does not have.
+# process finds one of them held, without end, by a thread that the child does not have.
 _LOCK: Final = threading.RLock()
 os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 

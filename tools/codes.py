@@ -29,7 +29,7 @@ TEXTS: Final[Mapping[str, str]] = {
     "BadScalar": "the value {reason} of a message about YAML",
     "LookupFailed": "the log of the webhook: the client gets 503",
     "NoDocument": "the value {reason} of a message about an issuer",
-    "NoPlace": "not shown: the file is written anew instead",
+    "NoPlace": "not shown: the whole file is written again instead",
     "NotYaml": "the value {reason} of a message about YAML, with its line and column",
     "Refused": "the answer to a client that does not speak HTTP, so is not kube-apiserver",
     "RuntimeError": "the log: it is our bug",

@@ -22,8 +22,8 @@ _HEADER: Final = """\
 # Which tool reads which variables
 
 A pod gets the families of variables that the annotation `m365.workload.identity/env` names on it or on its
-ServiceAccount, separated by commas; else those of the webhook's `--env`; else `{default}`. A variable that a container
-sets itself stays.
+ServiceAccount, separated by commas; without it, those of the webhook's `--env`, or `{default}`. A variable that a
+container sets itself stays.
 
 <!-- `make variables` writes this page from webhook/core/families.py: change that. -->
 

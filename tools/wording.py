@@ -73,6 +73,13 @@ RULES: Final = (
     _rule(r"\blac[k](s|ed|ing)?\b", "is missing, does not have"),
     _rule(r"\bwhoever\b", "name the actor: the user, the operator"),
     _rule(r", where there (is|are)\b", "if there is"),
+    _rule(r"\banew\b", "again, a new one"),
+    _rule(r"\bin vain\b", "without success, and fails"),
+    _rule(r"\bas good as\b", "counts as"),
+    _rule(r"\bfor ever\b", "always, without end"),
+    _rule(r"\bin truth\b", "really"),
+    _rule(r"\bof now\b", "current"),
+    _rule(r"(?<=[.;]) else\b(?!:)", "otherwise"),
 )
 
 

@@ -24,7 +24,7 @@ class Pause:
         self._offset = self._wall_offset()
 
     def length(self, in_vain: int) -> float:
-        """Seconds until the next round, after so many in a row in vain: short at first, `interval` at most."""
+        """Seconds until the next round, after so many in a row without success: short at first, `interval` at most."""
         chance = self._chance.random()
         if in_vain:
             return min(self._interval, 2.0**in_vain) * (0.5 + chance / 2)

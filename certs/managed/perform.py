@@ -161,7 +161,7 @@ class Performer:
         self._report_repaired(state)
 
     async def _change_secret(self, step: Step, snapshot: Snapshot) -> None:
-        """The other steps that write the Secret. Our keys are written anew, so what could not be read goes."""
+        """The other steps that write the Secret. Our keys are replaced, so what could not be read goes."""
         state, stored = _state(snapshot), snapshot.stored
         if stored is None:
             raise NotFound("the Secret is absent")

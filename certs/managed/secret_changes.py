@@ -151,7 +151,7 @@ def _render(
     now: datetime,
     following: Authority | None = None,
 ) -> dict[str, bytes]:
-    """All data of the Secret. Our keys are written anew, so what could not be read in them goes."""
+    """All data of the Secret. Our keys are replaced, so what could not be read in them goes."""
     certificates = tuple(authorities)
     data = {name: content for name, content in (stored.data if stored else {}).items() if name not in OWN_KEYS}
     data |= {CA_CERTIFICATE: bundle_pem(certificates), CA_KEY: key}

@@ -102,7 +102,7 @@ def _said(failure: Failure, situation: Situation) -> dict[str, str]:
 
 
 def _seen(kind: Kind, failure: Failure, situation: Situation) -> Kind:
-    """What can be seen to be wrong with the token, by the login host's clock if that is known; else `kind`."""
+    """What can be seen to be wrong with the token, by the login host's clock if that is known; `kind` if nothing is."""
     assertion, skew = situation.assertion, failure.skew or 0.0
     if kind is entra.NO_AUDIENCE and assertion is not None and not assertion.suits_entra:
         return entra.NO_AUDIENCE_OF_API_SERVER

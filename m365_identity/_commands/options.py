@@ -26,9 +26,12 @@ _FLAGS: Final = {
         "PATH",
         "the ServiceAccount's token, read at every exchange (M365_OIDC_TOKEN_FILE_PATH, AZURE_FEDERATED_TOKEN_FILE)",
     ),
-    "cloud": ("NAME", f"one of {', '.join(CLOUDS)} (M365_CLOUD, AZURE_CLOUD; else that of the login host, or public)"),
-    "authority": ("URL", "the login host (AZURE_AUTHORITY_HOST; else the cloud's own)"),
-    "graph": ("URL", "where Microsoft Graph is called (M365_GRAPH_HOST; else the cloud's own)"),
+    "cloud": (
+        "NAME",
+        f"one of {', '.join(CLOUDS)} (M365_CLOUD, AZURE_CLOUD; otherwise that of the login host, or public)",
+    ),
+    "authority": ("URL", "the login host (AZURE_AUTHORITY_HOST; otherwise the cloud's own)"),
+    "graph": ("URL", "where Microsoft Graph is called (M365_GRAPH_HOST; otherwise the cloud's own)"),
 }
 
 

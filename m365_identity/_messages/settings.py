@@ -8,7 +8,7 @@ _CORRECT: Final = "correct the annotation of the ServiceAccount, or the variable
 _AUTHORITIES: Final = (
     '{variable} is "{path}", which {problem}: expected a file of PEM certificates, or a folder of them'
 )
-_MEANT: Final = "leave it if it is intended; else unset the wrong one, or see `m365.workload.identity/env`"
+_MEANT: Final = "leave it if it is intended; otherwise unset the wrong one, or see `m365.workload.identity/env`"
 _THE_CREDENTIAL: Final = "unset {variable}, or use WorkloadIdentityCredential itself"
 
 # Who signs in, and where.

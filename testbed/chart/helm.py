@@ -36,7 +36,7 @@ Documents = list[dict[str, Any]]
 
 
 class Refused(Exception):
-    """Helm failed; the text is Helm's error. If it waited in vain, a note says what the namespace has."""
+    """Helm failed; the text is Helm's error. If it waited without success, a note says what the namespace has."""
 
 
 def place() -> Path:

@@ -5,7 +5,7 @@
     python -m testbed.cluster.build --all            and kube-scheduler, kubelet, kube-proxy: a cluster with a node
 
 `go/*/go.mod` name the versions. A binary is in `CACHE/NAME-VERSION-KEY-OS-ARCH/`. The key is made from go.mod, go.sum
-and the flags: a changed dependency is built anew, and nothing is ever overwritten. CACHE is $M365WI_CACHE,
+and the flags: a changed dependency is built again, and nothing is ever overwritten. CACHE is $M365WI_CACHE,
 else $XDG_CACHE_HOME/m365wi, else ~/.cache/m365wi. Builds run one at a time under a file lock; a process that
 waited finds the binary. Go is needed only to build.
 """

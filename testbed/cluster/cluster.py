@@ -71,7 +71,7 @@ class Cluster:
     ) -> subprocess.CompletedProcess[str]:
         """Runs kubectl as the administrator, or the user of `kubeconfig`. Raises ClusterError if `check`.
 
-        If it waited in vain, a note says what the namespace has.
+        If it waited without success, a note says what the namespace has.
         """
         command = [str(self.kubectl_program), "--kubeconfig", str(kubeconfig or self.kubeconfig), *arguments]
         try:

@@ -104,7 +104,7 @@ def open_cluster(selection: Selection, *, report: Callable[[str], None] = build.
 
 
 def kubectl(report: Callable[[str], None]) -> Path:
-    """The user's kubectl if there is one, since it fits the user's cluster; else ours."""
+    """The user's kubectl if there is one, since it fits the user's cluster; otherwise ours."""
     on_path = shutil.which("kubectl")
     return Path(on_path) if on_path else build.binary("kubectl", report=report)
 

@@ -145,7 +145,7 @@ class Issuers:
         return issuer
 
     def answer(self, request: Request, note: Note) -> Response:
-        """The discovery document or the keys of the issuer whose path it is; else 404."""
+        """The discovery document or the keys of the issuer whose path it is; 404 if it is another path."""
         for document in (DISCOVERY, JWKS):
             issuer = self._by_path.get(request.path.removesuffix(document))
             if issuer and request.path.endswith(document) and request.method == "GET":

@@ -35,7 +35,7 @@ def honest(content: bytes) -> bytes:
 
 
 async def serve(port: int, to_port: int, folder: Path) -> None:
-    """Relays for ever."""
+    """Relays without end."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
 

@@ -150,7 +150,10 @@ def test_a_cluster_that_was_rebuilt(entra: Tenant, namespace: str, administrator
     assert (wrong.code, "--issuer is " in wrong.err) == (2, True)
     done = offboard(entra, namespace, "--issuer", before, "--yes", caller=administrator)
     assert (done.code, outcomes(done)) == (0, [("ok", "tenant"), ("done", "application"), ("ok", "account")]), done.out
-    assert f"ServiceAccount {namespace}/{NAME} stays: it is of the cluster of now, whose issuer is {ISSUER}" in done.out
+    assert (
+        f"ServiceAccount {namespace}/{NAME} stays: it belongs to the cluster as it is now, whose issuer is {ISSUER}"
+        in done.out
+    )
     assert entra.named(old.name) == []
     is_whole(entra, namespace)
 

@@ -345,7 +345,7 @@ def test_a_text_without_a_place_for_additions_is_written_anew() -> None:
     results = workloads.decide_all(reading.manifests, Policy(), "default")
     output = outputs.as_yaml(reading.sources, results)
     assert output.warnings == (message(manifests.WRITTEN_ANEW, Place("<stdin>")),)
-    assert str(output.warnings[0]).startswith("<stdin>: the file is written anew, without its comments: ")
+    assert str(output.warnings[0]).startswith("<stdin>: the whole file is written again, without its comments: ")
     container = parse(output.text)[1].value["spec"]["containers"][0]
     assert container["name"] == "a"
     assert variables(container) == ["*"]

@@ -33,6 +33,12 @@ def found(folder: Path, name: str, text: str) -> list[tuple[int, str]]:
         ", where there is",
         "lacking",
         "whoever",
+        "anew",
+        "in vain",
+        "as good as",
+        "for ever",
+        "in truth",
+        "of now",
     ],
 )
 def test_each_phrase_is_found_in_a_page(tmp_path: Path, phrase: str) -> None:
@@ -60,6 +66,12 @@ def test_each_phrase_is_found_in_a_page(tmp_path: Path, phrase: str) -> None:
 def test_plain_text_passes(tmp_path: Path, text: str) -> None:
     """Among it phrases that only look like one of the list."""
     assert found(tmp_path, "page.md", f"This {text} here.\n") == []
+
+
+def test_else_is_found_where_it_begins_a_sentence_or_its_part(tmp_path: Path) -> None:
+    """Not within one, nor in code."""
+    text = "The first; else the second. Else the third.\nIf a, b, or else c.\n{{- else }}\nelse: pass\n"
+    assert found(tmp_path, "page.md", text) == [(1, "else"), (1, "Else")]
 
 
 def test_a_phrase_is_found_across_a_line_break(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ class Signer:
 
 
 def sign(dist: Path, key: str = "", more: Sequence[str] = ()) -> None:
-    """Signs a folder of `make release`, with `key` or keyless; what was signed before is signed anew.
+    """Signs a folder of `make release`, with `key` or keyless; what was signed before is signed again.
 
     more: options of cosign for each signature.
 

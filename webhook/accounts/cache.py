@@ -2,7 +2,8 @@
 
 A positive answer, one that an identity can be read from, is kept for KEPT_SECONDS. A negative answer is never kept: the
 ServiceAccount is absent, or has no client id, or has wrong annotations. kube-apiserver has just proved that it exists,
-so a stale "no" would leave a pod without its identity for ever, while a stale "yes" only delays a changed annotation.
+so a stale "no" would leave a pod without its identity until somebody restarts it, while a stale "yes" only delays a
+changed annotation.
 
 All callers that wait for one ServiceAccount share one question. A caller does not accept a negative answer to a
 question that was asked before its own pod came. So a name costs one question at a time, and one that does not exist

@@ -19,7 +19,7 @@ class Replica:
     """A pod of the webhook. trouble: why it is not ready, "" if it is.
 
     show: what kubectl shows the reason with: its events if it never ran, its log, or the log of the run before if it
-    waits for its next start, at which the log begins anew. deleted: it is being deleted, as after each roll-out. node:
+    waits for its next start, at which a new log begins. deleted: it is being deleted, as after each roll-out. node:
     where it runs, "" if it was not scheduled. away: whether that node does not report any more.
     """
 
@@ -107,7 +107,7 @@ class Installation:
         return self.no_way_in() or (self.replicas_state() if self.replicas == () or self.not_ready() else "")
 
     def no_way_in(self) -> str:
-        """Why no client can connect to its Service anew, as the end of a sentence; "" if that is not known."""
+        """Why no client can make a new connection to its Service, as the end of a sentence; "" if that is not known."""
         if self.exists is False:
             return "it does not exist"
         if self.has_port is False:
@@ -198,7 +198,7 @@ def replica(pod: Mapping[str, Any]) -> Replica:
 
 
 def without_node(replica: Replica, node: Mapping[str, Any]) -> Replica:
-    """The replica, if its node does not report any more: then nothing is known of the pod itself. Else the same."""
+    """The replica. If its node does not report any more, that is its trouble: nothing is known of the pod itself."""
     conditions = (node.get("status") or {}).get("conditions") or ()
     ready: Mapping[str, Any] = next((each for each in conditions if each.get("type") == "Ready"), {})
     if ready.get("status") == "True":

@@ -142,7 +142,7 @@ def registrations(documents: Iterable[Mapping[str, Any]], *, service: str) -> li
 
 
 def absent(*, name: str, service: str, others: Iterable[str], installed: bool = True, release: str = "") -> Finding:
-    """No configuration has an entry of the webhook. others: the names of those that there are.
+    """No configuration has an entry of the webhook. others: the names of the configurations that exist.
 
     installed: whether the Service exists, so that the configuration was there before. release: of the Service.
     """
@@ -285,7 +285,7 @@ def _has_pods(rule: Mapping[str, Any]) -> bool:
 
 
 def _scope(annotations: Mapping[str, str], entries: Iterable[Entry]) -> str:
-    """The scope in the chart's annotation; else the widest that the entries take, by the webhook's own labels alone."""
+    """The scope in the chart's annotation; without one, the widest that the entries take by our own labels."""
     annotated = annotations.get(SCOPE_ANNOTATION)
     if annotated in SCOPES:
         return annotated

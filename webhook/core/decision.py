@@ -61,7 +61,7 @@ class Decision(NamedTuple):
 def decide_early(
     request: Request, policy: Policy, namespace_labels: Mapping[str, str] | None = None
 ) -> Decision | None:
-    """The decision if it does not depend on the ServiceAccount, which then need not be looked up; else None.
+    """The decision if it does not depend on the ServiceAccount, which then need not be looked up; None if it does.
 
     namespace_labels: of the pod's namespace, or None if they are not known (kube-apiserver has then applied them).
     """

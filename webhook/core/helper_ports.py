@@ -1,7 +1,7 @@
 """The port for the metrics of signing in, which only `m365-token-endpoint` has, if an annotation asks for it.
 
 The containers of a pod share its ports. The helper container starts first, so it would keep another container from a
-port that both want: it does without, and the user is told.
+port that both want: it has no metrics then, and the user is warned.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Annotations that have no effect where they stand: misspelt, on the wrong object, or in truth a label."""
+"""Annotations that have no effect where they stand: misspelt, on the wrong object, or really a label."""
 
 import difflib
 import re

@@ -161,7 +161,7 @@ class Reader:
 
 
 def _is_hidden(value: Value) -> bool:
-    """Whether no message may show it. Who sends a pod knows what is on it; a ServiceAccount may be another's."""
+    """Whether no message may show it. The sender of a pod knows what is on it; a ServiceAccount may be another's."""
     return not value.on_pod and is_likely_secret(value.text)
 
 

@@ -74,7 +74,7 @@ def is_of_a_webhook(name: str) -> bool:
 
 
 def is_rewritten(name: str) -> bool:
-    """Whether Azure's webhook, called again, writes the volume and each of its mounts anew."""
+    """Whether Azure's webhook, called again, replaces the volume and each of its mounts."""
     return name == VOLUME or name.startswith(_AZURES_VOLUME)
 
 

@@ -18,7 +18,7 @@ Of what else is there:
     left over      marked as made for this cluster, and no ServiceAccount needs it          - (`prune` removes it)
     another        of another cluster, or of something else                                 -
 
-An issuer is this cluster's if it is the one of now or one of `former`, or if the mark has the cluster's name. A
+An issuer is this cluster's if it is the current one or one of `former`, or if the mark has the cluster's name. A
 credential whose issuer or subject differ from its own mark was changed by a person, and is left alone.
 """
 

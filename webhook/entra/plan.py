@@ -89,7 +89,7 @@ async def perform(
     """Does the items of `changes`, and says what came of each. Raises NotSignedIn.
 
     The credentials of one application are written one after the other, as Azure Resource Manager wants it. If another
-    run is faster, what is still to do is found anew.
+    run is faster, what is still to do is worked out again.
     """
     found = await asyncio.gather(*(_perform(applications, part, cluster, changes, sleep) for part in parts))
     return [each for group in found for each in group]

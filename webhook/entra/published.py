@@ -41,7 +41,7 @@ async def fetch(url: str) -> Fetched:
     if not url.startswith(_HTTPS):
         return Fetched(problem="it is not an https URL")
     timeout = aiohttp.ClientTimeout(_SECONDS)
-    # Made anew, so that SSL_CERT_FILE counts, as everywhere else.
+    # A new one for each fetch, so that SSL_CERT_FILE counts, as everywhere else.
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
     try:
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:

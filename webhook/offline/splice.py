@@ -9,7 +9,7 @@
     an anchor (&name)            stays; aliases of a changed value become copies of the old value
     a merge (<<)                 a key of the object's own overrides what is merged in
 
-If additions have no place by these rules, NoPlace is raised, and the caller writes the text anew.
+If additions have no place by these rules, NoPlace is raised, and the caller writes the whole text again.
 """
 
 import json

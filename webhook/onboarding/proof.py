@@ -84,7 +84,7 @@ class Proof:
 
 
 async def ask(service: Rest) -> None:
-    """Graph takes the token; that it forbids this one question is an answer as good as another. Raises Failed."""
+    """Graph takes the token; that it forbids this one question is an answer, too. Raises Failed."""
     await service.request("GET", _QUESTION, ok=(_FORBIDDEN,), what="Microsoft Graph, asked for the organization")
 
 

@@ -1,9 +1,9 @@
 """The steps backwards, decided by what was read: what `onboard` made for a ServiceAccount goes, everything else stays.
 
-application       made by us: it goes, with its service principal, unless somebody else signs in as it, too. Else the
-                  credential, and the permissions that were added for this ServiceAccount alone
-ServiceAccount    made by us: it goes, unless pods use it or somebody else has written into it. Else our annotations.
-                  It is the last, since it says which application it is
+application       made by us: it goes, with its service principal, unless somebody else signs in as it, too. Otherwise
+                  the credential goes, and the permissions that were added for this ServiceAccount alone
+ServiceAccount    made by us: it goes, unless pods use it or somebody else has written into it. Otherwise our
+                  annotations go. It is the last, since it says which application it is
 namespace         stays: what others have put into it would go with it
 """
 

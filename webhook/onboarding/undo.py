@@ -67,7 +67,7 @@ class Offboarding:
             meant = f"; did you mean {seen.meant}?" if seen.meant else ""
             raise Failed(message(kinds.NAMESPACE_ABSENT, namespace=account.namespace, meant=meant))
         if seen.account and seen.now:
-            why = f"it is of the cluster of now, whose issuer is {seen.now}"
+            why = f"it belongs to the cluster as it is now, whose issuer is {seen.now}"
             return Verdict("account", message(kinds.KEPT, what=str(account), why=why))
         return removal.account(account, seen.account, seen.pods, seen.meant)
 

@@ -48,11 +48,11 @@ class Callers:
             self._log.line("warning", "a client's certificate was refused", reason=reason)
 
     def at_renewal(self, renew: Callable[[], None]) -> None:
-        """`renew` makes clients connect anew; it is called when an authority of clients is trusted no longer."""
+        """`renew` makes clients connect again; it is called when an authority of clients is trusted no longer."""
         self._listeners.append(renew)
 
     def renew(self) -> None:
-        """Make every client connect anew, because an authority is trusted no longer."""
+        """Make every client connect again, because an authority is trusted no longer."""
         for listener in self._listeners:
             listener()
 

@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
         self._output.resume()
         if self._complete and not self._closed:
             self._complete = False
-            if self.ending:  # since that answer, the client is to connect anew
+            if self.ending:  # since that answer, the client is to connect again
                 self.close()
             else:
                 self._next()
@@ -314,7 +314,7 @@ class Connection(asyncio.Protocol):
         self._refuse(403, str(reason), "client")
 
     def renew(self) -> None:
-        """Have the client connect anew, after the answer under way if there is one."""
+        """Have the client connect again, after the answer under way if there is one."""
         if self.state is self._states.idle:
             self.close()
         self._last = True

@@ -23,7 +23,7 @@ async def give_back(
     resident: Callable[[], int] | None = None,
     trim: Callable[[int], object] | None = None,
 ) -> None:
-    """Every `pause` seconds, for ever, if the process has more memory than it had at its least.
+    """Every `pause` seconds, without end, if the process has more memory than it had at its least.
 
     resident: bytes of memory that the process has. trim: gives back what is free; by default glibc's.
     """

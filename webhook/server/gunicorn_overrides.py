@@ -107,7 +107,7 @@ class Worker(BaseWorker):  # type: ignore[misc]
             signal.SIGINT: self.end_at_once,
             signal.SIGQUIT: self.end_at_once,
             signal.SIGABRT: self.end_at_once,  # for a loop that stands still; a second later gunicorn sends SIGKILL
-            signal.SIGUSR1: lambda: None,  # asks to open log files anew
+            signal.SIGUSR1: lambda: None,  # asks to open log files again
         }
         for each in self.SIGNALS:
             signal.signal(each, signal.SIG_DFL)

@@ -79,7 +79,7 @@ class KnownHeads:
         known = data[:end]
         traceparents, tracestate = trace_fields(request.headers)
         if traceparents:
-            # With several, or one that is written in another way, the head would be known with it, and so in vain.
+            # With several, or one that is written in another way, the head would be known with it, and never found.
             known = _without_traceparent(known)[0] if len(traceparents) == 1 else b""
         seconds = self._allowed(scope) if known else None
         if seconds is None:

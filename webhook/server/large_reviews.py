@@ -48,8 +48,8 @@ class LargeReviews:
 def uncollected(call: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """`call`, during which the garbage collector rests.
 
-    It would visit all that has been parsed so far, again and again: with 400,000 lists for 100 ms of 160, and in vain,
-    because JSON has no cycles. Afterwards most of it has been freed.
+    It would visit all that has been parsed so far, again and again: with 400,000 lists for 100 ms of 160. It would
+    find nothing, because JSON has no cycles. Afterwards most of it has been freed.
     """
 
     def quiet(*arguments: Arguments.args, **named: Arguments.kwargs) -> Result:

@@ -16,7 +16,7 @@ class OpenConnection(Protocol):
     state: Waiting | None
 
     def renew(self) -> None:
-        """Have the client connect anew, after the answer under way if there is one."""
+        """Have the client connect again, after the answer under way if there is one."""
 
     def too_slow(self) -> None:
         """A request, or its first byte, has not arrived in time."""
@@ -102,7 +102,7 @@ class OpenConnections:
         return False
 
     def renew(self) -> None:
-        """Have every client connect anew."""
+        """Have every client connect again."""
         for state in self.states:
             for connection in list(state.since):
                 connection.renew()

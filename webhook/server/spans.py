@@ -37,7 +37,7 @@ class ReviewSpans(Protocol):
 
 
 def begin(spans: ReviewSpans | None, scope: Scope) -> ReviewSpan | None:
-    """The span of a request, if spans are made. More than one traceparent is as good as none."""
+    """The span of a request, if spans are made. More than one traceparent counts as none."""
     if spans is None:
         return None
     traceparents, tracestate = trace_fields(scope["headers"])

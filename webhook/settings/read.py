@@ -170,7 +170,7 @@ def _unknown(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _mode(found: Mapping[str, Any], environ: Mapping[str, str]) -> str:
-    """The mode that is given; else files if --tls-cert is given; else self-managed in a pod; else development."""
+    """The mode that is given. Without one: files if --tls-cert is given, self-managed in a pod, or development."""
     if "certificates" in found:
         return str(found["certificates"])
     if "tls_cert" in found:

@@ -157,7 +157,7 @@ KEYS_TOO_MANY: Final = Kind(
     Severity.ERROR,
     "{where} has {count} keys, and Entra keeps the first {limit}",
     fix="take out those that no longer sign anything",
-    help="A key after the hundredth is as good as missing.",
+    help="Entra does not see a key after the hundredth.",
 )
 KEY_WITHOUT_ID: Final = Kind(
     "WI845",

@@ -160,7 +160,7 @@ NAMESPACE_NOT_IN_FILES: Final = Kind(
 WRITTEN_ANEW: Final = Kind(
     "WI450",
     Severity.WARNING,
-    "{object}: the file is written anew, without its comments: no place was found for the additions",
+    "{object}: the whole file is written again, without its comments: no place was found for the additions",
     help="The objects are right. The text is in a style in which additions have no place of their own.",
 )
 NO_PODS: Final = Kind(

@@ -31,7 +31,8 @@ RIGHTS_MISSING: Final = Kind(
     "You ({user}) may not do all that the installation does; {count} rights are missing: {rights}",
     fix="a cluster administrator installs; or gives you just these rights: {command} > installer.yaml writes them, "
     "{first}kubectl apply -f installer.yaml gives them, and kubectl delete -f installer.yaml takes them back",
-    help="The chart creates a webhook configuration and RBAC for the whole cluster. Who gives rights needs them, too.",
+    help="The chart creates a webhook configuration and RBAC for the whole cluster. kube-apiserver lets a user give "
+    "only rights that the user has.",
 )
 PRIORITY_CLASS_ABSENT: Final = Kind(
     "WI685",

@@ -100,7 +100,7 @@ def of_file(path: str) -> tuple[list[Ignore], list[Message]]:
 
 
 def suppress(findings: Sequence[Finding], ignores: Sequence[Ignore]) -> tuple[list[Finding], list[Finding]]:
-    """The findings that stand, with those about what is ignored in vain, and those that do not, with their reasons."""
+    """The findings that stand, among them ignores without effect; and those that are suppressed, with their reasons."""
     standing, suppressed, used = [], [], set()
     for finding in findings:
         fitting = [number for number, each in enumerate(ignores) if each.fits(finding)]

@@ -61,7 +61,7 @@ class Object:
         return (self.manifest.group, self.kind) == (group, kind)
 
     def values(self, *steps: str) -> Mapping[str, Any]:
-        """What it has at a path, if that has members; else empty."""
+        """What it has at a path; empty if that has no members."""
         value: Any = self.manifest.value
         for step in steps:
             value = value.get(step) if isinstance(value, dict) else None

@@ -54,7 +54,7 @@ class PodPlaces:
         return self._object.place(*self._steps, "metadata") if self._steps else self._object.head()
 
     def volume(self, name: str) -> FilePlace:
-        """Of a volume, the lifetime of its token; else its name."""
+        """Where a volume says how long its token lives; its name if it does not."""
         for index, volume in enumerate(self._volumes):
             if volume.get("name") == name:
                 for number, source in enumerate(_list(volume.get("projected") or {}, "sources")):

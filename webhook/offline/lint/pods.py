@@ -1,7 +1,7 @@
 """What is wrong with a pod template: what the webhook would decide about its pods, and what it never sees.
 
 A pod that looks as if it were to have an identity, and is not selected because of its label, is judged as if it were
-selected: otherwise its mistakes would come to light one by one.
+selected: otherwise its mistakes would be found one by one.
 """
 
 from collections.abc import Iterator, Mapping

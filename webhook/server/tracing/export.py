@@ -1,4 +1,4 @@
-"""Who gets the spans: a collector, by OTLP over HTTP. OpenTelemetry's own variables say which (docs/tracing.md).
+"""Sends the spans to a collector, by OTLP over HTTP. OpenTelemetry's own variables say which (docs/tracing.md).
 
 A thread sends them in batches, so a review never waits for the collector. What waits to be sent is bounded: a span that
 has no room is dropped, and counted. At the end of the process what is left is sent, for END_SECONDS at most.

@@ -3,7 +3,7 @@
 A review's span is a child of the one that kube-apiserver names in `traceparent` (W3C Trace Context), and the root of a
 trace if it names none. The sampler decides whether it is recorded: usually kube-apiserver has decided already.
 
-Whatever a client sends as `traceparent` and `tracestate`: what is malformed or too long is as good as missing.
+Whatever a client sends as `traceparent` and `tracestate`: what is malformed or too long counts as missing.
 """
 
 from __future__ import annotations
