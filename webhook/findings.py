@@ -89,7 +89,7 @@ def broken(findings: Iterable[Finding]) -> bool:
 
 
 def worst(findings: Iterable[Finding]) -> Status:
-    """The gravest status; findings that were skipped count for nothing."""
+    """The worst status. Findings that were skipped do not count."""
     statuses = {each.status for each in findings}
     return next((status for status in (Status.FAIL, Status.WARN) if status in statuses), Status.OK)
 

@@ -54,7 +54,7 @@ def lint(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp
     ],
     ids=["clean", "note", "warning", "warning counts", "error", "error counts as well", "unreadable"],
 )
-def test_the_exit_code_is_that_of_the_gravest(lint: Lint, text: str, fail_on: str, code: int) -> None:
+def test_the_exit_code_is_that_of_the_most_severe_finding(lint: Lint, text: str, fail_on: str, code: int) -> None:
     """In every format, and a note never counts."""
     for form in ("text", "json", "sarif", "junit", "github"):
         ran = lint("-f", "-", "--fail-on", fail_on, "-o", form, stdin=text)

@@ -21,7 +21,7 @@ from typing import Final
 from webhook.accounts.source import account_from
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
-from webhook.commands import clusters, entra_flags, fic_plan
+from webhook.commands import clusters, entra_flags, fic_plan, reports
 from webhook.commands.fic_kinds import managed_identities
 from webhook.commands.fic_plan import PRINT
 from webhook.commands.printed import write_stderr, write_stdout
@@ -91,8 +91,7 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
         yield message(kinds.VALUE_MISSING, Place("--service-account"), expected="the ServiceAccount's name")
     elif not OBJECT_NAME.fullmatch(flags.service_account):
         yield bad_value("--service-account", flags.service_account, "the ServiceAccount's name")
-    if flags.output not in FORMATS:
-        yield bad_value("-o", flags.output, f"one of {', '.join(FORMATS)}")
+    yield from reports.wrong_output(flags, tuple(FORMATS))
     if flags.client_id and not is_guid(flags.client_id):
         yield bad_value("--client-id", flags.client_id, "the application's GUID")
 

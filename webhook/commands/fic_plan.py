@@ -17,7 +17,7 @@ from typing import Any, Final
 from m365_identity._commands.unknown import one_of
 from webhook.cluster.kube import Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
-from webhook.commands import clusters, entra_flags, fic_report
+from webhook.commands import clusters, entra_flags, fic_report, reports
 from webhook.commands.clusters import Chosen
 from webhook.commands.fic_report import FORMATS, Outcome
 from webhook.commands.printed import write_stderr, write_stdout
@@ -126,8 +126,7 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
     if flags.all_namespaces:
         others = (("-n", flags.namespace), ("--service-account", flags.service_account))
         yield from (message(kinds.EXCLUDE_EACH_OTHER, Place("-A"), other=flag) for flag, value in others if value)
-    if flags.output not in FORMATS:
-        yield bad_value("-o", flags.output, f"one of {', '.join(FORMATS)}")
+    yield from reports.wrong_output(flags, FORMATS)
     if flags.client_id:
         yield message(kinds.FLAG_ALONE, Place("--client-id"), command="fic print")
     yield from entra_flags.past_problems(flags)

@@ -1,6 +1,6 @@
 """`m365wi lint`: what is wrong with manifests, before they reach a cluster.
 
-    exit 0   nothing is as grave as --fail-on says
+    exit 0   nothing is as severe as --fail-on says
     exit 1   there is something to fix
     exit 2   wrong usage: a flag, a path, the ignore file, or not one object; each mistake is listed
     exit 3   our bug: the webhook would answer HTTP 500
@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from webhook.commands import reports
 from webhook.commands.manifest_flags import policy_of
 from webhook.commands.printed import write_stderr, write_stdout
 from webhook.core.messages import Message, Place, Severity, manifests, message
@@ -31,7 +32,7 @@ from webhook.offline.lint.sarif import sarif
 from webhook.settings import SettingsError, add_flags, bad_value
 
 _FORMATS: Final = ("text", "json", "sarif", "junit", "github")
-_GRAVITIES: Final = (Severity.ERROR, Severity.WARNING)
+_SEVERITIES: Final = (Severity.ERROR, Severity.WARNING)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,9 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FORMAT", default="text", help=f"{', '.join(_FORMATS)} (text)")
     parser.add_argument(
         "--fail-on",
-        metavar="GRAVITY",
+        metavar="SEVERITY",
         default="error",
-        help=f"exit with 1 from there on: {', '.join(_GRAVITIES)} (error)",
+        help=f"the least severity that makes the exit code 1: {', '.join(_SEVERITIES)} (error)",
     )
     parser.add_argument(
         "--ignore-file", metavar="FILE", help=f"what is on purpose, with reasons ({DEFAULT_FILE}, if it exists)"
@@ -103,10 +104,9 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
     if not flags.filename and not flags.paths:
         expected = f"a file, a folder, or {STANDARD_INPUT} for standard input"
         yield message(kinds.VALUE_MISSING, Place("-f"), expected=expected)
-    if flags.output not in _FORMATS:
-        yield bad_value("-o", flags.output, f"one of {', '.join(_FORMATS)}")
-    if flags.fail_on not in _GRAVITIES:
-        yield bad_value("--fail-on", flags.fail_on, f"one of {', '.join(_GRAVITIES)}")
+    yield from reports.wrong_output(flags, _FORMATS)
+    if flags.fail_on not in _SEVERITIES:
+        yield bad_value("--fail-on", flags.fail_on, f"one of {', '.join(_SEVERITIES)}")
     if flags.with_suppressed and flags.output != "sarif":
         yield message(kinds.FLAG_ALONE, Place("--with-suppressed"), command="lint -o sarif")
     if flags.namespace and not NAMESPACE_NAME.fullmatch(flags.namespace):

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from webhook.commands import reports
 from webhook.commands.manifest_flags import add_manifest_flags, read_all
 from webhook.commands.printed import write_stderr, write_stdout
 from webhook.core.messages import Message, Place, manifests, message, one_line
@@ -67,8 +68,7 @@ def _problems(flags: argparse.Namespace) -> Iterator[Message]:
     if not flags.filename:
         expected = f"a file, a folder, or {STANDARD_INPUT} for standard input"
         yield message(kinds.VALUE_MISSING, Place("-f"), expected=expected)
-    if flags.output not in FORMATS:
-        yield bad_value("-o", flags.output, f"one of {', '.join(FORMATS)}")
+    yield from reports.wrong_output(flags, tuple(FORMATS))
     if flags.color not in _COLOURS:
         yield bad_value("--color", flags.color, f"one of {', '.join(_COLOURS)}")
     if not NAMESPACE_NAME.fullmatch(flags.namespace):

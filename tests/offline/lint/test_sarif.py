@@ -16,7 +16,7 @@ from tests.offline.lint.support import ACCOUNT, SEEDED, account, linted, pod
 from webhook.core.messages import TABLE
 from webhook.documents.files import FilePlace
 from webhook.offline.lint import sarif as module
-from webhook.offline.lint.findings import GRAVITY
+from webhook.offline.lint.findings import RANKS
 from webhook.offline.lint.ignores import DEFAULT_FILE, Ignore
 from webhook.offline.lint.sarif import sarif
 
@@ -157,7 +157,7 @@ def test_the_log_is_valid(validate: Validate) -> None:
     every = tuple(
         replace(report.findings[0], message=replace(report.findings[0].message, kind=kind, values=VALUES))
         for kind in TABLE.values()
-        if kind.severity in GRAVITY
+        if kind.severity in RANKS
     )
     whole = replace(report.findings[0], place=FilePlace("app.yaml", file="<stdin>"))
     logs = (replace(report, findings=every), linted(ACCOUNT), replace(report, findings=(whole,)))

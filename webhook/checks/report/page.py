@@ -8,11 +8,11 @@ from importlib.resources import files
 from typing import Final
 
 from webhook.checks.report.groups import counted
-from webhook.checks.report.rows import NOT_LOOKED_AT, AccountRow, Problem, Report, gravity
+from webhook.checks.report.rows import NOT_LOOKED_AT, AccountRow, Problem, Report, rank
 from webhook.findings import Finding, Status, worst
 
 MOST_ROWS: Final = 5000
-"""Rows of a table; the gravest come first."""
+"""Rows of a table; the worst come first."""
 MOST_PODS: Final = 20
 """Names of pods of one row."""
 _WORDS: Final = {Status.OK: "ok", Status.WARN: "warning", Status.FAIL: "wrong", Status.SKIP: "not looked at"}
@@ -83,7 +83,7 @@ def _head(report: Report) -> str:
 def _installation(report: Report) -> str:
     rows = [
         _row(each.status, (_status(each.status), _cell(each.about), _what(each)))
-        for each in _gravest(report.installation)
+        for each in _worst_first(report.installation)
     ]
     return _table("installation", "Installation", ("State", "About", "What"), rows)
 
@@ -159,7 +159,7 @@ def _table(key: str, title: str, heads: Iterable[str], rows: Sequence[str], *, l
     )
     return (
         f'<h2 id="{key}">{title}</h2>\n<div class="wide" tabindex="0" role="region" aria-labelledby="{key}">\n'
-        f'<table class="sortable"><caption>{counted(len(rows), "row")}, the gravest first{more}</caption>\n'
+        f'<table class="sortable"><caption>{counted(len(rows), "row")}, the worst first{more}</caption>\n'
         f"<thead><tr>{columns}</tr></thead>\n<tbody>\n{''.join(rows)}</tbody></table>\n</div>\n"
     )
 
@@ -180,7 +180,7 @@ def _number(number: int) -> str:
 
 
 def _status(status: Status) -> str:
-    return f'<td class="status {status}" data-value="{gravity(status)}">{_WORDS[status]}</td>'
+    return f'<td class="status {status}" data-value="{rank(status)}">{_WORDS[status]}</td>'
 
 
 def _what(found: Finding) -> str:
@@ -192,8 +192,8 @@ def _what(found: Finding) -> str:
     return f"<td>{escape(found.detail)} <code>{escape(found.message.code)}</code>{fix}{pods}</td>"
 
 
-def _gravest(findings: Iterable[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda each: gravity(each.status))
+def _worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda each: rank(each.status))
 
 
 def _sum(rows: Iterable[AccountRow], what: str) -> int:

@@ -77,19 +77,19 @@ class Report:
         return [*self.installation, *(each.finding for each in self.problems)]
 
     def sort(self) -> None:
-        """The gravest problems first, and the rows that have them."""
-        self.problems.sort(key=lambda each: (gravity(each.finding.status), each.namespace, each.account, each.owner))
+        """The worst problems first, and the rows that have them."""
+        self.problems.sort(key=lambda each: (rank(each.finding.status), each.namespace, each.account, each.owner))
         rows = {(row.namespace, row.name): row for row in self.rows}
         for each in self.problems:
             row = rows.get((each.namespace, each.account))
-            if row and gravity(each.finding.status) < gravity(row.worst):
+            if row and rank(each.finding.status) < rank(row.worst):
                 row.worst = each.finding.status
-        self.rows.sort(key=lambda row: (gravity(row.worst), row.namespace, row.name))
+        self.rows.sort(key=lambda row: (rank(row.worst), row.namespace, row.name))
 
 
-_GRAVITY = (Status.FAIL, Status.WARN, Status.SKIP, Status.OK)
+_WORST_FIRST = (Status.FAIL, Status.WARN, Status.SKIP, Status.OK)
 
 
-def gravity(status: Status) -> int:
-    """0 for the gravest, so that it sorts first."""
-    return _GRAVITY.index(status)
+def rank(status: Status) -> int:
+    """0 for the worst, which sorts first."""
+    return _WORST_FIRST.index(status)

@@ -8,7 +8,7 @@ from webhook.checks.report.rows import AccountRow, Problem, Report
 from webhook.findings import Finding, Status
 
 MOST_PROBLEMS: Final = 50
-"""Problems in the text; the gravest come first."""
+"""Problems in the text; the worst come first."""
 MOST_ROWS: Final = 100
 """ServiceAccounts in the text."""
 _HEADS: Final = (

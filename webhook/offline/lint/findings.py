@@ -9,7 +9,7 @@ from webhook.core.messages import Message, Severity
 from webhook.documents.files import FilePlace, Manifest
 
 _SOURCE: Final = re.compile(r"^# Source: (\S[^\r\n]*)", re.MULTILINE)
-GRAVITY: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+RANKS: Final = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,12 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """How grave it is."""
+        """That of its message's kind."""
         return self.message.kind.severity
+
+    def is_at_least(self, severity: Severity) -> bool:
+        """Whether it is as severe as `severity`, or more."""
+        return RANKS[self.severity] <= RANKS[severity]
 
     @property
     def origin(self) -> str:
@@ -86,6 +90,6 @@ def in_order(findings: Iterable[Finding], files: Iterable[str]) -> list[Finding]
     )
 
 
-def gravest_first(findings: Iterable[Finding]) -> Iterator[Finding]:
+def most_severe_first(findings: Iterable[Finding]) -> Iterator[Finding]:
     """For readers that take only so many."""
-    yield from sorted(findings, key=lambda each: GRAVITY[each.severity])
+    yield from sorted(findings, key=lambda each: RANKS[each.severity])

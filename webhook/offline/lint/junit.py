@@ -10,7 +10,7 @@ from html import escape
 from typing import Final
 
 from webhook.core.messages import Severity
-from webhook.offline.lint.findings import GRAVITY, Finding
+from webhook.offline.lint.findings import Finding
 from webhook.offline.lint.linting import Report
 
 _NOT_IN_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -34,7 +34,7 @@ def junit(report: Report, fail_on: Severity) -> str:
     if others:
         suites.append(_elsewhere(others, fail_on))
         tests += len(others)
-        failures += sum(GRAVITY[each.severity] <= GRAVITY[fail_on] for each in others)
+        failures += sum(each.is_at_least(fail_on) for each in others)
     numbers = f'tests="{tests}" failures="{failures}" errors="0" skipped="{skipped}" time="0"'
     return _lines(
         f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="m365wi lint" {numbers}>', suites, "</testsuites>\n"
@@ -43,7 +43,7 @@ def junit(report: Report, fail_on: Severity) -> str:
 
 def _elsewhere(findings: Sequence[Finding], fail_on: Severity) -> str:
     """The suite of files that are not manifests, such as the one that says what is ignored."""
-    failed = sum(GRAVITY[each.severity] <= GRAVITY[fail_on] for each in findings)
+    failed = sum(each.is_at_least(fail_on) for each in findings)
     numbers = f'tests="{len(findings)}" failures="{failed}" errors="0" skipped="0" time="0"'
     head = f'  <testsuite name="other files" {numbers}>'
     return _lines(head, [_case(each, fail_on) for each in findings], "  </testsuite>")
@@ -55,7 +55,7 @@ def _lines(head: str, inner: Sequence[str], tail: str) -> str:
 
 def _case(each: Finding, fail_on: Severity) -> str:
     body = "\n".join(_told(each))
-    if GRAVITY[each.severity] <= GRAVITY[fail_on]:
+    if each.is_at_least(fail_on):
         head = f'<failure type="{each.severity}" message="{_text(each.text)}">'
         return f"{_opened(each)}\n      {head}{_text(body)}</failure>\n    </testcase>"
     return f"{_opened(each)}\n      <system-out>{_text(body)}</system-out>\n    </testcase>"

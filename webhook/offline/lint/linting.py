@@ -8,7 +8,7 @@ from webhook.core.messages import Severity
 from webhook.core.policy import Policy
 from webhook.documents import metadata
 from webhook.offline.lint.accounts import Accounts, of_account
-from webhook.offline.lint.findings import GRAVITY, Finding, found_where_it_says, in_order
+from webhook.offline.lint.findings import Finding, found_where_it_says, in_order
 from webhook.offline.lint.ignores import Ignore, of_objects, suppress
 from webhook.offline.lint.kustomize import of_kustomization
 from webhook.offline.lint.leftovers import leftovers
@@ -33,12 +33,12 @@ class Report:
     objects: int
 
     def count(self, severity: Severity) -> int:
-        """How many findings are of this gravity."""
+        """How many findings are of this severity."""
         return sum(each.severity is severity for each in self.findings)
 
     def fails(self, severity: Severity) -> bool:
-        """Whether a finding is at least as grave as `severity`."""
-        return any(GRAVITY[each.severity] <= GRAVITY[severity] for each in self.findings)
+        """Whether a finding is at least as severe as `severity`."""
+        return any(each.is_at_least(severity) for each in self.findings)
 
 
 def lint(reading: Reading, policy: Policy, ignores: Sequence[Ignore] = ()) -> Report:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from webhook.core.messages import Severity
-from webhook.offline.lint.findings import Finding, gravest_first
+from webhook.offline.lint.findings import Finding, most_severe_first
 from webhook.offline.lint.linting import Report
 
 _COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
@@ -54,12 +54,12 @@ def document(report: Report) -> str:
 
 
 def github(report: Report) -> str:
-    """Commands that GitHub makes annotations of, the gravest first: it takes ten of each kind."""
+    """Commands that GitHub makes annotations of, the most severe first: it takes ten of each kind."""
     return "".join(f"{line}\n" for line in [*_commands(report.findings), summary(report)])
 
 
 def _commands(findings: Sequence[Finding]) -> Iterator[str]:
-    for each in gravest_first(findings):
+    for each in most_severe_first(findings):
         members = {"file": each.place.file, "line": each.line, "col": each.column}
         if each.place.end:
             members |= {"endLine": each.place.end[0], "endColumn": each.place.end[1]}

@@ -15,7 +15,7 @@ from webhook import __version__
 from webhook.core.messages import Kind, Severity, message
 from webhook.core.messages.lint import MORE_FINDINGS
 from webhook.offline.lint.explained import template
-from webhook.offline.lint.findings import Finding, gravest_first
+from webhook.offline.lint.findings import Finding, most_severe_first
 from webhook.offline.lint.linting import Report
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -26,7 +26,7 @@ _PROBLEMS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severi
 
 def sarif(report: Report, *, suppressed: bool = False) -> str:
     """The log with one run. suppressed: with what is on purpose; then each result says whether it is."""
-    found = [*gravest_first(report.findings), *(gravest_first(report.suppressed) if suppressed else ())]
+    found = [*most_severe_first(report.findings), *(most_severe_first(report.suppressed) if suppressed else ())]
     kept = found[:MOST_RESULTS]
     kinds = {each.message.code: each.message.kind for each in kept}
     codes = sorted(kinds)
