@@ -40,7 +40,7 @@ for group in groups:
 shutil.rmtree(sys.argv[1], ignore_errors=True)
 """
 POLL_SECONDS = 0.02
-PATIENCE = 120.0  # seconds for what takes a second on an idle machine; who waits in vain is told no sooner for less
+PATIENCE = 120.0  # seconds for what takes a second on an idle machine; only a test that fails waits so long
 RESERVED_PORTS = 64
 
 
