@@ -218,7 +218,7 @@ TRUST_STRANGER: Final = ProblemKind(
     _WARNING,
     "caBundle has {subject}, which is not in Secret {secret}; it is taken out after {end}",
     "if the Secret was lost, nothing: that is the authority before. Otherwise see who put it there, and take it out",
-    "The authority of a lost Secret cannot be told from another one. It stays until its last leaf certificate ends.",
+    "The authority of a lost Secret looks like any other. It stays until its last leaf certificate ends.",
 )
 
 NO_LEAF_SIGNED: Final = ProblemKind(

@@ -25,14 +25,14 @@ def loaded_by(program: Path, root: Path) -> list[Path]:
     waiting = [(program, within(BASE, real(program))), *((path, within(root, path)) for path in files(root))]
     while waiting:
         path, content = waiting.pop()
-        told = elf.read(content)
-        if told is None:
+        binary = elf.read(content)
+        if binary is None:
             continue
-        if told.machine != kind:
-            sys.exit(f"{path} is for {told.machine}, and Python for {kind}")
-        names = [*told.needed, *([told.interpreter] if told.interpreter else [])]
+        if binary.machine != kind:
+            sys.exit(f"{path} is for {binary.machine}, and Python for {kind}")
+        names = [*binary.needed, *([binary.interpreter] if binary.interpreter else [])]
         for name in names:
-            own = [Path(os.path.normpath(folder.replace("$ORIGIN", str(path.parent)))) for folder in told.search]
+            own = [Path(os.path.normpath(folder.replace("$ORIGIN", str(path.parent)))) for folder in binary.search]
             if any(within(root, folder / name).exists() for folder in own):
                 continue  # a library that a Python package brings
             library = next((place for place in _places(name, own, kind) if exists(place)), None)

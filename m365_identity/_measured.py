@@ -59,7 +59,7 @@ class Measured:
 
 
 class Observer(Protocol):
-    """Who is told of each attempt: `m365_identity.metrics.SignInMetrics`. Both methods may be called in any thread."""
+    """Gets each attempt: `m365_identity.metrics.SignInMetrics`. Both methods may be called in any thread."""
 
     def watch(self, token_file: Path) -> object:
         """A credential reads this file."""

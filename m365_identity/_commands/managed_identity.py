@@ -97,7 +97,7 @@ def granted(wanted: Wanted, *, token: str, expires_on: int, client_id: str) -> d
 
 
 def refusal(error: M365IdentityError, *, for_terraform: bool = False) -> RefusedError:
-    """How clients are told that signing in failed. for_terraform: whether they do not stand 429 and 5xx."""
+    """The answer for clients if signing in failed. for_terraform: whether they do not stand 429 and 5xx."""
     if for_terraform:
         return RefusedError(HTTPStatus.BAD_REQUEST, str(error))
     if isinstance(error, ThrottledError):

@@ -25,7 +25,7 @@ _UNDER_WAY: Final = (0, errno.EINPROGRESS)
 def connect(host: str, port: int, seconds: float, *, options: Options = ()) -> socket.socket:
     """A connection to `host`, which then waits as long for each byte. Raises OSError: TimeoutError, or the last one.
 
-    How long the name takes is up to the system's resolver, which cannot be told.
+    `seconds` does not limit the look-up of the name, which is the system resolver's.
     """
     waiting = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     deadline = time.monotonic() + seconds

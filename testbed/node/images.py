@@ -131,8 +131,8 @@ class Buildah:
     def build(self, name: str, context: Path, arguments: Mapping[str, str], *, afresh: bool = False) -> None:
         """Builds, and caches each step. A step that installs uses the machine's network and trusted authorities."""
         self._ensure_base()
-        told = {"BASE": self._base(), **arguments}
-        variables = [part for key, value in told.items() for part in ("--build-arg", f"{key}={value}")]
+        build_arguments = {"BASE": self._base(), **arguments}
+        variables = [part for key, value in build_arguments.items() for part in ("--build-arg", f"{key}={value}")]
         kept = ["--no-cache"] if afresh else []
         options = ["--layers", *kept, "--network=host", "--timestamp=0", *secrets(), *variables]
         self.run("build", *options, "--tag", name, str(context))

@@ -149,7 +149,7 @@ class Workshop:
 
     def _build(self, architecture: str) -> None:
         """Without the steps of the other platform: to buildah, a step with other arguments may be the same."""
-        told = {
+        build_arguments = {
             "BASE": f"{NAME}-base:{architecture}",
             "BUILD_BASE": f"{NAME}-base:build",
             "VERSION": self._source.version,
@@ -157,7 +157,7 @@ class Workshop:
             "SOURCE_DATE_EPOCH": str(self._source.epoch),
         }
         self._report(architecture).mkdir()
-        arguments = [part for key, value in told.items() for part in ("--build-arg", f"{key}={value}")]
+        arguments = [part for key, value in build_arguments.items() for part in ("--build-arg", f"{key}={value}")]
         kept = ["--layers", "--no-cache", "--volume", f"{self._report(architecture)}:/build/report"]
         options = [*kept, "--network=host", f"--timestamp={self._source.epoch}", *secrets(), *arguments]
         # Without --platform, which buildah 1.28 asks of the base of every stage; `_configuration` writes the platform.

@@ -63,8 +63,8 @@ class Before:
         if isinstance(priority, NotSeen):
             yield absent if priority.status == 404 else api.not_seen("priority", "priorityclasses", priority)
         async for each in self._admission():
-            told = isinstance(priority, NotSeen) and priority.status == 404
-            if each != absent or not told:
+            is_reported = isinstance(priority, NotSeen) and priority.status == 404
+            if each != absent or not is_reported:
                 yield each
 
     async def rbac(self) -> tuple[str, list[dict[str, Any]], Sequence[Finding]]:

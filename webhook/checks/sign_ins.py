@@ -68,10 +68,10 @@ def findings(pods: Iterable[Pod], place: Place) -> Iterator[Finding]:
         if found:
             groups.setdefault(found, []).append(pod)
     for why, those in groups.items():
-        yield told(why, those, place)
+        yield finding_about(why, those, place)
 
 
-def told(why: Failure, pods: Sequence[Pod], place: Place) -> Finding:
+def finding_about(why: Failure, pods: Sequence[Pod], place: Place) -> Finding:
     """The finding about pods with this failure. Their metadata is enough."""
     metadata = pods[0]["metadata"]
     namespace, name = str(metadata.get("namespace")), str(metadata.get("name"))

@@ -39,7 +39,7 @@ async def entra_findings(
         except Stopped:
             if not {each.message.kind for each in shown.verdicts} & {each.kind for each in known}:
                 raise
-            reason = f"what ServiceAccount {'/'.join(account)} asks for is not clear"  # the causes have been told
+            reason = f"what ServiceAccount {'/'.join(account)} asks for is not clear"  # the verdicts say why
             return [finding("application", ENTRA_NOT_READ, reason=reason)]
         if cluster.seen.account is None or not annotated(cluster.account):
             return [finding("application", kinds.NOT_NAMED, Place(str(cluster.account)))]

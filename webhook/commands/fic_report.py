@@ -143,12 +143,12 @@ def _summary(outcome: Outcome, action: str, again: str) -> str:
         good, failed = sum(each.failure is None for each in outcome.done), len(outcome.failures)
         return f"{good} done, {failed} failed." if outcome.done or failed else "Nothing was to do."
     left_over = outcome.to_do(PRUNED)
-    told = f"{left_over} left over: m365wi fic prune{again}." if left_over else ""
+    removable = f"{left_over} left over: m365wi fic prune{again}." if left_over else ""
     if action == "prune":
         if left_over:
             return f"{left_over} left over; nothing was removed: add --yes."
         return "Nothing is left over, as far as could be seen." if outcome.failures else "Nothing is left over."
-    return " ".join(filter(None, (_to_apply(outcome, again), told)))
+    return " ".join(filter(None, (_to_apply(outcome, again), removable)))
 
 
 def _to_apply(outcome: Outcome, again: str) -> str:

@@ -186,8 +186,8 @@ class Rest:
             connecting = isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
             tried = _Try(None, _reason(error), sent=not connecting)
         if self._debug:
-            told = f"{tried.answer.status} {tried.answer.request_id or '-'}" if tried.answer else tried.reason
-            self._debug(f"{method} {_without_query(path)} {told} {(time.monotonic() - start) * 1000:.0f} ms")
+            outcome = f"{tried.answer.status} {tried.answer.request_id or '-'}" if tried.answer else tried.reason
+            self._debug(f"{method} {_without_query(path)} {outcome} {(time.monotonic() - start) * 1000:.0f} ms")
         return tried
 
     def _url(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""What `serve` is told: its settings with their defaults, and which of them have an effect."""
+"""The settings of `serve` with their defaults, and which of them have an effect."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from webhook.checks import pods
 from webhook.checks.differences import Difference, Expectation
 from webhook.checks.pods import Pod, State
 from webhook.checks.report.rows import Problem
-from webhook.checks.sign_ins import Failure, failure, told
+from webhook.checks.sign_ins import Failure, failure, finding_about
 from webhook.checks.workloads import Workload
 from webhook.core.messages import Place
 from webhook.core.near_misses import concerns_us
@@ -61,7 +61,7 @@ class SignIns:
         """What is to be said about them."""
         for (key, (kind, namespace, name), why), those in self._pods.items():
             place = Place(f"{kind} {namespace}/{name}" if kind else f"ServiceAccount {namespace}/{key[1]}")
-            yield Problem(told(why, those, place), *key, f"{kind} {name}" if kind else "")
+            yield Problem(finding_about(why, those, place), *key, f"{kind} {name}" if kind else "")
 
 
 def counted(number: int, what: str) -> str:

@@ -90,8 +90,8 @@ KUSTOMIZE_WITHOUT_TEMPLATES: Final = Kind(
     "WI477",
     Severity.WARNING,
     "{object}: label {label} does not reach the pods: these labels are not put into templates",
-    fix="add includeTemplates: true beside pairs",
-    help="Kustomize puts `labels` on the objects alone, unless it is told otherwise.",
+    fix="add includeTemplates: true next to pairs",
+    help="By default, Kustomize puts `labels` on the objects and not into their pod templates.",
 )
 NAMESPACE_LABEL_AS_ANNOTATION: Final = Kind(
     "WI478",

@@ -72,7 +72,7 @@ class Accounts:
         return (key, value) in self._texts
 
     def of(self, pod: Object, name: str) -> KnownAccount | None:
-        """The one that a pod of `pod` means; None if it is not there or cannot be told from others of its name."""
+        """The one that a pod of `pod` means; None if it is not there or there are others of its name."""
         known = [
             each
             for each in self._by_name.get(name, ())

@@ -65,8 +65,8 @@ def _commands(findings: Sequence[Finding]) -> Iterator[str]:
             members |= {"endLine": each.place.end[0], "endColumn": each.place.end[1]}
         members["title"] = each.message.code
         fix = f"\nfix: {each.message.edit}" if each.message.edit else ""
-        told = ",".join(f"{name}={_property(str(value))}" for name, value in members.items())
-        yield f"::{_COMMANDS[each.severity]} {told}::{_data(each.text + fix)}"
+        properties = ",".join(f"{name}={_property(str(value))}" for name, value in members.items())
+        yield f"::{_COMMANDS[each.severity]} {properties}::{_data(each.text + fix)}"
 
 
 def _data(value: str) -> str:

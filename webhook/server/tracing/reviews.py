@@ -100,7 +100,7 @@ class _Review(ABC):
 
 
 class _Unsampled(_Review):
-    """Of a review that is not recorded. Its look-up is told so."""
+    """The span of a review that is not recorded; its look-up is not recorded either."""
 
     __slots__ = ("_found", "_tracestate")
 
@@ -187,7 +187,7 @@ class _ReviewSpan(_Review):
 
 
 class TracedKube(Kube):
-    """Kube with a span for each request that is made for a review. kube-apiserver is told of it."""
+    """Kube with a span for each request that is made for a review. kube-apiserver gets its trace context."""
 
     async def request(
         self,
@@ -207,11 +207,11 @@ class TracedKube(Kube):
                 method, path, seconds=seconds, body=body, kind=kind, accept=accept, fields=fields
             )
         span = review.child(f"{method} {_LOOK_UP}", self._about(method, path))
-        told: dict[str, str] = dict(fields or {})
-        _W3C.inject(told, set_span_in_context(span, _NO_PARENT))
+        headers: dict[str, str] = dict(fields or {})
+        _W3C.inject(headers, set_span_in_context(span, _NO_PARENT))
         try:
             reply = await super().request(
-                method, path, seconds=seconds, body=body, kind=kind, accept=accept, fields=told
+                method, path, seconds=seconds, body=body, kind=kind, accept=accept, fields=headers
             )
             span.set_attribute("http.response.status_code", reply.status)
             if reply.status >= 400:
