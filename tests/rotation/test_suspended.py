@@ -24,7 +24,7 @@ from testbed.fleet.installation import OURS, seconds
 from testbed.fleet.measure import worker_of
 
 LEAF = 7.5
-WOKEN_SECONDS = 20.0  # far less than the life of an authority, and than a wait that began anew
+WOKEN_SECONDS = 20.0  # far less than the life of an authority, and than a wait that began again
 
 
 @pytest.mark.parametrize("authority", [15.0, 86400.0], ids=["CA rotated meanwhile", "same CA"])
