@@ -99,7 +99,7 @@ class Replica:
         self.process.signal(number)
 
     def _ask(self, path: str) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.ops_port, timeout=2)
+        connection = http.client.HTTPConnection("127.0.0.1", self.ops_port, timeout=5)
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -259,7 +259,7 @@ def fleet(cluster: Cluster, *, scope: Scope = "pod-label") -> Iterator[Fleet]:
         assert not private, private
 
 
-def connect(port: int, bundle: bytes, server_name: str, *, timeout: float = 10) -> ssl.SSLSocket:
+def connect(port: int, bundle: bytes, server_name: str, *, timeout: float = 30) -> ssl.SSLSocket:
     """A TLS connection to a port of loopback that trusts `bundle` alone."""
     context = ssl.create_default_context(cadata=bundle.decode("ascii"))
     plain = socket.create_connection(("127.0.0.1", port), timeout=timeout)

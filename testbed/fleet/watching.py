@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from cryptography import x509
 
 from testbed.cluster.api import Api
+from testbed.cluster.processes import PATIENCE
 
 __all__ = ["Change", "Watch", "bundles", "certificates", "decode"]
 
@@ -44,7 +45,7 @@ class Watch:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        if not self._listed.wait(10):
+        if not self._listed.wait(PATIENCE):
             self.__exit__()
             raise TimeoutError(f"{self._path} cannot be watched")
         return self
@@ -65,7 +66,7 @@ class Watch:
         while not self._closing.is_set():
             where = urlsplit(self._api.server)
             connection = http.client.HTTPSConnection(
-                where.hostname or "", where.port or 443, timeout=10, context=self._api.context
+                where.hostname or "", where.port or 443, timeout=30, context=self._api.context
             )
             with contextlib.suppress(*AWAY):
                 self._follow(connection)
