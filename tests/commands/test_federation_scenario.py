@@ -30,6 +30,7 @@ from testbed.chart.helm import NAMESPACE
 from testbed.cluster import kubeconfig
 from testbed.cluster.control_plane import ControlPlane
 from testbed.cluster.pods import make_account
+from testbed.cluster.processes import wait_until
 from testbed.entra.directory import TENANT_ID, Application
 from testbed.entra.emulator import Entra, running
 from testbed.entra.proxy import proxying
@@ -268,6 +269,8 @@ def let_the_charts_cronjob_do_it(scene: Scene, tmp_path: Path) -> None:
     environ |= {each["name"]: each["value"] for each in container["env"]}
     environ |= {"AZURE_FEDERATED_TOKEN_FILE": str(token)}
     environ["KUBECONFIG"] = str(side.plane.kubeconfig_for_account(NAMESPACE, account))
+    user = f"system:serviceaccount:{NAMESPACE}:{account}"
+    wait_until(lambda: side.plane.allows(user, "list", "serviceaccounts"), "its rights in force")
     done = run(*container["args"], environ=environ)
     assert (done.code, done.err) == (0, "")
     assert (side.issuer, subject("alpha/new")) in {(each.issuer, each.subject) for each in caller.credentials}
