@@ -18,7 +18,7 @@ from m365_identity._attempts import Attempts, is_throttled, may_heal
 from m365_identity._failures import Failure, FailureKind
 from m365_identity._known_tokens import Key
 from m365_identity._measured import Measured, Observer, Outcome, code_of, outcome_of
-from m365_identity._network.proxies import Proxy
+from m365_identity._network.proxies import Proxy, is_http
 from m365_identity._tokens import assertion, token_file
 from m365_identity.errors import (
     Advice,
@@ -134,7 +134,7 @@ class Exchange:
             return error.failure
         if isinstance(error, ClientAuthenticationError):
             return None
-        return _failures.from_exception(error)
+        return _failures.from_exception(error, by_proxy=is_http(self._proxy))
 
     def error(self, failure: Failure, attempts: Attempts, key: Key) -> M365IdentityError:
         """The exception for the caller, to be raised outside of any `except`: no cause of it may hold a request."""

@@ -135,11 +135,14 @@ def from_answer(*, status: int, headers: Mapping[str, str], body: bytes, now: fl
     )
 
 
-def from_exception(error: BaseException) -> Failure:
-    """Why an attempt was not answered, in words that hold nothing of the request."""
+def from_exception(error: BaseException, *, by_proxy: bool = False) -> Failure:
+    """Why an attempt was not answered, in words that hold nothing of the request.
+
+    by_proxy: whether the request went to an HTTP proxy, which not every exception says.
+    """
     chain = list(_chain(error))
     names = {kind.__name__ for each in chain for kind in type(each).__mro__}
-    known = _untrusted(chain) or _barred(chain, names)
+    known = _untrusted(chain) or _barred(chain, names, by_proxy=by_proxy)
     if known is not None:
         return known
     if "ConnectionTimeoutError" in names:  # aiohttp's, which older releases of azure-core take for a late answer
@@ -152,8 +155,8 @@ def from_exception(error: BaseException) -> Failure:
         tls = next((each for each in chain if isinstance(each, ssl.SSLError)), None)
         if tls is None:
             return _unreachable("the connection failed", _system_words(chain))
-        words = plain((getattr(tls, "reason", None) or "TLS failed").replace("_", " ").lower())
-        return _unreachable("it does not speak TLS as expected", words, Step.TLS)
+        whose = "TLS did not begin" if by_proxy else "it does not speak TLS as expected"
+        return _unreachable(whose, _tls_words(tls), Step.TLS)
     if names & {"ServiceResponseTimeoutError", "ReadTimeoutError", "TimeoutError"}:
         return Failure(kind=FailureKind.NO_ANSWER, description="it did not answer in time")
     return Failure(kind=FailureKind.NO_ANSWER, description=_CUT)
@@ -174,22 +177,30 @@ def _untrusted(chain: Sequence[BaseException]) -> Failure | None:
     )
 
 
-def _barred(chain: Sequence[BaseException], names: Container[str]) -> Failure | None:
+def _barred(chain: Sequence[BaseException], names: Container[str], *, by_proxy: bool) -> Failure | None:
     """A proxy that refuses, a name without an address, a connection that was refused; None for anything else."""
-    by_proxy = any(name in names for name in ("ProxyError", "ClientHttpProxyError", "ClientProxyConnectionError"))
-    status = next(filter(None, map(_proxy_status, chain)), 0) if by_proxy else 0
+    of_proxy = any(name in names for name in ("ProxyError", "ClientHttpProxyError", "ClientProxyConnectionError"))
+    status = next(filter(None, map(_proxy_status, chain)), 0) if of_proxy else 0
     if status:
         return Failure(kind=FailureKind.PROXY, description=f"the proxy answered {status}", http_status=status)
     name = next((each for each in chain if isinstance(each, socket.gaierror | UnicodeError)), None)
     if name is not None:
         words = plain(getattr(name, "strerror", "") or "it is not the name of a host")
-        whose = "the proxy's name" if by_proxy else "its name"
+        whose = "the proxy's name" if of_proxy or by_proxy else "its name"
         return _unreachable(f"{whose} cannot be resolved ({words})", words, Step.NAME)
-    if by_proxy:
+    refused = any(isinstance(each, ConnectionRefusedError) for each in chain)
+    tls = next((each for each in chain if isinstance(each, ssl.SSLError)), None)
+    if of_proxy and tls is not None:
+        return _unreachable("the proxy does not speak TLS as expected", _tls_words(tls), Step.TLS)
+    if of_proxy or (by_proxy and refused):
         return _unreachable("the proxy cannot be reached", _system_words(chain))
-    if any(isinstance(each, ConnectionRefusedError) for each in chain):
-        return _unreachable("it refused the connection", os.strerror(errno.ECONNREFUSED))
-    return None
+    return _unreachable("it refused the connection", os.strerror(errno.ECONNREFUSED)) if refused else None
+
+
+def _tls_words(error: ssl.SSLError) -> str:
+    """What OpenSSL says; aiohttp's own exception has the type of its cause, and its words in brackets."""
+    reason = getattr(error, "reason", None) or next(iter(re.findall(r"\[SSL: (\w+)\]", str(error))), "TLS failed")
+    return plain(reason.replace("_", " ").lower())
 
 
 def _unreachable(description: str, problem: str, step: Step = Step.CONNECTION) -> Failure:
@@ -223,7 +234,10 @@ def plain(text: object, limit: int = _LONGEST_TEXT) -> str:
 
 
 def _system_words(chain: Sequence[BaseException]) -> str:
-    """What the system says of a connection that failed."""
+    """What the system says of a connection that failed; asyncio puts the address into those words."""
+    for each in chain:
+        if isinstance(each, OSError) and each.errno in errno.errorcode:
+            return os.strerror(each.errno or 0)
     words = (each.strerror for each in chain if isinstance(each, OSError) and isinstance(each.strerror, str))
     return plain(next(filter(None, words), "it failed"), 80)
 

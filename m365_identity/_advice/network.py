@@ -43,7 +43,9 @@ class Way:
     def message(self, kind: Kind, **values: object) -> Message:
         """A message about this way."""
         usual = {"host": self.host, "port": self.port, "url": self.url, "consequence": self.consequence}
-        return message(kind, **(usual | values))
+        proxy = self.proxy
+        through = {"proxy": proxy, "variable": proxy.variable, "address": proxy.address} if proxy else {}
+        return message(kind, **(usual | through | values))
 
 
 def no_answer(failure: Failure, way: Way) -> Message | None:
@@ -69,7 +71,8 @@ def connection(way: Way, problem: str) -> Message:
     """No connection to the server, or to the proxy, is made."""
     if way.proxy is None:
         return way.message(messages.NO_CONNECTION, where=f"{way.host}:{way.port}", problem=problem)
-    return way.message(messages.NO_CONNECTION_TO_PROXY, where=f"the proxy {way.proxy}", problem=problem)
+    kind = messages.NO_CONNECTION_TO_TLS_PROXY if way.proxy.is_by_tls else messages.NO_CONNECTION_TO_PROXY
+    return way.message(kind, problem=problem)
 
 
 def proxy_refusal(way: Way, proxy: Proxy, status: int) -> Message:
@@ -77,12 +80,13 @@ def proxy_refusal(way: Way, proxy: Proxy, status: int) -> Message:
     kind = _REFUSALS.get(status, messages.NOT_A_PROXY)
     if status == 407:
         kind = messages.PROXY_PASSWORD_WRONG if proxy.headers else messages.PROXY_PASSWORD
-    return way.message(kind, proxy=proxy, variable=proxy.variable, address=proxy.address, status=status)
+    return way.message(kind, status=status)
 
 
 def handshake(way: Way, problem: str) -> Message:
-    """TLS does not begin."""
-    return way.message(messages.NO_HANDSHAKE, problem=problem)
+    """TLS does not begin: with the server, or with a proxy that is spoken to by TLS, which comes first."""
+    kind = messages.NO_HANDSHAKE_WITH_PROXY if way.proxy and way.proxy.is_by_tls else messages.NO_HANDSHAKE
+    return way.message(kind, problem=problem)
 
 
 def untrusted(way: Way, code: int, problem: str, *, issuer: str = "") -> Message:

@@ -47,6 +47,10 @@ class _TunnelRefusedError(OSError):
         self.status = status
 
 
+class _NoTLSError(OSError):
+    """A proxy that is to be spoken to by TLS does not answer so."""
+
+
 def _proxy(found: Found, *, name: str) -> Iterator[LinkFinding]:
     site = found.sites[name]
     try:
@@ -84,13 +88,15 @@ def _name(found: Found, *, name: str) -> Iterator[LinkFinding]:
 
 def _connection(found: Found, *, name: str) -> Iterator[LinkFinding]:
     site = found.sites[name]
-    if site.proxy and site.proxy.scheme != "http":
+    if site.proxy and site.proxy.is_socks:
         yield finding(messages.CONNECTION_UNKNOWN)
         return
     try:
-        _connect(site, found.silence).close()
+        _connect(site, found.silence, found.trust).close()
     except _TunnelRefusedError as error:
         yield from_message(network.proxy_refusal(_way(found, name), error.proxy, error.status))
+    except _NoTLSError as error:
+        yield from_message(network.handshake(_way(found, name), str(error)))
     except OSError as error:
         yield from_message(network.connection(_way(found, name), _reason(error)))
     else:
@@ -100,7 +106,7 @@ def _connection(found: Found, *, name: str) -> Iterator[LinkFinding]:
 
 def _tls(found: Found, *, name: str) -> Iterator[LinkFinding]:
     site = found.sites[name]
-    if site.proxy and site.proxy.scheme != "http":
+    if site.proxy and site.proxy.scheme != "http":  # TLS inside of TLS is not looked at
         yield finding(messages.TLS_UNKNOWN)
         return
     try:
@@ -118,12 +124,17 @@ def _tls(found: Found, *, name: str) -> Iterator[LinkFinding]:
         yield finding(kind, version=version, issuer=certificate.issuer, host=site.host)
 
 
-def _connect(site: Site, silence: float) -> socket.socket:
-    """A TCP connection to the server, through the proxy if there is one. Raises OSError."""
+def _connect(site: Site, silence: float, trust: ssl.SSLContext | None = None) -> socket.socket:
+    """A connection to the server, through the proxy if there is one. Raises OSError.
+
+    trust: the authorities for a proxy that is spoken to by TLS; None for the usual ones.
+    """
     proxy = site.proxy
     host, port = (proxy.host, proxy.port) if proxy else (site.host, site.port)
     connection = connect(host, port, silence)
     try:
+        if proxy and proxy.is_by_tls:
+            connection = _by_tls(connection, proxy, trust or _usual_trust())
         if proxy:
             host = f"[{site.host}]" if ":" in site.host else site.host
             head = f"CONNECT {host}:{site.port} HTTP/1.1\r\nHost: {host}:{site.port}\r\n"
@@ -136,6 +147,22 @@ def _connect(site: Site, silence: float) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+def _by_tls(connection: socket.socket, proxy: Proxy, trust: ssl.SSLContext) -> ssl.SSLSocket:
+    """The same connection to the proxy, by TLS. Raises _NoTLSError."""
+    try:
+        return trust.wrap_socket(connection, server_hostname=proxy.host)
+    except ssl.SSLCertVerificationError as error:
+        raise _NoTLSError(f"its certificate is not trusted: {shown(error.verify_message)}") from None
+    except OSError as error:
+        raise _NoTLSError(_reason(error)) from None
+
+
+def _usual_trust() -> ssl.SSLContext:
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH  # what azure-core's transport trusts
+
+    return ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
 
 
 def _answer(connection: socket.socket) -> int:
@@ -155,11 +182,7 @@ def _answer(connection: socket.socket) -> int:
 
 def _handshake(found: Found, site: Site) -> tuple[str, Certificate]:
     """The TLS version and the server's certificate. Raises OSError, SSLCertVerificationError among them."""
-    context = found.trust
-    if context is None:
-        from requests.utils import DEFAULT_CA_BUNDLE_PATH  # what azure-core's transport trusts
-
-        context = ssl.create_default_context(cafile=DEFAULT_CA_BUNDLE_PATH)
+    context = found.trust or _usual_trust()
     with _connect(site, found.silence) as connection, context.wrap_socket(connection, server_hostname=site.host) as tls:
         return tls.version() or "TLS", verified(tls.getpeercert() or {})
 

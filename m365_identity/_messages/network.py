@@ -47,8 +47,8 @@ PROXY: Final = Kind("WIH404", Severity.OK, "{proxy} ({variable})")
 PROXY_OTHER: Final = Kind(
     "WIH405",
     Severity.WARNING,
-    "{proxy} ({variable}): the connection to a proxy of this kind is not looked at here",
-    fix="try an http:// proxy: not every program knows others",
+    "{proxy} ({variable}): not every program knows a proxy of this kind",
+    fix="try http:// in {variable}: what stands there is how the proxy itself is spoken to",
 )
 
 # The name.
@@ -68,15 +68,19 @@ NO_NAME: Final = Kind(
 NO_NAME_OF_PROXY: Final = Kind(
     "WIH413",
     Severity.ERROR,
-    NO_NAME.text,
-    (NO_NAME.causes[0], "the name is misspelt", NO_NAME.causes[2]),
-    fix=NO_NAME.fix,
+    "{host}, the proxy of {variable}, cannot be resolved: {problem}{consequence}",
+    (
+        "the name is misspelt, or a word that means no proxy: then {variable} must not be set",
+        NO_NAME.causes[0],
+        NO_NAME.causes[2],
+    ),
+    fix="correct {variable}, or unset it; " + NO_NAME.fix,
 )
 
 # The connection.
 CONNECTION: Final = Kind("WIH420", Severity.OK, "{host}:{port} is open")
 CONNECTION_BY_PROXY: Final = Kind("WIH421", Severity.OK, "{host}:{port} through the proxy")
-CONNECTION_UNKNOWN: Final = Kind("WIH422", Severity.OK, _THIS_KIND)
+CONNECTION_UNKNOWN: Final = Kind("WIH422", Severity.SKIPPED, _THIS_KIND)
 NO_CONNECTION: Final = Kind(
     "WIH423",
     Severity.ERROR,
@@ -90,9 +94,29 @@ NO_CONNECTION: Final = Kind(
 NO_CONNECTION_TO_PROXY: Final = Kind(
     "WIH424",
     Severity.ERROR,
-    NO_CONNECTION.text,
-    (NO_CONNECTION.causes[0], "the proxy is down, or its address is wrong"),
-    fix="allow egress to {where}, or correct HTTPS_PROXY",
+    "no connection to the proxy {proxy} of {variable}: {problem}{consequence}",
+    (
+        "a NetworkPolicy or firewall does not let the pod out to the proxy",
+        "the proxy is down, or its address or port is wrong",
+    ),
+    fix="allow egress to {address}, or correct {variable}",
+)
+_TO_TLS_PROXY: Final = (
+    "the proxy is not spoken to by TLS, so its address begins with http://, although it is for https:// servers"
+)
+NO_CONNECTION_TO_TLS_PROXY: Final = Kind(
+    "WIH439",
+    Severity.ERROR,
+    NO_CONNECTION_TO_PROXY.text,
+    (*NO_CONNECTION_TO_PROXY.causes, _TO_TLS_PROXY),
+    fix="allow egress to {address}, or correct {variable}: http://{address}",
+)
+NO_HANDSHAKE_WITH_PROXY: Final = Kind(
+    "WIH440",
+    Severity.ERROR,
+    "the proxy {proxy} of {variable} does not complete the TLS handshake: {problem}{consequence}",
+    (_TO_TLS_PROXY, "a firewall cuts the connection to the proxy"),
+    fix="set {variable} to http://{address}",
 )
 PROXY_POLICY: Final = Kind(
     "WIH425",
@@ -138,7 +162,7 @@ PROXY_SILENT: Final = Kind(
 
 # TLS.
 TLS: Final = Kind("WIH430", Severity.OK, "{version}, certificate issued by {issuer}")
-TLS_UNKNOWN: Final = Kind("WIH431", Severity.OK, _THIS_KIND)
+TLS_UNKNOWN: Final = Kind("WIH431", Severity.SKIPPED, _THIS_KIND)
 TLS_FOREIGN: Final = Kind(
     "WIH432",
     Severity.WARNING,

@@ -17,12 +17,14 @@ from m365_identity._messages import Kind, Message, message
 from m365_identity._messages import network as messages
 from m365_identity.errors import SettingsError
 
-__all__ = ["VARIABLES", "BadProxyError", "Proxy", "excluded", "proxy_for", "usable"]
+__all__ = ["VARIABLES", "BadProxyError", "Proxy", "excluded", "is_http", "proxy_for", "usable"]
 
 VARIABLES: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080, "socks4": 1080, "socks4a": 1080}
 _LONGEST_LABEL: Final = 63
 _HOST: Final = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+(%[\w.-]+)?")
+# As curl, which takes one slash and three as well.
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/{1,3}")
 
 
 class BadProxyError(SettingsError):
@@ -76,6 +78,16 @@ class Proxy:
         """Whether it speaks SOCKS, which requests knows with a further package, and aiohttp does not."""
         return self.scheme.startswith("socks")
 
+    @property
+    def is_by_tls(self) -> bool:
+        """Whether the proxy itself is spoken to by TLS, as is seldom meant."""
+        return self.scheme == "https"
+
+
+def is_http(proxy: Proxy | None) -> bool:
+    """Whether requests go to a proxy that speaks HTTP: then no name is looked up here but its own."""
+    return proxy is not None and not proxy.is_socks
+
 
 def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
     """The proxy to the server at `url`, if there is one. Raises BadProxyError if its variable is bad."""
@@ -86,17 +98,18 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
     text = environ[variable].strip()
     if any(character.isspace() or not character.isprintable() for character in text):
         raise BadProxyError(variable, messages.PROXY_WHITE_SPACE)
-    parts = _split(variable, text)
+    who, parts = _split(variable, text)
     host = parts.hostname or ""
     if not _is_host(host):
         raise BadProxyError(variable, messages.PROXY_HOST)
+    user, _, password = who.partition(":")
     return Proxy(
         variable=variable,
         scheme=parts.scheme,
         host=host,
         port=_port(variable, parts) or _PORTS[parts.scheme],
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
+        user=unquote(user),
+        password=unquote(password),
     )
 
 
@@ -121,17 +134,22 @@ def excluded(url: str, environ: Mapping[str, str]) -> str | None:
     return variable if text == "*" or any(_matches(entry, host, full) for entry in entries) else None
 
 
-def _split(variable: str, text: str) -> SplitResult:
+def _split(variable: str, text: str) -> tuple[str, SplitResult]:
+    """User and password, as they stand there, and the address without them."""
+    found = _SCHEME.match(text)
+    scheme, rest = (found[1].lower(), text[found.end() :]) if found else ("http", text)
+    # A character that ends the host: what follows is not part of a password, as its writer meant.
+    authority, end, path = rest.partition(next((each for each in rest if each in "/?#"), "/"))
+    if end in ("?", "#") or any(each in path for each in "@?#"):
+        raise BadProxyError(variable, messages.PROXY_UNQUOTED)
+    who, _, address = authority.rpartition("@")
     try:
-        parts = urlsplit(text if "://" in text else f"http://{text}")
+        parts = urlsplit(f"{scheme}://{address}")
     except ValueError:  # as of "http://[::"
         raise BadProxyError(variable, messages.PROXY_HOST) from None
-    # A character that ends the host: what follows is not part of a password, as its writer meant.
-    if parts.query or parts.fragment or text.endswith(("#", "?")) or "@" in parts.path:
-        raise BadProxyError(variable, messages.PROXY_UNQUOTED)
     if parts.scheme not in _PORTS:
         raise BadProxyError(variable, messages.PROXY_WRONG)
-    return parts
+    return who, parts
 
 
 def _port(variable: str, parts: SplitResult) -> int | None:
@@ -145,8 +163,11 @@ def _port(variable: str, parts: SplitResult) -> int | None:
 
 
 def _is_host(host: str) -> bool:
-    """Whether a resolver takes it: Python's raises UnicodeError for labels that are empty or too long."""
-    if not _HOST.fullmatch(host):
+    """Whether a resolver takes it: Python's raises UnicodeError for labels that are empty or too long.
+
+    A number alone is a port without its host: resolvers take it for an address.
+    """
+    if not _HOST.fullmatch(host) or host.isdigit():
         return False
     labels = host.removesuffix(".").split(".")
     return ":" in host or all(0 < len(label) <= _LONGEST_LABEL for label in labels)

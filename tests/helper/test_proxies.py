@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from m365_identity import SettingsError, WorkloadIdentityCredential, aio
+from m365_identity import Retry, SettingsError, UnreachableError, WorkloadIdentityCredential, aio
 from m365_identity._network.proxies import proxy_for
 from testbed.entra.proxy import Proxy, proxying
 from tests.helper.support import SCOPE, Flavour, Pod, run
@@ -14,7 +14,7 @@ from tests.helper.test_network import PROXIES
 
 pytestmark = pytest.mark.slow  # all together they take seconds
 
-PASSWORDS = ("hunter2", "p@ss", "pass:word", "pässwörd€", "100%")
+PASSWORDS = ("hunter2", "p@ss", "pass:word", "pass[word", "pässwörd€", "100%")
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,11 @@ def proxy(pod: Pod) -> Iterator[Proxy]:
 
 
 @pytest.mark.parametrize(
-    "form", ["{0}", "http://{0}", "HTTP://{0}/", "{0}\n", " {0}\r\n", "http://{0}/path", "user@{0}", "a:b@{0}"]
+    "form",
+    [
+        *("{0}", "http://{0}", "HTTP://{0}/", "http:/{0}", "http:///{0}", "http://{0}/path"),
+        *("{0}\n", " {0}\r\n", "user@{0}", "a:b@{0}"),
+    ],
 )
 def test_what_curl_takes_is_used(
     pod: Pod, kind: Flavour, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, form: str
@@ -104,7 +108,9 @@ BAD = {
     "http://": "WIH409",
     "http://:3128": "WIH409",
     "//proxy.example:3128": "WIH409",
-    "http:///proxy.example:3128": "WIH409",
+    "http:////proxy.example:3128": "WIH409",
+    "3128": "WIH409",
+    "http://3128": "WIH409",
     "http://[::": "WIH409",
     "http://proxy..example:3128": "WIH409",
     "http://<proxy>:3128": "WIH409",
@@ -144,6 +150,23 @@ def test_what_is_not_a_url_is_named_at_once(kind: Flavour, monkeypatch: pytest.M
     assert error.summary.startswith("HTTPS_PROXY ")
     assert "hush" not in str(error)
     assert "proxy.example:" not in str(error).replace("http://proxy.example:3128:", "")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"), [("HTTPS_PROXY", "none"), ("ALL_PROXY", "http://proxy.invalid:3128"), ("HTTPS_PROXY", "{0}")]
+)
+def test_a_proxy_that_does_not_work_is_named_with_its_variable(
+    pod: Pod, kind: Flavour, monkeypatch: pytest.MonkeyPatch, variable: str, text: str
+) -> None:
+    """A word that means no proxy, a name that is unknown, a port without a listener: never the login host is blamed."""
+    with proxying() as stopped:
+        pass
+    monkeypatch.setenv(variable, text.format(stopped.url))
+    with pod.credential(kind, retry=Retry(bound=0)) as get, pytest.raises(UnreachableError) as caught:
+        get(SCOPE)
+    assert f"of {variable}" in caught.value.summary
+    assert "(its name" not in caught.value.summary
+    assert f"correct {variable}" in str(caught.value)
 
 
 def test_a_bad_proxy_for_other_hosts_does_not_matter(pod: Pod, kind: Flavour, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,7 +105,7 @@ def test_a_proxy_that_is_down_is_named_instead_of_the_server(trusted: Pod) -> No
     with proxying() as proxy:
         trusted.environ["https_proxy"] = proxy.url
     report = doctor(trusted.environ)
-    assert f"no connection to the proxy {proxy.url}: " in report.detail("login-tcp")
+    assert f"no connection to the proxy {proxy.url} of https_proxy: " in report.detail("login-tcp")
     assert any("the proxy is down" in cause for cause in report.worst("login-tcp")["causes"])
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +63,27 @@ def proxy_of_unknown_name(lab: Lab) -> None:
 
 def proxy_that_is_down(lab: Lab) -> None:
     lab.through("http://127.0.0.1:1")
+
+
+def proxy_is_not_spoken_to_by_tls(lab: Lab) -> None:
+    """As people write it who take the scheme for that of the servers."""
+    listener = lab.stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+    def answer() -> None:
+        with contextlib.suppress(OSError):  # the listener is closed at the end
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    threading.Thread(target=answer, daemon=True).start()
+    lab.stack.callback(listener.shutdown, socket.SHUT_RDWR)
+    lab.through(f"https://127.0.0.1:{listener.getsockname()[1]}")
+
+
+def proxy_by_tls_that_is_down(lab: Lab) -> None:
+    lab.through("https://127.0.0.1:1")
 
 
 def proxy_refuses(status: int) -> Callable[[Lab], None]:
@@ -146,6 +169,8 @@ FAULTS = (
     closed_port,
     proxy_of_unknown_name,
     proxy_that_is_down,
+    proxy_is_not_spoken_to_by_tls,
+    proxy_by_tls_that_is_down,
     *map(proxy_refuses, (401, 403, 407, 429, 500, 502)),
     proxy_does_not_take_the_password,
     proxy_is_not_a_url,
