@@ -36,7 +36,8 @@ _AFTER_FAMILIES: Final = """
 does; the others as that of `m365.workload.identity/client-id`, if it is set. In the clouds `ex` and `rx`,
 `ARM_ENVIRONMENT` and `AZURE_CLOUD_ENVIRONMENT` are left out, for no value stands for them.
 `ARM_OIDC_REQUEST_TOKEN` and `ARM_OIDC_REQUEST_URL` have values that nothing uses: Power Platform's provider does not
-start without them, although it has the file.
+start without them, although it has the file. A container that sets `ARM_CLIENT_ID_FILE_PATH` gets no `ARM_CLIENT_ID`:
+with both, azurerm stops unless they are the same.
 
 Without `azure`, PnP PowerShell, kubelogin and Ansible do not sign in: they read only `AZURE_*` (Ansible is content with
 `ansible`). The webhook warns about it.

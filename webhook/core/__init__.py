@@ -18,12 +18,15 @@ volumes              which token file a container reads: the rule
 seen                 what a container has for its token already
 token_volumes        what is in the volumes with tokens
 mount_paths          paths, compared as the kubelet understands them
+references           variables that refer to others
 variables, families  which variables a container gets, and which tool reads which
 
 helper_containers    `m365-preflight` and `m365-token-endpoint`
 helper_authorities, helper_place, helper_ports, helper_proxies, helper_resources, helper_security
                      what of them depends on the pod
 helper_obstacles     why they cannot run in a pod
+system_authorities   mounts where systems keep the authorities that they trust
+mesh_exceptions      what a mesh leaves alone
 own_containers       the pod's own containers, apart from helpers and meshes
 endpoint_proxies     proxies that would take requests for the token endpoint out of the pod
 quantities           100m, 64Mi

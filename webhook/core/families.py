@@ -23,6 +23,8 @@ ANSIBLE: Final = "ansible"
 ARM_TOKEN_FILE_VARIABLE: Final = "ARM_OIDC_TOKEN_FILE_PATH"
 # Power Platform's provider (4.1.0) does not start without them, and does not use them if there is a file.
 UNUSED_VARIABLES: Final = ("ARM_OIDC_REQUEST_TOKEN", "ARM_OIDC_REQUEST_URL")
+# The tools of `arm` do not start with both, unless the file has the same: a container that sets this has its client id.
+ARM_CLIENT_FILE: Final = ("ARM_CLIENT_ID", "ARM_CLIENT_ID_FILE_PATH")
 CLOUD_VARIABLE: Final = "M365_CLOUD"
 METHOD_VARIABLE: Final = "M365_AUTH_METHOD"
 MANAGED_IDENTITY_VARIABLE: Final = "M365_MANAGED_IDENTITY_ID"
@@ -66,7 +68,7 @@ FAMILIES: Final = {
         "ARM_CLIENT_ID",
         "ARM_TENANT_ID",
         (
-            *("ARM_CLIENT_SECRET", "ARM_CLIENT_SECRET_FILE_PATH"),
+            *("ARM_CLIENT_SECRET", "ARM_CLIENT_SECRET_FILE_PATH", "ARM_OIDC_TOKEN"),
             *("ARM_CLIENT_CERTIFICATE", "ARM_CLIENT_CERTIFICATE_PATH"),
         ),
         "arguments of a provider block win",

@@ -5,9 +5,13 @@ the pod's own containers that sets one of the variables lends them, each with th
 
     the file is in a volume                                      the variable, and that mount, read-only
     it is in a volume that an init container fills (emptyDir)    the same, and the helper stands behind that container
+    a container fills that volume which starts later             left out, and the user is warned
     it is in no volume, so in the container's own image          left out, and the user is warned
     its volume is mounted on a folder that the helper needs      left out, and the user is warned
     its path is known to the kubelet only                        left out, and the user is warned
+
+If no container sets one, the first that has a volume where systems keep their authorities, as /etc/ssl/certs, lends
+that mount, and the helper trusts what is there as well (`system_authorities`).
 """
 
 import posixpath
@@ -18,6 +22,8 @@ from webhook.core.messages import Message, Place, message
 from webhook.core.messages.pods import AUTHORITIES_NOT_SHARED
 from webhook.core.mount_paths import free, within
 from webhook.core.own_containers import HELPER_NAMES, is_set
+from webhook.core.references import escaped, known_values, refers
+from webhook.core.system_authorities import system_authorities
 
 AUTHORITIES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 VOLUME: Final = "m365-authorities"
@@ -59,9 +65,28 @@ def helper_authorities(
         found = {name: variables[name] for name in AUTHORITIES if name in variables}
         if any(map(is_set, found.values())):
             return _taken(spec, container, found)
+    usual = Authorities(tuple({"name": name, "value": settings[name]} for name in AUTHORITIES if name in settings))
     if config_map:
-        return _of_config_map(spec, config_map)
-    return Authorities(tuple({"name": name, "value": settings[name]} for name in AUTHORITIES if name in settings))
+        usual = _of_config_map(spec, config_map)
+    of_system = next(filter(None, map(system_authorities, own)), None)
+    return _of_system(spec, of_system, usual) if of_system else usual
+
+
+def _of_system(
+    spec: Mapping[str, Any], found: Sequence[tuple[str, Mapping[str, Any]]], usual: Authorities
+) -> Authorities:
+    """The authorities of the settings, and those of the mounts `found`, each with its folder."""
+    mounts, folders, after = list(usual.mounts), [], ""
+    for folder, mount in found:
+        shared = _shared(spec, mount)
+        if not isinstance(shared, str) and not _hides_the_helper(mount["mountPath"]):
+            mounts.append(shared.mount)
+            folders.append(folder)
+            after = max(after, shared.filler, key=lambda each: _position(spec, each))
+    if not folders or any(each["name"] == _FOLDERS for each in usual.env):
+        return usual
+    entry = {"name": _FOLDERS, "value": ":".join(dict.fromkeys(folders))}
+    return usual._replace(env=(*usual.env, entry), mounts=tuple(mounts), after=after)
 
 
 def _of_config_map(spec: Mapping[str, Any], config_map: str) -> Authorities:
@@ -81,29 +106,42 @@ def _taken(
     mounts: dict[Any, Mapping[str, Any]] = {}
     after = ""
     place = Place.of_container(container.get("name"))
+    values = known_values(container["env"]) if any(refers(each.get("value")) for each in found.values()) else {}
     for name, entry in found.items():
         value = entry.get("value")
         if not is_set(entry):
             continue
-        if "valueFrom" in entry or not isinstance(value, str) or "$(" in value:
+        value = values.get(name) if refers(value) else value
+        if "valueFrom" in entry or not isinstance(value, str):
             warnings.append(message(AUTHORITIES_NOT_SHARED, place, variable=name, problem="is not a plain path"))
             continue
         paths = [path for path in (value.split(":") if name == _FOLDERS else [value]) if path]
-        shared = [(mount, filler) for path in paths for mount, filler in _mount(spec, container, path)]
-        inside = [(mount, filler) for mount, filler in shared if not _hides_the_helper(mount["mountPath"])]
+        around = [_around(spec, container, path) for path in paths]
+        held = [each for each in around if not isinstance(each, str)]
+        inside = [each for each in held if not _hides_the_helper(each.mount["mountPath"])]
         if not inside:
-            problem = "is in a volume on the helper's own folders" if shared else "names a file in no volume"
+            others = (each for each in around if isinstance(each, str))
+            problem = "is in a volume on the helper's own folders" if held else next(others, _NOWHERE)
             warnings.append(message(AUTHORITIES_NOT_SHARED, place, variable=name, problem=problem))
             continue
-        env.append({"name": name, "value": value})
-        mounts |= {mount["mountPath"]: mount for mount, _ in inside}
-        fillers = [filler for _, filler in inside if filler] + [after] * bool(after)
-        after = max(fillers, key=lambda each: _position(spec, each), default="")
+        env.append({"name": name, "value": escaped(value) if name in values else value})
+        mounts |= {each.mount["mountPath"]: each.mount for each in inside}
+        after = max(after, *(each.filler for each in inside), key=lambda each: _position(spec, each))
     return Authorities(tuple(env), tuple(mounts.values()), after=after, warnings=tuple(warnings))
 
 
-def _mount(spec: Mapping[str, Any], container: Mapping[str, Any], path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """The mount of `container` that holds `path`, for another container, and who fills its volume; or nothing."""
+class _Shared(NamedTuple):
+    """A mount for another container. filler: the init container that fills its volume, or ""."""
+
+    mount: Mapping[str, Any]
+    filler: str = ""
+
+
+_NOWHERE: Final = "names a file in no volume"
+
+
+def _around(spec: Mapping[str, Any], container: Mapping[str, Any], path: str) -> _Shared | str:
+    """The mount of `container` that holds `path`; or why another container cannot have it, as the end of a sentence."""
     path = posixpath.normpath(path)
     around = []
     for mount in container.get("volumeMounts") or ():
@@ -113,18 +151,25 @@ def _mount(spec: Mapping[str, Any], container: Mapping[str, Any], path: str) -> 
             if within(path, directory):
                 around.append((len(directory), mount))
     if not around:
-        return
+        return _NOWHERE
     _, mount = max(around, key=lambda each: each[0])
+    return _shared(spec, mount)
+
+
+def _shared(spec: Mapping[str, Any], mount: Mapping[str, Any]) -> _Shared | str:
+    """A container's mount for another one; or why that cannot have it."""
     volume = next((each for each in spec.get("volumes") or () if each.get("name") == mount.get("name")), None)
-    if volume is None or mount.get("subPathExpr"):
-        return
+    if volume is None:
+        return _NOWHERE
+    if mount.get("subPathExpr"):
+        return "is mounted with subPathExpr"
     filler = ""
     if "emptyDir" in volume:
         filler = next(_fillers(spec, str(volume["name"])), "")
         if not filler:
-            return  # a container fills it that runs later
+            return "is in an emptyDir that no init container fills"
     kept = {key: mount[key] for key in ("name", "mountPath", "subPath") if mount.get(key)}
-    yield {**kept, "readOnly": True}, filler
+    return _Shared({**kept, "readOnly": True}, filler)
 
 
 def _hides_the_helper(directory: str) -> bool:
@@ -142,5 +187,6 @@ def _fillers(spec: Mapping[str, Any], volume: str) -> Iterator[str]:
 
 
 def _position(spec: Mapping[str, Any], name: str) -> int:
+    """Where the init container stands; -1 for none."""
     names = [each.get("name") for each in spec.get("initContainers") or ()]
     return names.index(name) if name in names else -1

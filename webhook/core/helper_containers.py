@@ -91,13 +91,14 @@ def surroundings(pod: Mapping[str, Any], identity: Identity, skip: Collection[st
     proxies = helper_proxies(own, policy.helper_env)
     authorities = helper_authorities(spec, own, policy.helper_env, policy.helper_authorities)
     env = (*proxies.env, *authorities.env)
-    warnings = place_warnings(pod, identity.helpers, sidecars=sidecars, loopback=proxies.loopback)
+    loopback = "" if spec.get("hostNetwork") else proxies.loopback  # there it is the node's
+    warnings = place_warnings(pod, identity.helpers, sidecars=sidecars, loopback=loopback)
     return Surroundings(
         env=env,
         env_from=proxies.env_from,
         mounts=authorities.mounts,
         volumes=authorities.volumes,
-        place=helper_place(spec, sidecars=sidecars, loopback=proxies.loopback, after=authorities.after),
+        place=helper_place(spec, sidecars=sidecars, loopback=loopback, after=authorities.after),
         size=len(str((env, proxies.env_from))),
         warnings=(*authorities.warnings, *warnings, *metrics_warnings(spec, identity)),
     )

@@ -13,6 +13,7 @@ init container of the mesh begins to redirect, `m365-preflight` comes before tha
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from webhook.core.mesh_exceptions import reaches_past_the_mesh
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages.pods import PREFLIGHT_BEFORE_MESH, PREFLIGHT_BEFORE_PROXY
 from webhook.core.names import PREFLIGHT_CONTAINER
@@ -20,12 +21,6 @@ from webhook.core.own_containers import HELPER_NAMES, carries_traffic, is_native
 
 # What redirects the pod's traffic when its turn comes, and not from the pod's first moment as a CNI plugin does.
 _REDIRECTS: Final = frozenset({"istio-init", "linkerd-init", "kuma-init", "consul-connect-inject-init"})
-_EXCLUDED_PORTS: Final = (
-    "traffic.sidecar.istio.io/excludeOutboundPorts",
-    "config.linkerd.io/skip-outbound-ports",
-    "traffic.kuma.io/exclude-outbound-ports",
-    "consul.hashicorp.com/transparent-proxy-exclude-outbound-ports",
-)
 
 
 def helper_place(
@@ -63,10 +58,3 @@ def place_warnings(
     if loopback and not any(is_native_sidecar(each) for each in init):
         found.append(message(PREFLIGHT_BEFORE_PROXY, variable=loopback, helper=PREFLIGHT_CONTAINER))
     return found
-
-
-def reaches_past_the_mesh(pod: Mapping[str, Any]) -> bool:
-    """Whether the mesh leaves connections to Microsoft alone."""
-    annotations = (pod.get("metadata") or {}).get("annotations") or {}
-    ports = ",".join(annotations.get(key) or "" for key in _EXCLUDED_PORTS)
-    return "443" in (port.strip() for port in ports.split(","))

@@ -2,12 +2,12 @@
 
 Only user and group vary. The first that is set wins:
 
-    the first of the pod's own containers sets runAsUser, or the pod does     that user, and the group set with it
-    the webhook's settings                                                   65532 and 65532, if nothing else is set
-    neither                                                                  left out: the image says 65532
+    one of the pod's own containers sets runAsUser, or the pod does     that user, and the group set with it
+    the webhook's settings                                             65532 and 65532, if nothing else is set
+    neither                                                            left out: the image says 65532
 
 So the user is one that the namespace allows, if it allows the pod's own: OpenShift has a range of them for each. Root
-is never taken over.
+is never taken over: if the first container runs as root, the next one counts, and last the pod.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,14 +22,13 @@ def helper_security(
     spec: Mapping[str, Any], own: Sequence[Mapping[str, Any]], settings: Mapping[str, int]
 ) -> dict[str, Any]:
     """The member `securityContext` of a helper container. own: the pod's own containers."""
-    of_pod = mapping(spec.get("securityContext"))
-    of_container = mapping(own[0].get("securityContext")) if own else {}
-    both = {**_user_and_group(of_pod), **_user_and_group(of_container)}
-    user = both.get("runAsUser")
+    of_pod = _user_and_group(mapping(spec.get("securityContext")))
+    contexts = [*({**of_pod, **_user_and_group(mapping(each.get("securityContext")))} for each in own), of_pod]
     identity: Mapping[str, int] = settings
-    if _is_id(user) and user:
-        identity = {key: value for key, value in both.items() if _is_id(value)}
-    elif user == 0 and "runAsUser" not in settings:
+    taken = next((each for each in contexts if _is_id(each.get("runAsUser")) and each["runAsUser"]), None)
+    if taken:
+        identity = {key: value for key, value in taken.items() if _is_id(value)}
+    elif contexts[0].get("runAsUser") == 0 and "runAsUser" not in settings:
         identity = {**settings, "runAsUser": _USER}
     context = {
         "allowPrivilegeEscalation": False,

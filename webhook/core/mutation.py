@@ -17,7 +17,7 @@ from webhook.core.messages.pods import ENDPOINT_BEHIND_PROXY, SECRET_LEFT_OVER, 
 from webhook.core.names import IDENTITY_ENDPOINT_VARIABLE, MAXIMUM_ADDED
 from webhook.core.token_volumes import volume_entry
 from webhook.core.variables import EnvVar, helper_variables, is_usual, missing
-from webhook.core.volumes import Access, mount_entry, place_tokens
+from webhook.core.volumes import Access, lost_files, mount_entry, place_tokens
 
 CONTAINER_LISTS = ("initContainers", "containers")
 
@@ -85,7 +85,7 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
     changed: list[str] = []
     warnings = [*placement.warnings, *around.warnings]
     for (path, container), access in zip(targets, accesses[len(helpers) :], strict=True):
-        variables, different, left_over = missing(identity, container, access.file, access.beside)
+        variables, different, left_over, files = missing(identity, container, access.file, access.beside)
         if identity.helpers:
             variables += _for_the_endpoint(variables, container, warnings)
         name = str(container.get("name"))
@@ -97,6 +97,8 @@ def mutate(pod: Mapping[str, Any], identity: Identity, skip: Collection[str]) ->
             warnings.append(message(VARIABLES_KEPT, place, variables=", ".join(different)))
         if left_over:
             warnings.append(message(SECRET_LEFT_OVER, Place.of_container(name), variables=", ".join(left_over)))
+        if files:
+            warnings += lost_files(container, access, files)
     if placement.volumes:
         volumes = spec.get("volumes")
         _check_unique("volume", "name", volumes, placement.volumes)

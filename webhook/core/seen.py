@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from webhook.core.mount_paths import mount_path, of_linux, plain, within
 from webhook.core.names import MOUNT_PATH, TOKEN_FILE, TOKEN_FILE_VARIABLE
+from webhook.core.references import known_values, refers
 
 OUR_FILE = posixpath.join(MOUNT_PATH, TOKEN_FILE)
 
@@ -13,9 +14,10 @@ OUR_FILE = posixpath.join(MOUNT_PATH, TOKEN_FILE)
 class Seen(NamedTuple):
     """What matters of a container.
 
-    file: the value of AZURE_FEDERATED_TOKEN_FILE: None if it is not set, "" if it is not plain text; the last entry
-    counts. entries: all of them. ours: whether it names our own file. mounts: each with its path. taken: more paths at
-    which nothing can be mounted: those of devices, and those of mounts with a Windows path, in Linux spelling.
+    file: the value of AZURE_FEDERATED_TOKEN_FILE, with what it refers to: None if it is not set, "" if only the kubelet
+    knows it; the last entry counts. entries: all of them. ours: whether it names our own file. mounts: each with its
+    path. taken: more paths at which nothing can be mounted: those of devices, and those of mounts with a Windows path,
+    in Linux spelling.
     """
 
     name: Any
@@ -41,7 +43,9 @@ def see(container: Mapping[str, Any]) -> Seen:
     entries = [entry for entry in env if entry.get("name") == TOKEN_FILE_VARIABLE] if env else []
     for entry in entries:
         value = entry.get("value")
-        file = value if isinstance(value, str) and "valueFrom" not in entry and "$(" not in value else ""
+        file = value if isinstance(value, str) and "valueFrom" not in entry else ""
+    if refers(file):
+        file = known_values(env or ()).get(TOKEN_FILE_VARIABLE) or ""
     mounts = []
     taken: list[str] = []
     for mount in container.get("volumeMounts") or ():

@@ -1,12 +1,13 @@
 """The environment variables of an identity, and which of them a container is missing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from webhook.core.families import (
     ANSIBLE,
     ARM,
+    ARM_CLIENT_FILE,
     ARM_TOKEN_FILE_VARIABLE,
     AZURE,
     CLI,
@@ -29,6 +30,7 @@ from webhook.core.names import (
     TOKEN_FILE_VARIABLE,
 )
 from webhook.core.reader import MANAGED_IDENTITY, OIDC
+from webhook.core.references import known_values, refers
 
 
 class EnvVar(NamedTuple):
@@ -48,9 +50,13 @@ class EnvVar(NamedTuple):
 
 _LONGEST_KEPT: Final = 256  # characters of a path; the guide's has 50
 _UNUSED: Final = ("unused", "http://127.0.0.1:1/unused")  # an address without a server
+_FILES: Final = (OIDC_TOKEN_FILE_VARIABLE, ARM_TOKEN_FILE_VARIABLE)
 _SECRETS: Final = frozenset(name for family in FAMILIES.values() for name in family.secrets)
 _NAMES: Final = frozenset(
-    {TOKEN_FILE_VARIABLE, *VARIABLES, IDENTITY_ENDPOINT_VARIABLE, IDENTITY_HEADER_VARIABLE, *_SECRETS}
+    {
+        *(TOKEN_FILE_VARIABLE, *VARIABLES, *ARM_CLIENT_FILE),
+        *(IDENTITY_ENDPOINT_VARIABLE, IDENTITY_HEADER_VARIABLE, *_SECRETS),
+    }
 )
 _ENDPOINT: Final = (
     EnvVar(IDENTITY_ENDPOINT_VARIABLE, IDENTITY_ENDPOINT),
@@ -62,11 +68,13 @@ class Missing(NamedTuple):
     """The variables that a container is missing, in the order of injection, and what looks like a mistake.
 
     different: the names of those that it sets to something else. left_over: its own secrets beside our client ids.
+    files: variables by which it names other token files than AZURE_FEDERATED_TOKEN_FILE does, each with the path.
     """
 
     variables: tuple[EnvVar, ...]
     different: tuple[str, ...]
     left_over: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
 
 
 def missing(identity: Identity, container: Mapping[str, Any], token_file: str, beside: str = "") -> Missing:
@@ -81,30 +89,47 @@ def missing(identity: Identity, container: Mapping[str, Any], token_file: str, b
     if own.keys().isdisjoint(_NAMES):
         return Missing(environment, ())
     own_endpoint = not own.keys().isdisjoint(each.name for each in _ENDPOINT)
+    client, client_file = ARM_CLIENT_FILE
+    without = {client} if client_file in own else set()
+    values = _values(container["env"], own, environment)
     variables = []
     different = []
     for variable in environment:
-        entry = own.get(variable.name)
-        if entry is None:
-            if not own_endpoint or variable not in _ENDPOINT:
+        if variable.name not in own:
+            if variable.name not in without and not (own_endpoint and variable in _ENDPOINT):
                 variables.append(variable)
-        elif not variable.field and "valueFrom" not in entry and entry.get("value", "") != variable.value:
+        elif not variable.field and values[variable.name] not in (None, variable.value):
             different.append(variable.name)
-    secrets = _left_over(identity, environment, own) if not _SECRETS.isdisjoint(own) else ()
-    return Missing(tuple(variables), tuple(different), secrets)
+    secrets = _left_over(identity, environment, own, values) if not _SECRETS.isdisjoint(own) else ()
+    named = ((name, values.get(name)) for name in _FILES if name not in different)
+    files = tuple((name, path) for name, path in named if path and path.strip() and path not in (token_file, beside))
+    return Missing(tuple(variables), tuple(different), secrets, files)
+
+
+def _values(
+    entries: Sequence[Mapping[str, Any]], own: Mapping[Any, Mapping[str, Any]], environment: tuple[EnvVar, ...]
+) -> Mapping[Any, str | None]:
+    """The values of a container's own variables, None for those that only the kubelet knows."""
+    if any(refers(own[name].get("value")) for name in _NAMES & own.keys()):
+        before = {each.name: each.value for each in environment if not each.field and each.name not in own}
+        return known_values(entries, before)
+    return {name: None if "valueFrom" in own[name] else own[name].get("value", "") for name in _NAMES if name in own}
 
 
 def _left_over(
-    identity: Identity, environment: tuple[EnvVar, ...], own: Mapping[Any, Mapping[str, Any]]
+    identity: Identity,
+    environment: tuple[EnvVar, ...],
+    own: Mapping[Any, Mapping[str, Any]],
+    values: Mapping[Any, str | None],
 ) -> tuple[str, ...]:
     """The container's secrets of the families whose client id is ours: they belong to another sign-in."""
-    values = {variable.name: variable.value for variable in environment}
+    ours = {variable.name: variable.value for variable in environment}
     found: dict[str, None] = {}
     for name in identity.families:
         family = FAMILIES[name]
-        client = own.get(family.client)
-        if values.get(family.client) and (client is None or client.get("value") == values[family.client]):
-            found |= dict.fromkeys(each for each in family.secrets if each in own)
+        if ours.get(family.client) and (family.client not in own or values[family.client] == ours[family.client]):
+            # An empty one is as good as none, and hides that of `envFrom`.
+            found |= dict.fromkeys(each for each in family.secrets if each in own and values[each] != "")
     return tuple(found)
 
 

@@ -16,13 +16,14 @@ a file (identity bindings), Microsoft 365 gets a token of its own beside it, by 
 """
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from webhook.core.families import ANSIBLE, ARM, AZURE, M365, POWER_PLATFORM
 from webhook.core.identity import Identity
 from webhook.core.messages import Kind, Message, Place, message
 from webhook.core.messages.pods import (
+    OTHER_FILE_IN_NO_VOLUME,
     TOKEN_BESIDE,
     TOKEN_FILE_EMPTY,
     TOKEN_FILE_IN_NO_VOLUME,
@@ -217,6 +218,15 @@ def _own_file(
     else:
         warnings.append(_warning(TOKEN_FILE_IN_NO_VOLUME, container, variable=TOKEN_FILE_VARIABLE))
     return Access(container.file)
+
+
+def lost_files(container: Mapping[str, Any], access: Access, files: Sequence[tuple[str, str]]) -> Iterator[Message]:
+    """A warning for each of `files`, by variable and path, that is in no volume of the container."""
+    mounts = [mount_path(mount) for mount in container.get("volumeMounts") or ()]
+    mounts += [access.mount.path] if access.mount else []
+    for variable, path in files:
+        if not any(within(of_linux(plain(path)), of_linux(each)) for each in mounts):
+            yield message(OTHER_FILE_IN_NO_VOLUME, Place.of_container(container.get("name")), variable=variable)
 
 
 def _is_foreign(tokens: Mapping[str, str], file: str, mount: Mapping[str, Any], audience: str) -> bool:

@@ -113,6 +113,14 @@ PROVIDER_WITHOUT_CLOUD: Final = Kind(
     help="The container looks like Terraform. The provider has no default for cloud and auth_method, and without the "
     "family m365 no variable sets them. Ignore this if the provider is another one.",
 )
+OTHER_FILE_IN_NO_VOLUME: Final = Kind(
+    "WI222",
+    Severity.WARNING,
+    "{variable} names a file in no volume: {object}",
+    fix="remove the variable, or mount a token there",
+    help="The container says itself where the token for its tools is, and no volume is mounted there. The token that "
+    "AZURE_FEDERATED_TOKEN_FILE names is another one.",
+)
 PREFLIGHT_BEFORE_MESH: Final = Kind(
     "WI230",
     Severity.WARNING,

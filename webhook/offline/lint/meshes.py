@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from webhook.core.helper_place import reaches_past_the_mesh
+from webhook.core.mesh_exceptions import reaches_past_the_mesh
 from webhook.core.messages import message
 from webhook.core.messages.lint import PREFLIGHT_IN_A_MESH
 from webhook.core.names import PREFLIGHT, PREFLIGHT_CONTAINER
@@ -35,7 +35,9 @@ _NATIVE: Final = {
 def warnings(each: Object, steps: tuple[str, ...], namespace: Object | None) -> Iterator[Finding]:
     """Whether preflight may be without a network; the webhook itself says so if the proxy is in the manifest."""
     annotations = each.texts(*steps, "metadata", "annotations")
-    if annotations.get(PREFLIGHT) != "true" or reaches_past_the_mesh({"metadata": {"annotations": annotations}}):
+    spec = each.values(*steps, "spec")
+    pod = {"metadata": {"annotations": annotations}, "spec": spec}
+    if annotations.get(PREFLIGHT) != "true" or reaches_past_the_mesh(pod):
         return
     own = {*annotations.items(), *each.texts(*steps, "metadata", "labels").items()}
     around = {
@@ -44,7 +46,6 @@ def warnings(each: Object, steps: tuple[str, ...], namespace: Object | None) -> 
         for pair in (namespace.texts("metadata", group) if namespace else {}).items()
     }
     taken = own & _TAKEN or (around & _TAKEN and not own & _NOT_TAKEN)
-    spec = each.values(*steps, "spec")
     containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     if taken and not own & _NATIVE and not any(carries_traffic(one) for one in containers):
         place = each.place(*steps, "metadata", "annotations", PREFLIGHT)
