@@ -155,10 +155,14 @@ class BaseCredential(ABC, Generic[TransportT, InnerT]):
         """
         home = self._home
         with home.making:  # asyncio's tasks never wait here: nothing in this block awaits
+            self._claim(home)
             if home.opened is None:
                 home.opened = self._open()
             home.opened.users += 1
             return home.opened
+
+    def _claim(self, home: _Home[InnerT]) -> None:
+        """Takes the credential over for the event loop that runs here, if it needs one. To be called with the lock."""
 
     def _give_back(self, opened: Opened[InnerT]) -> InnerT | None:
         """What is to be closed now: that which was closed while it was in use."""

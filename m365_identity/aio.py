@@ -13,7 +13,7 @@ from azure.core.credentials import AccessToken, AccessTokenInfo, TokenRequestOpt
 from azure.core.exceptions import AzureError
 
 from m365_identity._attempts import Attempts
-from m365_identity._base import BaseCredential, Call, Opened, call_options
+from m365_identity._base import BaseCredential, Call, Opened, _Home, call_options
 from m365_identity._known_tokens import Key
 from m365_identity._messages import message
 from m365_identity._messages import settings as messages
@@ -94,12 +94,21 @@ class WorkloadIdentityCredential(BaseCredential["AsyncHttpTransport[Any, Any]", 
 
     def _flights_of_this_loop(self) -> dict[Key, asyncio.Lock]:
         """The locks of this event loop, which the credential belongs to from now on."""
-        home, running = self._home, asyncio.get_running_loop()
+        home = self._home
+        with home.making:
+            self._claim(home)
+            return home.flights
+
+    def _claim(self, home: _Home[ClientAssertionCredential]) -> None:
+        """Raises EventLoopError if there are connections of another event loop.
+
+        Asked again before each attempt: in another thread, another loop may have opened some since.
+        """
+        running = asyncio.get_running_loop()
         if home.loop is not running:
             if home.opened is not None:
                 raise _of_another_loop()
             home.loop, home.flights = running, {}
-        return home.flights
 
     @contextlib.asynccontextmanager
     async def _connections(self) -> AsyncIterator[Opened[ClientAssertionCredential]]:

@@ -76,10 +76,18 @@ def problem(path: str) -> str:
         else:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:
-        return "holds no certificate"
+        return _unreadable(path)
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     return ""
+
+
+def _unreadable(path: str) -> str:
+    """What is wrong with a file of which OpenSSL takes nothing: it stops at the first certificate that is damaged."""
+    content = Path(path).read_bytes()
+    if content[:1] == b"\x30" and content[1:2] >= b"\x80":
+        return "is not PEM but DER (openssl x509 -inform der)"
+    return "has a certificate that is damaged" if b"-----BEGIN CERTIFICATE-----" in content else "holds no certificate"
 
 
 def _load(context: ssl.SSLContext, path: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -236,6 +236,34 @@ def test_a_second_event_loop_is_told_so(pod: Pod) -> None:
 
     run(first())
     run(last(credential))
+
+
+def test_a_second_event_loop_that_begins_at_the_same_time_is_told_so(pod: Pod) -> None:
+    """One has found no connections, and the other, in its thread, has opened some before the first could."""
+    pod.federate()
+    opened, done = threading.Event(), threading.Event()
+    others: list[Future[None]] = []
+
+    async def other(credential: aio.WorkloadIdentityCredential) -> None:
+        assert await token(credential, VAULT)
+        opened.set()
+        await asyncio.to_thread(done.wait, 30)
+        await credential.close()
+
+    class Late(aio.WorkloadIdentityCredential):
+        def _borrow(self) -> Any:
+            if not others:
+                others.append(threads.submit(asyncio.run, other(self)))
+                assert opened.wait(30)
+            return super()._borrow()
+
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            with pytest.raises(EventLoopError):
+                run(Late(environ=pod.environ, retry=ONCE).get_token(SCOPE))
+        finally:
+            done.set()
+        others[0].result(30)
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

@@ -64,7 +64,9 @@ def test_an_untrusted_server_gets_no_token_and_is_not_tried_again(pod: Pod, entr
     [
         (None, "which cannot be read (No such file or directory)"),
         (b"", "which holds no certificate"),
-        (b"-----BEGIN CERTIFICATE-----\nhello\n-----END CERTIFICATE-----\n", "which holds no certificate"),
+        (b"0 authorities", "which holds no certificate"),
+        (b"\x30\x82\x01\x0a", "which is not PEM but DER (openssl x509 -inform der)"),
+        (b"-----BEGIN CERTIFICATE-----\nhello\n-----END CERTIFICATE-----\n", "which has a certificate that is damaged"),
     ],
 )
 def test_a_file_that_is_not_a_bundle_is_an_error(
