@@ -72,7 +72,7 @@ def test_every_mistake_is_reported_at_once(mutate: Mutate, tmp_path: Path, monke
         '--cloud is "moon", expected one of public, gcc, gcchigh, dod, china, ex, rx [WI501]',
         "-f - is given 2 times: standard input can be read only once [WI402]",
         "bad.yaml:2:1: the text is not YAML: a tab where only spaces indent [WI408]",
-        "latin.yaml:1: the text is not UTF-8 [WI404]",
+        "latin.yaml:1: the text is not UTF-8 (write the file as UTF-8) [WI404]",
         "wide.yaml: the text begins with the mark of UTF-16, but the rest of it is not UTF-16 "
         "(write the file as UTF-8) [WI405]",
         "helm.yaml:1:3: the text is not YAML: did not find expected node content; it looks like a template "

@@ -196,24 +196,35 @@ def read_file(path: Path) -> bytes:
         raise BadFile(_unreadable(path, error)) from None
 
 
+_MARK: Final = 4  # characters among which UTF-16 and UTF-32 have a zero, if the text begins in ASCII
+_MARK_OF_DOCUMENT: Final = re.compile(r"^(---[ \t]*\r?\n)\ufeff", re.MULTILINE)
+
+
 def decode(name: str, data: bytes) -> str:
     """`data` as text, without a byte order mark, the last line ended. Raises BadFile.
 
-    It is UTF-8, or UTF-16 with its mark, which Windows PowerShell writes. kubectl reads both.
+    It is UTF-8, or UTF-16 with its mark, which Windows PowerShell writes. kubectl reads both. Files that were put
+    together have a mark at the beginning of each document.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         try:
             text = data.decode("utf-16")
         except UnicodeDecodeError:
             raise BadFile(message(manifests.UTF16, FilePlace(name, file=name))) from None
-        return text if text.endswith("\n") else text + "\n"
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise BadFile(message(manifests.NOT_UTF8, FilePlace(f"{name}:{line}", file=name, line=line))) from None
+    else:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise _not_utf8(name, data.count(b"\n", 0, error.start) + 1) from None
+    if "\0" in text[:_MARK]:  # UTF-32, or UTF-16 without its mark
+        raise _not_utf8(name, 1)
+    text = _MARK_OF_DOCUMENT.sub(r"\1", text)
     # kubectl, too, ends every line before it parses.
     return text if text.endswith("\n") else text + "\n"
+
+
+def _not_utf8(name: str, line: int) -> BadFile:
+    return BadFile(message(manifests.NOT_UTF8, FilePlace(f"{name}:{line}", file=name, line=line)))
 
 
 def parse_yaml(name: str, text: str) -> tuple[YamlDocument, ...]:

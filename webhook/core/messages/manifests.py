@@ -29,6 +29,7 @@ NOT_UTF8: Final = Kind(
     "WI404",
     Severity.ERROR,
     "{object}: the text is not UTF-8",
+    fix="write the file as UTF-8",
     help="Manifests are UTF-8 text. The line is that of the first byte that is not.",
 )
 UTF16: Final = Kind(
