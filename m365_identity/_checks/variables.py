@@ -17,11 +17,34 @@ _PAIRS: Final = (
     ("M365_TENANT_ID", "AZURE_TENANT_ID"),
     ("M365_OIDC_TOKEN_FILE_PATH", "AZURE_FEDERATED_TOKEN_FILE"),
 )
+# Each counts only with the others that it needs.
 _SECRETS: Final = {
-    "AZURE_CLIENT_SECRET": "a client secret",
-    "AZURE_CLIENT_CERTIFICATE_PATH": "a certificate",
-    "AZURE_PASSWORD": "a user's password",
+    "AZURE_CLIENT_SECRET": ("a client secret", ("AZURE_CLIENT_ID", "AZURE_TENANT_ID")),
+    "AZURE_CLIENT_CERTIFICATE_PATH": ("a certificate", ("AZURE_CLIENT_ID", "AZURE_TENANT_ID")),
+    "AZURE_PASSWORD": ("a user's password", ("AZURE_CLIENT_ID", "AZURE_USERNAME")),
 }
+# What other tools take before the token, by the variable that tells them of the token.
+_OF_TOOLS: Final = (
+    (
+        "ARM_OIDC_TOKEN_FILE_PATH",
+        "ARM_USE_OIDC",
+        "Terraform's providers azuread, azurerm and azapi",
+        (
+            *("ARM_CLIENT_SECRET", "ARM_CLIENT_SECRET_FILE_PATH", "ARM_CLIENT_CERTIFICATE"),
+            *("ARM_CLIENT_CERTIFICATE_PATH", "ARM_OIDC_TOKEN"),
+        ),
+    ),
+    (
+        "ARM_OIDC_TOKEN_FILE_PATH",
+        "POWER_PLATFORM_USE_OIDC",
+        "Power Platform's provider",
+        (
+            *("POWER_PLATFORM_CLIENT_SECRET", "POWER_PLATFORM_CLIENT_CERTIFICATE"),
+            "POWER_PLATFORM_CLIENT_CERTIFICATE_FILE_PATH",
+        ),
+    ),
+    ("AZURE_FEDERATED_TOKEN_FILE", "AZURE_TENANT", "Ansible", ("AZURE_SECRET", "AZURE_X509_CERTIFICATE_PATH")),
+)
 # AKS identity bindings: Azure SDKs that opt in send their token to this proxy.
 _PROXY: Final = "AZURE_KUBERNETES_TOKEN_PROXY"
 _PROXY_AUTHORITIES: Final = ("AZURE_KUBERNETES_CA_FILE", "AZURE_KUBERNETES_CA_DATA")
@@ -81,9 +104,14 @@ def _bindings(environ: Mapping[str, str]) -> Iterator[LinkFinding]:
 
 
 def _secrets(environ: Mapping[str, str]) -> Iterator[LinkFinding]:
-    for variable, what in _SECRETS.items():
-        if _value(environ, variable):
+    for variable, (what, needed) in _SECRETS.items():
+        if all(_value(environ, name) for name in (variable, *needed)):
             yield finding(messages.SECRET_SET, variable=variable, what=what)
+    for file, mark, tools, secrets in _OF_TOOLS:
+        if _value(environ, file) and _value(environ, mark):
+            for variable in secrets:
+                if _value(environ, variable):
+                    yield finding(messages.SECRET_OF_TOOLS, variable=variable, tools=tools, file=file)
 
 
 def _chain(environ: Mapping[str, str]) -> Iterator[LinkFinding]:

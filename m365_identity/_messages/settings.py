@@ -106,6 +106,12 @@ SECRET_SET: Final = Kind(
     "{variable} is set: DefaultAzureCredential signs in with {what} before it looks at the token",
     fix=_THE_CREDENTIAL,
 )
+SECRET_OF_TOOLS: Final = Kind(
+    "WIH155",
+    Severity.WARNING,
+    "{variable} is set beside {file}: {tools} prefer it, or refuse to start with both",
+    fix="unset {variable}; it may come from envFrom",
+)
 TOKEN_LEFT_OUT: Final = Kind(
     "WIH132",
     Severity.WARNING,

@@ -35,6 +35,8 @@ INJECTED = {
     "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/",
 }
 """As the webhook injects it."""
+ARM_FILE = {"ARM_OIDC_TOKEN_FILE_PATH": FILE}
+ARM = {"ARM_USE_OIDC": "true", **ARM_FILE}
 
 
 def contradicting(**changes: str) -> list[LinkFinding]:
@@ -87,6 +89,21 @@ def test_variables_that_say_the_same_do_not_contradict_each_other(changes: dict[
 
 
 @pytest.mark.parametrize(
+    "environ",
+    [
+        {name: value for name, value in INJECTED.items() if not name.startswith("AZURE_C")}
+        | {"AZURE_CLIENT_SECRET": "x", "AZURE_CLIENT_CERTIFICATE_PATH": "y"},
+        INJECTED | {"AZURE_PASSWORD": "x"},
+        INJECTED | {"ARM_CLIENT_SECRET": "x", "POWER_PLATFORM_CLIENT_SECRET": "y", "AZURE_SECRET": "z"},
+        INJECTED | ARM | {"ARM_CLIENT_SECRET": " ", "AZURE_CLIENT_SECRET": ""},
+    ],
+)
+def test_a_secret_that_no_program_reads_keeps_nothing_from_the_token(environ: dict[str, str]) -> None:
+    """Something that it needs is not set, or the tools sign in with nothing else."""
+    assert one(others, Found(environ=environ)).status is LinkStatus.OK
+
+
+@pytest.mark.parametrize(
     ("changes", "says", "fix"),
     [
         ({"AZURE_CLIENT_SECRET": "hush"}, "signs in with a client secret before", "unset AZURE_CLIENT_SECRET"),
@@ -95,7 +112,7 @@ def test_variables_that_say_the_same_do_not_contradict_each_other(changes: dict[
             "with a certificate before",
             "unset AZURE_CLIENT_CERTIFICATE_PATH",
         ),
-        ({"AZURE_PASSWORD": "hush"}, "with a user's password before", "unset AZURE_PASSWORD"),
+        ({"AZURE_PASSWORD": "hush", "AZURE_USERNAME": "hush"}, "with a user's password before", "unset AZURE_PASSWORD"),
         (
             {"AZURE_TOKEN_CREDENTIALS": "dev"},
             "is dev: DefaultAzureCredential leaves the token out",
@@ -111,6 +128,14 @@ def test_variables_that_say_the_same_do_not_contradict_each_other(changes: dict[
         ({"MSI_ENDPOINT": "http://127.0.0.1/hush"}, "ManagedIdentityCredential asks it", "unset MSI_ENDPOINT"),
         ({"AZURE_REGIONAL_AUTHORITY_NAME": "westeurope"}, "AADSTS100007", "unset AZURE_REGIONAL_AUTHORITY_NAME"),
         ({"MSAL_FORCE_REGION": "westeurope"}, "AADSTS100007", "unset MSAL_FORCE_REGION"),
+        ({"ARM_CLIENT_SECRET": "hush", **ARM}, "azurerm and azapi prefer it", "unset ARM_CLIENT_SECRET"),
+        ({"ARM_OIDC_TOKEN": "hush", **ARM}, "refuse to start with both", "unset ARM_OIDC_TOKEN"),
+        (
+            {"POWER_PLATFORM_CLIENT_SECRET": "hush", "POWER_PLATFORM_USE_OIDC": "true", **ARM_FILE},
+            "Power Platform's provider",
+            "unset POWER_PLATFORM_CLIENT_SECRET",
+        ),
+        ({"AZURE_SECRET": "hush", "AZURE_TENANT": "contoso.com"}, "Ansible prefer", "unset AZURE_SECRET"),
     ],
 )
 def test_what_keeps_sdks_from_the_token(changes: dict[str, str], says: str, fix: str) -> None:
