@@ -201,25 +201,20 @@ _MARK_OF_DOCUMENT: Final = re.compile(r"^(---[ \t]*\r?\n)\ufeff", re.MULTILINE)
 
 
 def decode(name: str, data: bytes) -> str:
-    """`data` as text, without a byte order mark, the last line ended. Raises BadFile.
+    """`data` as text, without byte order marks, the last line ended. Raises BadFile.
 
-    It is UTF-8, or UTF-16 with its mark, which Windows PowerShell writes. kubectl reads both. Files that were put
-    together have a mark at the beginning of each document.
+    UTF-8, or UTF-16 with its mark, which Windows PowerShell writes; kubectl reads both. Each document may have a mark.
     """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        try:
-            text = data.decode("utf-16")
-        except UnicodeDecodeError:
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = data.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        if is_utf16:
             raise BadFile(message(manifests.UTF16, FilePlace(name, file=name))) from None
-    else:
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise _not_utf8(name, data.count(b"\n", 0, error.start) + 1) from None
+        raise _not_utf8(name, data.count(b"\n", 0, error.start) + 1) from None
     if "\0" in text[:_MARK]:  # UTF-32, or UTF-16 without its mark
         raise _not_utf8(name, 1)
-    text = _MARK_OF_DOCUMENT.sub(r"\1", text)
-    # kubectl, too, ends every line before it parses.
+    text = _MARK_OF_DOCUMENT.sub(r"\1", text)  # kubectl, too, ends every line before it parses
     return text if text.endswith("\n") else text + "\n"
 
 
