@@ -66,6 +66,8 @@ OIDC_TOKEN_FILE_VARIABLE: Final = "M365_OIDC_TOKEN_FILE_PATH"
 VOLUME: Final = "azure-identity-token"
 MOUNT_PATH: Final = "/var/run/secrets/azure/tokens"
 TOKEN_FILE: Final = "azure-identity-token"
+# Where kube-apiserver has the token for itself mounted, unless the pod or its ServiceAccount says no.
+API_SERVER_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 # Where our token goes when somebody else's volume has the name or somebody else's mount has the path.
 OTHER_VOLUME: Final = "m365-identity-token"
 OTHER_MOUNT_PATH: Final = "/var/run/secrets/m365/tokens"

@@ -36,6 +36,7 @@ from webhook.core.messages.pods import (
 )
 from webhook.core.mount_paths import free, mount_path, of_linux, plain, within
 from webhook.core.names import (
+    API_SERVER_PATH,
     MAXIMUM_EXPIRATION,
     MOUNT_PATH,
     OTHER_MOUNT_PATH,
@@ -215,6 +216,8 @@ def _own_file(
             return _Foreign(container.file)
     elif container.ours and not any(within(OUR_FILE, path) for path in container.taken):
         return None
+    elif within(file, API_SERVER_PATH):
+        return _Foreign(container.file)  # kube-apiserver mounts it before it calls; manifests do not have it
     else:
         warnings.append(_warning(TOKEN_FILE_IN_NO_VOLUME, container, variable=TOKEN_FILE_VARIABLE))
     return Access(container.file)
