@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from webhook.core.own_containers import is_set
+from webhook.core.references import known_values
 from webhook.core.variables import EnvVar
 
 _PROXIES: Final = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "https_proxy", "HTTPS_PROXY")
@@ -43,9 +44,9 @@ def behind_proxy(container: Mapping[str, Any]) -> BehindProxy:
     if not exceptions:
         return BehindProxy(proxy=proxy) if container.get("envFrom") else BehindProxy(added=(_ADDED,))
     # The small letters win in clients that read both.
-    entry = variables[next((name for name in exceptions if is_set(variables[name])), exceptions[0])]
-    value = entry.get("value") or ""
-    if "valueFrom" in entry or not isinstance(value, str) or "$(" in value:
+    name = next((name for name in exceptions if is_set(variables[name])), exceptions[0])
+    value = known_values(container["env"])[name]
+    if value is None:
         return _NOTHING
     # Not all clients know networks, ports, "*", or entries that only spaces divide.
     return _NOTHING if _ADDRESS in "".join(value.split()).split(",") else BehindProxy(proxy=proxy)
