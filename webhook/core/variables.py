@@ -128,7 +128,7 @@ def _left_over(
     for name in identity.families:
         family = FAMILIES[name]
         if ours.get(family.client) and (family.client not in own or values[family.client] == ours[family.client]):
-            # An empty one is as good as none, and hides that of `envFrom`.
+            # An empty one counts as none, and hides that of `envFrom`.
             found |= dict.fromkeys(each for each in family.secrets if each in own and values[each] != "")
     return tuple(found)
 
