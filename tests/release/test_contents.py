@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tools.release.contents import normal
+from tools.release.embedded import PREFIX
 from tools.release.image import ARCHITECTURES
 from tools.release.source import ROOT
 
@@ -49,9 +51,9 @@ def bill(released: Path, architecture: str) -> dict[str, Any]:
 
 
 def components(released: Path, architecture: str, kind: str) -> dict[str, dict[str, Any]]:
-    """Those of Debian (deb) or Python (pypi), by name."""
+    """Those of Debian (deb) or Python (pypi), by name; of what is inside of wheels, that from cargo or generic."""
     found = bill(released, architecture)["components"]
-    return {one["name"]: one for one in found if one["purl"].startswith(f"pkg:{kind}/")}
+    return {one["name"]: one for one in found if one.get("purl", "").startswith(f"pkg:{kind}/")}
 
 
 def installed(root: Path) -> list[Distribution]:
@@ -103,6 +105,21 @@ def test_the_bill_has_each_package_of_python(architecture: str, released: Path, 
         assert one["purl"].endswith(f"@{one['version']}")
 
 
+def test_the_bill_has_what_is_inside_of_wheels(architecture: str, released: Path, roots: dict[str, Path]) -> None:
+    """The OpenSSL that cryptography brings, as its module says; the crates of what is of Rust; each under its wheel."""
+    root, listed = roots[architecture], components(released, architecture, "generic")
+    assert {"openssl", "libuv", "libyaml", "libffi", "llhttp"} <= listed.keys()
+    module = (root / PACKAGES / "cryptography/hazmat/bindings/_rust.abi3.so").read_bytes()
+    assert f"\0OpenSSL {listed['openssl']['version']} ".encode() in module
+    needs = {one["ref"]: one.get("dependsOn", []) for one in bill(released, architecture)["dependencies"]}
+    assert listed["openssl"]["bom-ref"] in needs["pypi:cryptography"]
+    assert listed["libuv"]["bom-ref"] in needs["pypi:uvloop"]
+    assert "pyo3" in components(released, architecture, "cargo")
+    telling = {normal(path.parent.name.rpartition("-")[0]) for path in (root / PACKAGES).glob("*.dist-info/sboms")}
+    assert {"cryptography", "orjson", "pydantic-core"} <= telling
+    assert {name for name in telling if any(ref.startswith(PREFIX) for ref in needs[f"pypi:{name}"])} == telling
+
+
 def test_the_bill_has_each_package_of_debian(architecture: str, released: Path, roots: dict[str, Path]) -> None:
     """With its version, its licences, and the digest of its archive; each has a file in the image."""
     root = roots[architecture]
@@ -149,7 +166,7 @@ def test_the_platforms_differ_in_what_is_compiled_only(
 ) -> None:
     """Both have the same packages, versions and modules."""
     other = next(one for one in ARCHITECTURES if one != architecture)
-    for kind in ("pypi", "deb"):
+    for kind in ("pypi", "deb", "generic"):
         ours, theirs = (components(released, each, kind) for each in (architecture, other))
         assert {(one["name"], one["version"]) for one in ours.values()} == {
             (one["name"], one["version"]) for one in theirs.values()

@@ -6,12 +6,12 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from cyclonedx.model.component import ComponentScope, ComponentType
+from cyclonedx.model.component import Component, ComponentScope, ComponentType
 from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
 
-from tools.release import contents, sbom
+from tools.release import contents, embedded, sbom
 from tools.release.archives import member
 from tools.release.checksums import sha256
 from tools.release.contents import PythonPackage, normal
@@ -58,6 +58,11 @@ def _image(out: Path, source: Source, built: Built, repository: str, architectur
     parts.needs += [
         (component, system[name][1]) for one, component in system.values() for name in one.depends if name in system
     ]
+    inside: dict[str, Component] = {}  # one component, even if two wheels bring it
+    for name, component in embedded.components(image):
+        known = inside.setdefault(str(component.bom_ref.value), component)
+        parts.needs.append((packages[name][1], known))
+    parts.components += inside.values()
     subject = sbom.container(repository, manifest["digest"], source, architecture=architecture)
     return sbom.write(out, f"image-linux-{architecture}", subject, parts, source)
 
