@@ -64,8 +64,8 @@ def push(dist: Path, registry: str) -> Iterator[Pushed]:
     for kind, layout in layouts.items():
         repository = f"{registry.rstrip('/')}/{REPOSITORIES[kind]}"
         root, tag = layout.root, f"{repository}:{version(layouts['chart'])}"
-        if (present := digest_in_registry(tag)) not in ("", root.digest):
-            raise Refused(f"{tag} is {present} already, and a release is never replaced. This one is {root.digest}")
+        if (found := present(layout, tag)) not in ("", root.digest):
+            raise Refused(f"{tag} is {found} already, and a release is never replaced. This one is {root.digest}")
         programs.run("crane", "push", layout.folder, tag)
         for manifest in layout.manifests():
             yield arrived(repository, manifest.digest, f"{kind} {manifest.platform}".strip())
@@ -80,15 +80,24 @@ def version(chart: Layout) -> str:
     return found
 
 
-def digest_in_registry(reference: str) -> str:
-    """The digest of what a tag names, "" if it does not exist."""
-    repository, _, tag = reference.rpartition(":")
+def present(layout: Layout, tag: str) -> str:
+    """The digest of what a tag names, "" if it does not exist.
+
+    Before the first push, registries give different answers: that the name is unknown, or that it is forbidden. So the
+    layout is pushed without a tag then, which replaces nothing and makes the repository, and the question is repeated.
+    """
     try:
-        tags = programs.run("crane", "ls", repository).split()
-    except Failed as error:
-        if "NAME_UNKNOWN" not in str(error):
-            raise
-        return ""  # the repository is made by the first push
+        return digest_in_registry(tag)
+    except Failed:
+        repository, _, _ = tag.rpartition(":")
+        programs.run("crane", "push", layout.folder, f"{repository}@{layout.root.digest}")
+        return digest_in_registry(tag)
+
+
+def digest_in_registry(reference: str) -> str:
+    """The digest of what a tag of an existing repository names, "" if it does not exist. Raises Failed."""
+    repository, _, tag = reference.rpartition(":")
+    tags = programs.run("crane", "ls", repository).split()
     return programs.run("crane", "digest", reference).strip() if tag in tags else ""
 
 
