@@ -26,10 +26,18 @@ from tools.release.oci import Descriptor, Layout
 from tools.release.sign import sign
 from tools.release.source import ROOT
 
+RELEASE_SECONDS = 1800
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselects what is marked `release`, unless the marker was named, as `make test-release` does."""
+    """Deselects what is marked `release`, unless the marker was named, as `make test-release` does.
+
+    Whichever test comes first waits for the fixture `released`, so each that has it gets the time for that.
+    """
+    for item in items:
+        if "released" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(RELEASE_SECONDS))
     if "release" in config.option.markexpr or any("tests/release" in argument for argument in config.args):
         return
     marked = [bool(item.get_closest_marker("release")) for item in items]
@@ -112,9 +120,8 @@ def released(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="session")
 def manifests(released: Path) -> dict[str, Descriptor]:
     """The image's part for each architecture."""
-    layout = Layout(released / "image.oci")
-    (index,) = layout.entries()
-    return {one["platform"]["architecture"]: one for one in layout.document(index)["manifests"]}
+    _, *parts = Layout(released / "image.oci").manifests()
+    return {part.platform.removeprefix("linux/"): part for part in parts}
 
 
 @pytest.fixture(scope="session")
@@ -125,8 +132,8 @@ def roots(
     layout, found = Layout(released / "image.oci"), {}
     for architecture in ARCHITECTURES:
         found[architecture] = tmp_path_factory.mktemp(f"root-{architecture}")
-        for layer in layout.document(manifests[architecture])["layers"]:
-            with tarfile.open(layout.path(layer["digest"])) as archive:
+        for layer in layout.read(manifests[architecture])["layers"]:
+            with tarfile.open(layout.path(Descriptor.read(layer))) as archive:
                 archive.extractall(found[architecture], filter="fully_trusted")
     return found
 

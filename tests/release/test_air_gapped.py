@@ -14,7 +14,7 @@ import pytest
 from testbed.registry.island import NAME, Island
 from tests.release.keys import Keys
 from tools.release.bundle import bundle, sign
-from tools.release.layouts import Layout
+from tools.release.oci import Layout
 from tools.release.wheels import ARCHITECTURES, PYTHONS, Locked
 
 pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.timeout(900)]

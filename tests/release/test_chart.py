@@ -14,7 +14,7 @@ from testbed.chart import helm
 from testbed.cluster.registration import PLAIN
 from tools.release import chart
 from tools.release.errors import ReleaseError
-from tools.release.oci import MANIFEST, Layout, digest
+from tools.release.oci import MANIFEST, Descriptor, Layout, digest
 from tools.release.source import Source
 
 pytestmark = pytest.mark.slow
@@ -68,11 +68,10 @@ def test_the_layout_is_what_helm_push_makes(tree: Path, tmp_path: Path) -> None:
     """Media types, a configuration with the text of Chart.yaml, and the archive as the only layer."""
     archive = chart.build(tree, tmp_path, SOURCE)
     layout = Layout(tmp_path / "chart.oci")
-    (entry,) = layout.entries()
-    assert entry["mediaType"] == MANIFEST
-    manifest = layout.document(entry)
+    assert layout.root.media_type == MANIFEST
+    manifest = layout.read(layout.root)
     assert manifest["config"]["mediaType"] == "application/vnd.cncf.helm.config.v1+json"
-    assert layout.document(manifest["config"]) == yaml.safe_load((tree / "Chart.yaml").read_text())
+    assert layout.read(Descriptor.read(manifest["config"])) == yaml.safe_load((tree / "Chart.yaml").read_text())
     (layer,) = manifest["layers"]
     assert layer["mediaType"] == "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
     assert layer["digest"] == digest(archive.read_bytes())

@@ -23,7 +23,6 @@ from tools.release.source import ROOT
 
 pytestmark = [
     pytest.mark.release,
-    pytest.mark.timeout(1800),
     pytest.mark.parametrize("architecture", ARCHITECTURES),
 ]
 

@@ -18,7 +18,7 @@ from bench import pods
 from tests.server.client import Client
 from webhook import __version__
 
-pytestmark = [pytest.mark.release, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.release
 
 EMULATOR = "qemu-aarch64-static"
 COMMANDS = "/opt/m365wi/bin"

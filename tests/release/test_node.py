@@ -23,10 +23,10 @@ from testbed.registry.serving import NAME as REGISTRY
 from testbed.registry.serving import Registry
 from tests.release.keys import Keys
 from tools.release.bundle import bundle
-from tools.release.layouts import Layout
+from tools.release.oci import Layout
 from webhook.core.names import MOUNT_PATH, TOKEN_FILE
 
-pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.release, pytest.mark.slow]
 
 TEAM = f"{REGISTRY}/team"
 CHART = f"oci://{TEAM}/charts/{NAME}"

@@ -65,10 +65,9 @@ def out(tmp_path: Path) -> Path:
     """The folder of that release."""
     layout = Layout(tmp_path / "image.oci")
     layer = tar_gz({name: text.encode() for name, text in IMAGE.items()}, epoch=0)
-    document = {"config": layout.add(b"{}", CONFIG), "layers": [layout.add(layer, LAYER)]}
-    platform = {"architecture": "amd64", "os": "linux"}
-    manifest = layout.add_json(document, MANIFEST, platform=platform)
-    layout.close(layout.add_json({"manifests": [manifest]}, INDEX))
+    document = {"config": layout.add(b"{}", CONFIG).as_json(), "layers": [layout.add(layer, LAYER).as_json()]}
+    manifest = layout.add_json(document, MANIFEST, platform="linux/amd64")
+    layout.close(layout.add_json({"manifests": [manifest.as_entry()]}, INDEX))
     chart = Layout(tmp_path / "chart.oci")
     chart.close(chart.add_json({"layers": []}, MANIFEST))
     (tmp_path / "m365-workload-identity-0.1.0.tgz").write_bytes(b"chart")
@@ -85,9 +84,9 @@ def out(tmp_path: Path) -> Path:
 @pytest.fixture
 def built(out: Path) -> Built:
     """What its image was built from."""
-    (index,) = Layout(out / "image.oci").entries()
+    index = Layout(out / "image.oci").root
     base = [Package("dash", "0.5", "amd64", "dash", "f" * 64)]
-    return Built(index["digest"], {"amd64": BUILT["packages"]}, base, {"amd64": BUILT["wheels"]})  # type: ignore[dict-item]
+    return Built(index.digest, {"amd64": BUILT["packages"]}, base, {"amd64": BUILT["wheels"]})  # type: ignore[dict-item]
 
 
 def bill(out: Path, name: str) -> dict[str, Any]:
@@ -100,9 +99,9 @@ def test_the_bill_of_the_image_has_what_its_layers_have(out: Path, built: Built)
     """Versions, licences by SPDX's identifier if they have one, digests, package URLs, and who needs whom."""
     bills.write(out, SOURCE, built, repository=REPOSITORY)
     found = bill(out, "image-linux-amd64")
-    (manifest,) = Layout(out / "image.oci").document(Layout(out / "image.oci").entries()[0])["manifests"]
+    _, manifest = Layout(out / "image.oci").manifests()
     assert found["metadata"]["timestamp"] == "2026-01-02T03:04:05+00:00"
-    assert found["metadata"]["component"]["hashes"][0]["content"] == manifest["digest"].removeprefix("sha256:")
+    assert found["metadata"]["component"]["hashes"][0]["content"] == manifest.hexadecimal
     parts = {part["name"]: part for part in found["components"]}
     assert {name: part["purl"] for name, part in parts.items()} == {
         "Flask": "pkg:pypi/flask@3.1.3",
@@ -201,9 +200,9 @@ def test_the_sums_and_the_last_words_name_everything(out: Path) -> None:
     assert f"{hashlib.sha256(b'chart').hexdigest()}  m365-workload-identity-0.1.0.tgz\n" in sums
     assert "  image.oci/index.json\n" in sums
     said = report.describe(out, SOURCE)
-    (index,) = Layout(out / "image.oci").entries()
+    index = Layout(out / "image.oci").root
     assert said.startswith("Release 0.1.0 of commit cccccccccccc, in ")
-    assert index["digest"] in said
+    assert index.digest in said
     assert "make release-sign" in said
     assert "docs/verify.md" in said
     snapshot = report.describe(out, Source("0.1.0", "c" * 40, 0, dirty=True, tagged=False))

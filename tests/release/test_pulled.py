@@ -15,7 +15,7 @@ import pytest
 from testbed.registry.island import NAME, Island
 from tests.release.keys import Keys
 from tests.release.test_registry import IMAGE, push
-from tools.release.layouts import Layout
+from tools.release.oci import Layout
 
 pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.timeout(900)]
 

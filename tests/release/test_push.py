@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.release import small
-from tools.release.layouts import Layout
+from tools.release.oci import Layout
 from tools.release.programs import Failed
 from tools.release.push import Refused, push
 

@@ -10,7 +10,7 @@ import pytest
 
 from testbed.registry.island import NAME, Island
 from tests.release import small
-from tools.release.layouts import Damaged, Layout
+from tools.release.oci import Damaged, Layout
 
 pytestmark = [pytest.mark.release, pytest.mark.slow]
 
@@ -80,8 +80,7 @@ def test_a_version_is_never_replaced(isle: Island, signed: Path, tmp_path: Path)
     index = Layout(signed / "image.oci").root.digest
     other = shutil.copytree(signed, tmp_path / "other")
     shutil.rmtree(other / "image.oci")
-    platform = small.an_image(other / "image.oci", "linux", "riscv64")
-    small.close(other / "image.oci", platform)
+    Layout(other / "image.oci").close(small.an_image(Layout(other / "image.oci"), "linux/riscv64"))
     said = refused(isle, other, "once")
     assert f"{NAME}/once/{IMAGE}:0.1.0 is {index} already, and a release is never replaced" in said
     assert isle.run("crane", "digest", f"{NAME}/once/{IMAGE}:0.1.0").stdout.strip() == index

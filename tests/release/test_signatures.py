@@ -17,7 +17,7 @@ from testbed.registry.island import NAME, Island
 from tests.release import small
 from tests.release.keys import Keys
 from tests.release.test_registry import CHART, IMAGE, push
-from tools.release.layouts import Layout
+from tools.release.oci import Layout
 from tools.release.push import referrer, statement_in
 from tools.release.sign import main, sign
 
@@ -136,7 +136,7 @@ def test_the_attestations_are_the_sbom_and_the_provenance(registry: Registry) ->
 def test_a_moved_tag_is_refused(registry: Registry, tmp_path: Path) -> None:
     """An attacker pushes another image under our tag. Our image still verifies by its digest."""
     theirs = tmp_path / "theirs.oci"
-    small.close(theirs, small.an_image(theirs, "linux", "riscv64"))
+    Layout(theirs).close(small.an_image(Layout(theirs), "linux/riscv64"))
     moved = f"{registry.image}:moved"
     assert registry.isle.run("crane", "push", theirs, moved).returncode == 0
     refuses(registry.verify(moved), "no signatures found")
@@ -146,7 +146,7 @@ def test_a_moved_tag_is_refused(registry: Registry, tmp_path: Path) -> None:
 def test_our_signature_beside_another_image_is_refused(tampered: Tampered, copy: Path) -> None:
     """It is about another digest; and if that is changed in it, it is not our signature."""
     shutil.rmtree(copy / "image.oci")
-    small.close(copy / "image.oci", small.an_image(copy / "image.oci", "linux", "riscv64"))
+    Layout(copy / "image.oci").close(small.an_image(Layout(copy / "image.oci"), "linux/riscv64"))
     theirs = Layout(copy / "image.oci").root
     genuine = (copy / "attestations/image.signature.sigstore.json").read_bytes()
     registry = tampered()

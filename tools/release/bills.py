@@ -29,9 +29,9 @@ def write(out: Path, source: Source, built: Built, *, repository: str) -> list[P
     made += [_distribution(path, source) for path in sorted([*out.glob("*.whl"), *out.glob("*.tar.gz")])]
     runs = Parts([sbom.container(repository, built.digest, source)])
     (chart,) = out.glob("*.tgz")
-    (entry,) = Layout(out / "chart.oci").entries()
+    root = Layout(out / "chart.oci").root
     helm = PackageURL("helm", name=chart.name.removesuffix(f"-{source.version}.tgz"), version=source.version)
-    for name, checksum in ((chart.name, sha256(chart)), ("chart.oci", entry["digest"].removeprefix("sha256:"))):
+    for name, checksum in ((chart.name, sha256(chart)), ("chart.oci", root.hexadecimal)):
         subject = sbom.described(name, source, checksum, kind=ComponentType.APPLICATION, purl=helm)
         made.append(sbom.write(out, name, subject, runs, source))
     for path in sorted(out.glob("install*.yaml")):
@@ -42,10 +42,7 @@ def write(out: Path, source: Source, built: Built, *, repository: str) -> list[P
 
 def _image(out: Path, source: Source, built: Built, repository: str, architecture: str) -> Path:
     layout = Layout(out / "image.oci")
-    (index,) = layout.entries()
-    (manifest,) = (
-        one for one in layout.document(index)["manifests"] if one["platform"]["architecture"] == architecture
-    )
+    (manifest,) = (one for one in layout.manifests() if one.platform == f"linux/{architecture}")
     image = contents.read(layout, manifest)
     wheels = {normal(str(parse_wheel_filename(one.file)[0])): one.sha256 for one in built.wheels[architecture]}
     archives = {one.name: one.sha256 for one in built.packages[architecture]}
@@ -63,7 +60,7 @@ def _image(out: Path, source: Source, built: Built, repository: str, architectur
         known = inside.setdefault(str(component.bom_ref.value), component)
         parts.needs.append((packages[name][1], known))
     parts.components += inside.values()
-    subject = sbom.container(repository, manifest["digest"], source, architecture=architecture)
+    subject = sbom.container(repository, manifest.digest, source, architecture=architecture)
     return sbom.write(out, f"image-linux-{architecture}", subject, parts, source)
 
 

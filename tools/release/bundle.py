@@ -25,7 +25,7 @@ from pathlib import Path
 
 from testbed.cluster.build import BuildError
 from tools.release import checksums, wheels
-from tools.release.layouts import Damaged, Layout
+from tools.release.oci import Damaged, Layout
 from tools.release.programs import Failed
 from tools.release.push import REPOSITORIES, about, referrer, version
 from tools.release.sign import ATTESTATIONS, DIST, PUBLIC_KEY, Signer

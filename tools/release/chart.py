@@ -14,7 +14,7 @@ from testbed.chart import helm, manifests
 from testbed.cluster.registration import PLAIN
 from tools.release.archives import tar_gz
 from tools.release.errors import ReleaseError
-from tools.release.oci import MANIFEST, REFERENCE, Layout
+from tools.release.oci import MANIFEST, Layout
 from tools.release.source import Source, moment
 
 __all__ = ["CONFIG_TYPE", "CONTENT_TYPE", "build", "plain", "set_image"]
@@ -62,11 +62,11 @@ def build(chart: Path, out: Path, source: Source) -> Path:
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
-        "config": layout.add_json(about, CONFIG_TYPE),
-        "layers": [layout.add(content, CONTENT_TYPE)],
+        "config": layout.add_json(about, CONFIG_TYPE).as_json(),
+        "layers": [layout.add(content, CONTENT_TYPE).as_json()],
         "annotations": title,
     }
-    layout.close(layout.add_json(manifest, MANIFEST, annotations={REFERENCE: about["version"]}))
+    layout.close(layout.add_json(manifest, MANIFEST, reference=about["version"]))
     return archive
 
 

@@ -68,8 +68,8 @@ class Image:
 def read(layout: Layout, manifest: Descriptor) -> Image:
     """What an image consists of; a later layer wins over an earlier one."""
     image = Image({}, {})
-    for layer in layout.document(manifest)["layers"]:
-        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(layout.read(layer["digest"])))) as archive:
+    for layer in layout.read(manifest)["layers"]:
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(layout.blob(Descriptor.read(layer))))) as archive:
             for entry in archive:
                 name = entry.name.removeprefix("./")
                 if entry.issym():

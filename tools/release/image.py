@@ -18,7 +18,7 @@ from testbed.cluster.build import cache_root, one_at_a_time, to_stderr
 from testbed.node.images import Buildah, secrets
 from tools.release import debian
 from tools.release.debian import Package
-from tools.release.oci import CONFIG, INDEX, MANIFEST, REFERENCE, Descriptor, Layout
+from tools.release.oci import CONFIG, INDEX, MANIFEST, Descriptor, Layout
 from tools.release.source import Source, moment
 
 __all__ = ["ARCHITECTURES", "Built", "Wheel", "build"]
@@ -66,12 +66,12 @@ def build(tree: Path, out: Path, source: Source) -> Built:
     document = {
         "schemaVersion": 2,
         "mediaType": INDEX,
-        "manifests": built,
+        "manifests": [each.as_entry() for each in built],
         "annotations": {f"org.opencontainers.image.{name}": value for name, value in about.items()},
     }
-    index = layout.add_json(document, INDEX)
-    layout.close(index | {"annotations": {REFERENCE: source.version}})
-    return Built(index["digest"], packages, build_packages, wheels)
+    index = layout.add_json(document, INDEX, reference=source.version)
+    layout.close(index)
+    return Built(index.digest, packages, build_packages, wheels)
 
 
 @contextmanager
@@ -115,18 +115,17 @@ class Workshop:
         self._build(architecture)
         part = Layout(self._folder / architecture)
         self._buildah.run("push", "--quiet", f"{NAME}:{architecture}", f"oci:{part.folder}")
-        (entry,) = part.entries()
-        manifest = part.document(entry)
+        manifest = part.read(part.root)
         for layer in manifest["layers"]:
-            whole.take(part, layer["digest"])
-        config = self._configuration(part.document(manifest["config"]), architecture)
+            whole.take(part, Descriptor.read(layer))
+        config = self._configuration(part.read(Descriptor.read(manifest["config"])), architecture)
         document = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": whole.add_json(config, CONFIG),
+            "config": whole.add_json(config, CONFIG).as_json(),
             "layers": manifest["layers"],
         }
-        return whole.add_json(document, MANIFEST, platform={"architecture": architecture, "os": "linux"})
+        return whole.add_json(document, MANIFEST, platform=f"linux/{architecture}")
 
     def _configuration(self, made: Mapping[str, Any], architecture: str) -> dict[str, Any]:
         labels = {name: text for name, text in made["config"]["Labels"].items() if "buildah" not in name}

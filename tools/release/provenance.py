@@ -89,11 +89,8 @@ def _subjects(out: Path) -> dict[str, dict[str, str]]:
         if path.is_file():
             found[path.name] = {path.name: sha256(path)}
         elif (path / "index.json").exists():
-            layout = Layout(path)
-            (entry,) = layout.entries()
-            found[path.name] = {path.name: entry["digest"][7:]}
-            for one in layout.document(entry).get("manifests", ()):
-                found[path.name][f"{path.name} linux/{one['platform']['architecture']}"] = one["digest"][7:]
+            parts = Layout(path).manifests()
+            found[path.name] = {f"{path.name} {part.platform}".strip(): part.hexadecimal for part in parts}
     return found
 
 

@@ -24,8 +24,7 @@ from typing import Any
 
 from testbed.cluster.build import BuildError
 from tools.release import programs
-from tools.release.layouts import Damaged, Descriptor, Layout, write_one
-from tools.release.oci import MANIFEST
+from tools.release.oci import MANIFEST, Damaged, Descriptor, Layout
 from tools.release.programs import Failed
 from tools.release.sign import ATTESTATIONS, DIST, SUFFIX
 
@@ -76,7 +75,7 @@ def push(dist: Path, registry: str) -> Iterator[Pushed]:
 def version(chart: Layout) -> str:
     """The version of the release, as the chart has it."""
     config = chart.read(chart.root)["config"]
-    found: str = json.loads(chart.blob(Descriptor(config["mediaType"], config["digest"], config["size"])))["version"]
+    found: str = chart.read(Descriptor.read(config))["version"]
     return found
 
 
@@ -136,24 +135,22 @@ def referrer(folder: Path, manifest: Descriptor, bundle: bytes) -> Descriptor:
 
     It has no time, so that the same bundle is the same manifest, however often it is pushed.
     """
+    layout = Layout(folder)
     artefact = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "artifactType": BUNDLE,
-        "config": part(EMPTY, EMPTY_TYPE),
-        "layers": [part(bundle, BUNDLE)],
+        "config": layout.add(EMPTY, EMPTY_TYPE).as_json(),
+        "layers": [layout.add(bundle, BUNDLE).as_json()],
         "subject": manifest.as_json(),
         "annotations": {
             "dev.sigstore.bundle.content": "dsse-envelope",
             "dev.sigstore.bundle.predicateType": statement_in(bundle)["predicateType"],
         },
     }
-    return write_one(folder, artefact, [EMPTY, bundle])
-
-
-def part(content: bytes, media_type: str) -> dict[str, Any]:
-    """The descriptor of a blob."""
-    return Descriptor.of(content, media_type).as_json()
+    written = layout.add_json(artefact, MANIFEST)
+    layout.close(written)
+    return written
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -33,8 +33,7 @@ def _rows(out: Path) -> Iterator[tuple[str, int, str]]:
     for path in sorted(out.iterdir()):
         if (path / "index.json").exists():
             size = sum(blob.stat().st_size for blob in path.rglob("*") if blob.is_file())
-            (entry,) = Layout(path).entries()
-            yield f"{path.name}/", size, entry["digest"]
+            yield f"{path.name}/", size, Layout(path).root.digest
         elif path.is_file():
             yield path.name, path.stat().st_size, f"sha256:{sha256(path)}"
         else:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from testbed.cluster.build import BuildError
 from tools.release import programs
-from tools.release.layouts import Damaged
+from tools.release.oci import Damaged
 from tools.release.programs import Failed
 from tools.release.statements import Statement, about_files, about_layouts
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.release.layouts import Descriptor, Layout
+from tools.release.oci import Descriptor, Layout
 
 __all__ = ["LAYOUTS", "SIGNATURE", "Statement", "about_files", "about_layouts"]
 
