@@ -86,8 +86,9 @@ test-kind: $(SET_UP) ## run the same tests on kind; needs Docker
 	M365WI_TEST_CLUSTER=kind $(BIN)/python -m pytest -n 0 -m node tests/node
 
 test-release: $(SET_UP) ## make a release twice, look into it, run its arm64 image in an emulator; sign it, push it, verify it, tamper with it; needs root and Debian
-	@for program in buildah qemu-aarch64-static; do command -v $$program >/dev/null || \
-		(apt-get update -q && apt-get install -q -y --no-install-recommends buildah qemu-user-static) || exit 1; done
+	@for program in buildah ip qemu-aarch64-static; do command -v $$program >/dev/null || \
+		(apt-get update -q && apt-get install -q -y --no-install-recommends buildah iproute2 qemu-user-static) || exit 1; done
+	$(BIN)/python -m testbed.cluster.build --version 1.37 --all
 	$(BIN)/python -m testbed.chart.helm >/dev/null
 	$(BIN)/python -m testbed.registry.build
 	$(BIN)/python -m pytest -n 0 -m release tests/release
@@ -150,7 +151,7 @@ manifests: $(SET_UP) ## write manifests/install*.yaml from the chart; the first 
 
 release: $(SET_UP) ## make everything that is published in dist/release, from a tagged commit (SNAPSHOT=1: from any tree, to try it); needs root and Debian
 	$(BIN)/python -m testbed.chart.helm >/dev/null
-	$(BIN)/python -m tools.release $(if $(SNAPSHOT),--snapshot) $(if $(REPOSITORY),--repository $(REPOSITORY))
+	$(BIN)/python -m tools.release $(if $(SNAPSHOT),--snapshot) $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(PACKAGES),--packages $(PACKAGES))
 
 release-sign: $(SET_UP) ## sign dist/release with the key COSIGN_KEY, or KEYLESS=1 as the workflow that runs; nothing is pushed
 	$(BIN)/python -m tools.release.sign $(if $(KEYLESS),--keyless)

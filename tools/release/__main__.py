@@ -2,6 +2,7 @@
 
     python -m tools.release               a release: the tree is clean, and its commit has the tag of its version
     python -m tools.release --snapshot    the same from any tree, to try it; it is never published
+    python -m tools.release --packages image.oci.intoto.json    with the packages of Debian of that build, to compare
 
 docs/release-artefacts.md describes the folder. Two runs from the same commit write the same bytes.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 from testbed.chart import helm
 from testbed.cluster.build import BuildError
 from testbed.cluster.processes import ClusterError
-from tools.release import bills, chart, checksums, distributions, image, provenance, report, source
+from tools.release import bills, chart, checksums, distributions, image, pins, provenance, report, source
 from tools.release.commands import require
 from tools.release.errors import ReleaseError
 
@@ -28,13 +29,14 @@ __all__ = ["main", "make"]
 REPOSITORY = "m365-workload-identity"
 
 
-def make(out: Path, *, snapshot: bool, repository: str = REPOSITORY) -> source.Source:
+def make(out: Path, *, snapshot: bool, repository: str = REPOSITORY, packages: Path | None = None) -> source.Source:
     """Makes the release in `out`, which is replaced only if everything was made. Raises ReleaseError and its kin."""
     out = out.resolve()
     require("git", "apt-get", "buildah", "dpkg-deb")
     if os.geteuid():
         raise ReleaseError("buildah needs root here: sudo make release")
     released = source.examine(snapshot=snapshot)
+    exactly = pins.read(packages) if packages else None
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
         tree, new = Path(temporary) / "source", Path(temporary) / "new"
@@ -42,7 +44,7 @@ def make(out: Path, *, snapshot: bool, repository: str = REPOSITORY) -> source.S
         new.mkdir(mode=0o755)
         source.export(released, tree)
         distributions.build(tree, new, epoch=released.epoch)
-        built = image.build(tree, new, released)
+        built = image.build(tree, new, released, exactly=exactly)
         where = tree / "manifests/chart"
         chart.set_image(where, repository=repository, digest=built.digest)
         chart.build(where, new, released)
@@ -68,10 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=REPOSITORY,
         help="the image's name with its registry, for the chart and the plain manifests (default: %(default)s)",
     )
+    parser.add_argument(
+        "--packages",
+        type=Path,
+        help="provenance/image.oci.intoto.json of a release: make the same image again, or say why it cannot be",
+    )
     options = parser.parse_args(arguments)
     try:
         helm.binary()
-        made = make(options.out, snapshot=options.snapshot, repository=options.repository)
+        made = make(options.out, snapshot=options.snapshot, repository=options.repository, packages=options.packages)
     except (ReleaseError, ClusterError, BuildError, helm.Refused) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -18,10 +18,12 @@ from typing import Final
 
 from packageurl import PackageURL
 
+from tools.release import pins
 from tools.release.archives import member
 from tools.release.checksums import sha256
 from tools.release.commands import run
 from tools.release.errors import ReleaseError
+from tools.release.pins import Pins
 
 __all__ = ["SUITE", "Package", "unpack"]
 
@@ -48,13 +50,19 @@ class Package:
         return PackageURL("deb", "debian", self.name, self.version, qualifiers).to_string()
 
 
-def unpack(root: Path, names: Sequence[str], *, architecture: str) -> list[Package]:
-    """Unpacks packages, and those that they need, into an empty folder. Returns them by name. Raises ReleaseError."""
+def unpack(root: Path, names: Sequence[str], *, architecture: str, exactly: Pins | None = None) -> list[Package]:
+    """Unpacks packages, and those that they need, into an empty folder. Returns them by name. Raises ReleaseError.
+
+    exactly: the packages of another build, which must be the same.
+    """
     apt = root.parent / f"{root.name}.apt"
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (apt / folder).mkdir(parents=True)
     (apt / "status").touch()
-    (apt / "sources.list").write_text("".join(f"{line}\n" for line in _sources()))
+    # The lists of a day that is over may have expired. What they name is compared with the digests of that build.
+    lines = _sources("check-valid-until=no" if exactly else "")
+    (apt / "sources.list").write_text("".join(f"{line}\n" for line in lines))
+    (apt / "preferences").write_text(pins.preferences(exactly or {}, architecture))
     _apt(apt, architecture, "update")
     _apt(apt, architecture, "install", "--yes", "--no-install-recommends", "--download-only", *names)
     # First the one with the links from /bin, /lib and /sbin to /usr.
@@ -62,11 +70,15 @@ def unpack(root: Path, names: Sequence[str], *, architecture: str) -> list[Packa
         (apt / "cache/archives").glob("*.deb"), key=lambda path: (not path.name.startswith("base-files_"), path.name)
     )
     root.mkdir(mode=0o755)
-    database = root / "var/lib/dpkg"
     found = [_unpack_one(archive, root) for archive in archives]
+    database = root / "var/lib/dpkg"
+    database.mkdir(parents=True, exist_ok=True)
     (database / "status").write_text("\n".join(text for _, text in found))
     _trust(root)
-    return sorted((package for package, _ in found), key=lambda package: package.name)
+    packages = sorted((package for package, _ in found), key=lambda package: package.name)
+    if exactly is not None:
+        pins.check(exactly, packages)
+    return packages
 
 
 def _unpack_one(archive: Path, root: Path) -> tuple[Package, str]:
@@ -108,6 +120,8 @@ def _apt(apt: Path, architecture: str, *arguments: str) -> None:
         "APT::Sandbox::User": "root",
         "Acquire::Languages": "none",
         "Dir::Cache": apt / "cache",
+        "Dir::Etc::preferences": apt / "preferences",
+        "Dir::Etc::preferencesparts": "/dev/null",
         "Dir::Etc::sourcelist": apt / "sources.list",
         "Dir::Etc::sourceparts": "/dev/null",
         "Dir::State": apt / "state",
@@ -117,17 +131,15 @@ def _apt(apt: Path, architecture: str, *arguments: str) -> None:
     run(["apt-get", "--quiet=2", *options, *arguments], variables={"DEBIAN_FRONTEND": "noninteractive"})
 
 
-def _sources() -> list[str]:
-    """Debian's releases, and their updates of security."""
+def _sources(option: str = "") -> list[str]:
+    """Debian's releases, and their updates of security, with one more option of apt for both."""
     main = os.environ.get("DEBIAN_MIRROR") or _mirror(r"[a-z]+")
     security = os.environ.get("DEBIAN_SECURITY_MIRROR") or _mirror(r"[a-z]+-security")
     keyring = next(filter(Path.exists, KEYRINGS), None)
     if keyring is None:
         raise ReleaseError(f"{KEYRINGS[0]} is missing: apt-get install debian-archive-keyring")
-    return [
-        f"deb [signed-by={keyring}] {main} {SUITE} main",
-        f"deb [signed-by={keyring}] {security} {SUITE}-security main",
-    ]
+    options = " ".join(filter(None, [f"signed-by={keyring}", option]))
+    return [f"deb [{options}] {main} {SUITE} main", f"deb [{options}] {security} {SUITE}-security main"]
 
 
 def _mirror(suite: str) -> str:

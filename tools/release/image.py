@@ -19,6 +19,7 @@ from testbed.node.images import Buildah, secrets
 from tools.release import debian
 from tools.release.debian import Package
 from tools.release.oci import CONFIG, INDEX, MANIFEST, Descriptor, Layout
+from tools.release.pins import Pins
 from tools.release.source import Source, moment
 
 __all__ = ["ARCHITECTURES", "Built", "Wheel", "build"]
@@ -51,12 +52,12 @@ class Built:
         return [self.build_packages, *self.packages.values()]
 
 
-def build(tree: Path, out: Path, source: Source) -> Built:
-    """Writes `image.oci`. Raises ClusterError or ReleaseError."""
+def build(tree: Path, out: Path, source: Source, *, exactly: Pins | None = None) -> Built:
+    """Writes `image.oci`, with exactly these packages of Debian or with the newest. ClusterError or ReleaseError."""
     layout = Layout(out / "image.oci")
     packages, wheels, built = {}, {}, []
     with tempfile.TemporaryDirectory(dir=out.parent) as temporary, _store() as buildah:
-        workshop = Workshop(tree, Path(temporary), source, buildah)
+        workshop = Workshop(tree, Path(temporary), source, buildah, exactly)
         build_packages = workshop.base("build", BUILD_BASE, "amd64")
         for architecture in ARCHITECTURES:
             packages[architecture] = workshop.base(architecture, BASE, architecture)
@@ -95,14 +96,15 @@ def _empty(buildah: Buildah) -> None:
 class Workshop:
     """buildah, and an empty folder for what is between its steps."""
 
-    def __init__(self, tree: Path, folder: Path, source: Source, buildah: Buildah) -> None:
+    def __init__(self, tree: Path, folder: Path, source: Source, buildah: Buildah, exactly: Pins | None = None) -> None:
         self._tree, self._folder, self._source, self._buildah = tree, folder, source, buildah
+        self._exactly = exactly
 
     def base(self, name: str, packages: tuple[str, ...], architecture: str) -> list[Package]:
         """Makes the image `name` of Debian's packages."""
         to_stderr(f"image: unpacking Debian's packages for {architecture}")
         root = self._folder / f"{name}.root"
-        found = debian.unpack(root, packages, architecture=architecture)
+        found = debian.unpack(root, packages, architecture=architecture, exactly=self._exactly)
         container = self._buildah.run("from", "--arch", architecture, "scratch").strip()
         self._buildah.run("add", "--quiet", container, str(root), "/")
         self._buildah.run("config", "--arch", architecture, "--os", "linux", container)
