@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -44,10 +44,28 @@ def problems(text: str, own: str) -> list[str]:
     newest = _RELEASED.match(headings[1]) if headings[1:] else None
     if newest is None or newest[1] != own:
         wrong.append(f"the section after {UNRELEASED} is not that of version {own}, which this tree has")
-    days = [_day(heading) or "" for heading in headings[1:]]
-    if days != sorted(days, reverse=True):
-        wrong.append("the days of the releases do not fall")
-    return wrong
+    return [*wrong, *_disorder(headings[1:])]
+
+
+def _disorder(headings: Sequence[str]) -> Iterator[str]:
+    """Newest first by version. A patch of an older minor may be younger than what stands above it."""
+    released = [(_numbers(found[1]), found[2]) for each in headings if (found := _RELEASED.fullmatch(each))]
+    if released != sorted(released, key=lambda each: each[0], reverse=True):
+        yield "the versions of the releases do not fall"
+    minors: dict[tuple[int, ...], list[str]] = {}
+    for numbers, day in released:
+        minors.setdefault(numbers[0][:2], []).append(day)
+    for days in (*minors.values(), [days[-1] for days in minors.values()]):
+        if days != sorted(days, reverse=True):
+            yield "the days of the releases do not fall"
+            return
+
+
+def _numbers(version: str) -> tuple[tuple[int, ...], bool, tuple[int, ...]]:
+    """A version, comparable: 0.10.0 comes after 0.9.1, and after its candidate 0.10.0-rc.2."""
+    release, _, candidate = version.partition("-")
+    first, second = (tuple(map(int, re.findall(r"\d+", each))) for each in (release, candidate))
+    return first, not candidate, second
 
 
 def notes(released: Mapping[str, str], wanted: str) -> str:

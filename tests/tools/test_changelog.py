@@ -45,6 +45,7 @@ def test_a_release_has_the_notes_of_its_section() -> None:
         ("2027-01-15", "2027-02-30", "## [0.2.0] - 2027-02-30 is not of the form"),
         ("[0.2.0]", "[0.2.1]", "is not that of version 0.2.0"),
         ("2027-01-15", "2026-01-15", "the days of the releases do not fall"),
+        ("[0.1.0]", "[0.3.0]", "the versions of the releases do not fall"),
     ],
 )
 def test_what_is_wrong_is_said(before: str, after: str, problem: str) -> None:
@@ -57,6 +58,16 @@ def test_a_release_may_be_withdrawn() -> None:
     """Keep a Changelog says how; the order of days is still checked."""
     assert changelog.problems(GOOD.replace("2027-01-15", "2027-01-15 [YANKED]"), "0.2.0") == []
     assert changelog.problems(GOOD.replace("2027-01-15", "2026-01-15 [YANKED]"), "0.2.0")
+
+
+def test_an_older_minor_gets_patches_after_a_newer_one_came_out() -> None:
+    """Such as a security release: it stands in the order of versions, and its day after that of the patch before it."""
+    patches = "## [0.2.0] - 2027-01-15\n\n## [0.1.10] - 2027-03-01\n\n## [0.1.9] - 2027-02-01\n"
+    text = GOOD.replace("## [0.2.0] - 2027-01-15\n", patches)
+    assert changelog.problems(text, "0.2.0") == []
+    assert changelog.problems(text.replace("2027-03-01", "2027-01-20"), "0.2.0")
+    first = text.replace("## [0.2.0]", "## [0.2.0-rc.1] - 2027-01-14\n\n## [0.2.0]", 1)
+    assert any("versions" in each for each in changelog.problems(first, "0.2.0-rc.1"))
 
 
 def test_links_to_files_lead_to_the_repository() -> None:

@@ -68,4 +68,5 @@ def test_each_release_is_in_the_table() -> None:
     released = re.findall(r"^## \[(\d[^\]]*)\]", text, re.MULTILINE)
     rows = re.findall(r"^\| (\d+\.\d+\.\d+) \| `[0-9a-f]{40}` \|$", PAGE, re.MULTILINE)
     assert released[0] == version.source()
-    assert rows in (released, released[1:])
+    assert len(rows) == len(set(rows))
+    assert set(rows) in ({*released}, {*released[1:]})
