@@ -1,8 +1,8 @@
 """Reads CHANGELOG.md: which release it describes, and what it says about one.
 
     python -m tools.changelog                 what is wrong with it; exit status 1 if anything is
-    python -m tools.changelog --tag v0.2.0    the release notes of that tag; exit status 1 if it cannot be released
-        --links https://github.com/OWNER/REPOSITORY/blob/v0.2.0/    its links to files lead there
+    python -m tools.changelog --tag v1.2.3    the release notes of that tag; exit status 1 if it cannot be released
+        --links https://github.com/OWNER/REPOSITORY/blob/v1.2.3/    its links to files lead there
 
 The first section is `[Unreleased]`, and the next is that of this tree's version, with the day of its release.
 """
@@ -39,7 +39,7 @@ def problems(text: str, own: str) -> list[str]:
     if headings[:1] != [UNRELEASED]:
         return [f"the first section is {headings[:1]}, expected ## {UNRELEASED}"]
     wrong = [
-        f"## {heading} is not of the form ## [0.2.0] - 2027-01-15" for heading in headings[1:] if not _day(heading)
+        f"## {heading} is not of the form ## [1.2.3] - 2027-01-15" for heading in headings[1:] if not _day(heading)
     ]
     newest = _RELEASED.match(headings[1]) if headings[1:] else None
     if newest is None or newest[1] != own:
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tools.changelog", description="Check the changelog, or print a part."
     )
-    parser.add_argument("--tag", help="print the release notes of this tag, such as v0.2.0")
+    parser.add_argument("--tag", help="print the release notes of this tag, such as v1.2.3")
     parser.add_argument("--links", default="", help="the address of this repository's files, with a / at its end")
     options = parser.parse_args(arguments)
     text = PAGE.read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """Keeps the version of a release the same in every place that has it.
 
     python -m tools.version          prints the version; names the places that differ, with exit status 1
-    python -m tools.version 0.2.0    writes this version everywhere; then run `make manifests`
+    python -m tools.version 1.2.3    writes this version everywhere; then run `make manifests`
 
 The source is `m365_identity/__init__.py`, from which the wheel takes it. The webhook cannot import it from there: the
 helper brings libraries that the webhook does not load. A Dockerfile and a chart cannot import anything.
@@ -80,11 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tools.version", description="Keep the version the same everywhere."
     )
-    parser.add_argument("version", nargs="?", help="the version to write, such as 0.2.0")
+    parser.add_argument("version", nargs="?", help="the version to write, such as 1.2.3")
     options = parser.parse_args(arguments)
     if options.version is not None:
         if not re.fullmatch(_VERSION, options.version):
-            parser.error(f"{options.version} is not a version such as 0.2.0")
+            parser.error(f"{options.version} is not a version such as 1.2.3")
         _write(options.version)
     wrong = differences()
     print(*wrong or [source()], sep="\n")

@@ -2,8 +2,8 @@
 
     python -m tools.release.push registry.example.com/team
 
-    registry.example.com/team/m365-workload-identity:0.2.0          the index with the image of each platform
-    registry.example.com/team/charts/m365-workload-identity:0.2.0   the chart, for helm install oci://…
+    registry.example.com/team/m365-workload-identity:1.2.3          the index with the image of each platform
+    registry.example.com/team/charts/m365-workload-identity:1.2.3   the chart, for helm install oci://…
 
 The statements of `attestations` go beside what they are about, where cosign finds them. All that arrives has the digest
 that it has in dist/release. It may be run again: what is there already stays, and a version that is there with another
