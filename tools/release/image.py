@@ -7,6 +7,7 @@ they are. Its configuration is not: it names the identifiers of images on this m
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from testbed.cluster.build import cache_root, one_at_a_time, to_stderr
+from testbed.cluster.build import cache_root, one_at_a_time
 from testbed.node.images import Buildah, secrets
 from tools.release import debian
 from tools.release.debian import Package
@@ -79,13 +80,18 @@ def build(tree: Path, out: Path, source: Source, *, exactly: Pins | None = None)
 def _store() -> Iterator[Buildah]:
     """buildah with an empty store, for one release at a time. Nothing of an earlier one is used, and nothing stays."""
     cache_root().mkdir(parents=True, exist_ok=True)
-    with one_at_a_time(cache_root() / "release.lock", report=to_stderr):
+    with one_at_a_time(cache_root() / "release.lock", report=_say):
         buildah = Buildah(cache_root() / "release")
         _empty(buildah)
         try:
             yield buildah
         finally:
             _empty(buildah)
+
+
+def _say(line: str) -> None:
+    """A line of progress, at once."""
+    print(f"release: {line}", file=sys.stderr, flush=True)
 
 
 def _empty(buildah: Buildah) -> None:
@@ -102,7 +108,7 @@ class Workshop:
 
     def base(self, name: str, packages: tuple[str, ...], architecture: str) -> list[Package]:
         """Makes the image `name` of Debian's packages."""
-        to_stderr(f"image: unpacking Debian's packages for {architecture}")
+        _say(f"image: unpacking Debian's packages for {architecture}")
         root = self._folder / f"{name}.root"
         found = debian.unpack(root, packages, architecture=architecture, exactly=self._exactly)
         container = self._buildah.run("from", "--arch", architecture, "scratch").strip()
@@ -113,7 +119,7 @@ class Workshop:
 
     def image(self, architecture: str, whole: Layout) -> Descriptor:
         """Builds the image, copies its layers into `whole`, and returns the descriptor of its manifest."""
-        to_stderr(f"image: building for {architecture}")
+        _say(f"image: building for {architecture}")
         self._build(architecture)
         part = Layout(self._folder / architecture)
         self._buildah.run("push", "--quiet", f"{NAME}:{architecture}", f"oci:{part.folder}")
