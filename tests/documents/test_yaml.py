@@ -81,6 +81,10 @@ def test_an_object_means_what_it_means_to_kubectl(text: str, value: Any) -> None
     ("text", "message"),
     [
         ("a: b\n\tc: d\n", "2:1: a tab where only spaces indent"),
+        ("a:\n\u00a0\u00a0b: c\n  d: e\n", "2:1: a no-break space (U+00A0) where only spaces indent"),
+        ("a:\n- b: c\n -\u200bd: e\n", "3:3: a zero width space (U+200B) where only spaces indent"),
+        ("```yaml\na: b\n```\n", "1:1: ``` is a mark of Markdown, not of YAML: leave it out"),
+        ("  a: b\n  ---\n  c: d\n", "2:1: --- begins a line: is the whole text indented?"),
         ("a: [1,\n", "2:1: did not find expected node content"),
         ("é: \x07\n", "1:4: control characters are not allowed (U+0007)"),
         ("a: *b\n", "1:4: anchor b does not exist"),

@@ -5,7 +5,9 @@ what they mean follows kubectl's library. If a key is repeated, the last one cou
 the one that stands last counts.
 """
 
+import re
 import sys
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,6 +23,12 @@ _DEEPEST: Final = 200
 _LARGEST: Final = 1_000_000
 MOST_DOCUMENTS: Final = 10_000
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+_FENCE: Final = "```"
+_INDENTED_MARK: Final = re.compile(r" +---\s*")
+_LIKE_A_SPACE: Final = re.compile("[ ]*(?:- *)?([\u00a0\u2000-\u200b\u202f\u205f\u3000])")
+"""What a web page or a chat shows as a space."""
 
 
 class NotYaml(Exception):
@@ -271,9 +279,18 @@ def _at(mark: Any, reason: str) -> NotYaml:
 
 
 def _explain(reason: str, text: str, line: int, column: int) -> NotYaml:
-    """The error at a place, whose line may have a tab or a template in it. line and column count from 0."""
+    """The error at a place, in the words for what people copy by mistake. line and column count from 0."""
     lines = text.split("\n")
     there = lines[line] if line < len(lines) else ""
     if there[column : column + 1] == "\t":
         return NotYaml("a tab where only spaces indent", line + 1, column + 1)
+    if there.lstrip().startswith(_FENCE):
+        return NotYaml(f"{_FENCE} is a mark of Markdown, not of YAML: leave it out", line + 1, 1)
+    for number in (line, line + 1):  # the parser may see only on the line below that something is missing
+        if lines[number - 1 : number] and _INDENTED_MARK.fullmatch(lines[number - 1]):
+            return NotYaml("--- begins a line: is the whole text indented?", number, 1)
+    for number, each in enumerate(lines[: line + 1], 1):
+        if found := _LIKE_A_SPACE.match(each):
+            name = unicodedata.name(found[1]).lower()
+            return NotYaml(f"a {name} (U+{ord(found[1]):04X}) where only spaces indent", number, found.end())
     return NotYaml(reason, line + 1, column + 1, template="{{" in there)

@@ -12,6 +12,7 @@ from webhook.core.policy import Policy
 from webhook.documents import nodes
 from webhook.offline.lint import reading as module
 from webhook.offline.lint.linting import Report, lint
+from webhook.offline.lint.objects import Object
 from webhook.offline.lint.reading import Reading, read
 
 WRONG = account("{azure.workload.identity/client-id: x, azure.workload.identity/tenant-id: contoso.com}")
@@ -109,6 +110,24 @@ def test_the_nearest_account_counts(tree: Tree) -> None:
         {"dev/sa.yaml": ACCOUNT, "dev/app.yaml": own, "prod/sa.yaml": cloudy, "prod/app.yaml": own, "app.yaml": own}
     )
     assert [(each.place.file, each.message.code) for each in reported(found).findings] == [("dev/app.yaml", "WI210")]
+
+
+def test_many_files_with_the_same_names_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the files are twice the work, also if each has the same ServiceAccount as all others."""
+    real, asked = Object.stated, 0
+
+    def counted(self: Object) -> str:
+        nonlocal asked
+        asked += 1
+        return str(real.fget(self))  # type: ignore[attr-defined]  # it is a property
+
+    monkeypatch.setattr(Object, "stated", property(counted))
+    work = []
+    for number in (50, 100):
+        asked = 0
+        assert linted((ACCOUNT + pod()) * number).objects == 2 * number
+        work.append(asked)
+    assert work[1] <= 2.1 * work[0]
 
 
 def test_a_kustomization_needs_no_kind(tree: Tree) -> None:

@@ -45,11 +45,39 @@ class KnownAccount:
         return self.object.place("metadata", "annotations") if annotations else self.object.head()
 
 
+class _Namesakes:
+    """The ServiceAccounts of one name that the pods of a namespace could mean, by file and by folder."""
+
+    def __init__(self, known: Sequence[KnownAccount]) -> None:
+        self._by_file: dict[str, KnownAccount] = {}
+        by_folder: dict[PurePath, list[KnownAccount]] = {}
+        for each in known:
+            file = each.object.manifest.source.name
+            self._by_file[file] = each  # the one that is applied last
+            by_folder.setdefault(PurePath(file).parent, []).append(each)
+        self._by_folder = {folder: _alike(group) for folder, group in by_folder.items()}
+        self._anywhere = _alike(known)
+        self.exist = bool(known)
+
+    def nearest(self, file: str) -> KnownAccount | None:
+        """The one in `file`, else in its folder, else anywhere; None if there are several that are not alike."""
+        if file in self._by_file:
+            return self._by_file[file]
+        return self._by_folder.get(PurePath(file).parent, self._anywhere)
+
+
+def _alike(known: Sequence[KnownAccount]) -> KnownAccount | None:
+    """The first of those that have the same annotations, None if they do not."""
+    first = known[0] if known else None
+    return first if first and all(each.account.annotations == first.account.annotations for each in known) else None
+
+
 class Accounts:
     """All of them."""
 
     def __init__(self, objects: Iterable[Object]) -> None:
         self._by_name: dict[str, list[KnownAccount]] = {}
+        self._namesakes: dict[tuple[str, str], _Namesakes] = {}  # by name, and the namespace that a pod states
         self._compared = 0
         for each in objects:
             name = each.manifest.metadata.get("name")
@@ -73,27 +101,21 @@ class Accounts:
 
     def of(self, pod: Object, name: str) -> KnownAccount | None:
         """The one that a pod of `pod` means; None if it is not there or there are others of its name."""
-        known = [
-            each
-            for each in self._by_name.get(name, ())
-            if not pod.stated or not each.object.stated or pod.stated == each.object.stated
-        ]
-        known = [each for each in known if each.object.stated == pod.stated] or known
-        file = pod.manifest.source.name
-        same_file = [each for each in known if each.object.manifest.source.name == file]
-        if same_file:
-            return same_file[-1]  # the one that is applied last
-        folder = PurePath(file).parent
-        near = [each for each in known if PurePath(each.object.manifest.source.name).parent == folder] or known
-        first = near[0] if near else None
-        return first if first and all(each.account.annotations == first.account.annotations for each in near) else None
+        return self._of_name(name, pod.stated).nearest(pod.manifest.source.name)
 
     def is_known(self, pod: Object, name: str) -> bool:
         """Whether there is one of that name that a pod of `pod` could mean."""
-        return any(
-            not pod.stated or not each.object.stated or pod.stated == each.object.stated
-            for each in self._by_name.get(name, ())
-        )
+        return self._of_name(name, pod.stated).exist
+
+    def _of_name(self, name: str, namespace: str) -> _Namesakes:
+        """Those of a name for pods that state a namespace, or "": in that namespace, else without a stated one."""
+        found = self._namesakes.get((name, namespace))
+        if found is None:
+            known = self._by_name.get(name, [])
+            same = [each for each in known if each.object.stated == namespace]
+            known = same or [each for each in known if not namespace or not each.object.stated]
+            found = self._namesakes[name, namespace] = _Namesakes(known)
+        return found
 
     def elsewhere(self, name: str) -> str:
         """The namespace of a ServiceAccount of that name, "" if there is not one."""
