@@ -130,13 +130,36 @@ def test_pods_that_are_refused_are_found_by_their_events(
 
 
 def test_what_may_not_be_seen_is_said(control_plane: Cluster, namespace: str) -> None:
-    """A user without rights gets a report all the same."""
+    """A user without rights gets a report all the same, which counts nothing that was not looked at."""
     kubeconfig = control_plane.kubeconfig_for_account(namespace, "default")
     done = check(control_plane, namespace, "-A", "-o", "json", kubeconfig=kubeconfig)
     skipped = " ".join(done.json["skipped"])
     for resource in ("namespaces", "serviceaccounts"):
         assert f"{resource} of the whole cluster" in skipped
     assert done.json["serviceAccounts"] == []
+    assert "WI761" not in {each["code"] for each in done.json["findings"]}
+
+
+def test_pods_that_may_not_be_seen_are_not_none(control_plane: Cluster, namespace: str) -> None:
+    """Who may read ServiceAccounts and not pods is told that the number of pods is not known."""
+    rights = f"{namespace}-accounts"
+    kubeconfig = control_plane.kubeconfig_for_account(namespace, "default")
+    for command in (
+        f"create clusterrole {rights} --verb=list --resource=serviceaccounts,namespaces",
+        f"create clusterrolebinding {rights} --clusterrole={rights} --serviceaccount={namespace}:default",
+    ):
+        control_plane.kubectl(*command.split())
+
+    def counted() -> list[str]:
+        found = check(control_plane, namespace, "-A", "-o", "json", kubeconfig=kubeconfig).json["findings"]
+        return [each["detail"] for each in found if each["code"] == "WI761"]
+
+    try:
+        wait_until(lambda: bool(counted()), "the right", seconds=30)
+        assert counted()[0].endswith("; an unknown number of pods run as one of them")
+    finally:
+        for kind in ("clusterrole", "clusterrolebinding"):
+            control_plane.kubectl("delete", kind, rights)
 
 
 def test_page_and_text_have_the_same_verdict(control_plane: Cluster, seeded: Seeded) -> None:

@@ -68,11 +68,11 @@ class _Gathering:
         )
         seen = await self._list("/api/v1/serviceaccounts", tally.add_accounts)
         if not seen:
-            return tally.report()  # without them nothing can be said of a pod
+            return tally.report(accounts=False)  # without them nothing can be said of a pod
         await asyncio.gather(*(self._workloads(index) for index in range(len(LISTED))))
-        await self._list("/api/v1/pods", tally.add_pods)
+        pods = await self._list("/api/v1/pods", tally.add_pods)
         await self._refused()
-        return tally.report()
+        return tally.report(pods=pods)
 
     async def _workloads(self, index: int) -> None:
         kind = LISTED[index]

@@ -281,8 +281,8 @@ class Tally:
         """Adds a problem that somebody else has found."""
         self._say(found, key, owner=owner)
 
-    def report(self) -> Report:
-        """The whole, without the installation. To be called once."""
+    def report(self, *, accounts: bool = True, pods: bool = True) -> Report:
+        """The whole, without the installation. To be called once. accounts, pods: whether all of them were seen."""
         installed = self._installed
         for (key, owner, state), group in self._groups.items():
             problem = group.problem(key, owner, state)
@@ -300,18 +300,18 @@ class Tally:
         report.namespaces = len(self._namespaces or {key[0] for key in self._accounts})
         report.problems, report.rows = [*self._problems.values()], [*self._rows.values()]
         report.sort()
-        report.installation = [*self._summary(report)]
+        report.installation = [*self._summary(report, pods=pods)] if accounts else []
         return report
 
-    def _summary(self, report: Report) -> Iterator[Finding]:
-        running = sum(row.running for row in report.rows)
+    def _summary(self, report: Report, *, pods: bool) -> Iterator[Finding]:
+        running = f"{sum(row.running for row in report.rows)} of {counted(report.pods, 'pod')}"
         yield finding(
             "accounts",
             cluster_report.ACCOUNTS_COUNTED,
             accounts=counted(len(report.rows), "ServiceAccount"),
             all=report.accounts,
             namespaces=counted(report.namespaces, "namespace"),
-            running=f"{running} of {counted(report.pods, 'pod')}",
+            running=running if pods else "an unknown number of pods",
         )
         if self._without_tenant or (report.pods and self._installed.new is None):
             accounts_without = counted(self._without_tenant, "ServiceAccount")
