@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tests.commands.live import run
-from webhook.commands import main, program
+from webhook.commands import main, onboard, program
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,17 @@ def test_an_action_that_is_misspelt(capsys: pytest.CaptureFixture[str]) -> None:
         main(["fic", "pln", "-A"], "m365wi")
     said = capsys.readouterr().err
     assert said.endswith("unknown 'pln', expected one of print, plan, apply, prune; did you mean plan?\n")
+
+
+def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every command, whatever it waits for; the exit code is that of a shell."""
+
+    def interrupted(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(onboard, "run", interrupted)
+    assert main(["onboard", "--service-account", "terraform"], "m365wi") == 130
+    assert capsys.readouterr().err == "\nm365wi: stopped\n"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The program `m365wi`, which is also `python -m webhook`, `kubectl m365wi`, and `m365-webhook` in the image.
 
-Exit codes: 0 done, 1 refused, 2 wrong usage or no output possible.
+Exit codes: 0 done, 1 refused, 2 wrong usage or no output possible, 130 stopped by Ctrl-C.
 
     serve, mutate, lint, explain, issuer, certs, onboard, offboard, completion
                            the command of that name
@@ -22,6 +22,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import PureWindowsPath
@@ -55,6 +56,7 @@ _KINDS = {
     Word.ARGUMENT: (kinds.UNKNOWN_ARGUMENT, kinds.UNKNOWN_ARGUMENT),
 }
 _MODULE = "python -m webhook"
+_INTERRUPTED = 128 + signal.SIGINT  # as a shell says it
 _EXPLAIN = "m365wi lint --explain CODE says what a code such as WI101 means, and what to do."
 
 
@@ -88,6 +90,9 @@ def main(arguments: Sequence[str], name: str = _MODULE) -> int:
         for problem in error.problems:
             print(f"{f'{name} {called}'.rstrip()}: {problem}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"\n{name}: stopped", file=sys.stderr)
+        return _INTERRUPTED
     return code
 
 
