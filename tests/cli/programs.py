@@ -13,7 +13,7 @@ TOOLS = Path(sys.executable).parent
 
 def do(*command: str | Path, environ: Mapping[str, str] | None = None, input: str = "") -> str:  # noqa: A002
     """Runs a command that must succeed. Returns its standard output."""
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, input=input, check=False, timeout=250)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, input=input, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -17,7 +17,7 @@ from webhook.commands import COMMANDS
 WHEEL = f"m365wi-{__version__}-py3-none-any.whl"
 PROGRAMS = ("m365wi", "kubectl-m365wi", "kubectl_complete-m365wi")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("m365wi")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("m365wi"), pytest.mark.timeout(900)]
 
 
 def test_the_wheel_has_the_program_and_nothing_else(built: Path) -> None:

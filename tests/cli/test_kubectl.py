@@ -17,7 +17,8 @@ from testbed.cluster.processes import wait_until
 from tests.cli.programs import ROOT, clean
 from tests.commands.entra_tenant import ADMINISTRATOR, tenant
 
-pytestmark = pytest.mark.cluster
+# The first of them downloads what the program needs.
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 ASKED = ("fic", "--service-account", "terraform", "-o", "json")
 
 
@@ -100,7 +101,6 @@ def documented() -> list[str]:
     return [line for line in lines if not line.startswith(NOT_RUN) and line != PAGE]
 
 
-@pytest.mark.timeout(900)
 def test_every_documented_command_runs(
     control_plane: Cluster, namespace: str, programs: Path, config: Path, tmp_path: Path
 ) -> None:
