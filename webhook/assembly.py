@@ -20,6 +20,7 @@ from webhook.accounts.cluster import ClusterAccounts
 from webhook.accounts.source import AccountSource
 from webhook.cluster.certificate_objects import KubeConfiguration, KubeSecret
 from webhook.cluster.kube import Kube
+from webhook.core.review import without_record
 from webhook.logs import Log
 from webhook.metrics import Metrics
 from webhook.reviewer import Reviewer
@@ -75,7 +76,15 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
 
     reviewer = _reviewer(source, settings, metrics)
     return WorkerParts(
-        reviews=Application(reviewer.review, metrics=metrics, log=log, lifecycle=lifecycle, spans=spans),
+        reviews=Application(
+            reviewer.review,
+            metrics=metrics,
+            log=log,
+            lifecycle=lifecycle,
+            spans=spans,
+            large=reviewer.review_apart,
+            lean=without_record,
+        ),
         operations=held(on_event_loop(operations), lambda: is_ready(lifecycle, checks)),
         background=background,
         context=lambda: certificates.serving.listening_context,

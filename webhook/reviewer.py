@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from webhook.accounts.source import AccountSource, LookupFailed
 from webhook.core.decision import Decision, decide, decide_early
@@ -11,6 +11,9 @@ from webhook.core.identity import Account
 from webhook.core.policy import Policy
 from webhook.core.response import respond
 from webhook.core.review import BadReview, Request, parse
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 _log = logging.getLogger("webhook")
 
@@ -37,6 +40,15 @@ class Answer(NamedTuple):
     account: str = ""
     dry_run: bool = False
     seconds_lookup: float = 0.0
+
+
+class Apart(Protocol):
+    """Calls something elsewhere than on the event loop."""
+
+    def __call__(
+        self, work: Callable[Arguments, Result], /, *arguments: Arguments.args, **named: Arguments.kwargs
+    ) -> Awaitable[Result]:
+        """What `work` returns, or raises."""
 
 
 def _nothing_kept(namespace: str, name: str) -> Account | None:
@@ -70,6 +82,28 @@ class Reviewer:
             the ServiceAccount cannot be read        503  } failurePolicy decides; after 503 kube-apiserver calls again
             our own mistake                          500 /
         """
+        read = self._read(body)
+        if isinstance(read, Answer):
+            return read
+        account = self._kept(read.namespace, read.account_name)
+        return self._look_up(read, timeout) if account is None else self._decided(read, account)
+
+    async def review_apart(self, body: bytes | bytearray, *, timeout: float, apart: Apart) -> Answer:
+        """The same for a large body: what takes long is done by `apart`, and only the look-up here."""
+        start = time.perf_counter()
+        read = await apart(self._read, body)
+        if isinstance(read, Answer):
+            return read
+        account, seconds_lookup = self._kept(read.namespace, read.account_name), 0.0
+        if account is None:
+            looked_up = await self._found(read, max(timeout - (time.perf_counter() - start), 0.001))
+            if isinstance(looked_up, Answer):
+                return looked_up
+            account, seconds_lookup = looked_up
+        return await apart(self._decided, read, account, seconds_lookup)
+
+    def _read(self, body: bytes | bytearray) -> Request | Answer:
+        """The request, or the answer if it depends on nothing else."""
         try:
             request = parse(body)
         except BadReview as error:
@@ -80,22 +114,19 @@ class Reviewer:
             return Answer(500, b"internal error: see the webhook's log\n", INTERNAL)
         try:
             decision = decide_early(request, self._policy)
-            if decision is None:
-                account = self._kept(request.namespace, request.account_name)
-                if account is None:
-                    return self._look_up(request, timeout)
-                decision = decide(request, account, self._policy)
-            return _answer(request, 200, respond(request.uid, decision), decision)
+            return request if decision is None else _answered(request, decision)
         except Exception:
             return _internal_error(request)
 
     async def _look_up(self, request: Request, timeout: float) -> Answer:
+        looked_up = await self._found(request, timeout)
+        return looked_up if isinstance(looked_up, Answer) else self._decided(request, *looked_up)
+
+    async def _found(self, request: Request, timeout: float) -> tuple[Account | None, float] | Answer:
+        """The pod's ServiceAccount, and how many seconds the look-up took; or the answer if it has failed."""
         start = time.perf_counter()
         try:
             account = await self._accounts.get(request.namespace, request.account_name, seconds=timeout)
-            seconds_lookup = time.perf_counter() - start
-            decision = decide(request, account, self._policy)
-            return _answer(request, 200, respond(request.uid, decision), decision, seconds_lookup=seconds_lookup)
         except LookupFailed as error:
             _log.warning("%s", error)
             return _answer(
@@ -103,6 +134,17 @@ class Reviewer:
             )
         except Exception:
             return _internal_error(request)
+        return account, time.perf_counter() - start
+
+    def _decided(self, request: Request, account: Account | None, seconds_lookup: float = 0.0) -> Answer:
+        try:
+            return _answered(request, decide(request, account, self._policy), seconds_lookup)
+        except Exception:
+            return _internal_error(request)
+
+
+def _answered(request: Request, decision: Decision, seconds_lookup: float = 0.0) -> Answer:
+    return _answer(request, 200, respond(request.uid, decision), decision, seconds_lookup=seconds_lookup)
 
 
 def _internal_error(request: Request) -> Answer:

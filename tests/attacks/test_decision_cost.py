@@ -20,6 +20,7 @@ from webhook.core.identity import Account
 from webhook.core.policy import Policy
 from webhook.core.response import respond
 from webhook.core.review import BadReview, parse
+from webhook.server.bodies import MOST, cost
 
 pytestmark = pytest.mark.slow  # no process, but a quarter of the time of all that is quick
 
@@ -239,6 +240,43 @@ def test_what_is_refused_is_not_looked_at(spec: Json) -> None:
     many = text.replace(b"[{}]", b"[" + b"{}," * ((LARGEST - len(text)) // 3) + b"{}]")
     assert review(many)[0] is None
     assert at_most(1.3, 0.01, lambda: least(review, many), lambda: least(orjson.loads, many))
+
+
+def charged(start: str, each: Callable[[int], str], end: str) -> bytes:
+    """JSON with so many of the same thing that it costs a quarter of what a body may, or is as long as one may be."""
+
+    def text(number: int) -> bytes:
+        return (start + ",".join(map(each, range(number))) + end).encode()
+
+    sample = text(2000)
+    return text(int(2000 * min(MOST / 4 / cost(sample), LARGEST / len(sample))))
+
+
+USUAL_SHAPE: Final = charged("[", lambda n: f'{{"name":"E{n}","value":"v{n}"}}', "]")
+SHAPES: Final[Mapping[str, tuple[str, Callable[[int], str], str]]] = {
+    "lists": ("[", lambda n: "[]", "]"),
+    "lists in lists": ("[", lambda n: "[[]]", "]"),
+    "objects": ("[", lambda n: "{}", "]"),
+    "lists in objects": ("[", lambda n: '{"a":[]}', "]"),
+    "objects in objects": ("[", lambda n: '{"a":{}}', "]"),
+    "objects of one key each": ("[", lambda n: f'{{"{n:x}":0}}', "]"),
+    "objects of two keys each": ("[", lambda n: f'{{"{n:x}":0,"b{n:x}":0}}', "]"),
+    "one object of many keys": ("{", lambda n: f'"{n:x}":0', "}"),
+    "short text": ("[", lambda n: '"ab"', "]"),
+    "short text beyond ASCII": ("[", lambda n: '"\xe9"', "]"),
+    "short text with escapes": ("[", lambda n: '"\\u00e9"', "]"),
+    "keys beyond ASCII": ("[", lambda n: '{"\xe9":"\u4e2d"}', "]"),
+    "numbers": ("[", lambda n: "123456789", "]"),
+    "fractions": ("[", lambda n: "8.98846567431157953e+307", "]"),
+    "one text with escapes": ('["', lambda n: "\\n" * 100, '"]'),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_json_takes_much_longer_than_variables_that_cost_as_much(shape: str) -> None:
+    """What is charged for a body bounds how long the interpreter is held by the one call that parses it."""
+    text = charged(*SHAPES[shape])
+    assert at_most(3, NOISE, lambda: least(orjson.loads, text), lambda: least(orjson.loads, USUAL_SHAPE))
 
 
 def repeated(method: str, what: str, number: int) -> bytes:

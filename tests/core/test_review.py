@@ -8,7 +8,7 @@ import pytest
 
 from tests.core.support import body, container, pod, review, token_volume
 from webhook.core.pod_shape import shape_problem
-from webhook.core.review import BadReview, Request, parse
+from webhook.core.review import BadReview, Request, parse, without_record
 
 DEEP = b"[" * 1000 + b"]" * 1000  # orjson reads 1024 levels
 
@@ -301,3 +301,51 @@ def test_the_path_of_a_token_is_bounded(length: int, problem: str) -> None:
     sent = pod(volumes=[token_volume("e", path="x" * length)])
     field = "spec.volumes[0].projected.sources[0].serviceAccountToken.path"
     assert problem_of(sent) == (field + problem if problem else "")
+
+
+RECORD = [{"manager": "kubectl", "fieldsV1": {"f:spec": {'k:{"name":"]},\\"spec\\":{"}': {".": {}}}}}]
+
+
+def recorded(**metadata: Any) -> Any:
+    """A review as kube-apiserver sends it: managedFields are the last in metadata, and spec follows."""
+    sent = pod()
+    sent["metadata"] |= {**metadata, "managedFields": RECORD}
+    return review(sent)
+
+
+def test_the_record_of_who_set_which_field_is_left_out() -> None:
+    """Nothing else is missing, whatever the names in it are."""
+    sent = recorded(annotations={"a": ',"managedFields":[', "b": ']},"spec":{', "c\\": '"'})
+    cut = orjson.loads(without_record(orjson.dumps(sent)))
+    del sent["request"]["object"]["metadata"]["managedFields"]
+    assert cut == sent
+    assert type(without_record(bytearray(orjson.dumps(sent)))) is bytearray
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        review(pod()),
+        review({"spec": {}, "metadata": {"name": "p", "managedFields": RECORD}}),
+        review({"metadata": {"name": "p", "managedFields": RECORD, "x": ""}, "spec": {}}),
+        review({"metadata": {"name": "p", "managedFields": {}}, "spec": {}}),
+        review(
+            {
+                "metadata": {"name": "p"},
+                "spec": {"volumes": [{"metadata": {"n": "", "managedFields": RECORD}, "spec": {}}]},
+            }
+        ),
+        review({"metadata": {"name": "p"}, "spec": {"x": {"n": "", "managedFields": RECORD}}}),
+    ],
+    ids=["none", "the other way round", "not the last", "not a list", "of a volume", "without a spec"],
+)
+def test_of_other_json_nothing_is_cut(sent: Any) -> None:
+    """Only kube-apiserver's own text is worth it."""
+    text = orjson.dumps(sent)
+    assert without_record(text) == text
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b']},"spec":{', b',"managedFields":[', b',"managedFields":[]},"spec":{'])
+def test_what_is_not_json_is_not_mended(text: bytes) -> None:
+    """Whatever is left of it is refused like the whole."""
+    assert refusal(bytes(without_record(text)))

@@ -25,8 +25,26 @@ from webhook.reviewer import Answer, Reviewer
 UID = "705ab4f5-6393-11e8-b7cc-42010a800002"
 
 
+async def apart(work: Any, *arguments: Any, **named: Any) -> Any:
+    """On the event loop, after another turn of it."""
+    await asyncio.sleep(0)
+    return work(*arguments, **named)
+
+
+review_apart = False
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["at once", "apart"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large reviews are answered in another way, and alike."""
+    monkeypatch.setattr("tests.core.test_reviewer.review_apart", request.param)
+
+
 async def reviewed(text: bytes, accounts: Accounts | None = None, policy: Policy = Policy()) -> Answer:
-    return await answered(Reviewer(accounts or Accounts(account()), policy).review(text, timeout=4.5))
+    reviewer = Reviewer(accounts or Accounts(account()), policy)
+    if review_apart:
+        return await reviewer.review_apart(text, timeout=4.5, apart=apart)  # type: ignore[arg-type]
+    return await answered(reviewer.review(text, timeout=4.5))
 
 
 def response(answer: Answer) -> dict[str, Any]:
@@ -72,7 +90,9 @@ async def test_the_account_is_asked_for_in_the_requests_namespace_and_time() -> 
     sent = pod()
     sent["metadata"]["namespace"] = "elsewhere"
     await reviewed(body(sent, namespace="here"), accounts)
-    assert accounts.asked == [("here", "terraform", 4.5)]
+    ((namespace, name, seconds),) = accounts.asked
+    assert (namespace, name) == ("here", "terraform")
+    assert 4 < seconds <= 4.5
 
 
 @pytest.mark.parametrize(
@@ -280,3 +300,27 @@ async def test_what_is_logged_is_short(what: str) -> None:
     answer = await reviewed(body(sent, **({what: long} if what in ("uid", "namespace") else {})))
     assert answer.status in (200, 400)
     assert max(map(len, (answer.uid, answer.namespace, answer.pod, answer.account))) <= 300
+
+
+async def test_what_takes_long_is_done_apart() -> None:
+    """Reading the body, and deciding; the look-up, which waits, is not, and neither is the time before it free."""
+    done: list[str] = []
+
+    async def slow(work: Any, *arguments: Any, **named: Any) -> Any:
+        await asyncio.sleep(0.02)
+        done.append(type(arguments[0]).__name__)
+        return work(*arguments, **named)
+
+    accounts = Accounts(account(), before=lambda: done.append("looked up"))
+    answer = await Reviewer(accounts, Policy()).review_apart(body(pod()), timeout=4.5, apart=slow)  # type: ignore[arg-type]
+    assert done == ["bytes", "looked up", "Request"]
+    assert accounts.asked[0][2] < 4.49
+    assert answer.seconds_lookup < 0.02
+
+
+async def test_apart_too_an_account_that_is_remembered_is_not_looked_up() -> None:
+    """It is found while nothing else runs."""
+    accounts = Accounts()
+    reviewer = Reviewer(accounts, Policy(), kept=lambda *_: account())
+    answer = await reviewer.review_apart(body(pod()), timeout=4.5, apart=apart)  # type: ignore[arg-type]
+    assert (answer.decision.outcome, answer.seconds_lookup, accounts.asked) == ("injected", 0.0, [])

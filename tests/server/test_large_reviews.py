@@ -1,7 +1,8 @@
-"""Large reviews take turns; small ones do not wait for them."""
+"""Large reviews are done one by one, and not on the event loop; small ones do not wait for them."""
 
 import asyncio
 import gc
+import threading
 
 import pytest
 
@@ -12,20 +13,52 @@ LARGE = b"x" * 65 * 1024
 MANY_OBJECTS = b"{}," * 1000
 
 
-async def test_large_reviews_begin_one_in_a_turn_of_the_loop() -> None:
-    """In the order in which they came."""
-    reviews, turn, begun = LargeReviews(), 0, dict[int, int]()
+async def test_large_reviews_are_done_one_by_one_in_a_thread() -> None:
+    """In the order in which they came; the event loop turns meanwhile."""
+    reviews, log = LargeReviews(), list[tuple[int, str]]()
+    turned = threading.Event()
 
-    async def review(number: int) -> None:
-        await reviews.turn()
-        begun[number] = turn
+    def review(number: int) -> int:
+        log.append((number, "begun"))
+        assert turned.wait(10)
+        log.append((number, "done"))
+        return threading.get_ident()
 
-    tasks = [asyncio.create_task(review(number)) for number in range(10)]
-    while not all(task.done() for task in tasks):
-        await asyncio.sleep(0)
-        turn += 1
-    assert list(begun) == list(range(10))
-    assert len(set(begun.values())) == 10
+    tasks = [asyncio.create_task(reviews.apart(review, number)) for number in range(4)]
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0.01, turned.set)
+    threads = await asyncio.gather(*tasks)
+    assert log == [(number, what) for number in range(4) for what in ("begun", "done")]
+    assert threading.get_ident() not in threads
+
+
+async def test_after_a_large_review_the_thread_rests_for_as_long_as_it_took() -> None:
+    """Otherwise a crowd of them would leave the event loop a few turns a second."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "sleep", sleep)
+        now = [0.0]
+        reviews = LargeReviews(clock=lambda: now[0])
+
+        def review(took: float) -> None:
+            now[0] += took
+
+        for took in (0.3, 0.02, 0.0):
+            await reviews.apart(review, took)
+            now[0] += 0.01
+    assert slept == pytest.approx([0, 0.29, 0.01])
+
+
+async def test_a_large_review_that_fails_fails_its_caller_alone() -> None:
+    """The next one is done."""
+    reviews = LargeReviews()
+    with pytest.raises(ZeroDivisionError):
+        await reviews.apart(divmod, 1, 0)
+    assert await reviews.apart(int, "7", base=8) == 7
 
 
 async def test_a_review_is_large_by_its_bytes_or_after_a_slow_one_by_its_objects() -> None:
@@ -52,13 +85,18 @@ async def test_what_is_large_and_what_is_slow_is_exact() -> None:
     assert [reviews.waits(objects[1], when) for when in (end - 0.001, end)] == [True, False]
 
 
-async def test_a_review_whose_task_begins_late_waits_its_turn() -> None:
-    """The server begins a review without a task, and makes one when the review first yields."""
-    reviews = LargeReviews()
-    begun = [reviews.turn() for _ in range(3)]
-    for each in begun:
-        each.send(None)
-    assert len(await asyncio.gather(*map(asyncio.create_task, begun))) == 3
+async def test_a_slow_large_review_raises_suspicion_too() -> None:
+    """Its sender may know that 64 KiB are looked at."""
+    now = [0.0]
+    reviews = LargeReviews(clock=lambda: now[0])
+
+    def review(took: float) -> None:
+        now[0] += took
+
+    await reviews.apart(review, 0.004)
+    assert not reviews.waits(MANY_OBJECTS, now[0])
+    await reviews.apart(review, 0.006)
+    assert reviews.waits(MANY_OBJECTS, now[0])
 
 
 def test_garbage_is_not_collected_while_a_large_review_is_read() -> None:
@@ -75,9 +113,3 @@ def test_garbage_is_not_collected_while_a_large_review_is_read() -> None:
     with pytest.raises(OSError, match="away"):
         uncollected(enabled)(1, error=OSError("away"))
     assert (states, gc.isenabled()) == ([False, False], True)
-
-
-async def test_a_turn_comes_at_once_and_says_when_it_begins() -> None:
-    """If no other large review waits."""
-    async with asyncio.timeout(0.9):
-        assert await LargeReviews(clock=lambda: 7.5).turn() == 7.5

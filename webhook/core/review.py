@@ -18,6 +18,10 @@ from webhook.core.text import shown
 _REVIEW = (("apiVersion", "admission.k8s.io/v1"), ("kind", "AdmissionReview"))
 _POD = {"group": "", "version": "v1", "kind": "Pod"}
 
+_RECORD = b',"managedFields":['
+_END_OF_LIST = ord("]")
+_AFTER_METADATA = b'},"spec":{'
+
 
 class BadReview(Exception):
     """The body is not an AdmissionReview v1 about the creation of a pod. HTTP 400, so failurePolicy decides.
@@ -99,6 +103,21 @@ def parse(body: bytes | bytearray) -> Request:
     if problem:
         raise BadReview(problem.message(path="request.object"))
     return Request(uid=uid, namespace=namespace, pod=pod, dry_run=request.get("dryRun") is True)
+
+
+def without_record(body: bytes | bytearray) -> bytes | bytearray:
+    """`body` without the pod's managedFields, which nobody here reads: who set which field.
+
+    Of a pod with many variables they are two thirds of the text and nine tenths of the time that parsing takes. They
+    are found only where kube-apiserver writes them, at the end of the first object before a spec; what somebody else
+    writes between them and that end is left out as well. A quote in a string has a backslash before it, so no text that
+    a pod's author has chosen is taken for them.
+    """
+    end = body.find(_AFTER_METADATA)
+    if end < 1 or body[end - 1] != _END_OF_LIST:
+        return body
+    start = body.find(_RECORD, 0, end)
+    return body if start < 0 else body[:start] + body[end:]
 
 
 def _name(request: Mapping[str, Any], key: str) -> str:

@@ -31,12 +31,12 @@ from typing import Any, Final, Protocol
 
 from webhook.logs import Log
 from webhook.metrics import Metrics
-from webhook.reviewer import INTERNAL, Answer
+from webhook.reviewer import INTERNAL, Answer, Apart
 from webhook.server.asgi import CLOSE, Headers, Receive, Scope, Send
-from webhook.server.bodies import BUDGET, MAX_BODY, SMALL_ANSWER, Bodies, NoRoom, TooBig
+from webhook.server.bodies import BUDGET, MAX_BODY, SMALL_ANSWER, Bodies, Lean, NoRoom, TooBig, whole
 from webhook.server.deadlines import Timeouts
 from webhook.server.known_heads import KnownHead, Later
-from webhook.server.large_reviews import LargeReviews, uncollected
+from webhook.server.large_reviews import LargeReviews
 from webhook.server.lifecycle import Lifecycle
 from webhook.server.line_rate import LineRate
 from webhook.server.spans import ReviewSpan, ReviewSpans, begin
@@ -56,13 +56,21 @@ class Review(Protocol):
         """The answer, or what to await for it. Raises nothing but CancelledError."""
 
 
+class LargeReview(Protocol):
+    """Answers the body of a call that takes long, within `timeout` seconds."""
+
+    def __call__(self, body: bytes | bytearray, *, timeout: float, apart: Apart) -> Awaitable[Answer]:
+        """The answer. What takes long is done by `apart`. Raises nothing but CancelledError."""
+
+
 class Application:
     """The ASGI application.
 
     It does not wait before it has yielded once, by `asyncio.sleep(0)`, unless its client makes it wait for the body.
     Until then it needs no task, and most reviews never do (`webhook.server.connection`).
 
-    review: answers a body. spans: of the reviews, if they are traced. budget: bytes that bodies of more than 64 KiB and
+    review: answers a body. large: answers a large one, by default as `review` does. lean: leaves out of a large body
+    what is not needed. spans: of the reviews, if they are traced. budget: bytes that bodies of more than 64 KiB and
     answers may hold in memory together (`webhook.server.bodies`).
     """
 
@@ -79,15 +87,17 @@ class Application:
         timeouts: Timeouts | None = None,
         budget: int = BUDGET,
         spans: ReviewSpans | None = None,
+        large: LargeReview | None = None,
+        lean: Lean = whole,
     ) -> None:
         self._review: Review = review
-        self._review_large: Review = uncollected(review)
+        self._review_large: LargeReview = large or partial(_large, review)
         self._metrics = metrics
         self._log = log
         self._lifecycle = lifecycle
         self._paths = frozenset(paths)
         self._timeouts = timeouts or Timeouts()
-        self._bodies = Bodies(budget)
+        self._bodies = Bodies(budget, lean=lean)
         self._large = LargeReviews()
         self._rate = LineRate(self._left_out)
         self._spans = spans
@@ -119,10 +129,10 @@ class Application:
         if body is None:  # the client has gone, or was too slow and has its 408
             return
         try:
-            begun, review = time.perf_counter(), self._review
-            if self._large.waits(body, begun):
-                begun, review = await self._large.turn(), self._review_large
-            answer = await self._awaited(self._reviewed(review, body, seconds - (begun - start)), begun, span)
+            begun = time.perf_counter()
+            seconds -= begun - start
+            work = self._reviewed(body, seconds) if not self._large.waits(body, begun) else self._apart(body, seconds)
+            answer = await self._awaited(work, begun, span)
         finally:
             del body  # before what it held is given back
             self._bodies.release(held)
@@ -146,7 +156,7 @@ class Application:
         span = None
         if self._spans is not None:
             span = self._spans.begin(head.request.target, traceparent, head.tracestate)
-        answer = self._reviewed(self._review, body, head.seconds)
+        answer = self._reviewed(body, head.seconds)
         if not isinstance(answer, Answer) or answer.status != 200 or len(answer.body) > SMALL_ANSWER:
             return partial(self._later, answer, held, start, span)
         self._bodies.release(held)
@@ -164,11 +174,14 @@ class Application:
             self._bodies.release(held)
         await self._answer(send, answer, start, span)
 
-    def _reviewed(self, review: Review, body: bytes | bytearray, seconds: float) -> Answer | Awaitable[Answer]:
+    def _reviewed(self, body: bytes | bytearray, seconds: float) -> Answer | Awaitable[Answer]:
         try:
-            return review(body, timeout=max(seconds, 0.001))
+            return self._review(body, timeout=max(seconds, 0.001))
         except Exception:  # noqa: BLE001 - a caller never gets a traceback
             return _failed()
+
+    def _apart(self, body: bytes | bytearray, seconds: float) -> Awaitable[Answer]:
+        return self._review_large(body, timeout=max(seconds, 0.001), apart=self._large.apart)
 
     async def _awaited(self, answer: Answer | Awaitable[Answer], begun: float, span: ReviewSpan | None) -> Answer:
         """The answer to a review that began at that time."""
@@ -290,6 +303,11 @@ _TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
 _ALLOW: Final = ((b"allow", b"POST"),)
 _AGAIN: Final = ((b"retry-after", b"1"),)
 _TOO_BIG: Final = b"the body is larger than 7 MiB, or has too many values\n"
+
+
+async def _large(review: Review, body: bytes | bytearray, *, timeout: float, apart: Apart) -> Answer:
+    answer = await apart(review, body, timeout=timeout)
+    return answer if isinstance(answer, Answer) else await answer
 
 
 def _failed() -> Answer:

@@ -4,6 +4,7 @@ A body is charged with its bytes while it arrives, and with what it may take up 
 decided (`cost`). If room is needed, one of those that still arrive is given up: the one that has held most for longest.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
@@ -13,7 +14,10 @@ from webhook.server.asgi import Receive
 MIB: Final = 1024 * 1024
 MAX_BODY: Final = 7 * MIB  # kube-apiserver takes 3 MiB from its clients, and JSON wraps it
 BUDGET: Final = 76 * MIB
-"""For one body at least: the largest pod that etcd takes, of about 36,000 variables, is 3 MiB of JSON that cost 74."""
+"""Of all bodies together, and of answers."""
+MOST: Final = 44 * MIB
+"""Of one body, for the time that parsing it takes the interpreter: about 30 ms at most. The largest pod that a real
+cluster took, of 60,000 variables, costs 33."""
 RESERVED: Final = 12 * MIB  # in addition for small bodies: 200 usual pods, as many as kube-apiserver has under way
 ARRIVING: Final = 40 * MIB  # of the budget for bodies that are not complete: ten of the largest that etcd takes
 ANSWERS: Final = 24 * MIB  # of the budget, so that answers that are not read leave room for bodies
@@ -27,9 +31,13 @@ _COSTS: Final = ((b"{", 160), (b"[", 136), (b",", 80), (b":", 64))
 """Bytes for each of these characters: a dictionary of one to five members takes 200, a list of one to four 88, a key or
 a string 50, each more where it is listed. Measured, the sum is at least 0.9 times what orjson and Python take, about
 1.5 times for a pod with many variables, and far more for odd text such as one key repeated: on the safe side. Lists and
-commas are charged more than they take up, for their time: what costs BUDGET is parsed within about 60 ms."""
+commas are charged more than they take up, for their time."""
 _MEMBERS: Final = (5, 3)  # so many in so many objects, of what kube-apiserver records of a pod's variables
 _MORE_MEMBERS: Final = 210  # bytes for each beyond that: distinct keys take four times as long to parse as others
+
+
+Lean = Callable[[bytes | bytearray], bytes | bytearray]
+"""A body without what is not needed of it."""
 
 
 class TooBig(Exception):
@@ -54,6 +62,11 @@ def cost(body: bytes | bytearray) -> int:
     return size + text + unusual + sum(count * each for count, (_, each) in zip(counts, _COSTS, strict=True))
 
 
+def whole(body: bytes | bytearray) -> bytes | bytearray:
+    """All of `body`."""
+    return body
+
+
 class _Arriving:
     """A body of which a part has arrived, the first at `since`. given_up: its room was needed."""
 
@@ -66,10 +79,17 @@ class _Arriving:
 
 
 class Bodies:
-    """Reads bodies. budget: bytes that bodies of more than 64 KiB and answers may hold together. clock: seconds."""
+    """Reads bodies. budget: bytes that bodies of more than 64 KiB and answers may hold together. clock: seconds.
 
-    def __init__(self, budget: int = BUDGET, clock: Callable[[], float] = time.monotonic) -> None:
+    lean: leaves out of a body of more than 64 KiB what is not needed.
+    """
+
+    def __init__(
+        self, budget: int = BUDGET, clock: Callable[[], float] = time.monotonic, *, lean: Lean = whole
+    ) -> None:
         self._budget = budget
+        self._lean = lean
+        self._one_by_one = asyncio.Lock()
         self._clock = clock
         self._held = 0  # by all
         self._answers = 0  # of that by answers
@@ -83,7 +103,7 @@ class Bodies:
         """
         message = await receive()
         if message["type"] == "http.request" and not message["more_body"]:
-            return message["body"], self.hold(message["body"])
+            return self._charged(message["body"])
         arriving = _Arriving(self._clock())
         self._arriving[arriving] = None
         try:
@@ -94,18 +114,32 @@ class Bodies:
                 if pieces > _MAX_PIECES:
                     raise TooBig
                 if not message["more_body"]:
+                    await self._turn()
+                    if arriving.given_up:
+                        raise NoRoom
                     body = arriving.data
                     self._forget(arriving)
-                    return body, self.hold(body)
+                    return self._charged(body)
                 message = await receive()
             return None, 0
         finally:
             self._forget(arriving)
 
+    async def _turn(self) -> None:
+        """Wait for a turn of the loop in which no other body in pieces is charged: looking at 7 MiB takes 10 ms."""
+        await asyncio.sleep(0)  # first, because only then the connection makes a task of it (server.application)
+        async with self._one_by_one:
+            await asyncio.sleep(0)
+
+    def _charged(self, body: bytes | bytearray) -> tuple[bytes | bytearray, int]:
+        if len(body) > _SMALL:
+            body = self._lean(body)
+        return body, self.hold(body)
+
     def hold(self, body: bytes | bytearray) -> int:
         """What a complete body holds until it is released by `release`. Raises TooBig and NoRoom."""
         needed, limit = cost(body), self._limit(len(body))
-        if needed > limit:
+        if needed > min(limit, MOST):
             raise TooBig
         self._take(needed, limit)
         return needed

@@ -1,7 +1,9 @@
-"""Lets large reviews begin one by one, so that a crowd of them does not hold up the others.
+"""Reads and decides large reviews in a thread, one by one, so that they do not hold up the others.
 
-Reading and deciding one takes up to 50 ms of the event loop. All that arrive at the same time would be done in one turn
-of the loop, and small reviews, handshakes and probes would wait for all of them at each of their steps.
+One takes up to 100 ms. On the event loop all others would wait for that; the thread gives the interpreter to the loop
+after a millisecond (`webhook.server.wsgi`), but for the one call that parses, which takes the longest: what that may
+take is bounded (`webhook.server.bodies`). After each the thread rests for as long as it took: a crowd of large reviews
+gets half of a processor at most.
 """
 
 import asyncio
@@ -20,23 +22,30 @@ _SUSPICION_SECONDS: Final = 0.1  # after a slow review, in which objects are cou
 
 
 class LargeReviews:
-    """Which reviews wait, and whose turn it is. clock: seconds."""
+    """Which reviews are large, and how these are worked on. clock: seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._suspicious_until = 0.0
+        self._rests_until = 0.0
 
     def waits(self, body: bytes | bytearray, now: float) -> bool:
-        """Whether the review in `body` is large, so that it has to wait for its turn."""
+        """Whether the review in `body` is large."""
         return len(body) > _LARGE or (now < self._suspicious_until and body.count(b"{") > _MANY_OBJECTS)
 
-    async def turn(self) -> float:
-        """Wait for a turn of the loop in which no other large review begins, in the order of the calls. Returns now."""
-        await asyncio.sleep(0)  # first, because only then the connection makes a task of it (server.application)
+    async def apart(
+        self, work: Callable[Arguments, Result], /, *arguments: Arguments.args, **named: Arguments.kwargs
+    ) -> Result:
+        """Do a part of a large review in a thread, in the order of the calls; after a rest if one was just done."""
         async with self._lock:
-            await asyncio.sleep(0)
-        return self._clock()
+            await asyncio.sleep(max(self._rests_until - self._clock(), 0))
+            begun = self._clock()
+            try:
+                return await asyncio.to_thread(uncollected(work), *arguments, **named)
+            finally:
+                self._rests_until = 2 * self._clock() - begun
+                self.done(begun)
 
     def done(self, begun: float) -> None:
         """A review is done that was begun at that time."""
