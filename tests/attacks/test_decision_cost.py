@@ -7,6 +7,7 @@ import base64
 import gc
 import math
 import time
+import tracemalloc
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -82,6 +83,14 @@ def mounts(number: int, path: Callable[[int], str], **container: Any) -> bytes:
     return body({"containers": [{"name": "c", "volumeMounts": entries + taken, **container}]})
 
 
+def authorities(number: int, mounts: list[Json], **spec: Any) -> bytes:
+    """A pod with a helper container, and a container that names so many folders of authorities."""
+    folders = ":".join(f"/d/{each:x}" for each in range(number))
+    app = {"name": "c", "env": [{"name": "SSL_CERT_DIR", "value": folders}], "volumeMounts": mounts}
+    volumes = [{"name": f"v{each}", "emptyDir": {}} for each in range(number)] + [{"name": "v", "emptyDir": {}}]
+    return body({"containers": [app], "volumes": volumes, **spec}, {names.PREFLIGHT: "true"})
+
+
 LONG_FILE: Final = [{"name": "AZURE_FEDERATED_TOKEN_FILE", "value": "/" + "a/" * 50_000}]
 NUMBERED: Final = names.OTHER_MOUNT_PATH + "-"
 
@@ -128,6 +137,14 @@ BODIES: Final[Mapping[str, tuple[Callable[[int], bytes], int]]] = {
     "annotations": (lambda n: body(None, {f"{names.AZURE_PREFIX}client_id{j:x}": "x" for j in range(n)}), 4000),
     "labels": (lambda n: body({}, {f"{j:x}": "" for j in range(n)}), 20_000),
     "families": (lambda n: body(None, {names.ENV: "m365," * n}), 50_000),
+    "folders of authorities and mounts": (
+        lambda n: authorities(n, [{"name": "v", "mountPath": f"/m{j:x}"} for j in range(n)]),
+        1000,
+    ),
+    "folders of authorities and init containers": (
+        lambda n: authorities(n, [{"name": "v", "mountPath": "/d"}], initContainers=[{"name": "i"}] * n),
+        1000,
+    ),
     "helpers, names to skip": (
         lambda n: body(None, {names.PREFLIGHT: "true", names.SKIP_CONTAINERS: ";".join(map(str, range(n)))}),
         30_000,
@@ -319,3 +336,35 @@ def test_the_most_containers_are_injected() -> None:
     patch = orjson.loads(base64.b64decode(orjson.loads(answer)["response"]["patch"]))
     assert len({each["path"].split("/env")[0] for each in patch if "/env" in each["path"]}) == 2000
     assert len(answer) < 3 * names.MAXIMUM_ADDED
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        {"env": [{"name": names.TOKEN_FILE_VARIABLE, "value": "/" * 3_500_000}]},
+        {"env": [{"name": names.TOKEN_FILE_VARIABLE, "value": "/" + "a/../" * 700_000}]},
+        {"volumeDevices": [{"devicePath": "/" + "a/../" * 700_000}]},
+        {"env": [{"name": "SSL_CERT_FILE", "value": "/" + "a/../" * 700_000}]},
+    ],
+    ids=["slashes", "dots", "a device", "authorities"],
+)
+def test_a_path_that_no_system_opens_is_not_taken_apart(long: Json) -> None:
+    """One call to normalize it holds the interpreter for 100 ms, and makes millions of pieces of it."""
+    text = body({"containers": [{"name": "c", **long}]}, {names.PREFLIGHT: "true"})
+    request = parse(text)
+    tracemalloc.start()
+    try:
+        assert decide(request, ACCOUNT, POLICY).reason == "injected"
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_more_folders_of_authorities_than_anybody_has_are_not_shared() -> None:
+    """Sixteen are; the user is told what is missing."""
+    for number, shared in ((16, True), (17, False)):
+        text = authorities(number, [{"name": "v", "mountPath": "/d"}]).replace(b'"emptyDir"', b'"configMap"')
+        decision = decide(parse(text), ACCOUNT, POLICY)
+        told = [each.text for each in decision.warnings if "SSL_CERT_DIR" in each.text]
+        assert bool(told) is not shared
+        assert shared or "names more than 16 folders" in told[0]

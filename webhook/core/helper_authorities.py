@@ -7,6 +7,7 @@ the pod's own containers that sets one of the variables lends them, each with th
     it is in a volume that an init container fills (emptyDir)    the same, and the helper stands behind that container
     a container fills that volume which starts later             left out, and the user is warned
     it is in no volume, so in the container's own image          left out, and the user is warned
+    there are more than 16 folders, or a path is too long        left out, and the user is warned
     its volume is mounted on a folder that the helper needs      left out, and the user is warned
     its path is known to the kubelet only                        left out, and the user is warned
 
@@ -21,6 +22,7 @@ from typing import Any, Final, NamedTuple
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages.pods import AUTHORITIES_NOT_SHARED
 from webhook.core.mount_paths import free, within
+from webhook.core.names import MAXIMUM_PATH
 from webhook.core.own_containers import HELPER_NAMES, is_set
 from webhook.core.references import escaped, known_values, refers
 from webhook.core.system_authorities import system_authorities
@@ -30,6 +32,7 @@ VOLUME: Final = "m365-authorities"
 MOUNT_PATH: Final = "/var/run/secrets/m365/authorities"
 
 _FOLDERS: Final = "SSL_CERT_DIR"
+_MOST_FOLDERS: Final = 16  # each is looked for among all mounts of its container
 _OF_THE_IMAGE: Final = (
     "/opt/m365wi",
     "/usr/bin",
@@ -112,10 +115,14 @@ def _taken(
         if not is_set(entry):
             continue
         value = values.get(name) if refers(value) else value
-        if "valueFrom" in entry or not isinstance(value, str):
+        if "valueFrom" in entry or not isinstance(value, str) or len(value) > MAXIMUM_PATH:
             warnings.append(message(AUTHORITIES_NOT_SHARED, place, variable=name, problem="is not a plain path"))
             continue
         paths = [path for path in (value.split(":") if name == _FOLDERS else [value]) if path]
+        if len(paths) > _MOST_FOLDERS:
+            problem = f"names more than {_MOST_FOLDERS} folders"
+            warnings.append(message(AUTHORITIES_NOT_SHARED, place, variable=name, problem=problem))
+            continue
         around = [_around(spec, container, path) for path in paths]
         held = [each for each in around if not isinstance(each, str)]
         inside = [each for each in held if not _hides_the_helper(each.mount["mountPath"])]

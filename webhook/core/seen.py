@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from webhook.core.mount_paths import mount_path, of_linux, plain, within
-from webhook.core.names import MOUNT_PATH, TOKEN_FILE, TOKEN_FILE_VARIABLE
+from webhook.core.names import MAXIMUM_PATH, MOUNT_PATH, TOKEN_FILE, TOKEN_FILE_VARIABLE
 from webhook.core.references import known_values, refers
 
 OUR_FILE = posixpath.join(MOUNT_PATH, TOKEN_FILE)
@@ -46,6 +46,8 @@ def see(container: Mapping[str, Any]) -> Seen:
         file = value if isinstance(value, str) and "valueFrom" not in entry else ""
     if refers(file):
         file = known_values(env or ()).get(TOKEN_FILE_VARIABLE) or ""
+    if file and len(file) > MAXIMUM_PATH:  # no system opens it
+        file = ""
     mounts = []
     taken: list[str] = []
     for mount in container.get("volumeMounts") or ():
@@ -68,7 +70,7 @@ def _devices(entries: Any) -> list[str]:
     if not isinstance(entries, list):
         return []
     paths = [entry.get("devicePath") for entry in entries if isinstance(entry, dict)]
-    return [plain(path) for path in paths if isinstance(path, str) and path]
+    return [plain(path) for path in paths if isinstance(path, str) and 0 < len(path) <= MAXIMUM_PATH]
 
 
 def is_part(mount: Mapping[str, Any]) -> bool:
