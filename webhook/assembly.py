@@ -1,8 +1,9 @@
 """What a worker serves, put together from the settings."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -74,17 +75,9 @@ def assemble(settings: ServeSettings, log: Log) -> WorkerParts:
         if request.path == "/metrics":
             _measure(certificates, clients, metrics)
 
-    reviewer = _reviewer(source, settings, metrics)
+    reviews = partial(Application, metrics=metrics, log=log, lifecycle=lifecycle, spans=spans)
     return WorkerParts(
-        reviews=Application(
-            reviewer.review,
-            metrics=metrics,
-            log=log,
-            lifecycle=lifecycle,
-            spans=spans,
-            large=reviewer.review_apart,
-            lean=without_record,
-        ),
+        reviews=_reviewing(reviews, source, settings, metrics),
         operations=held(on_event_loop(operations), lambda: is_ready(lifecycle, checks)),
         background=background,
         context=lambda: certificates.serving.listening_context,
@@ -118,9 +111,12 @@ def _pages(settings: ServeSettings) -> Sequence[Blueprint]:
     return (create_explain(settings.policy, largest=_LARGEST_EXPLAINED),)
 
 
-def _reviewer(source: AccountSource, settings: ServeSettings, metrics: Metrics) -> Reviewer:
+def _reviewing(
+    make: Callable[..., Application], source: AccountSource, settings: ServeSettings, metrics: Metrics
+) -> Application:
     accounts = CachedAccounts(source, counter=metrics.lookup)
-    return Reviewer(accounts, settings.policy, kept=accounts.kept)
+    reviewer = Reviewer(accounts, settings.policy, kept=accounts.kept)
+    return make(reviewer.review, large=reviewer.review_apart, lean=without_record)
 
 
 def _clients(file: Path, certificates: CertificateSource, callers: Callers) -> ClientAuthorities:

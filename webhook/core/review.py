@@ -106,7 +106,7 @@ def parse(body: bytes | bytearray) -> Request:
 
 
 def without_record(body: bytes | bytearray) -> bytes | bytearray:
-    """`body` without the pod's managedFields, which nobody here reads: who set which field.
+    """`body` without the pod's managedFields: who set which field, which no decision needs.
 
     Of a pod with many variables they are two thirds of the text and nine tenths of the time that parsing takes. They
     are found only where kube-apiserver writes them, at the end of the first object before a spec; what somebody else
