@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPri
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from certs.constraints import constrained_to, general_name
+from certs.constraints import NO_NAMES, constrained_to, general_name
 from certs.errors import UntimelyPair, UntrustedLeaf
 from certs.names import BACKDATED
 from certs.pem import Pair, bundle_pem, private_pem
@@ -57,9 +57,11 @@ def make_authority(
     now: datetime,
     lifetime: timedelta,
     common_name: str = "m365-workload-identity CA",
-    names: Sequence[str] = (),
+    names: Sequence[str] = NO_NAMES,
 ) -> Authority:
-    """A new authority, valid from an hour ago until `now` + `lifetime`. names: for which it may sign; none: for any.
+    """A new authority, valid from an hour ago until `now` + `lifetime`.
+
+    names: for which it may sign; by default for none, because the key of an authority for all names is worth too much.
 
     Its serial number is random, and its subject ends in the first 8 hex digits of its key's id. If two authorities had
     the same subject, a verifier could pick the wrong one and report a bad signature instead of an unknown authority.
@@ -80,9 +82,8 @@ def make_authority(
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(identifier, critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        .add_extension(constrained_to(names), critical=True)
     )
-    if names:
-        builder = builder.add_extension(constrained_to(names), critical=True)
     return Authority(certificate=builder.sign(key, hashes.SHA256()), key=key)
 
 

@@ -1,17 +1,22 @@
 """Name constraints: for which names an authority may sign, so that its key is worth no more than these.
 
 Go (kube-apiserver), OpenSSL and `cryptography` refuse a leaf certificate if one of its names is not permitted, whatever
-the others are. An authority without constraints, such as one of a release before, permits every name.
+the others are. No authority is made without constraints. One without, such as one that a person has put into the
+Secret, permits every name.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from cryptography import x509
 
-__all__ = ["constrained_to", "general_name", "permits", "permitted_names", "widened"]
+__all__ = ["NO_NAMES", "constrained_to", "general_name", "permits", "permitted_names", "widened"]
+
+NO_NAMES: Final = ("invalid",)
+"""A name that no server has (RFC 2606). An empty list would constrain nothing."""
 
 _EVERY_ADDRESS = ("0.0.0.0/0", "::/0")
 
@@ -19,7 +24,7 @@ _EVERY_ADDRESS = ("0.0.0.0/0", "::/0")
 def constrained_to(names: Iterable[str]) -> x509.NameConstraints:
     """The extension that permits these DNS names, with the names below them, and these addresses; no other address."""
     permitted: list[x509.GeneralName] = []
-    for name in map(general_name, names):
+    for name in map(general_name, tuple(names) or NO_NAMES):
         if isinstance(name, x509.IPAddress):
             permitted.append(x509.IPAddress(ipaddress.ip_network(name.value)))
         else:

@@ -64,8 +64,9 @@ def running(folder: Path, arguments: Sequence[str], *, certificates: str = "file
     kernel chooses, which no other program can take before the webhook does.
     """
     now = datetime.now(UTC)
-    authority = make_authority(now=now, lifetime=timedelta(days=1))
-    pair = make_leaf(authority, names=["localhost", "127.0.0.1"], now=now, lifetime=timedelta(hours=12))
+    names = ["localhost", "127.0.0.1"]
+    authority = make_authority(now=now, lifetime=timedelta(days=1), names=names)
+    pair = make_leaf(authority, names=names, now=now, lifetime=timedelta(hours=12))
     both, log = folder / "tls.pem", folder / "webhook.log"
     both.touch(mode=0o600)
     both.write_bytes(pair.private_pem())

@@ -22,8 +22,9 @@ def make(ca_file: Path, names: Sequence[str]) -> ssl.SSLContext:
     The certificates' dates follow the machine's clock, not the emulator's, because clients check them by that clock.
     """
     now = dt.datetime.now(dt.UTC)
-    authority = make_authority(now=now, lifetime=LIFETIME, common_name="testbed.entra")
-    pair = make_leaf(authority, names=tuple(dict.fromkeys(names)), now=now, lifetime=LIFETIME)
+    names = tuple(dict.fromkeys(names))
+    authority = make_authority(now=now, lifetime=LIFETIME, common_name="testbed.entra", names=names)
+    pair = make_leaf(authority, names=names, now=now, lifetime=LIFETIME)
     ca_file.write_text(authority.pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     descriptor, name = tempfile.mkstemp(dir=ca_file.parent)  # for a moment, and readable by this user only

@@ -83,7 +83,7 @@ class Registry:
 
     def _write_certificate(self) -> None:
         now = datetime.now(UTC)
-        signer = make_authority(now=now, lifetime=timedelta(days=1))
+        signer = make_authority(now=now, lifetime=timedelta(days=1), names=[NAME])
         pair = make_leaf(signer, names=[NAME], now=now, lifetime=timedelta(hours=12))
         self.authority.write_text(signer.pem)
         (self.directory / "tls.crt").write_bytes(bundle_pem([pair.certificate]))

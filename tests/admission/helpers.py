@@ -13,11 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from certs.authority import make_authority, make_leaf
+from certs.authority import make_leaf
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.registration import OWN_NAMESPACE
 from testbed.cluster.relay import Answer, Cut
 from testbed.cluster.relay import relay as relayed
+from tests.authorities import make_authority
 
 Patch = list[dict[str, Any]]
 

@@ -14,10 +14,11 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 
-from certs.authority import Authority, make_authority, verify
+from certs.authority import Authority, verify
 from certs.managed.refusal import learn_retired
 from certs.managed.secret import AuthorityRecord, SecretState
 from certs.pem import bundle_pem, fingerprint, parse_bundle
+from tests.authorities import make_authority
 from tests.certs.fakes import NAME, START, Replica, World, live
 
 pytestmark = pytest.mark.slow  # no process, but a quarter of the time of all that is quick

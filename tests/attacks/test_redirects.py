@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from certs.authority import make_authority, make_leaf
+from certs.authority import make_leaf
 from certs.pem import bundle_pem
+from tests.authorities import make_authority
 from webhook.entra.published import fetch
 
 pytestmark = pytest.mark.slow

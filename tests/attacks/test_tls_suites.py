@@ -10,9 +10,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from certs.authority import make_authority, make_leaf
+from certs.authority import make_leaf
 from certs.pem import Pair
 from certs.serving import Serving
+from tests.authorities import make_authority
 
 pytestmark = pytest.mark.slow
 

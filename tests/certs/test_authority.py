@@ -13,9 +13,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certs.authority import is_authority, make_authority, make_leaf, renewal_time, verify
+from certs.authority import is_authority, make_leaf, renewal_time, verify
 from certs.errors import UntimelyPair, UntrustedLeaf
 from certs.names import service_names
+from tests.authorities import make_authority
 from tests.certs.fakes import NAME, NAMES, START
 
 DAY = timedelta(days=1)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from certs.authority import Authority, make_authority, make_leaf
+from certs.authority import Authority, make_leaf
 from certs.clients import ClientAuthorities, read_authorities
 from certs.errors import UnreadableAuthorities
 from certs.pem import bundle_pem
 from certs.serving import Serving
+from tests.authorities import make_authority
 from tests.certs.fakes import NAMES, START, BoundedClock, EndOfTest, World
 
 DAY = timedelta(days=1)

@@ -9,10 +9,11 @@ import pytest
 from cryptography import x509
 
 from certs.authority import Authority, make_authority, make_leaf, verify
-from certs.constraints import permits, permitted_names, widened
+from certs.constraints import NO_NAMES, permits, permitted_names, widened
 from certs.errors import UntrustedLeaf
 from certs.names import service_names
 from certs.serving import Serving
+from tests.authorities import unconstrained
 
 NOW = datetime.now(UTC)  # OpenSSL asks the machine's clock
 DAY = timedelta(days=1)
@@ -26,7 +27,8 @@ def authority(*names: str) -> Authority:
 
 OURS = authority(*NAMES)
 EXTRA = authority(*NAMES, "Hook.example.com", "10.1.2.3", "fd00::1")
-FREE = authority()
+FREE = unconstrained(now=NOW, lifetime=30 * DAY)
+FOR_NONE = make_authority(now=NOW, lifetime=30 * DAY)
 
 # An authority, another name that somebody with its key wants, and whether a client accepts that.
 CASES = [
@@ -48,6 +50,10 @@ CASES = [
     (EXTRA, "fd00::2", False),
     (FREE, "kubernetes.default.svc", True),
     (FREE, "10.1.2.3", True),
+    (FOR_NONE, NAMES[0], False),
+    (FOR_NONE, "kubernetes.default.svc", False),
+    (FOR_NONE, "10.1.2.3", False),
+    (FOR_NONE, "fd00::1", False),
 ]
 
 
@@ -95,6 +101,14 @@ def test_the_extension_is_critical_and_names_what_was_given() -> None:
     assert [str(each.value) for each in extension.value.excluded_subtrees or ()] == ["0.0.0.0/0", "::/0"]
     assert permitted_names(EXTRA.certificate) == (*NAMES, "Hook.example.com", "10.1.2.3", "fd00::1")
     assert permitted_names(FREE.certificate) == ()
+
+
+@pytest.mark.parametrize("signer", [FOR_NONE, authority()], ids=["names were forgotten", "no names"])
+def test_no_authority_is_made_without_constraints(signer: Authority) -> None:
+    """Whoever forgets the names has one that no client accepts for any name that exists."""
+    extension = signer.certificate.extensions.get_extension_for_class(x509.NameConstraints)
+    assert extension.critical
+    assert permitted_names(signer.certificate) == NO_NAMES == ("invalid",)
 
 
 def test_a_successor_is_for_the_names_of_what_does_not_permit_ours() -> None:

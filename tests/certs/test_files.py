@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from certs.authority import make_authority, make_leaf
+from certs.authority import make_leaf
 from certs.files import FilesSource
 from certs.pem import Pair, bundle_pem, fingerprint, private_pem
+from tests.authorities import make_authority
 from tests.certs.fakes import NAME, NAMES, START, BoundedClock, EndOfTest, FakeClock, World
 from tests.certs.mount import Mount
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 import webhook.assembly
-from certs.authority import make_authority, make_leaf
+from certs.authority import make_leaf
 from certs.files import FilesSource
 from certs.serving import Serving
 from certs.source import Description
+from tests.authorities import make_authority
 from webhook.accounts.files import FileAccounts
 from webhook.cluster.kube import Kube
 from webhook.logs import Log

@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certs.authority import make_authority, make_leaf
+from certs.authority import make_leaf
 from certs.errors import MismatchedPair, PairError, UnreadablePair
 from certs.pem import bundle_pem, load_key, parse_bundle, parse_pair, private_pem
+from tests.authorities import make_authority
 from tests.certs.fakes import NAMES, START
 
 DAY = timedelta(days=1)

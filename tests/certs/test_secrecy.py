@@ -16,13 +16,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from certs import authority, errors, pem
-from certs.authority import make_authority, make_leaf
+from certs.authority import make_leaf
 from certs.development import DevelopmentSource
 from certs.errors import CertificateError, Forbidden, StoreUnavailable
 from certs.managed import secret
 from certs.managed.secret import StoredSecret
 from certs.pem import load_key, parse_pair, private_pem
 from certs.serving import Serving
+from tests.authorities import make_authority
 from tests.certs.fakes import NAMES, START, Replica, World, live
 
 DAY = timedelta(days=1)

@@ -20,11 +20,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from certs import serving as serving_module
-from certs.authority import Authority, make_authority, make_leaf
+from certs.authority import Authority, make_leaf
 from certs.constraints import permits, permitted_names
 from certs.errors import MismatchedPair, PairError, RefusedPair, UntimelyPair
 from certs.pem import Pair
 from certs.serving import Serving, _memory_file, _shared_file, handshake
+from tests.authorities import make_authority
 from tests.certs.fakes import NAME, NAMES
 
 DAY = timedelta(days=1)

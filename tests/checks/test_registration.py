@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from certs.authority import make_authority
 from testbed.cluster.registration import PLAIN, Scope, configuration
+from tests.authorities import make_authority
 from tests.checks.support import NOW, SERVICE, USE, narrowed, the_registration
 from webhook.checks import registration
 from webhook.checks.registration import registrations

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from certs.authority import Authority, make_authority, make_leaf
+from certs.authority import Authority, make_leaf
 from certs.pem import Pair
 from demo.server import Running, running
 from testbed.cluster.api import Api
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.registration import CONFIGURATIONS, configuration, settle
 from tests.admission.helpers import serving
+from tests.authorities import make_authority
 from webhook.commands import main
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from certs.authority import make_authority, make_leaf
+from certs.authority import make_leaf
 from certs.managed.ca_bundle import PublishedBundle
 from certs.managed.secret import AuthorityRecord, SecretState
 from certs.messages import Problem
@@ -21,6 +21,7 @@ from testbed.cluster.cluster import Cluster
 from testbed.cluster.processes import wait_until
 from testbed.cluster.registration import CONFIGURATIONS, configuration
 from testbed.cluster.relay import Cut, relay
+from tests.authorities import make_authority
 from webhook.commands.certs import _bundles, _renewal_of_leaf
 from webhook.settings import Rotation
 

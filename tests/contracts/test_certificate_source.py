@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from certs.authority import make_authority, make_leaf
+from certs.authority import make_leaf
 from certs.development import DevelopmentSource
 from certs.errors import StoreUnavailable
 from certs.files import FilesSource
 from certs.managed.source import SelfManagedSource
 from certs.messages import TABLE
 from certs.source import CertificateSource
+from tests.authorities import make_authority
 from tests.certs.fakes import NAMES, START, FakeClock, FakeSecrets, FakeTrust, FixedChance, World, settings
 
 YEARS = timedelta(days=1000)

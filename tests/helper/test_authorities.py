@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from certs.authority import make_authority
 from m365_identity import SettingsError, UnreachableError
 from m365_identity._network.trusted_authorities import VARIABLES, authorities
 from testbed.entra import running
+from tests.authorities import make_authority
 from tests.helper.support import SCOPE, Flavour, Pod
 from tests.helper.test_network import PROXIES, trusting
 

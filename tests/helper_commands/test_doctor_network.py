@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from certs.authority import make_authority, make_leaf
+from certs.authority import make_leaf
 from certs.pem import bundle_pem
 from m365_identity._checks.found import Found, Site
 from m365_identity._checks.network import links
@@ -21,6 +21,7 @@ from testbed.cluster.pki import Authority
 from testbed.entra import Listening, running
 from testbed.entra.proxy import Proxy, proxying
 from testbed.node.authority import authority
+from tests.authorities import make_authority
 from tests.helper.addresses import named, swallowing
 from tests.helper_commands.doctor_support import doctor, one, well
 from tests.helper_commands.processes import Pod

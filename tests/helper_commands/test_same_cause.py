@@ -13,10 +13,10 @@ from unittest import mock
 
 import pytest
 
-from certs.authority import make_authority
 from m365_identity import M365IdentityError, Retry, SettingsError, WorkloadIdentityCredential, aio
 from testbed.entra import Entra
 from testbed.entra.proxy import Proxy, proxying
+from tests.authorities import make_authority
 from tests.helper.support import SCOPE, run
 from tests.helper_commands.doctor_support import doctor, write
 from tests.helper_commands.processes import SUBJECT, Pod

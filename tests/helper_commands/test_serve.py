@@ -31,10 +31,10 @@ from azure.identity import (
 from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentityCredential
 
 from bench.programs import Program, binary
-from certs.authority import make_authority
 from m365_identity import Retry
 from m365_identity._commands import serve
 from m365_identity._tokens import access_token
+from tests.authorities import make_authority
 from tests.helper_commands.processes import Commands, Process
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,6 @@ from itertools import count
 
 import pytest
 
-from certs.authority import make_authority
 from testbed.cluster import kubeconfig
 from testbed.cluster.build import MINORS
 from testbed.cluster.control_plane import ControlPlane
@@ -26,6 +25,7 @@ from testbed.cluster.processes import Workshop, free_ports, wait_until
 from testbed.fleet.fleet import Fleet, Replica, fleet
 from testbed.fleet.installation import RBAC, Installation
 from testbed.prometheus.running import Prometheus
+from tests.authorities import make_authority
 from tests.monitoring.conftest import Draw
 from tests.monitoring.panels import has_data, panels
 from tests.monitoring.rules import in_seconds, is_about_sign_in, rules

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from certs.authority import Authority, make_authority, make_leaf
+from certs.authority import Authority, make_leaf
 from certs.names import service_names
 from certs.pem import Pair, bundle_pem
 from testbed.chart.helm import NAME, NAMESPACE
@@ -19,6 +19,7 @@ from testbed.node.installed import metric, replicas
 from testbed.node.pods import AnyNode, a_pod, apply, make_account
 from testbed.node.release import Release
 from testbed.node.traffic import Creates, is_injected
+from tests.authorities import make_authority
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
 

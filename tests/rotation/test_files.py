@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certs.authority import Authority, make_authority, make_leaf
+from certs.authority import Authority, make_leaf
 from certs.pem import Pair, private_pem
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.processes import wait_until
@@ -15,6 +15,7 @@ from testbed.cluster.registration import settle
 from testbed.fleet.fleet import Fleet, Replica
 from testbed.fleet.timepiece import Timepiece
 from testbed.fleet.traffic import Creating, KeptOpen, Repeated
+from tests.authorities import make_authority
 from tests.certs.mount import Mount
 
 RATE = 5.0  # of the replica's clocks: it reads again every 10 s

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from certs.authority import make_authority
 from testbed.cluster.api import Api
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.processes import wait_until
@@ -22,6 +21,7 @@ from testbed.fleet.fleet import Fleet, fleet
 from testbed.fleet.installation import OURS, seconds
 from testbed.fleet.traffic import Creating, Repeated, Verifying
 from testbed.fleet.watching import Watch, bundles, certificates
+from tests.authorities import make_authority
 
 REPLICAS = 2
 FOREIGN_ENTRY = "other.example.com"

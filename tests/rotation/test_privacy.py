@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from certs.authority import make_authority
 from testbed.fleet.privacy import exposures, private_in, private_in_files, stored_keys
+from tests.authorities import make_authority
 
 PEM = make_authority(now=datetime.now(UTC), lifetime=timedelta(days=1)).private_pem()
 ENCODED = base64.b64encode(PEM).decode()

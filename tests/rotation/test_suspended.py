@@ -15,13 +15,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from certs.authority import make_authority, make_leaf, verify
+from certs.authority import make_leaf, verify
 from certs.errors import UntrustedLeaf
 from certs.pem import parse_bundle
 from testbed.cluster.processes import wait_until
 from testbed.fleet.fleet import Fleet, Replica
 from testbed.fleet.installation import OURS, seconds
 from testbed.fleet.measure import worker_of
+from tests.authorities import make_authority
 
 LEAF = 7.5
 WOKEN_SECONDS = 20.0  # far less than the life of an authority, and than a wait that began again

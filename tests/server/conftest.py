@@ -21,8 +21,9 @@ from typing import Any, Self
 
 import pytest
 
-from certs.authority import make_authority, make_leaf
+from certs.authority import make_leaf
 from testbed.cluster.processes import wait_until
+from tests.authorities import make_authority
 from tests.server.client import Client, Response
 from webhook.metrics import Metrics
 from webhook.server.lifecycle import Lifecycle

@@ -20,12 +20,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from certs.authority import make_authority, make_leaf
+from certs.authority import make_leaf
 from certs.clients import ClientAuthorities
 from certs.managed.self_dial import Dialler
 from certs.pem import bundle_pem, load_key, private_pem
 from certs.serving import Serving
 from testbed.cluster.pki import Authority
+from tests.authorities import make_authority
 from tests.server.client import Client
 from webhook.core.messages import calls, message
 from webhook.logs import Log

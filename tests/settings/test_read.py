@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from certs.authority import make_authority
 from tests.accounts.test_files import ACCOUNT
+from tests.authorities import make_authority
 from webhook.core.messages import Kind
 from webhook.core.messages import settings as kinds
 from webhook.settings import (

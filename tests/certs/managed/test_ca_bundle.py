@@ -7,7 +7,6 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certs.authority import make_authority
 from certs.managed.ca_bundle import (
     PublishedBundle,
     WebhookConfiguration,
@@ -18,6 +17,7 @@ from certs.managed.ca_bundle import (
     wanted_bundle,
 )
 from certs.pem import bundle_pem, fingerprint, parse_bundle
+from tests.authorities import make_authority
 from tests.certs.fakes import SERVICE, START
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -8,13 +8,14 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 
-from certs.authority import make_authority, verify
+from certs.authority import verify
 from certs.constraints import permits, permitted_names
 from certs.managed import secret_changes
 from certs.managed.by_hand import rotate_authority
 from certs.managed.secret import SecretState, StoredSecret, read
 from certs.managed.settings import RotationSettings
 from certs.pem import fingerprint, parse_bundle
+from tests.authorities import make_authority, unconstrained
 from tests.certs.fakes import NAME, NAMES, FakeSecrets, Replica, World, live, settings
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -151,7 +152,7 @@ async def test_an_authority_of_a_release_before_stays_until_its_time_is_over() -
     replica = Replica(world, settings=with_names("hook.example.com"))
     await live(world, replica, time=MINUTE)
     stored = await FakeSecrets(world).get()
-    before = make_authority(now=world.time, lifetime=60 * DAY)
+    before = unconstrained(now=world.time, lifetime=60 * DAY)
     lifetime = replica.settings.leaf_lifetime
     world.write_secret(
         secret_changes.create(

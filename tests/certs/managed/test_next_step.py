@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from certs.authority import make_authority
 from certs.managed.ca_bundle import PublishedBundle
 from certs.managed.next_step import MOST_PREVIOUS, Phase, next_step, phase, waits_for_slow_apiservers
 from certs.managed.secret import AuthorityRecord, SecretState
@@ -25,6 +24,7 @@ from certs.managed.steps import (
     Stage,
 )
 from certs.pem import bundle_pem, fingerprint, parse_bundle
+from tests.authorities import make_authority
 from tests.certs.fakes import START, settings
 
 DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)

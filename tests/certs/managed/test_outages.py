@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 
 from certs import messages
-from certs.authority import make_authority
 from certs.errors import Forbidden, StoreUnavailable
 from certs.managed.by_hand import rotate_authority
 from certs.pem import bundle_pem
+from tests.authorities import make_authority
 from tests.certs.fakes import START, Replica, World, live, settings
 
 pytestmark = pytest.mark.slow  # all together they take seconds

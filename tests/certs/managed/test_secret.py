@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certs.authority import Authority, make_authority
+from certs.authority import Authority
 from certs.errors import UnreadablePair
 from certs.managed import secret, secret_changes
 from certs.managed.secret import AuthorityRecord, SecretState, StoredSecret, read
 from certs.pem import bundle_pem, fingerprint, private_pem
+from tests.authorities import make_authority
 from tests.certs.fakes import NAME, START
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certs.authority import Authority, make_authority, make_leaf
+from certs.authority import Authority, make_leaf
 from certs.errors import DialError, RefusedDial
 from certs.managed.self_dial import Dialler
 from certs.pem import parse_pair
 from certs.serving import Serving
 from testbed.cluster import pki
+from tests.authorities import make_authority
 from tests.certs.fakes import NAME, NAMES, FakeClock, Replica, World
 
 DAY = timedelta(days=1)

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 import pytest
 
-from certs.authority import make_authority
 from certs.errors import Forbidden, NotFound, Rejected, UntimelyPair, UntrustedLeaf
 from certs.managed.by_hand import rotate_authority
 from certs.managed.ca_bundle import WebhookEntry
 from certs.managed.secret import StoredSecret, read
 from certs.pem import bundle_pem, fingerprint
+from tests.authorities import make_authority
 from tests.certs.fakes import NAME, SERVICE, START, Replica, World, live, settings
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)

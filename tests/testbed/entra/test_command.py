@@ -18,11 +18,12 @@ import pytest
 import requests
 import yaml
 
-from certs.authority import make_authority, make_leaf
+from certs.authority import make_leaf
 from certs.pem import bundle_pem, private_pem
 from testbed.entra import Entra, Issuer, Listening, running
 from testbed.entra.client import SUBJECT, Client
 from testbed.entra.configuration import ConfigurationError, read
+from tests.authorities import make_authority
 
 pytestmark = pytest.mark.slow
 
