@@ -114,6 +114,10 @@ BODIES: Final[Mapping[str, tuple[Callable[[int], bytes], int]]] = {
     "mounts with dots": (lambda n: mounts(n, lambda j: "/" + "a/../" * 800), 500),
     "mounts and a long file": (lambda n: mounts(n, lambda j: "C:\\" + "a\\" * 500 + str(j), env=LONG_FILE), 1000),
     "a file with dots": (lambda n: containers(1, {"env": [{**LONG_FILE[0], "value": "/" + "a/../" * n}]}), 200_000),
+    "references that do not end": (
+        lambda n: containers(1, {"env": [{**LONG_FILE[0], "value": "$(" * n}]}),
+        16_000,
+    ),
     "devices": (lambda n: containers(1, {"volumeDevices": [{"devicePath": "/" + "a/../" * n}]}), 200_000),
     "volumes": (lambda n: body({"volumes": volumes(*[token()] * n)}), 12_000),
     "volumes of our names": (

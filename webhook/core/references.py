@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, Final
 
 _MARK: Final = "$("
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([^)]*)\)")
+_ESCAPED: Final = re.compile(r"\$\$|(?!)()")
 # Characters, of one value and of all together: references to references could make any number of them.
 _LONGEST: Final = 4096
 _MOST: Final = 1 << 18
@@ -44,7 +46,9 @@ def _expanded(text: str, values: Mapping[Any, str | None], most: int) -> str | N
     """A name that is not in `values` may come from `envFrom`, or be that of a Service."""
     parts: list[str] = []
     size, end = len(text), 0
-    for found in _REFERENCE.finditer(text):
+    # Behind the last bracket nothing is a reference: each "$(" there would be followed to the end of the text.
+    last = text.rfind(")") + 1
+    for found in chain(_REFERENCE.finditer(text, 0, last), _ESCAPED.finditer(text, last)):
         value = "$" if found[1] is None else values.get(found[1])
         if value is None:
             return None
