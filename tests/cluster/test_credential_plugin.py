@@ -12,6 +12,7 @@ from typing import IO, Any, Protocol
 
 import pytest
 
+from testbed.cluster.processes import wait_until
 from webhook.cluster.credential_plugin import PluginCredential, run_plugin
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.cluster.kubeconfig import BadKubeconfig
@@ -91,6 +92,28 @@ async def test_its_own_words_are_the_reason(write: Write) -> None:
         'the credential plugin "PLUGIN" of the kubeconfig failed: the login has expired: run lab login (exit status 1)'
     )
     assert "failed: exit status 3 (" in await refusal(write("sys.exit(3)"))
+    assert "failed: ended by signal 9 (" in await refusal(write("os.kill(os.getpid(), 9)"))
+
+
+async def test_one_that_hangs_is_ended_with_all_that_it_started(write: Write, tmp_path: Path) -> None:
+    """Nobody can answer it; a program that it waits for holds its output open."""
+    pid = tmp_path / "pid"
+    body = (
+        f"import subprocess; p = subprocess.Popen(['sleep', '99']); open({str(pid)!r}, 'w').write(str(p.pid)); p.wait()"
+    )
+    with pytest.raises(BadKubeconfig) as caught:
+        await run_plugin(write(body), CLUSTER, seconds=1)
+    (problem,) = caught.value.problems
+    assert "of the kubeconfig did not end within 1 s (run the command in a terminal" in str(problem)
+    wait_until(lambda: not running(int(pid.read_text())), "the end of what it started", seconds=10)
+
+
+def running(pid: int) -> bool:
+    """Whether the process runs; one that waits for its parent to take note of its end does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @pytest.mark.parametrize(

@@ -55,3 +55,22 @@ async def test_a_list_whose_token_has_expired_goes_on(
     assert asked == pages + 1, "no token had expired"
     assert [each for each in names if len(each) == 1] == [*"abcdef"]
     assert len(names) == len(set(names))
+
+
+async def test_who_is_throttled_asks_again_if_a_person_waits(tmp_path: Path) -> None:
+    """As client-go does: when the answer says. A process that has its own deadline gets the answer."""
+    answers = [(429, b"{}", {"Retry-After": "0"}), (200, b'{"major": "1"}', {})]
+    asked: list[str] = []
+
+    def answer(path: str) -> tuple[int, bytes, dict[str, str]]:
+        asked.append(path)
+        return answers[min(len(asked) - 1, 1)]
+
+    with endpoint(None, answer) as port:
+        (tmp_path / "kubeconfig").write_text(render(Access(f"http://127.0.0.1:{port}", None, token="a")))
+        async with Kube(tmp_path / "kubeconfig") as kube:
+            assert (await kube.request("GET", "/version", seconds=5)).status == 429
+        asked.clear()
+        async with Kube(tmp_path / "kubeconfig", by_person=True) as kube:
+            assert (await kube.request("GET", "/version", seconds=5)).status == 200
+    assert len(asked) == 2

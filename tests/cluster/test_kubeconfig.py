@@ -1,6 +1,7 @@
 """Each mistake in a kubeconfig is reported, by the settings and by the connection alike."""
 
 import os
+from base64 import b64decode, b64encode
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from webhook.cluster import kubeconfig
 from webhook.cluster.kube import Kube
 from webhook.cluster.kubeconfig import BadKubeconfig, Choice, kubeconfig_path
-from webhook.core.messages import Place, manifests, message
+from webhook.core.messages import Place, kubeconfigs, manifests, message
 
 GOOD = """\
 current-context: a
@@ -16,6 +17,9 @@ contexts: [{name: a, context: {cluster: c, user: u}}]
 clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
 users: [{name: u, user: {token: abc}}]
 """
+CERTIFICATE, KEY = (
+    b64encode(f"-----BEGIN {what}-----\n".encode()).decode() for what in ("CERTIFICATE", "EC PRIVATE KEY")
+)
 SERVER, TOKEN, CONTEXT = 'server: "https://127.0.0.1:1"', "token: abc", "{cluster: c, user: u}"
 
 BAD = {
@@ -52,6 +56,43 @@ BAD = {
         GOOD.replace(TOKEN, "client-certificate: /x.crt, client-key: /x.key"),
         ['user "u": client-certificate is "/x.crt"', 'user "u": client-key is "/x.key"'],
     ),
+    "half a URL": (
+        GOOD.replace("https://", "https:/"),
+        ['cluster "c": server is "https:/127.0.0.1:1", expected a URL'],
+    ),
+    "a proxy without a scheme": (
+        GOOD.replace(SERVER, f"{SERVER}, proxy-url: 'proxy:3128'"),
+        ['cluster "c": proxy-url is "proxy:3128", expected http://HOST:PORT'],
+    ),
+    "both trusted and not": (
+        GOOD.replace(SERVER, f"{SERVER}, insecure-skip-tls-verify: true, certificate-authority-data: {CERTIFICATE}"),
+        ['cluster "c" has a certificate authority, and insecure-skip-tls-verify: true'],
+    ),
+    "an authority that is not one": (
+        GOOD.replace(SERVER, f"{SERVER}, certificate-authority-data: aGVsbG8="),
+        ['cluster "c": certificate-authority-data is not a certificate (PEM)'],
+    ),
+    "a key in place of a certificate": (
+        GOOD.replace(TOKEN, f"client-certificate-data: {KEY}, client-key-data: {KEY}"),
+        ['user "u": client-certificate-data is not a certificate (PEM)'],
+    ),
+    "a certificate without its key": (
+        GOOD.replace(TOKEN, f"client-certificate-data: {CERTIFICATE}"),
+        ['user "u" has client-certificate and no client-key (kubectl config set-credentials u --client-key=FILE'],
+    ),
+    "no credential": (GOOD.replace(TOKEN, ""), ['user "u" has nothing to sign in with']),
+    "a password": (
+        GOOD.replace(TOKEN, "username: a, password: b"),
+        ['user "u" has a name and a password, which Kubernetes does not take any more'],
+    ),
+    "a provider that is gone": (
+        GOOD.replace(TOKEN, "auth-provider: {name: azure}"),
+        ['user "u" signs in by auth-provider azure, which kubectl does not know any more'],
+    ),
+    "an old plugin": (
+        GOOD.replace(TOKEN, "exec: {command: x, apiVersion: client.authentication.k8s.io/v1alpha1}"),
+        ['user "u": apiVersion of exec is "client.authentication.k8s.io/v1alpha1", expected'],
+    ),
 }
 
 
@@ -75,8 +116,16 @@ async def test_a_good_one_has_no_mistakes(tmp_path: Path) -> None:
     """Files are looked for in its folder, but not if their content is given."""
     file = tmp_path / "kubeconfig"
     (tmp_path / "token").write_text("abc")
-    file.write_text(GOOD.replace(TOKEN, "tokenFile: token, client-key: /absent, client-key-data: YWJj"))
+    file.write_text(
+        GOOD.replace(
+            TOKEN,
+            f"tokenFile: token, client-key: /absent, client-key-data: {KEY}, client-certificate-data: {CERTIFICATE}",
+        )
+    )
     assert kubeconfig.problems(file) == []
+    (tmp_path / "token").write_text("\n")
+    (problem,) = kubeconfig.problems(file)
+    assert problem.kind is kubeconfigs.TOKEN_FILE_EMPTY
     file.write_text(GOOD)
     async with Kube(file):
         pass
@@ -175,13 +224,40 @@ def test_files_are_merged_and_the_first_wins(tmp_path: Path) -> None:
     """As for kubectl: entries, the current context, and paths that count from the file that has them."""
     first, second = tmp_path / "first", tmp_path / "folder" / "second"
     second.parent.mkdir()
-    (second.parent / "ca.crt").write_text("")
+    (second.parent / "ca.crt").write_bytes(b64decode(CERTIFICATE))
     first.write_text("current-context: b\nusers: [{name: v, user: {token: of-first}}]\n")
     second.write_text(TWO.replace('"https://d"', '"https://d", certificate-authority: ca.crt'))
-    found = kubeconfig.read(Path(os.pathsep.join(map(str, (tmp_path / "absent", first, second)))))
+    (tmp_path / "empty").write_text("# nothing\n")
+    files = (tmp_path / "absent", tmp_path / "empty", first, second)
+    found = kubeconfig.read(Path(os.pathsep.join(map(str, files))))
     assert found.user == {"token": "of-first"}
     assert found.cluster == {"server": "https://d", "certificate-authority": str(second.parent / "ca.crt")}
     assert found.namespace == "two"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "expected"),
+    [
+        ("server: 127.0.0.1:1, insecure-skip-tls-verify: true", "https://127.0.0.1:1"),
+        (f"server: 'api.example:6443', certificate-authority-data: {CERTIFICATE}", "https://api.example:6443"),
+        ("server: localhost:8080", "http://localhost:8080"),
+        ("server: 'https://api.example/k8s/clusters/c-1/'", "https://api.example/k8s/clusters/c-1/"),
+    ],
+)
+def test_a_server_without_a_scheme_has_kubectls(tmp_path: Path, cluster: str, expected: str) -> None:
+    """https if anything speaks of TLS, else http."""
+    file = tmp_path / "kubeconfig"
+    file.write_text(GOOD.replace(SERVER, cluster))
+    assert kubeconfig.read(file).cluster["server"] == expected
+
+
+def test_without_tls_no_credential_is_needed(tmp_path: Path) -> None:
+    """As at `kubectl proxy`: neither a user, nor a credential of one."""
+    file = tmp_path / "kubeconfig"
+    plain = GOOD.replace("https:", "http:")
+    for text in (plain.replace(", user: u", ""), plain.replace(TOKEN, "")):
+        file.write_text(text)
+        assert kubeconfig.problems(file) == []
 
 
 def test_a_plugin_is_found_from_the_folder_of_its_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.accounts.test_files import ACCOUNT
 from tests.authorities import make_authority
-from webhook.core.messages import Kind
+from webhook.core.messages import Kind, kubeconfigs
 from webhook.core.messages import settings as kinds
 from webhook.settings import (
     DEVELOPMENT,
@@ -167,4 +167,4 @@ def test_mistakes_in_a_named_file_name_the_flag_and_the_file(tmp_path: Path) -> 
     """The file's own problem, with the flag in front of its place."""
     path = tmp_path / "kubeconfig"
     path.write_text("clusters: []")
-    assert mistakes("--kubeconfig", str(path)) == [(kinds.CONTEXT_MISSING, f"--kubeconfig: {path}")]
+    assert mistakes("--kubeconfig", str(path)) == [(kubeconfigs.CONTEXT_MISSING, f"--kubeconfig: {path}")]

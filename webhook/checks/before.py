@@ -11,7 +11,7 @@ from webhook.checks.api import NotSeen, get, list_all
 from webhook.checks.registration import Entry
 from webhook.checks.rights import Resource, Resources, Right
 from webhook.cluster.kube import Kube, Unavailable
-from webhook.core.messages import checks, entra, message
+from webhook.core.messages import entra, message
 from webhook.core.messages import prerequisites as kinds
 from webhook.entra.cluster_documents import cluster_issuer
 from webhook.findings import Finding, finding
@@ -41,7 +41,7 @@ class Before:
             async for each in self._findings():
                 yield each
         except Unavailable as error:
-            yield finding("cluster", checks.API_SERVER_UNREACHABLE, reason=error)
+            yield Finding("cluster", error.told())
 
     async def _findings(self) -> AsyncIterator[Finding]:
         version = await get(self.kube, "/version")

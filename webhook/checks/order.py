@@ -17,7 +17,7 @@ from webhook.checks.workloads import Workload
 from webhook.cluster.kube import Kube, Unavailable
 from webhook.core import names
 from webhook.core.identity import Account
-from webhook.core.messages import Place, calls, checks
+from webhook.core.messages import Place, calls
 from webhook.core.messages import workloads as rows
 from webhook.core.policy import Policy
 from webhook.core.workload_kinds import WorkloadKind
@@ -76,7 +76,7 @@ class ClusterCheck:
             async for each in self._findings():
                 yield each
         except Unavailable as error:
-            yield finding("cluster", checks.API_SERVER_UNREACHABLE, reason=str(error))
+            yield Finding("cluster", error.told())
 
     async def _findings(self) -> AsyncIterator[Finding]:
         target = self._target

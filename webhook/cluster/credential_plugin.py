@@ -5,9 +5,11 @@ system:anonymous, and every answer of the API server would then be a wrong trail
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,9 +17,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from webhook.cluster.kubeconfig import BadKubeconfig
-from webhook.core.messages import message, settings
+from webhook.core.messages import kubeconfigs, message
 from webhook.core.text import shown
 
+_SECONDS: Final = 30.0  # of a plugin that nobody can answer
 _LONGEST_REASON: Final = 300  # characters of the plugin's words
 # What the plugin may learn of the cluster, by its name in the kubeconfig.
 _CLUSTER_FIELDS: Final = (
@@ -41,20 +44,23 @@ class PluginCredential:
     expires: datetime | None = None
 
 
-async def run_plugin(plugin: Mapping[str, Any], cluster: Mapping[str, Any]) -> PluginCredential:
+async def run_plugin(
+    plugin: Mapping[str, Any], cluster: Mapping[str, Any], *, seconds: float = 0.0
+) -> PluginCredential:
     """Runs the plugin. plugin, cluster: `exec` and the cluster, as in the kubeconfig. Raises BadKubeconfig.
 
-    What it writes to standard error goes to ours if that is a terminal, because it may ask for something there.
+    X
     """
     command = str(plugin["command"])
     interactive = plugin.get("interactiveMode") != "Never" and sys.stdin is not None and sys.stdin.isatty()
     if plugin.get("interactiveMode") == "Always" and not interactive:
-        raise BadKubeconfig([message(settings.PLUGIN_NOT_ASKED, command=command)])
+        raise BadKubeconfig([message(kubeconfigs.PLUGIN_NOT_ASKED, command=command)])
     program = shutil.which(command)
     if program is None:
         raise _missing(plugin, "it is not there, or not executable" if os.sep in command else "it is not in PATH")
     arguments = plugin.get("args")
     watched = sys.stderr is not None and sys.stderr.isatty()
+    limit = None if interactive or watched else seconds or _SECONDS
     try:
         process = await asyncio.create_subprocess_exec(
             program,
@@ -63,15 +69,38 @@ async def run_plugin(plugin: Mapping[str, Any], cluster: Mapping[str, Any]) -> P
             stdin=None if interactive else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=None if watched else asyncio.subprocess.PIPE,
+            start_new_session=limit is not None,  # so that what it started is ended with it
         )
     except OSError as error:
         raise _missing(plugin, error.strerror or str(error)) from None
-    out, words = await process.communicate()
+    return await _answer(process, command, limit, str(plugin["apiVersion"]))
+
+
+async def _answer(
+    process: asyncio.subprocess.Process, command: str, limit: float | None, version: str
+) -> PluginCredential:
+    """What the plugin prints within `limit` seconds. Raises BadKubeconfig."""
+    try:
+        out, words = await asyncio.wait_for(process.communicate(), limit)
+    except TimeoutError:
+        _end(process)
+        await process.wait()
+        raise BadKubeconfig([message(kubeconfigs.PLUGIN_HANGS, command=command, seconds=f"{limit:g}")]) from None
     if process.returncode:
         said = " ".join((words or b"").decode("utf-8", "replace").split())
-        status = f"exit status {process.returncode}"
+        code = process.returncode
+        status = f"exit status {code}" if code > 0 else f"ended by signal {-code}"
         raise _failed(command, f"{said[:_LONGEST_REASON]} ({status})" if said else status)
-    return _credential(command, str(plugin["apiVersion"]), out)
+    return _credential(command, version, out)
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    """Ends the plugin and all that it has started, which may hold its output open."""
+    with contextlib.suppress(ProcessLookupError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _request(plugin: Mapping[str, Any], cluster: Mapping[str, Any], *, interactive: bool) -> str:
@@ -132,8 +161,8 @@ def _missing(plugin: Mapping[str, Any], reason: str) -> BadKubeconfig:
     command = str(plugin["command"])
     hint = plugin.get("installHint")
     fix = " ".join(hint.split()) if isinstance(hint, str) and hint.strip() else f"install {command}, and try again"
-    return BadKubeconfig([message(settings.PLUGIN_MISSING, command=command, reason=reason, hint=fix)])
+    return BadKubeconfig([message(kubeconfigs.PLUGIN_MISSING, command=command, reason=reason, hint=fix)])
 
 
 def _failed(command: str, reason: str) -> BadKubeconfig:
-    return BadKubeconfig([message(settings.PLUGIN_FAILED, command=command, reason=reason)])
+    return BadKubeconfig([message(kubeconfigs.PLUGIN_FAILED, command=command, reason=reason)])

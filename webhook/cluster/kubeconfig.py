@@ -5,19 +5,15 @@ What only the API server or a credential plugin can find is not checked here.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from webhook.core.messages import Kind, Message, Place, message, settings
+from webhook.cluster.kubeconfig_entries import Entry, cluster_problems, user_problems, with_absolute_paths
+from webhook.core.messages import Message, Place, kubeconfigs, message
 
-# The members of an entry that name files.
-_FILES: Final = {
-    "cluster": ("certificate-authority",),
-    "user": ("client-certificate", "client-key", "tokenFile"),
-}
-_SET: Final = {"cluster": "set-cluster NAME --server=URL", "user": "set-credentials NAME --token=TOKEN"}
+_SET: Final = {"cluster": "set-cluster {} --server=URL", "user": "set-credentials {} --token=TOKEN"}
 _KINDS: Final = ("context", "cluster", "user")
 
 
@@ -46,20 +42,15 @@ CURRENT: Final = Choice()
 
 @dataclass(frozen=True)
 class Kubeconfig:
-    """What one context means: a cluster and a user, with absolute paths of files. namespace: "" if it names none."""
+    """What one context means: a cluster and a user, with absolute paths of files. namespace: "" if it names none.
+
+    user_name: as the kubeconfig calls the user.
+    """
 
     cluster: Mapping[str, Any]
     user: Mapping[str, Any]
     namespace: str = ""
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """A context, a cluster or a user, and the file that it comes from. name: "" for a context that flags stand for."""
-
-    name: str
-    file: Path
-    value: Mapping[str, Any]
+    user_name: str = ""
 
 
 @dataclass
@@ -68,7 +59,7 @@ class _Merged:
 
     first: Path
     current: str = ""
-    entries: dict[tuple[str, str], _Entry] = field(default_factory=dict)
+    entries: dict[tuple[str, str], Entry] = field(default_factory=dict)
 
     def add(self, file: Path, document: Mapping[str, Any]) -> None:
         current = document.get("current-context")
@@ -79,7 +70,7 @@ class _Merged:
             for each in listed if isinstance(listed, list) else ():
                 if isinstance(each, dict):
                     name, value = str(each.get("name")), each.get(kind)
-                    entry = _Entry(name, file, value if isinstance(value, dict) else {})
+                    entry = Entry(name, file, value if isinstance(value, dict) else {})
                     self.entries.setdefault((kind, name), entry)
 
 
@@ -92,16 +83,24 @@ def read(path: Path, choice: Choice = CURRENT) -> Kubeconfig:
     if problems:
         raise BadKubeconfig(problems)
     context = _context(merged, choice, problems)
-    found: dict[str, Mapping[str, Any]] = {}
+    found: dict[str, Mapping[str, Any]] = {"cluster": {}, "user": {}}
+    user = ""
     for kind in ("cluster", "user"):
-        entry = _entry(merged, choice, context, kind, problems) if context else None
+        if context is None:
+            break
+        # Without TLS, as at `kubectl proxy`, kubectl needs no credential.
+        plain = kind == "user" and str(found["cluster"].get("server")).startswith("http:")
+        if plain and not (choice.user or context.value.get("user")):
+            break
+        entry = _entry(merged, choice, context, kind, problems)
         if entry:
-            problems += _entry_problems(kind, entry)
-            found[kind] = _with_absolute_paths(kind, entry)
+            problems += cluster_problems(entry) if kind == "cluster" else user_problems(entry, needed=not plain)
+            found[kind] = with_absolute_paths(kind, entry)
+            user = entry.name
     if problems:
         raise BadKubeconfig(problems)
     namespace = context.value.get("namespace") if context else None
-    return Kubeconfig(found["cluster"], found["user"], namespace if isinstance(namespace, str) else "")
+    return Kubeconfig(found["cluster"], found["user"], namespace if isinstance(namespace, str) else "", user)
 
 
 def names(path: Path, kind: str) -> list[str]:
@@ -131,7 +130,7 @@ def kubeconfig_path(given: Path | None, environ: Mapping[str, str], choice: Choi
     if usual.exists():
         return usual
     if "KUBERNETES_SERVICE_HOST" not in environ or choice:
-        raise BadKubeconfig([message(settings.NO_CLUSTER)])
+        raise BadKubeconfig([message(kubeconfigs.NO_CLUSTER)])
     return None
 
 
@@ -150,14 +149,16 @@ def _merge(path: Path) -> tuple[_Merged, list[Message]]:
             found.append(error.problem)
             continue
         value = documents[0].value if len(documents) == 1 else None
+        if not documents and len(paths) > 1:
+            continue  # kubectl takes one with nothing in it for one that is missing
         if isinstance(value, dict):
             merged.add(each, value)
         else:
-            found.append(message(settings.KUBECONFIG_EXPECTED, Place(str(each))))
+            found.append(message(kubeconfigs.KUBECONFIG_EXPECTED, Place(str(each))))
     return merged, found
 
 
-def _context(merged: _Merged, choice: Choice, problems: list[Message]) -> _Entry | None:
+def _context(merged: _Merged, choice: Choice, problems: list[Message]) -> Entry | None:
     """The context; an empty one if the flags name both that it would name. None if `problems` says why not."""
     name = choice.context or merged.current
     place = Place(str(merged.first))
@@ -165,17 +166,17 @@ def _context(merged: _Merged, choice: Choice, problems: list[Message]) -> _Entry
     if entry:
         return entry
     if choice.context:
-        problems.append(message(settings.CHOICE_UNKNOWN, place, kind="context", name=name))
+        problems.append(message(kubeconfigs.CHOICE_UNKNOWN, place, kind="context", name=name))
     elif choice.cluster and choice.user:
-        return _Entry("", merged.first, {})
+        return Entry("", merged.first, {})
     elif not name:
-        problems.append(message(settings.CONTEXT_MISSING, place))
+        problems.append(message(kubeconfigs.CONTEXT_MISSING, place))
     else:
-        problems.append(message(settings.CONTEXT_UNKNOWN, place, context=name))
+        problems.append(message(kubeconfigs.CONTEXT_UNKNOWN, place, context=name))
     return None
 
 
-def _entry(merged: _Merged, choice: Choice, context: _Entry, kind: str, problems: list[Message]) -> _Entry | None:
+def _entry(merged: _Merged, choice: Choice, context: Entry, kind: str, problems: list[Message]) -> Entry | None:
     """The cluster or the user that is chosen, or that the context names. None if `problems` says why not."""
     chosen = str(getattr(choice, kind))
     named = context.value.get(kind)
@@ -185,52 +186,12 @@ def _entry(merged: _Merged, choice: Choice, context: _Entry, kind: str, problems
     if entry and name:
         return entry
     if chosen:
-        problems.append(message(settings.CHOICE_UNKNOWN, Place(str(merged.first)), kind=kind, name=name))
+        problems.append(message(kubeconfigs.CHOICE_UNKNOWN, Place(str(merged.first)), kind=kind, name=name))
     elif not name:
-        problems.append(message(settings.CONTEXT_INCOMPLETE, place, context=context.name, kind=kind))
+        problems.append(message(kubeconfigs.CONTEXT_INCOMPLETE, place, context=context.name, kind=kind))
     else:
-        command = _SET[kind]
+        command = _SET[kind].format(name)
         problems.append(
-            message(settings.ENTRY_UNKNOWN, place, context=context.name, kind=kind, name=name, command=command)
+            message(kubeconfigs.ENTRY_UNKNOWN, place, context=context.name, kind=kind, name=name, command=command)
         )
     return None
-
-
-def _entry_problems(kind: str, entry: _Entry) -> Iterator[Message]:
-    name = entry.name
-    if kind == "cluster" and not isinstance(entry.value.get("server"), str):
-        yield _problem(entry, settings.SERVER_MISSING, name=name)
-    for member in _FILES[kind]:
-        file = _named_file(entry, member)
-        if file and not (entry.file.parent / file).is_file():
-            yield _problem(entry, settings.NAMED_FILE_MISSING, kind=kind, name=name, member=member, file=file)
-    plugin = entry.value.get("exec")
-    if kind == "user" and plugin is not None:
-        for member in ("command", "apiVersion"):
-            if not (isinstance(plugin, dict) and isinstance(plugin.get(member), str)):
-                yield _problem(entry, settings.PLUGIN_INCOMPLETE, name=name, member=member)
-
-
-def _named_file(entry: _Entry, member: str) -> str:
-    """The file that a member of `entry` names; "" if it names none, or if the data that is given too is used."""
-    file = entry.value.get(member)
-    return file if isinstance(file, str) and not entry.value.get(f"{member}-data") else ""
-
-
-def _with_absolute_paths(kind: str, entry: _Entry) -> dict[str, Any]:
-    """The entry; a relative path in it counts from the folder of its file, and so does that of a plugin."""
-    folder = entry.file.absolute().parent
-    value = dict(entry.value)
-    for member in _FILES[kind]:
-        if file := _named_file(entry, member):
-            value[member] = str(folder / file)
-    plugin = value.get("exec")
-    if isinstance(plugin, dict):
-        command = str(plugin.get("command"))
-        if os.sep in command or (os.altsep and os.altsep in command):  # else it is looked for in PATH
-            value["exec"] = {**plugin, "command": str(folder / command)}
-    return value
-
-
-def _problem(entry: _Entry, row: Kind, /, **values: object) -> Message:
-    return message(row, Place(str(entry.file)), **values)

@@ -21,10 +21,10 @@ from webhook.commands import reports
 from webhook.commands.clusters import Chosen
 from webhook.commands.printed import write_stderr, write_stdout
 from webhook.commands.progress import progress
-from webhook.core.messages import Message, Place, checks, message
+from webhook.core.messages import Message, Place, message
 from webhook.core.messages import settings as usage
 from webhook.documents.files import STANDARD_INPUT, read_manifests
-from webhook.findings import Finding, broken, finding
+from webhook.findings import Finding, broken
 from webhook.settings import SettingsError
 
 RBAC: Final = "rbac"
@@ -87,7 +87,7 @@ async def _rbac(before: Before) -> int:
         async with before.kube, progress("asking the cluster"):
             user, documents, found = await before.rbac()
     except Unavailable as error:
-        user, documents, found = "", [], [finding("cluster", checks.API_SERVER_UNREACHABLE, reason=error)]
+        user, documents, found = "", [], [Finding("cluster", error.told())]
     if found:
         write_stderr(reports.text(found).splitlines())
         return 1

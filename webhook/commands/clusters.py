@@ -26,7 +26,7 @@ class Chosen:
 
     def kube(self) -> Kube:
         """A connection, still to be opened."""
-        return Kube(self.path, self.choice, request_seconds=self.request_seconds)
+        return Kube(self.path, self.choice, request_seconds=self.request_seconds, by_person=True)
 
 
 def add_cluster_flags(parser: argparse.ArgumentParser) -> None:

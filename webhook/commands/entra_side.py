@@ -8,7 +8,6 @@ from webhook.cluster.kube import Kube, Unavailable
 from webhook.commands import steps
 from webhook.core.messages import Message, Place
 from webhook.core.messages import onboarding as kinds
-from webhook.core.messages.checks import API_SERVER_UNREACHABLE
 from webhook.core.messages.cluster_report import ENTRA_NOT_READ
 from webhook.core.policy import Policy
 from webhook.entra.applications import MANAGED_IDENTITY, Applications
@@ -51,7 +50,7 @@ async def entra_findings(
     except Stopped:
         pass  # it is the last verdict
     except Unavailable as error:
-        return [finding("cluster", API_SERVER_UNREACHABLE, reason=str(error))]
+        return [Finding("cluster", error.told())]
     return [*(Finding(verdict.step, verdict.message) for verdict in shown.verdicts), *found]
 
 

@@ -30,7 +30,6 @@ from webhook.core.formats import is_guid
 from webhook.core.identity import Account
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import settings as kinds
-from webhook.core.messages.checks import API_SERVER_UNREACHABLE
 from webhook.core.messages.entra import ACCOUNT_FORBIDDEN, ACCOUNT_UNREADABLE
 from webhook.core.messages.workloads import ACCOUNT_ABSENT
 from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
@@ -102,7 +101,7 @@ async def _print(flags: argparse.Namespace, settings: ServeSettings, kube: Kube,
             account = await _account(kube, flags.namespace, flags.service_account)
             issuer, findings = await cluster_issuer(kube, look=not flags.no_lookup and isinstance(account, Account))
     except Unavailable as error:
-        return _refuse(flags, [message(API_SERVER_UNREACHABLE, reason=str(error))])
+        return _refuse(flags, [error.told()])
     if isinstance(account, Message):
         return _refuse(flags, [account] if issuer else [account, *_problems_of(findings)])
     if not issuer:

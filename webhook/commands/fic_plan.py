@@ -26,7 +26,6 @@ from webhook.core.clouds import CLOUDS
 from webhook.core.formats import is_guid
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import settings as kinds
-from webhook.core.messages.checks import API_SERVER_UNREACHABLE
 from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
 from webhook.entra import plan
 from webhook.entra.account_lists import NotListed, Selection, list_accounts
@@ -109,7 +108,7 @@ def run(flags: argparse.Namespace, environ: Mapping[str, str]) -> int:
     except NotListed as error:
         problem = error.problem
     except Unavailable as error:
-        problem = message(API_SERVER_UNREACHABLE, reason=str(error))
+        problem = error.told()
     except NotSignedIn as error:
         problem = error.problem
     write_stderr([f"{flags.program}: {problem}"])

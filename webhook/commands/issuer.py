@@ -15,7 +15,6 @@ from webhook.commands.printed import write_stdout
 from webhook.commands.progress import progress
 from webhook.core.messages import Place, message
 from webhook.core.messages import settings as kinds
-from webhook.core.messages.checks import API_SERVER_UNREACHABLE
 from webhook.core.messages.entra import EXPORTED, EXPORTED_UNUSABLE
 from webhook.entra import issuers
 from webhook.entra.cluster_documents import cluster_discovery, cluster_keys
@@ -57,7 +56,7 @@ async def _look(kube: Kube, from_url: str | None, folder: Path | None) -> tuple[
             discovery = await cluster_discovery(kube)
             keys = await cluster_keys(kube)
     except Unavailable as error:
-        return "", [finding("cluster", API_SERVER_UNREACHABLE, reason=str(error))]
+        return "", [Finding("cluster", error.told())]
     if isinstance(discovery, Finding) or isinstance(keys, Finding):
         return "", [each for each in (discovery, keys) if isinstance(each, Finding)]
     issuer = str(discovery["issuer"])

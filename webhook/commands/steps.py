@@ -21,7 +21,6 @@ from webhook.core.identity import Account, read_account_alone
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages import onboarding as kinds
 from webhook.core.messages import settings as usage
-from webhook.core.messages.checks import API_SERVER_UNREACHABLE
 from webhook.core.names import NAMESPACE_NAME, OBJECT_NAME
 from webhook.core.policy import Policy
 from webhook.entra.cluster_documents import cluster_issuer
@@ -257,7 +256,7 @@ def take(steps: Coroutine[Any, Any, None], shown: Shown) -> None:
     except Stopped:
         pass  # it was said
     except Unavailable as error:
-        shown.say(Verdict("cluster", message(API_SERVER_UNREACHABLE, reason=str(error))))
+        shown.say(Verdict("cluster", error.told()))
 
 
 def roots(cloud: Cloud) -> dict[Service, str]:

@@ -34,13 +34,13 @@ async def report(kube: Kube, target: Target, *, now: datetime) -> Report:
     check = ClusterCheck(kube, target, now=now)
     installation = [each async for each in check.findings()]
     found = Report(now)
-    if not any(each.message.kind is checks.API_SERVER_UNREACHABLE for each in installation):
+    if not any(each.message.kind in checks.UNREACHABLE for each in installation):
         learned = check.learned()
         gathering = _Gathering(kube, Installed(learned.found, learned.policy, learned.new, now))
         try:
             found = await gathering.run()
         except Unavailable as error:
-            installation.append(finding("cluster", checks.API_SERVER_UNREACHABLE, reason=error))
+            installation.append(Finding("cluster", error.told()))
         installation += gathering.findings
         found.versions = gathering.versions
     found.installation = [*installation, *found.installation]

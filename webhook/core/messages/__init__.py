@@ -5,7 +5,8 @@
     WI3xx  reviews.py       the body of an AdmissionReview, and the shape of the pod in it
     WI4xx  manifests.py     files given to `mutate` and `--accounts`: YAML, objects, labels in the wrong place
            lint.py          what only `lint` finds in them
-    WI5xx  settings.py      settings and flags, and a kubeconfig
+    WI5xx  settings.py      settings and flags
+           kubeconfigs.py   a kubeconfig, and signing in to the cluster with it
     WI6xx  checks.py        what `check` finds about the webhook configuration
            calls.py         what comes of kube-apiserver's call of the webhook
            prerequisites.py  what `check --pre` finds before the webhook is installed
@@ -29,6 +30,7 @@ from webhook.core.messages import (
     checks,
     cluster_report,
     entra,
+    kubeconfigs,
     lint,
     manifests,
     onboarding,
@@ -65,6 +67,7 @@ TABLE: Final = _table(
         checks,
         cluster_report,
         entra,
+        kubeconfigs,
         lint,
         manifests,
         onboarding,

@@ -11,6 +11,63 @@ API_SERVER_UNREACHABLE: Final = Kind(
     fix="check that the kubeconfig is that of the cluster, and that the cluster is up: kubectl get --raw /readyz",
     help="Without the API server nothing can be looked at.",
 )
+API_SERVER_NOT_TRUSTED: Final = Kind(
+    "WI604",
+    Severity.ERROR,
+    "The certificate of the API server is not trusted: {reason}",
+    fix="take the kubeconfig of the cluster anew, as its provider says: certificate-authority-data of its cluster is "
+    "not the authority that signed, or is missing; if a proxy opens TLS on the way, its authority is needed there, too",
+    help="The cluster was rebuilt, its authority was changed, or something else answers at its address.",
+)
+API_SERVER_OF_OTHER_NAME: Final = Kind(
+    "WI605",
+    Severity.ERROR,
+    "The certificate of the API server is for another name: {reason}",
+    fix="correct server of the kubeconfig, or set-cluster --tls-server-name to a name that the certificate has: "
+    "kubectl config view --minify",
+    help="server, or else tls-server-name, of the cluster in the kubeconfig must be one of the certificate's names.",
+)
+API_SERVER_EXPIRED: Final = Kind(
+    "WI606",
+    Severity.ERROR,
+    "The certificate of the API server has expired, or is not valid yet: {reason}",
+    fix="compare the clock of this machine with the cluster's; then renew the certificate, with kubeadm: kubeadm certs "
+    "renew apiserver",
+    help="kubectl is refused, too.",
+)
+PROXY_UNREACHABLE: Final = Kind(
+    "WI607",
+    Severity.ERROR,
+    "The proxy on the way to the API server does not let the request through: {reason}",
+    fix="correct proxy-url of the cluster in the kubeconfig, or else HTTPS_PROXY; or put the API server into NO_PROXY",
+    help="As for kubectl: proxy-url counts, else HTTPS_PROXY and NO_PROXY; addresses of loopback need no proxy.",
+)
+API_SERVER_SPEAKS_TLS: Final = Kind(
+    "WI608",
+    Severity.ERROR,
+    "The API server speaks HTTPS, and the kubeconfig says http: {reason}",
+    fix="kubectl config set-cluster NAME --server=https://HOST:PORT, NAME as in: kubectl config view --minify",
+    help="server of the cluster in the kubeconfig has the wrong scheme.",
+)
+API_SERVER_BUSY: Final = Kind(
+    "WI609",
+    Severity.ERROR,
+    "The API server cannot answer at the moment: {reason}",
+    fix="run it again in a minute; then look at the API server: kubectl get --raw '/readyz?verbose'",
+    help="It throttles, restarts, or does not reach etcd. This says nothing about the webhook.",
+)
+UNREACHABLE: Final = frozenset(
+    {
+        API_SERVER_UNREACHABLE,
+        API_SERVER_NOT_TRUSTED,
+        API_SERVER_OF_OTHER_NAME,
+        API_SERVER_EXPIRED,
+        PROXY_UNREACHABLE,
+        API_SERVER_SPEAKS_TLS,
+        API_SERVER_BUSY,
+    }
+)
+"""Nothing could be looked at."""
 MAY_NOT_READ: Final = Kind(
     "WI602",
     Severity.SKIPPED,
