@@ -6,8 +6,9 @@ import pytest
 
 from tests.checks.support import ENTRY, NOW, the_registration
 from webhook.checks.explanations import explain
-from webhook.checks.installation import Installation, Replica
+from webhook.checks.installation import Installation
 from webhook.checks.refusals import RefusalKind, classify
+from webhook.checks.replicas import Replica
 from webhook.core.messages import TABLE
 from webhook.findings import Status
 
@@ -91,7 +92,7 @@ def test_the_message_of_a_failed_call_has_a_kind(message: str, kind: RefusalKind
         (403, 'pods "a" is forbidden: exceeded quota: none, requested: pods=1', RefusalKind.OTHER),
         (403, 'pods "a" is forbidden: violates PodSecurity "restricted:latest"', RefusalKind.OTHER),
         (404, 'namespaces "shop" not found', RefusalKind.NO_NAMESPACE),
-        (500, "HTTP 500", RefusalKind.OTHER),
+        (500, "HTTP 500", RefusalKind.SERVER),
     ],
 )
 def test_the_message_of_any_other_refusal_has_a_kind(status: int, message: str, kind: RefusalKind) -> None:

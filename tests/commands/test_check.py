@@ -12,8 +12,9 @@ from tests.checks.support import NOW, the_registration
 from tests.commands.live import run
 from webhook.checks import registration
 from webhook.checks.explanations import explain
-from webhook.checks.installation import Installation, Replica
+from webhook.checks.installation import Installation
 from webhook.checks.refusals import Refusal, RefusalKind
+from webhook.checks.replicas import Replica
 from webhook.commands import check, fic, issuer, main, reports
 from webhook.core.messages import Kind as Row
 from webhook.core.messages import Place, Severity

@@ -14,6 +14,7 @@ from testbed.cluster.cluster import Cluster
 from testbed.cluster.kubeconfig import Access, render
 from testbed.cluster.pods import CLIENT_ID, a_pod, make_account
 from testbed.cluster.processes import wait_until
+from testbed.cluster.registration import CONFIGURATIONS
 from tests.commands.live import Change, another_webhook, authority, check, endpoint, ours, pair, registered, run, silent
 
 OUR_SERVICE = "m365-workload-identity"
@@ -298,6 +299,41 @@ def test_a_webhook_whose_own_settings_leave_the_pod_out_is_found(
         found = check(control_plane, namespace).finding("call")
     assert "the webhook was called and did not change it" in found
     assert "--own-namespace" in found
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"failurePolicy": "Ignore"}, "WI616"),
+        ({"objectSelector": {}}, "WI617"),
+        ({"objectSelector": {}, "namespaceSelector": {}}, "WI618"),
+        ({"reinvocationPolicy": "Never"}, "WI619"),
+    ],
+)
+def test_what_goes_wrong_only_on_a_bad_day_is_a_warning(
+    control_plane: Cluster, namespace: str, live_webhook: Running, change: Mapping[str, Any], code: str
+) -> None:
+    """Somebody changed the configuration by hand. Pods are injected all the same, and nobody would see it."""
+    with ours(control_plane, live_webhook, change=lambda entry: entry.update(change)) as name:
+        scope = {"metadata": {"annotations": {"m365.workload.identity/scope": "pod-label"}}}
+        control_plane.api.patch(f"{CONFIGURATIONS}/{name}", scope).expect()
+        done = check(control_plane, namespace)
+    assert done.code == 0, done.out
+    assert f"[{code}]" in done.finding("configuration", "warn")
+    assert done.out.endswith("It works; somebody should look at the warnings.\n")
+
+
+def test_conditions_that_leave_the_pod_out_are_shown(
+    control_plane: Cluster, namespace: str, live_webhook: Running
+) -> None:
+    """The chart has one, about mirror pods; what another one means, its author knows."""
+
+    def change(entry: dict[str, Any]) -> None:
+        entry["matchConditions"].append({"name": "none", "expression": "object.metadata.name == 'x'"})
+
+    with ours(control_plane, live_webhook, change=change):
+        found = check(control_plane, namespace).finding("call")
+    assert "only for pods that meet them: none: object.metadata.name == 'x' [WI668]" in found
 
 
 def test_another_webhook_is_broken(control_plane: Cluster, namespace: str, live_webhook: Running) -> None:

@@ -1,5 +1,6 @@
 """`m365wi check` of faults made on a real cluster: its fix is followed to the letter, then it is asked again."""
 
+import json
 import os
 import secrets
 import shlex
@@ -21,7 +22,7 @@ from testbed.cluster.processes import free_ports, wait_until
 from testbed.cluster.registration import CONFIGURATIONS, settle
 from tests.commands.live import Ran, authority, check, pair, registered, run
 from tests.commands.test_check_cluster import OUR_SERVICE, bound_role, calls, make_service
-from webhook.checks.installation import ready_endpoints
+from webhook.checks.service_ports import ready_endpoints
 
 ROOT = Path(__file__).parents[2]
 APPS = "/apis/apps/v1"
@@ -85,13 +86,14 @@ def installed(cluster: Cluster, own: str, folder: Path, *, node: str = NODE, **e
 
     node: where its pods are. entry: what is changed in the entries of its configuration.
     """
-    labels = {"app": "webhook"}
+    labels, (port,) = {"app": "webhook"}, free_ports(1)
     pod = a_pod(account="default", labels=labels)
+    pod["spec"]["containers"][0]["ports"] = [{"name": "webhook", "containerPort": port}]
     template = {"metadata": {"labels": labels}, "spec": {**pod["spec"], "nodeName": node}}
     spec = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
     cluster.api.post(f"{APPS}/namespaces/{own}/deployments", {"metadata": {"name": "hook"}, "spec": spec}).expect()
     wait_until(lambda: make_replica_ready(cluster, own), "the replica")
-    (port,), signer, served = free_ports(1), authority(), folder / "served.pem"
+    signer, served = authority(), folder / "served.pem"
     make_service(cluster, own, ports=[{"port": port}])
     service = cluster.api.get(f"/api/v1/namespaces/{own}/services/{OUR_SERVICE}").expect().json
     served.write_bytes(pair(signer, f"{OUR_SERVICE}.{own}.svc").private_pem())
@@ -136,6 +138,61 @@ def test_an_old_connection_hides_neither_a_wrong_selector_nor_that_nothing_runs(
         assert "no ready endpoints; Deployment hook is scaled to 0" in found
         follow(cluster, found)
         wait_until(lambda: code(0), "endpoints")
+
+
+def test_a_service_that_leads_elsewhere_is_named(cluster: Cluster, namespace: str, own: str, tmp_path: Path) -> None:
+    """To a port that the pods do not have, or to another one: an old connection hides either. So no selector."""
+
+    def check_until(code: int, end: str = "") -> Ran:
+        done = Ran(0, "", "")
+
+        def so() -> bool:
+            nonlocal done
+            make_replica_ready(cluster, own)
+            done = check(cluster, namespace)
+            return done.code == code and done.out.endswith(end)
+
+        wait_until(so, f"exit code {code}")
+        return done
+
+    with installed(cluster, own, tmp_path):
+        check_until(0, "All is well.\n")
+        for target in ("nothing", 8080):
+            patch = [{"op": "replace", "path": "/spec/ports/0/targetPort", "value": target}]
+            cluster.kubectl("patch", "service", OUR_SERVICE, "-n", own, "--type=json", "-p", json.dumps(patch))
+            found = check_until(1).finding("webhook")
+            assert f"goes to port {target} of the pods, and the webhook listens at " in found
+            follow(cluster, found)
+            check_until(0, "All is well.\n")
+        patch = [{"op": "remove", "path": "/spec/selector"}]
+        cluster.kubectl("patch", "service", OUR_SERVICE, "-n", own, "--type=json", "-p", json.dumps(patch))
+        found = check_until(0, "should look at the warnings.\n").finding("webhook", "warn")
+        assert "[WI667]" in found
+        follow(cluster, found)
+        check_until(0, "All is well.\n")
+
+
+def test_pods_whose_service_account_was_made_again_are_not_signed_in(
+    cluster: Cluster, namespace: str, own: str, tmp_path: Path
+) -> None:
+    """Their tokens ended with the first one, although both have the same name."""
+    account = f"/api/v1/namespaces/{own}/serviceaccounts/default"
+
+    def made_again() -> bool:
+        """The controller makes it at once; times of the API server are whole seconds."""
+        cluster.api.delete(account).expect(200, 404)
+        return "are not signed in to the API server: their ServiceAccount default" in check(cluster, namespace).out
+
+    def well() -> bool:
+        make_replica_ready(cluster, own)
+        return check(cluster, namespace).out.endswith("All is well.\n")
+
+    with installed(cluster, own, tmp_path):
+        wait_until(well, "endpoints")
+        wait_until(made_again, "the finding")
+        wait_until(lambda: cluster.api.get(account).status == 200, "the ServiceAccount")
+        follow(cluster, check(cluster, namespace).finding("webhook"))
+        wait_until(well, "new pods")
 
 
 def test_before_installing_another_webhook_shows_that_services_are_reached(

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from webhook.checks import installation, selectors
+from webhook.checks import installation, replicas, selectors, service_ports
 from webhook.checks.api import NotSeen, get, list_all
-from webhook.checks.installation import Installation, Replica
+from webhook.checks.installation import Installation
 from webhook.checks.registration import Entry
+from webhook.checks.replicas import Replica
 from webhook.cluster.kube import Kube
 
 _SECONDS: Final = 10.0  # kube-apiserver answers a read in far less, and a person waits for it
@@ -30,7 +31,7 @@ async def read_installation(kube: Kube, entry: Entry, namespace: str, *, dropped
             return replace(behind, exists=False)
         return _without(behind, "services", service)
     spec = service.get("spec") or {}
-    has_port, selector = installation.has_port(service, port), spec.get("selector") or {}
+    has_port, selector = service_ports.has_port(service, port), spec.get("selector") or {}
     behind = replace(behind, exists=True, has_port=has_port, selector=selector)
     behind = await _with_endpoints(kube, behind, spec)
     if selector:
@@ -39,10 +40,14 @@ async def read_installation(kube: Kube, entry: Entry, namespace: str, *, dropped
         if isinstance(pods, NotSeen):
             behind = _without(behind, "pods", pods)
         else:
-            replicas = [await _with_node(kube, installation.replica(pod)) for pod in pods]
-            behind = replace(behind, replicas=tuple(replicas))
+            pods = [*replicas.living(pods)]
+            target, target_fix = service_ports.wrong_target(service, port, pods)
+            behind = replace(behind, target=target, target_fix=target_fix)
+            found = [await _with_node(kube, replicas.replica(pod)) for pod in pods]
+            behind = replace(behind, replicas=tuple(found))
             behind = await _with_policies(kube, behind, pods) if dropped else behind
-    if behind.endpoints == 0:
+            behind = await _with_account(kube, behind, pods)
+    if behind.endpoints == 0 or not (selector or spec.get("type") == "ExternalName"):
         deployments = await list_all(kube, f"/apis/apps/v1/namespaces/{own}/deployments")
         if isinstance(deployments, NotSeen):
             behind = _without(behind, "deployments", deployments)
@@ -59,15 +64,28 @@ async def _with_endpoints(kube: Kube, behind: Installation, spec: Mapping[str, A
     slices = await list_all(kube, path, {"labelSelector": f"kubernetes.io/service-name={name}"})
     if isinstance(slices, NotSeen):
         return _without(behind, "endpointslices", slices)
-    return replace(behind, endpoints=installation.ready_endpoints(slices))
+    return replace(behind, endpoints=service_ports.ready_endpoints(slices))
 
 
 async def _with_node(kube: Kube, replica: Replica) -> Replica:
     """The replica, with what its node explains. Most users may not see nodes, and miss nothing else by that."""
-    if replica.trouble != installation.RUNNING or not replica.node:
+    if replica.trouble != replicas.RUNNING or not replica.node:
         return replica
     node = await get(kube, f"/api/v1/nodes/{replica.node}")
-    return replica if isinstance(node, NotSeen) else installation.without_node(replica, node)
+    return replica if isinstance(node, NotSeen) else replicas.without_node(replica, node)
+
+
+async def _with_account(kube: Kube, behind: Installation, pods: list[Any]) -> Installation:
+    """With what is wrong with the pods' own ServiceAccount. Who may not see it misses nothing else by that."""
+    if not behind.replicas:
+        return behind
+    name = behind.replicas[0].account
+    account = await get(kube, f"/api/v1/namespaces/{behind.namespace}/serviceaccounts/{name}")
+    if isinstance(account, NotSeen) and account.status != 404:
+        return behind
+    known = None if isinstance(account, NotSeen) else account
+    trouble = replicas.account_trouble(known, name, pods)
+    return replace(behind, account_trouble=trouble, account_exists=known is not None)
 
 
 async def _with_policies(kube: Kube, behind: Installation, pods: list[Any]) -> Installation:

@@ -11,7 +11,7 @@ from webhook.checks.installation import Installation
 from webhook.checks.refusals import Refusal, RefusalKind
 from webhook.checks.registration import Entry, Registration, restore, trust_problem
 from webhook.core import names
-from webhook.core.messages import Kind, Place, calls, message
+from webhook.core.messages import Kind, Place, calls, checks, message
 from webhook.findings import Finding, finding, forbidden_user
 
 _OF_CALL: Final[Mapping[RefusalKind, Kind]] = MappingProxyType(
@@ -42,6 +42,7 @@ _WITHOUT_CALL: Final[Mapping[RefusalKind, Kind]] = MappingProxyType(
         RefusalKind.FORBIDDEN: calls.MAY_NOT_CREATE_PODS,
         RefusalKind.NO_ACCOUNT: calls.ACCOUNT_OF_POD_ABSENT,
         RefusalKind.NO_NAMESPACE: calls.NAMESPACE_ABSENT,
+        RefusalKind.SERVER: checks.API_SERVER_BUSY,
     }
 )
 # The webhook answered these itself, so the state of its Service cannot be the cause.
@@ -77,7 +78,7 @@ def explain(
     behind = installation or Installation("" if found else usual[1])
     kind = _kind(_cause(refusal.kind, behind), refusal.message, behind)
     values = {
-        **_of_message(refusal, kind, entry, now),
+        **_of_message(refusal, kind, entry, now, behind),
         **_of_entry(entry),
         **_of_installation(behind, restore(found)),
         "restore": restore(found),
@@ -99,6 +100,10 @@ def _cause(kind: RefusalKind, behind: Installation) -> RefusalKind:
 
 def _kind(cause: RefusalKind, message: str, behind: Installation) -> Kind:
     """The row of the table for a call of the webhook that failed."""
+    if behind.target and cause not in _ANSWERS:
+        return calls.WRONG_TARGET
+    if cause in (RefusalKind.UNAVAILABLE, RefusalKind.TIMEOUT) and behind.account_trouble:
+        return calls.ACCOUNT_OF_WEBHOOK
     if cause in (RefusalKind.UNAVAILABLE, RefusalKind.TIMEOUT) and behind.may_read is False:
         return calls.MAY_NOT_READ_ACCOUNTS
     if cause is RefusalKind.EXPIRED and _EXPIRED.search(message):
@@ -106,12 +111,16 @@ def _kind(cause: RefusalKind, message: str, behind: Installation) -> Kind:
     return _OF_CALL.get(cause, calls.CALL_FAILED)
 
 
-def _of_message(refusal: Refusal, kind: Kind, entry: Entry | None, now: datetime) -> dict[str, object]:
+def _of_message(
+    refusal: Refusal, kind: Kind, entry: Entry | None, now: datetime, behind: Installation
+) -> dict[str, object]:
     """The values in kube-apiserver's message; a caBundle that cannot be used is a better reason than its words."""
     reason = _CALL.sub("", refusal.message)
     if kind is calls.NOT_TRUSTED:
         reason = trust_problem(entry, now) if entry else ""
         reason = reason or "it is signed by an authority that is not in caBundle"
+    if kind in (calls.WRONG_TARGET, calls.ACCOUNT_OF_WEBHOOK):
+        reason = behind.target if kind is calls.WRONG_TARGET else behind.account_trouble
     end = _EXPIRED.search(refusal.message)
     return {"reason": reason, "end": end[1] if end else ""}
 

@@ -1,35 +1,15 @@
 """The webhook's own Service and pods: whether a pod is there to answer, and whether it may read ServiceAccounts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from webhook.checks import selectors
+from webhook.checks.replicas import OOM, Replica
 from webhook.core.messages import Place, calls, checks
 from webhook.findings import Finding, finding
 
-RUNNING: Final = "running and not ready"
-"""The trouble of a pod whose containers run, so that its log, or its node, has the reason."""
-_EVENTS, _LOG, _LOG_BEFORE = "describe pod", "logs", "logs --previous"
 _PODS_SHOWN: Final = 3  # in a sentence; their reasons are mostly the same
-
-
-@dataclass(frozen=True)
-class Replica:
-    """A pod of the webhook. trouble: why it is not ready, "" if it is.
-
-    show: what kubectl shows the reason with: its events if it never ran, its log, or the log of the run before if it
-    waits for its next start, at which a new log begins. deleted: it is being deleted, as after each roll-out. node:
-    where it runs, "" if it was not scheduled. away: whether that node does not report any more.
-    """
-
-    name: str
-    account: str
-    trouble: str
-    show: str = _LOG
-    deleted: bool = False
-    node: str = ""
-    away: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +29,8 @@ class Installation:
     place: namespace/name of the Service. exists, has_port, selector, endpoints: of the Service. replicas: the pods that
     its selector finds. deployment: looked up if endpoints are missing. may_read: whether the pods' ServiceAccount may
     read ServiceAccounts. policies: the NetworkPolicies for its pods, looked up if a connection is dropped. unseen: the
-    resources that the user may not read.
+    resources that the user may not read. target: why the Service's port does not lead to the webhook's, and the command
+    that corrects it. account_trouble: why the pods' own tokens are void. account_exists: whether that account does.
     """
 
     place: str
@@ -62,6 +43,10 @@ class Installation:
     deployment: Deployment | None = None
     policies: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    target: str = ""
+    target_fix: str = ""
+    account_trouble: str = ""
+    account_exists: bool = True
 
     @property
     def namespace(self) -> str:
@@ -112,11 +97,18 @@ class Installation:
             return "it does not exist"
         if self.has_port is False:
             return "it has no such port"
+        if self.target:
+            return self.target
         return f"it has no ready endpoints; {self.replicas_state()}" if self.endpoints == 0 else ""
 
     def remedy(self, restore: str) -> str:
         """What gives the Service its endpoints back, or shows more. restore: what creates the chart's objects again."""
         of, name = self.deployment, self.place.partition("/")[2]
+        if self.target:
+            return self.target_fix
+        if self.account_trouble:
+            again = f"kubectl rollout restart deployment -n {self.namespace}"
+            return again if self.account_exists else f"{restore}; then {again}"
         if self.has_port is False:
             # Helm and kubectl would add the right port to the wrong one, under the same name, and that is refused.
             return f"kubectl delete service {name} -n {self.namespace}; {restore}"
@@ -143,23 +135,10 @@ class Installation:
         pod = next(iter(self.not_ready() or self.replicas or ()), None)
         if pod is None:
             return f"kubectl get pods -n {self.namespace}"
+        memory = "; give it more memory: resources.limits.memory of the chart's values" if OOM in pod.trouble else ""
         if pod.away:
             return f"kubectl describe node {pod.node}; kubectl get pods -n {self.namespace} -o wide"
-        return f"kubectl get pods -n {self.namespace}; kubectl {pod.show} -n {self.namespace} {pod.name}"
-
-
-def has_port(service: Mapping[str, Any], port: int) -> bool:
-    """Whether a Service has the port that the webhook configuration names."""
-    return any(each.get("port") == port for each in (service.get("spec") or {}).get("ports") or ())
-
-
-def ready_endpoints(slices: Iterable[Mapping[str, Any]]) -> int:
-    """How many ready addresses the EndpointSlices of a Service have; one without a state counts as ready."""
-    return sum(
-        (endpoint.get("conditions") or {}).get("ready") is not False
-        for each in slices
-        for endpoint in each.get("endpoints") or ()
-    )
+        return f"kubectl get pods -n {self.namespace}; kubectl {pod.show} -n {self.namespace} {pod.name}{memory}"
 
 
 def network_policies(documents: Iterable[Mapping[str, Any]], pods: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -172,39 +151,6 @@ def network_policies(documents: Iterable[Mapping[str, Any]], pods: Iterable[Mapp
         if decides and any(selectors.selects(spec.get("podSelector"), each) for each in labels):
             names.append(str(document["metadata"]["name"]))
     return tuple(names)
-
-
-def replica(pod: Mapping[str, Any]) -> Replica:
-    """A pod of the webhook, with the reason if it is not ready."""
-    metadata, spec, status = (pod.get(key) or {} for key in ("metadata", "spec", "status"))
-    conditions = {each.get("type"): each for each in status.get("conditions") or ()}
-    containers = status.get("containerStatuses") or ()
-    trouble = ""
-    if (conditions.get("Ready") or {}).get("status") != "True":
-        scheduled = conditions.get("PodScheduled") or {}
-        trouble = (
-            next(filter(None, map(_waiting, containers)), "")
-            or (str(scheduled.get("reason") or "") if scheduled.get("status") == "False" else "")
-            or (RUNNING if status.get("phase") == "Running" else str(status.get("phase") or "not ready"))
-        )
-    return Replica(
-        str(metadata.get("name")),
-        str(spec.get("serviceAccountName") or "default"),
-        trouble,
-        show=max(map(_show, containers), key=(_EVENTS, _LOG, _LOG_BEFORE).index, default=_EVENTS),
-        deleted="deletionTimestamp" in metadata,
-        node=str(spec.get("nodeName") or ""),
-    )
-
-
-def without_node(replica: Replica, node: Mapping[str, Any]) -> Replica:
-    """The replica. If its node does not report any more, that is its trouble: nothing is known of the pod itself."""
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    ready: Mapping[str, Any] = next((each for each in conditions if each.get("type") == "Ready"), {})
-    if ready.get("status") == "True":
-        return replica
-    reason = f" ({ready['reason']})" if ready.get("reason") else ""
-    return replace(replica, away=True, trouble=f"its node {replica.node} is not ready{reason}")
 
 
 def deployment(documents: Sequence[Mapping[str, Any]], service: str, selector: Mapping[str, str]) -> Deployment | None:
@@ -233,6 +179,11 @@ def afterwards(installation: Installation, restore: str) -> Iterator[Finding]:
     reason = installation.no_way_in()
     if reason:
         yield finding("webhook", calls.OLD_CONNECTION, place, reason=reason, remedy=installation.remedy(restore))
+    elif installation.account_trouble:
+        trouble, remedy = installation.account_trouble, installation.remedy(restore)
+        yield finding("webhook", calls.ACCOUNT_OF_WEBHOOK, place, reason=trouble, remedy=remedy)
+    elif not installation.selector and installation.deployment:
+        yield finding("webhook", calls.NO_SELECTOR, place, remedy=installation.remedy(restore))
     elif installation.not_ready():
         state, look = installation.replicas_state(), installation.look()
         yield finding("webhook", calls.WEBHOOK_PODS_NOT_READY, place, replicas=state, look=look)
@@ -248,18 +199,3 @@ def not_seen(installation: Installation) -> Iterator[Finding]:
 def _labels(deployment: Mapping[str, Any]) -> Mapping[str, str]:
     template = (deployment.get("spec") or {}).get("template") or {}
     return (template.get("metadata") or {}).get("labels") or {}
-
-
-def _waiting(status: Mapping[str, Any]) -> str:
-    """Why a container is not running, such as CrashLoopBackOff, with an image that cannot be had; "" if it is."""
-    state = status.get("state") or {}
-    reason = str((state.get("waiting") or state.get("terminated") or {}).get("reason") or "")
-    return f"{reason} of {status.get('image')}" if "Image" in reason and status.get("image") else reason
-
-
-def _show(status: Mapping[str, Any]) -> str:
-    """How kubectl shows the reason why a container does not run."""
-    now, before = status.get("state") or {}, status.get("lastState") or {}
-    if "terminated" in before and "running" not in now:
-        return _LOG_BEFORE
-    return _LOG if status.get("restartCount") or before or "running" in now or "terminated" in now else _EVENTS

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from webhook.accounts.source import account_from
-from webhook.checks import accounts, api, pods, registration, selectors, sign_ins, workloads
+from webhook.checks import accounts, api, drift, pods, registration, selectors, sign_ins, workloads
 from webhook.checks.api import NotSeen, get, list_all
 from webhook.checks.differences import Expectation, annotated_at, read_template
 from webhook.checks.new_pod import NewPod, read_new_pod
@@ -123,6 +123,8 @@ class ClusterCheck:
         yield registration.present(found)
         if len(all_found) > 1:
             yield registration.twice(all_found, found)
+        for each in drift.findings(found, own_namespace):
+            yield each
         namespace = await get(self._kube, f"/api/v1/namespaces/{target.namespace}")
         labels = namespace["metadata"].get("labels") or {} if isinstance(namespace, dict) else {}
         self._policy = replace(self._policy, scope=found.scope)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
-from webhook.checks import api, installation, refusals
+from webhook.checks import api, drift, installation, refusals
 from webhook.checks.behind import read_installation
 from webhook.checks.explanations import explain
 from webhook.checks.installation import Installation
@@ -113,6 +113,10 @@ class Prober:
     ) -> Finding:
         """The finding for a pod without an identity. kinds: the call failed; the webhook did not change the pod."""
         failed, unchanged = kinds
+        conditions = drift.own_conditions(entry) if entry else ""
+        if conditions:
+            place, kind = Place(str(self.found)), calls.CONDITIONS_LEAVE_OUT
+            return finding("call", kind, place, pod=what, conditions=conditions, restore=restore(self.found))
         if not entry or not entry.ignores_failure:
             return finding("call", unchanged, pod=what)
         behind = behind or Installation("")

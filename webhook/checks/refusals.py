@@ -40,6 +40,8 @@ class RefusalKind(enum.Enum):
     NO_NAMESPACE = enum.auto()
     NOT_INJECTED = enum.auto()
     """The chart's ValidatingAdmissionPolicy refuses a pod that the webhook was not called for, or did not change."""
+    SERVER = enum.auto()
+    """The API server itself cannot answer: it throttles, or does not reach etcd."""
     OTHER = enum.auto()
 
 
@@ -110,4 +112,4 @@ def classify(status: int, message: str) -> Refusal:
         return Refusal(RefusalKind.NO_ACCOUNT, "", message)
     if status == 404 and message.startswith("namespaces "):
         return Refusal(RefusalKind.NO_NAMESPACE, "", message)
-    return Refusal(RefusalKind.OTHER, "", message)
+    return Refusal(RefusalKind.SERVER if status == 429 or status >= 500 else RefusalKind.OTHER, "", message)

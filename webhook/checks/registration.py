@@ -273,7 +273,7 @@ def release_of(annotations: Mapping[str, str]) -> str:
 
 
 def _has_pods(rule: Mapping[str, Any]) -> bool:
-    return all(
+    return rule.get("scope") in (None, "*", "Namespaced") and all(
         not {*wanted}.isdisjoint(rule.get(key) or ())
         for key, wanted in (
             ("operations", ("CREATE", "*")),

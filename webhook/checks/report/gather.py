@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from webhook.checks import api, selectors
 from webhook.checks.api import NotSeen
-from webhook.checks.installation import replica
 from webhook.checks.order import ClusterCheck, Target
 from webhook.checks.registration import Registration
+from webhook.checks.replicas import replica
 from webhook.checks.report import refused
 from webhook.checks.report.groups import counted
 from webhook.checks.report.refused import Refused

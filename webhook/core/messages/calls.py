@@ -59,6 +59,14 @@ REFUSED_NOT_INJECTED: Final = Kind(
     "selectors of the configuration",
     help="The policy refuses labelled pods that the webhook did not inject.",
 )
+CONDITIONS_LEAVE_OUT: Final = Kind(
+    "WI668",
+    Severity.ERROR,
+    "{pod} gets no identity: {object} has matchConditions that the chart does not have, and kube-apiserver calls the "
+    "webhook only for pods that meet them: {conditions}",
+    fix="if they are a mistake: {restore}",
+    help="Somebody added conditions, or changed that of the chart. `check` does not evaluate them.",
+)
 TOKEN_FILE_WITHOUT_VOLUME: Final = Kind(
     "WI638",
     Severity.ERROR,
@@ -97,6 +105,29 @@ NO_PORT: Final = Kind(
     "{object} has no port {port}, which the webhook configuration names",
     fix="set both to the same port: {remedy}",
     help="Service and webhook configuration have to name the same port.",
+)
+WRONG_TARGET: Final = Kind(
+    "WI660",
+    Severity.ERROR,
+    "{object} does not lead to the webhook: {reason}",
+    fix="{remedy}",
+    help="targetPort of the Service is not the port at which the pods answer reviews. kube-apiserver's connections of "
+    "before may still work.",
+)
+NO_SELECTOR: Final = Kind(
+    "WI667",
+    Severity.WARNING,
+    "{object} has no selector, so nobody keeps its addresses: the next roll-out leaves it with old ones",
+    fix="{remedy}",
+    help="Kubernetes writes the EndpointSlices of a Service by its selector. Somebody has taken it away.",
+)
+ACCOUNT_OF_WEBHOOK: Final = Kind(
+    "WI669",
+    Severity.ERROR,
+    "The pods of {object} are not signed in to the API server: {reason}",
+    fix="{remedy}",
+    help="The webhook reads ServiceAccounts by its own token. A token ends with the ServiceAccount that it is of, even "
+    "if another one of that name is made.",
 )
 NO_ENDPOINTS: Final = Kind(
     "WI643",
@@ -155,8 +186,8 @@ NO_TLS: Final = Kind(
     "WI650",
     Severity.ERROR,
     "{object} answers without TLS: {reason}",
-    fix="set the port in the webhook configuration to that of the reviews (9443 in the pod), not that of probes and "
-    "metrics",
+    fix="let the webhook configuration, and targetPort of its Service, lead to the port of the reviews (9443 in the "
+    "pod), not to that of probes and metrics: {restore}",
     help="Only the port of the reviews speaks TLS.",
 )
 TIMEOUT: Final = Kind(
@@ -306,8 +337,8 @@ NAMESPACE_ABSENT: Final = Kind(
     "WI665",
     Severity.ERROR,
     "Namespace {namespace} does not exist",
-    fix="kubectl create namespace {namespace}, or give another one with -n",
-    help="The name after -n may be misspelled.",
+    fix="kubectl create namespace {namespace}, or give another one with -n (without it: the namespace of the context)",
+    help="The name may be misspelled.",
 )
 REFUSED_OTHERWISE: Final = Kind(
     "WI666",

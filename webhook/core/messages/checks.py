@@ -155,6 +155,39 @@ NAMESPACE_UNLABELLED: Final = Kind(
     "by hand, restore that of scope {scope}: {restore}",
     help="The namespace is missing labels that the namespaceSelector wants. This may be on purpose.",
 )
+FAILURES_IGNORED: Final = Kind(
+    "WI616",
+    Severity.WARNING,
+    "{object}: failurePolicy of {entry} is Ignore: while no replica answers, labelled pods are created without an "
+    "identity, and nobody is told",
+    fix="if that is not on purpose (webhook.failurePolicy of the chart's values): {restore}",
+    help="With Fail, which the chart has, kube-apiserver refuses the pod, and its controller tries again. The chart's "
+    "validatingAdmissionPolicy refuses such pods, too.",
+)
+UNLABELLED_TAKEN: Final = Kind(
+    "WI617",
+    Severity.WARNING,
+    "{object}: {entry} takes pods without the label, too, which scope {scope} does not: while no replica answers, pods "
+    "that have nothing to do with it are refused",
+    fix="restore its objectSelector: {restore}",
+    help="Somebody changed the objectSelector by hand.",
+)
+OWN_PODS_TAKEN: Final = Kind(
+    "WI618",
+    Severity.WARNING,
+    "{object}: {entry} takes the pods of the webhook's own namespace {namespace}: once no replica is left, none can be "
+    "created any more",
+    fix="restore its selectors: {restore}",
+    help="Somebody changed namespaceSelector and objectSelector by hand. With failurePolicy Fail it waits for itself.",
+)
+NOT_REINVOKED: Final = Kind(
+    "WI619",
+    Severity.WARNING,
+    "{object}: reinvocationPolicy of {entry} is Never: a container that another webhook adds afterwards, such as a "
+    "sidecar, gets no identity",
+    fix="{restore}",
+    help="With IfNeeded, which the chart has, kube-apiserver calls the webhook again if another one changed the pod.",
+)
 NAMESPACE_EXCLUDED: Final = Kind(
     "WI625",
     Severity.ERROR,
