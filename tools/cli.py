@@ -37,11 +37,11 @@ _TAIL: Final = """\
 As for kubectl: `--kubeconfig`, else `$KUBECONFIG` (several files are merged), else `~/.kube/config`, else the cluster
 that the pod runs in. `--context`, `--cluster` and `--user` choose in it; `-n` is the namespace of the context unless it
 is given. A credential plugin (`exec`) is run as kubectl runs it. If it is missing or fails, the command stops with
-exit code 2, its own words, and the `installHint` of the kubeconfig; one that nobody can answer, because there is no
-terminal, has 30 s, or `--request-timeout`. The command also stops if the kubeconfig has nothing to sign in with, and if
-the API server does not accept what it has; it sends no request without a login. `as` of a user, `tls-server-name` and
-`proxy-url` count; else `HTTPS_PROXY` and `NO_PROXY`, but not for loopback. If the API server throttles, it asks again.
-What takes more than two seconds shows a line on a terminal meanwhile.
+exit code 2, its own words, and the `installHint` of the kubeconfig; without a terminal it has 30 s, or
+`--request-timeout`. The command also stops if the kubeconfig has nothing to sign in with, and if the API server
+does not accept what it has; it sends no request without a login. `as` of a user, `tls-server-name` and `proxy-url`
+count; without that, `HTTPS_PROXY` and `NO_PROXY`, but not for loopback. If the API server throttles, it asks
+again. What takes more than two seconds shows a line on a terminal meanwhile.
 
 ## Exit codes
 

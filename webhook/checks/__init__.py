@@ -2,7 +2,9 @@
 
     order                        the questions to the API server, in their order
     api, probe                   one question: for an object, for a list; a pod that is created by dry run
-    registration, installation   the webhook configuration; the webhook's Service and pods
+    registration, drift          the webhook configuration; what of it is not the chart's
+    installation                 what is behind it: the webhook's Service and pods
+    service_ports, replicas      the port of the Service; the pods
     behind                       reads Service, EndpointSlices, pods and Deployment
     refusals, explanations       kube-apiserver's words if a pod is not created, by kind; the finding for each kind
     accounts, workloads          a ServiceAccount; an object with pods

@@ -32,7 +32,7 @@ def findings(found: Registration, own_namespace: str) -> Iterator[Finding]:
 
 
 def own_conditions(entry: Entry) -> str:
-    """The matchConditions that the chart does not have, as they are; "" if there are none."""
+    """The matchConditions that the chart does not have, as they are; "" without one."""
     listed = entry.document.get("matchConditions") or ()
     others = [each for each in listed if _CONDITIONS.get(str(each.get("name"))) != _one_line(each.get("expression"))]
     return "; ".join(f"{each.get('name')}: {_one_line(each.get('expression'))}" for each in others)

@@ -11,7 +11,7 @@ from webhook.checks.installation import Installation
 from webhook.checks.refusals import Refusal, RefusalKind
 from webhook.checks.registration import Entry, Registration, restore, trust_problem
 from webhook.core import names
-from webhook.core.messages import Kind, Place, calls, checks, message
+from webhook.core.messages import Kind, Place, calls, checks, message, pod_refusals
 from webhook.findings import Finding, finding, forbidden_user
 
 _OF_CALL: Final[Mapping[RefusalKind, Kind]] = MappingProxyType(
@@ -39,9 +39,10 @@ _OF_CALL: Final[Mapping[RefusalKind, Kind]] = MappingProxyType(
 )
 _WITHOUT_CALL: Final[Mapping[RefusalKind, Kind]] = MappingProxyType(
     {
-        RefusalKind.FORBIDDEN: calls.MAY_NOT_CREATE_PODS,
-        RefusalKind.NO_ACCOUNT: calls.ACCOUNT_OF_POD_ABSENT,
-        RefusalKind.NO_NAMESPACE: calls.NAMESPACE_ABSENT,
+        RefusalKind.FORBIDDEN: pod_refusals.MAY_NOT_CREATE_PODS,
+        RefusalKind.NO_ACCOUNT: pod_refusals.ACCOUNT_OF_POD_ABSENT,
+        RefusalKind.NO_NAMESPACE: pod_refusals.NAMESPACE_ABSENT,
+        RefusalKind.NOT_ALLOWED: pod_refusals.CLIENT_ID_REFUSED,
         RefusalKind.SERVER: checks.API_SERVER_BUSY,
     }
 )
@@ -68,12 +69,12 @@ def explain(
     """
     entry = found.entry(refusal.webhook) if found else None
     if not refusal.webhook:
-        kind = _WITHOUT_CALL.get(refusal.kind, calls.REFUSED_OTHERWISE)
+        kind = _WITHOUT_CALL.get(refusal.kind, pod_refusals.REFUSED_OTHERWISE)
         user = forbidden_user(refusal.message)
         return finding("call", kind, namespace=namespace, account=account, user=user, reason=refusal.message)
     if entry is None and refusal.webhook not in names.WEBHOOKS:
         denied = refusal.kind is RefusalKind.DENIED
-        kind = calls.OTHER_WEBHOOK_REFUSES if denied else calls.OTHER_WEBHOOK_FAILED
+        kind = pod_refusals.OTHER_WEBHOOK_REFUSES if denied else pod_refusals.OTHER_WEBHOOK_FAILED
         return finding("call", kind, webhook=refusal.webhook, reason=refusal.message)
     behind = installation or Installation("" if found else usual[1])
     kind = _kind(_cause(refusal.kind, behind), refusal.message, behind)

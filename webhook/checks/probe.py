@@ -14,7 +14,7 @@ from webhook.checks.refusals import Refusal, RefusalKind
 from webhook.checks.registration import Entry, Registration, restore, trust_problem
 from webhook.cluster.kube import Kube
 from webhook.core import names
-from webhook.core.messages import Kind, Place, calls
+from webhook.core.messages import Kind, Place, calls, pod_refusals
 from webhook.findings import Finding, Status, finding
 
 _CREATE_SECONDS: Final = 60.0  # kube-apiserver gives a webhook up to 30 s, and there may be several
@@ -59,6 +59,10 @@ class Prober:
         refusal = await self._made(body)
         if not isinstance(refusal, Refusal):
             return await self._of_admitted(refusal, what, taking)
+        if refusal.kind is RefusalKind.CONDITIONS and taking and drift.own_conditions(taking):
+            row, place = pod_refusals.CONDITIONS_FAIL, Place(str(self.found))
+            restored = restore(self.found)
+            return DryRun((finding("call", row, place, pod=what, reason=refusal.message, restore=restored),))
         if refusal.kind is not RefusalKind.NOT_INJECTED:
             entry = self.found.entry(refusal.webhook) if self.found else None
             dropped = refusal.kind in (RefusalKind.TIMEOUT, RefusalKind.UNREACHABLE)
@@ -115,7 +119,7 @@ class Prober:
         failed, unchanged = kinds
         conditions = drift.own_conditions(entry) if entry else ""
         if conditions:
-            place, kind = Place(str(self.found)), calls.CONDITIONS_LEAVE_OUT
+            place, kind = Place(str(self.found)), pod_refusals.CONDITIONS_LEAVE_OUT
             return finding("call", kind, place, pod=what, conditions=conditions, restore=restore(self.found))
         if not entry or not entry.ignores_failure:
             return finding("call", unchanged, pod=what)

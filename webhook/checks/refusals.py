@@ -10,7 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from webhook.core.messages.calls import CLIENT_CERTIFICATE_MISSING, CLIENT_NAME_UNKNOWN, POLICY_REFUSES
+from webhook.core.messages.calls import (
+    CLIENT_CERTIFICATE_MISSING,
+    CLIENT_NAME_UNKNOWN,
+    POLICY_REFUSES,
+)
+from webhook.core.messages.pod_refusals import CLIENT_ID_NOT_ALLOWED
 
 
 class RefusalKind(enum.Enum):
@@ -40,6 +45,10 @@ class RefusalKind(enum.Enum):
     NO_NAMESPACE = enum.auto()
     NOT_INJECTED = enum.auto()
     """The chart's ValidatingAdmissionPolicy refuses a pod that the webhook was not called for, or did not change."""
+    NOT_ALLOWED = enum.auto()
+    """The chart's ValidatingAdmissionPolicy of client ids refuses a pod that names an application itself."""
+    CONDITIONS = enum.auto()
+    """A matchCondition of a webhook, or a policy, cannot be evaluated; kube-apiserver does not say of which one."""
     SERVER = enum.auto()
     """The API server itself cannot answer: it throttles, or does not reach etcd."""
     OTHER = enum.auto()
@@ -79,6 +88,7 @@ _CALLS: Final = (
 _CALL: Final = re.compile(r'failed calling webhook "([^"]*)"')
 _DENIAL: Final = re.compile(r'admission webhook "([^"]*)" denied the request: ?(.*)', re.DOTALL)
 # The policy of manifests/chart/templates/validatingadmissionpolicy.yaml, whatever it is called: by the message's code.
+_NOT_ALLOWED: Final = re.compile(rf"ValidatingAdmissionPolicy '.*\[{CLIENT_ID_NOT_ALLOWED.code}\]", re.DOTALL)
 _NOT_INJECTED: Final = re.compile(rf"ValidatingAdmissionPolicy '.*\[{POLICY_REFUSES.code}\]", re.DOTALL)
 
 
@@ -106,6 +116,10 @@ def classify(status: int, message: str) -> Refusal:
         return Refusal(RefusalKind.DENIED, denied[1], denied[2])
     if _NOT_INJECTED.search(message):
         return Refusal(RefusalKind.NOT_INJECTED, "", message)
+    if status == 403 and "resulted in error" in message:
+        return Refusal(RefusalKind.CONDITIONS, "", message)
+    if _NOT_ALLOWED.search(message):
+        return Refusal(RefusalKind.NOT_ALLOWED, "", message)
     if status == 403 and "cannot create resource" in message:
         return Refusal(RefusalKind.FORBIDDEN, "", message)
     if status == 403 and "error looking up service account" in message:

@@ -20,7 +20,7 @@ from webhook.cluster.kubeconfig import BadKubeconfig
 from webhook.core.messages import kubeconfigs, message
 from webhook.core.text import shown
 
-_SECONDS: Final = 30.0  # of a plugin that nobody can answer
+_SECONDS: Final = 30.0  # of a plugin that cannot ask
 _LONGEST_REASON: Final = 300  # characters of the plugin's words
 # What the plugin may learn of the cluster, by its name in the kubeconfig.
 _CLUSTER_FIELDS: Final = (

@@ -221,12 +221,7 @@ class Kube:
         if client is None:
             raise Unavailable(f"{method} {path}: not connected")
         try:
-            # The token is read for each request, because the kubelet renews it.
-            if not self._path and self._ticks() >= self._read_again:
-                self._read_pod(client.configuration)
-            if self._kubeconfig and self._plugin_again and datetime.now(UTC) >= self._plugin_again:
-                await self._sign_in(self._kubeconfig, client.configuration)
-            token = await client.configuration.get_api_key_with_prefix("BearerToken")
+            token = await self._token(client.configuration)
         except (ConfigException, OSError, BadKubeconfig) as error:
             raise Unavailable(f"{method} {path}: the token cannot be read: {error}") from None
         self.requests += 1
@@ -251,6 +246,15 @@ class Kube:
             proxy, limit = str(client.proxy or ""), self._request_seconds or seconds
             row, reason = trouble(error, server=self.server, proxy=proxy, seconds=limit)
             raise Unavailable(f"{method} {path}: {reason}", row) from None
+
+    async def _token(self, configuration: Configuration) -> str | None:
+        """The token for the next request, read again if it may have changed: the kubelet renews it, or it ends."""
+        if not self._path and self._ticks() >= self._read_again:
+            self._read_pod(configuration)
+        if self._kubeconfig and self._plugin_again and datetime.now(UTC) >= self._plugin_again:
+            await self._sign_in(self._kubeconfig, configuration)
+        token: str | None = await configuration.get_api_key_with_prefix("BearerToken")
+        return token
 
     def _understood(self, reply: Reply) -> Reply:
         """The answer, if it is one of an API server that knows who asks. Raises BadKubeconfig or Unavailable."""

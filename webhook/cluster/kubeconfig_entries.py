@@ -64,9 +64,9 @@ def user_problems(entry: Entry, *, needed: bool = True) -> Iterator[Message]:
         yield from _plugin_problems(name, entry, plugin)
         return
     yield from _file_problems("user", name, entry)
-    for there, lacking in (("client-certificate", "client-key"), ("client-key", "client-certificate")):
-        if _has(entry, there) and not _has(entry, lacking):
-            yield _problem(entry, kubeconfigs.PAIR_INCOMPLETE, name=name, there=there, lacking=lacking)
+    for there, missing in (("client-certificate", "client-key"), ("client-key", "client-certificate")):
+        if _has(entry, there) and not _has(entry, missing):
+            yield _problem(entry, kubeconfigs.PAIR_INCOMPLETE, name=name, there=there, missing=missing)
 
 
 def url(entry: Entry) -> str:

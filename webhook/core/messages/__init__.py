@@ -9,6 +9,7 @@
            kubeconfigs.py   a kubeconfig, and signing in to the cluster with it
     WI6xx  checks.py        what `check` finds about the webhook configuration
            calls.py         what comes of kube-apiserver's call of the webhook
+           pod_refusals.py  why a pod is refused for another reason
            prerequisites.py  what `check --pre` finds before the webhook is installed
     WI7xx  workloads.py     what `check` finds about an account, a workload and its pods
            cluster_report.py  what only `check -A` finds
@@ -35,6 +36,7 @@ from webhook.core.messages import (
     manifests,
     onboarding,
     plans,
+    pod_refusals,
     pods,
     prerequisites,
     reviews,
@@ -72,6 +74,7 @@ TABLE: Final = _table(
         manifests,
         onboarding,
         plans,
+        pod_refusals,
         pods,
         prerequisites,
         reviews,

@@ -59,14 +59,6 @@ REFUSED_NOT_INJECTED: Final = Kind(
     "selectors of the configuration",
     help="The policy refuses labelled pods that the webhook did not inject.",
 )
-CONDITIONS_LEAVE_OUT: Final = Kind(
-    "WI668",
-    Severity.ERROR,
-    "{pod} gets no identity: {object} has matchConditions that the chart does not have, and kube-apiserver calls the "
-    "webhook only for pods that meet them: {conditions}",
-    fix="if they are a mistake: {restore}",
-    help="Somebody added conditions, or changed that of the chart. `check` does not evaluate them.",
-)
 TOKEN_FILE_WITHOUT_VOLUME: Final = Kind(
     "WI638",
     Severity.ERROR,
@@ -117,7 +109,7 @@ WRONG_TARGET: Final = Kind(
 NO_SELECTOR: Final = Kind(
     "WI667",
     Severity.WARNING,
-    "{object} has no selector, so nobody keeps its addresses: the next roll-out leaves it with old ones",
+    "{object} has no selector, so Kubernetes does not keep its addresses: the next roll-out leaves it with old ones",
     fix="{remedy}",
     help="Kubernetes writes the EndpointSlices of a Service by its selector. Somebody has taken it away.",
 )
@@ -302,48 +294,4 @@ CERTIFICATE_REFUSED: Final = Kind(
     "{object} refuses the client certificate that kube-apiserver sends: {reason}",
     fix="compare it with the authorities in --client-ca: openssl verify -CAfile CA.crt -purpose sslclient CLIENT.crt",
     help="It is of another authority, has expired, or is not for clients. The webhook's log has OpenSSL's own reason.",
-)
-
-OTHER_WEBHOOK_REFUSES: Final = Kind(
-    "WI661",
-    Severity.ERROR,
-    "Another webhook, {webhook}, refuses the pod: {reason}",
-    fix="see the documentation of {webhook}",
-    help="This webhook has nothing to do with the refusal.",
-)
-OTHER_WEBHOOK_FAILED: Final = Kind(
-    "WI662",
-    Severity.ERROR,
-    "Another webhook, {webhook}, cannot be called: {reason}",
-    fix="see the documentation of {webhook}",
-    help="This webhook has nothing to do with the failure.",
-)
-MAY_NOT_CREATE_PODS: Final = Kind(
-    "WI663",
-    Severity.ERROR,
-    "You may not create pods in namespace {namespace}, not even by dry run: {reason}",
-    fix="run this as a user who may, or: kubectl create rolebinding m365-check --clusterrole=edit -n {namespace} "
-    "--user={user}",
-    help="A dry run stores nothing, but needs the same rights.",
-)
-ACCOUNT_OF_POD_ABSENT: Final = Kind(
-    "WI664",
-    Severity.ERROR,
-    "The pod's ServiceAccount does not exist: {reason}",
-    fix="kubectl create serviceaccount {account} -n {namespace}",
-    help="kube-apiserver refuses a pod whose ServiceAccount does not exist.",
-)
-NAMESPACE_ABSENT: Final = Kind(
-    "WI665",
-    Severity.ERROR,
-    "Namespace {namespace} does not exist",
-    fix="kubectl create namespace {namespace}, or give another one with -n (without it: the namespace of the context)",
-    help="The name may be misspelled.",
-)
-REFUSED_OTHERWISE: Final = Kind(
-    "WI666",
-    Severity.ERROR,
-    "kube-apiserver refuses the pod for a reason that has nothing to do with the webhook: {reason}",
-    fix="correct what the reason names (quota, Pod Security, policy), or check in another namespace: -n",
-    help="The pod is refused before or after the webhook is called.",
 )

@@ -15,7 +15,7 @@ API_SERVER_NOT_TRUSTED: Final = Kind(
     "WI604",
     Severity.ERROR,
     "The certificate of the API server is not trusted: {reason}",
-    fix="take the kubeconfig of the cluster anew, as its provider says: certificate-authority-data of its cluster is "
+    fix="take the kubeconfig of the cluster again, as its provider says: certificate-authority-data of its cluster is "
     "not the authority that signed, or is missing; if a proxy opens TLS on the way, its authority is needed there, too",
     help="The cluster was rebuilt, its authority was changed, or something else answers at its address.",
 )
@@ -159,7 +159,7 @@ FAILURES_IGNORED: Final = Kind(
     "WI616",
     Severity.WARNING,
     "{object}: failurePolicy of {entry} is Ignore: while no replica answers, labelled pods are created without an "
-    "identity, and nobody is told",
+    "identity and without an error",
     fix="if that is not on purpose (webhook.failurePolicy of the chart's values): {restore}",
     help="With Fail, which the chart has, kube-apiserver refuses the pod, and its controller tries again. The chart's "
     "validatingAdmissionPolicy refuses such pods, too.",

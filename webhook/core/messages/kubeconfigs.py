@@ -110,7 +110,7 @@ PLUGIN_HANGS: Final = Kind(
     Severity.ERROR,
     'the credential plugin "{command}" of the kubeconfig did not end within {seconds} s',
     fix="run the command in a terminal, where the plugin can ask; or give --request-timeout, if it only needs longer",
-    help="Standard input or standard error is not a terminal, so nobody can answer it. It was stopped.",
+    help="Standard input or standard error is not a terminal, so it cannot ask. It was stopped.",
 )
 SERVER_INVALID: Final = Kind(
     "WI550",
@@ -137,14 +137,14 @@ NOT_PEM: Final = Kind(
     "WI553",
     Severity.ERROR,
     '{object}: {kind} "{name}": {member} is not {what} (PEM)',
-    fix="take the kubeconfig of the cluster anew, or: {command}",
+    fix="take the kubeconfig of the cluster again, or: {command}",
     help="The value was cut off, or is not base64 of PEM.",
 )
 PAIR_INCOMPLETE: Final = Kind(
     "WI554",
     Severity.ERROR,
-    '{object}: user "{name}" has {there} and no {lacking}',
-    fix="kubectl config set-credentials {name} --{lacking}=FILE --embed-certs",
+    '{object}: user "{name}" has {there} and no {missing}',
+    fix="kubectl config set-credentials {name} --{missing}=FILE --embed-certs",
     help="A client certificate is of no use without its key.",
 )
 TOKEN_FILE_EMPTY: Final = Kind(
