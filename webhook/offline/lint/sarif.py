@@ -7,7 +7,7 @@ log says about it, so such results are in the log only if they are asked for.
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -91,7 +91,7 @@ def _suppressions(each: Finding) -> dict[str, Any]:
 
 def _uri(file: str) -> str:
     """A path within the working folder as GitHub matches it with the repository's."""
-    path = PurePath(file)
+    path = Path(file)
     if path.is_absolute():
         if not path.is_relative_to(Path.cwd()):
             return path.as_uri()
