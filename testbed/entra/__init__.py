@@ -36,7 +36,7 @@ What is inside:
     assertion, keys           what a client sends to sign in; the keys by which it is verified
     access_token              what it gets
     user_sign_in              how users sign in
-    aadsts, seldom            Entra's errors: those of an application, and the others
+    aadsts, rare_errors       Entra's errors: those of an application, and the others
 
     directory, principals     tenants and applications; what belongs to an application
     credentials, permissions  federated identity credentials; permissions of Graph

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from testbed.entra.messages import Response, json_response
-from testbed.entra.seldom import SELDOM
+from testbed.entra.rare_errors import RARE_ERRORS
 
 __all__ = ["CODES", "Code", "Refusal", "refusal_response", "stamp"]
 
@@ -197,7 +197,7 @@ CODES: Final[Mapping[int, Code]] = {
     **_codes("temporarily_unavailable", 429, {90055: "There are too many incoming requests. Please try again later."}),
     **{
         number: code
-        for (error, status), texts in SELDOM.items()
+        for (error, status), texts in RARE_ERRORS.items()
         for number, code in _codes(error, status, texts).items()
     },
 }

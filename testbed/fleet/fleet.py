@@ -30,9 +30,9 @@ from testbed.cluster.pods import a_pod, is_injected
 from testbed.cluster.processes import Process, Workshop, free_ports, wait_until
 from testbed.cluster.registration import Scope
 from testbed.fleet.balancer import Balancer
+from testbed.fleet.clocks import Clocks
 from testbed.fleet.installation import SECRET, Installation
 from testbed.fleet.privacy import exposures, private_in_files, stored_keys
-from testbed.fleet.timepiece import Timepiece
 from testbed.fleet.watching import Watch, certificates
 
 __all__ = ["Fleet", "Replica", "connect", "fleet", "review"]
@@ -140,16 +140,16 @@ class Fleet:
         self,
         *arguments: str,
         kubeconfig: Path | None = None,
-        timepiece: Timepiece | None = None,
+        clocks: Clocks | None = None,
         environ: Mapping[str, str] = MappingProxyType({}),
     ) -> Replica:
-        """Starts one more replica, with the clocks of `timepiece` and more variables. It is not ready yet."""
+        """Starts one more replica, with the clocks of `clocks` and more variables. It is not ready yet."""
         installation = self.installation
         port, ops_port = free_ports(2)
         command = [
             *("env", f"PYTHONPATH={CHECKOUT}", *(f"{name}={value}" for name, value in environ.items())),
             *(sys.executable, "-m"),
-            *(("testbed.fleet.timepiece", str(timepiece.path)) if timepiece else ("webhook",)),
+            *(("testbed.fleet.clocks", str(clocks.path)) if clocks else ("webhook",)),
             "serve",
             *("--listen", f"127.0.0.1:{port}", "--ops-listen", f"127.0.0.1:{ops_port}"),
             *("--kubeconfig", str(kubeconfig or installation.kubeconfig), "--own-namespace", installation.own),

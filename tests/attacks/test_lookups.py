@@ -24,7 +24,7 @@ from testbed.cluster.pki import Authority
 from tests.core.cases import USUAL_ANNOTATIONS
 from tests.core.support import body, pod
 from tests.server.client import post
-from webhook.accounts import turns
+from webhook.accounts import fair_queues
 
 pytestmark = pytest.mark.slow
 
@@ -172,8 +172,8 @@ def test_a_victim_waits_for_its_own_question_only(
     """Beside strangers in one namespace, or in as many as they like: it is asked next, and not after those who wait."""
     api_server.seconds = 1.0
     before = asyncio.run(beside_strangers(api_server, webhook, namespace, 4))
-    assert max(before) <= turns.MOST_OF_STRANGERS
-    assert api_server.most_under_way <= turns.MOST_OF_STRANGERS + 1
+    assert max(before) <= fair_queues.MOST_OF_STRANGERS
+    assert api_server.most_under_way <= fair_queues.MOST_OF_STRANGERS + 1
 
 
 def test_an_api_server_that_is_quick_gets_no_more_than_the_rate(api_server: ApiServer, webhook: Running) -> None:
@@ -181,5 +181,5 @@ def test_an_api_server_that_is_quick_gets_no_more_than_the_rate(api_server: ApiS
     start = time.monotonic()
     before = asyncio.run(beside_strangers(api_server, webhook, lambda _: "evil", 200))
     seconds = time.monotonic() - start
-    assert len(api_server.asked) <= turns.BURST + turns.RATE * seconds + 201
-    assert sorted(before)[len(before) // 2] <= turns.MOST_OF_STRANGERS
+    assert len(api_server.asked) <= fair_queues.BURST + fair_queues.RATE * seconds + 201
+    assert sorted(before)[len(before) // 2] <= fair_queues.MOST_OF_STRANGERS

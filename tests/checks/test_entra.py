@@ -11,7 +11,7 @@ from webhook.core.clouds import CLOUDS
 from webhook.entra.applications import Deleted
 from webhook.entra.comparison import Existing, Wanted
 from webhook.entra.registrations import GRAPH_ID, Registration
-from webhook.entra.trial import Refusal, SignIn
+from webhook.entra.trial_sign_in import Refusal, SignIn
 from webhook.findings import Status
 
 SUBJECT = "system:serviceaccount:shop:terraform"

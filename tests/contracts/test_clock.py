@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from certs.clock import ApiClock, Clock, SystemClock
-from testbed.fleet.timepiece import Timepiece, TurnedClock
+from testbed.fleet.clocks import Clocks, TurnedClock
 from tests.certs.fakes import FakeClock, World
 
 NAP = 0.05  # seconds
@@ -38,8 +38,8 @@ def fake(_folder: Path) -> Clock:
 
 
 def turned(folder: Path) -> Clock:
-    """The one that `testbed.fleet.timepiece` puts in the place of the machine's."""
-    TurnedClock.path = Timepiece(folder / "clock").path
+    """The one that `testbed.fleet.clocks` puts in the place of the machine's."""
+    TurnedClock.path = Clocks(folder / "clock").path
     return TurnedClock()
 
 

@@ -1,4 +1,4 @@
-"""A wish, and what may be there."""
+"""A desired state, and what may be there."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from webhook.core.identity import Account
 from webhook.entra.applications import Applications
 from webhook.entra.registrations import GRAPH_ID, Registration
 from webhook.entra.rest import Rest
+from webhook.onboarding.desired_state import DesiredState
 from webhook.onboarding.permissions import Permission
-from webhook.onboarding.wish import Wish
 
 CLIENT = "8f14e45f-ceea-467f-9575-6f8f3a1d2b3c"
 OTHER = "99999999-ceea-467f-9575-6f8f3a1d2b3c"
@@ -22,7 +22,7 @@ GROUPS = Permission("Group.Read.All", "5b567255-7703-4780-807c-7be8301ae99b")
 USERS = Permission("User.Read.All", "df021288-bdef-4463-88db-98f22de89214")
 
 
-def wish(annotations: dict[str, str] | None = None, **changes: Any) -> Wish:
+def desired(annotations: dict[str, str] | None = None, **changes: Any) -> DesiredState:
     """What is wanted for shop/terraform."""
     usual = {
         "name": NAME,
@@ -33,7 +33,7 @@ def wish(annotations: dict[str, str] | None = None, **changes: Any) -> Wish:
         "cloud": CLOUDS["public"],
         "permissions": (GROUPS,),
     }
-    return Wish(account=Account("shop", "terraform", annotations or {}), **{**usual, **changes})
+    return DesiredState(account=Account("shop", "terraform", annotations or {}), **{**usual, **changes})
 
 
 def annotated(client: str = CLIENT) -> dict[str, str]:

@@ -10,11 +10,11 @@ import pytest
 from testbed.entra.directory import Application
 from testbed.entra.emulator import Entra, running
 from testbed.entra.proxy import proxying
-from tests.onboarding.support import GROUPS, SUBJECT, wish
+from tests.onboarding.support import GROUPS, SUBJECT, desired
 from webhook.cluster.kube import Kube, Reply
 from webhook.core.clouds import CLOUDS
 from webhook.core.messages import onboarding as kinds
-from webhook.entra.trial import SignIn
+from webhook.entra.trial_sign_in import SignIn
 from webhook.onboarding.proof import Proof
 from webhook.onboarding.verdicts import Verdict
 
@@ -52,7 +52,7 @@ async def proved(
 
     proof = Proof(Cluster(entra, status), seconds, sleep=sleep)
     sign_in = SignIn(application.client_id, application.tenant_id, CLOUDS["public"])
-    return await proof.verdict(wish(), sign_in, consented=consented)
+    return await proof.verdict(desired(), sign_in, consented=consented)
 
 
 async def test_a_credential_that_is_new_is_waited_for(entra: Entra) -> None:

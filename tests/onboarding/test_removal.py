@@ -13,8 +13,8 @@ from tests.onboarding.support import (
     USERS,
     application,
     asking_for,
+    desired,
     nothing_asked,
-    wish,
 )
 from webhook.core.messages import onboarding as kinds
 from webhook.entra.comparison import Existing
@@ -24,7 +24,7 @@ from webhook.onboarding.verdicts import Outcome
 
 OTHER = "m365wi:00000000"
 TRUSTED = f"{ISSUER} {SUBJECT}"
-ACCOUNT = wish().account
+ACCOUNT = desired().account
 
 
 def document(*managers: str, made: bool = True) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def existing(name: str = "shop-terraform", **changes: Any) -> Existing:
 
 def test_a_credential_goes_if_it_has_the_mark() -> None:
     """Of an application by its id, of a managed identity by its name. One that a person made stays."""
-    asked, applications = wish(), nothing_asked()
+    asked, applications = desired(), nothing_asked()
     resource = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/x"
     identity = Identity(resource, "x", CLIENT, "p")
     for holder, expected in (

@@ -16,7 +16,7 @@ import pytest
 from testbed.entra.directory import TENANT_ID, Application
 from testbed.entra.emulator import Entra, running
 from testbed.entra.faults import Fault
-from tests.onboarding.support import GROUPS, NAME, USERS, wish
+from tests.onboarding.support import GROUPS, NAME, USERS, desired
 from webhook.core.messages import onboarding as kinds
 from webhook.entra.applications import Applications
 from webhook.entra.directory import Directory
@@ -126,7 +126,7 @@ async def onboard(entra: Entra, *, permissions: tuple[Any, ...] = (GROUPS, USERS
             caller=caller.object_id,
             sleep=sleep,
         )
-        steps = Onboarding(wish(permissions=permissions, **wanted), InCluster(None, namespace=True), tools)
+        steps = Onboarding(desired(permissions=permissions, **wanted), InCluster(None, namespace=True), tools)
         with suppress(Stopped):
             await steps.run(await directory.graph())
     return ended

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.onboarding.support import CLIENT, SUBJECT, nothing_asked, wish
+from tests.onboarding.support import CLIENT, SUBJECT, desired, nothing_asked
 from webhook.onboarding import application, credential
 from webhook.onboarding.application import APP_ID
 from webhook.onboarding.shell import commands, quoted
@@ -26,7 +26,7 @@ def test_a_variable_is_replaced_and_nothing_else() -> None:
 
 
 def test_an_answer_is_kept_in_a_variable() -> None:
-    (call,) = application.application(wish(), []).calls
+    (call,) = application.application(desired(), []).calls
     text = commands(call, ROOTS)
     assert text.startswith("APP_ID=$(az rest --method POST ")
     words = shlex.split(text.removeprefix("APP_ID=$(").removesuffix(")\n"))
@@ -39,7 +39,7 @@ def test_the_credential_is_made_by_its_own_command() -> None:
     """For an application that an earlier command makes, and for one that is there."""
     for client, word in ((APP_ID, '--id "$APP_ID" '), (CLIENT, f"--id {CLIENT} ")):
         holder = credential.holder(client, None)
-        (deed,) = credential.credential(wish(), holder, [], nothing_asked()).deeds
+        (deed,) = credential.credential(desired(), holder, [], nothing_asked()).deeds
         text = commands(deed, ROOTS)
         assert text.startswith(f"az ad app federated-credential create {word}--parameters ")
         assert json.loads(shlex.split(text)[-1])["subject"] == SUBJECT

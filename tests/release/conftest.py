@@ -17,7 +17,7 @@ import pytest
 
 from testbed.cluster.build import BuildError
 from testbed.registry import build
-from testbed.registry.island import Island, island
+from testbed.registry.isolated_network import IsolatedNetwork, isolated_network
 from tests.release import made, small
 from tests.release.keys import Keys, make_keys
 from tools.release import distributions, source
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def isle() -> Iterator[Island]:
+def isle() -> Iterator[IsolatedNetwork]:
     """A network with a registry and nothing else; cosign, crane and Helm are on PATH there."""
     failure = ""
     try:
@@ -56,7 +56,7 @@ def isle() -> Iterator[Island]:
         failure = str(error)
     if failure:
         pytest.fail(failure, pytrace=False)
-    with island() as found:
+    with isolated_network() as found:
         yield found
 
 

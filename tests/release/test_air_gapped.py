@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.registry.island import NAME, Island
+from testbed.registry.isolated_network import NAME, IsolatedNetwork
 from tests.release.keys import Keys
 from tools.release.bundle import bundle, sign
 from tools.release.oci import Layout
@@ -35,7 +35,7 @@ def folder(signed: Path, keys: Keys, tmp_path_factory: pytest.TempPathFactory) -
     return out
 
 
-def test_the_commands_of_the_page_run(isle: Island, folder: Path, tmp_path: Path) -> None:
+def test_the_commands_of_the_page_run(isle: IsolatedNetwork, folder: Path, tmp_path: Path) -> None:
     """All of them, in order: verified, loaded into a registry, verified there, the command line installed."""
     assert isle.run("ip", "route").stdout == ""
     place = shutil.copytree(folder, tmp_path / "air-gapped")
@@ -47,7 +47,7 @@ def test_the_commands_of_the_page_run(isle: Island, folder: Path, tmp_path: Path
     assert isle.run("crane", "digest", f"{NAME}/team/m365-workload-identity:0.1.0").stdout.strip() == index
 
 
-def test_the_helper_is_installed(isle: Island, folder: Path, tmp_path: Path) -> None:
+def test_the_helper_is_installed(isle: IsolatedNetwork, folder: Path, tmp_path: Path) -> None:
     """With its asynchronous half."""
     assert isle.run(sys.executable, "-m", "venv", tmp_path / "venv").returncode == 0
     options: list[str | Path] = ["--no-index", "--find-links", folder / "wheels", "--require-hashes"]
@@ -80,7 +80,7 @@ def test_every_python_on_both_architectures_has_its_wheels(
     assert done.returncode == 0, done.stderr
 
 
-def test_a_file_that_changed_is_found(isle: Island, folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_changed_is_found(isle: IsolatedNetwork, folder: Path, tmp_path: Path) -> None:
     """A wheel of somebody else: by the list of checksums, and by pip, which knows its hash."""
     place = shutil.copytree(folder, tmp_path / "air-gapped")
     wheel = next((place / "wheels").glob("pyjwt-*.whl"))
@@ -95,7 +95,7 @@ def test_a_file_that_changed_is_found(isle: Island, folder: Path, tmp_path: Path
     assert "THESE PACKAGES DO NOT MATCH THE HASHES" in pip.stderr
 
 
-def test_load_says_how_it_is_used(isle: Island, folder: Path) -> None:
+def test_load_says_how_it_is_used(isle: IsolatedNetwork, folder: Path) -> None:
     """Without a word it changes nothing."""
     done = isle.run("./load.sh", cwd=folder)
     assert done.returncode == 2

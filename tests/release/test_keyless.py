@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.registry.island import Island
+from testbed.registry.isolated_network import IsolatedNetwork
 from tests.release.fulcio import GITHUB, Fulcio
 from tests.release.keys import Keys
 from tests.release.test_registry import push
@@ -49,7 +49,7 @@ def accepted(fulcio: Fulcio) -> list[str]:
 
 
 def test_the_commands_of_the_page_run_as_they_stand(
-    isle: Island, signed: Path, keys: Keys, fulcio: Fulcio, tmp_path: Path
+    isle: IsolatedNetwork, signed: Path, keys: Keys, fulcio: Fulcio, tmp_path: Path
 ) -> None:
     """Image, chart, files, SBOM and provenance; without a network, as the page says, with the file of trusted roots."""
     folder = shutil.copytree(signed, tmp_path / "downloads")
@@ -64,19 +64,23 @@ def test_the_commands_of_the_page_run_as_they_stand(
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_signatures_of_others_are_refused(isle: Island, keys: Keys, fulcio: Fulcio, tmp_path: Path, other: str) -> None:
+def test_signatures_of_others_are_refused(
+    isle: IsolatedNetwork, keys: Keys, fulcio: Fulcio, tmp_path: Path, other: str
+) -> None:
     """Whatever else GitHub runs, and Sigstore certifies."""
     done = verified(isle, keys, fulcio, tmp_path, OTHERS[other])
     refuses(done, "no matching CertificateIdentity found")
 
 
-def test_another_issuer_is_refused(isle: Island, keys: Keys, fulcio: Fulcio, tmp_path: Path) -> None:
+def test_another_issuer_is_refused(isle: IsolatedNetwork, keys: Keys, fulcio: Fulcio, tmp_path: Path) -> None:
     """It may write any identity into its tokens."""
     done = verified(isle, keys, fulcio, tmp_path, OURS, issuer="https://issuer.example.com")
     refuses(done, "no matching CertificateIdentity found")
 
 
-def verified(isle: Island, keys: Keys, fulcio: Fulcio, folder: Path, identity: str, issuer: str = GITHUB) -> Done:
+def verified(
+    isle: IsolatedNetwork, keys: Keys, fulcio: Fulcio, folder: Path, identity: str, issuer: str = GITHUB
+) -> Done:
     """`cosign verify-blob` of a file that somebody signed, by the page's options."""
     path = folder / "file"
     path.write_text("a file\n")

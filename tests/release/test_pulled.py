@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.registry.island import NAME, Island
+from testbed.registry.isolated_network import NAME, IsolatedNetwork
 from tests.release.keys import Keys
 from tests.release.test_registry import IMAGE, push
 from tools.release.oci import Layout
@@ -21,14 +21,16 @@ pytestmark = [pytest.mark.release, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def pushed(isle: Island, published: Path) -> Path:
+def pushed(isle: IsolatedNetwork, published: Path) -> Path:
     """The release, in the registry."""
     push(isle, published, "whole")
     return published
 
 
 @pytest.mark.parametrize("platform", ["linux/amd64", "linux/arm64"])
-def test_the_sbom_is_what_was_pulled(isle: Island, pushed: Path, keys: Keys, tmp_path: Path, platform: str) -> None:
+def test_the_sbom_is_what_was_pulled(
+    isle: IsolatedNetwork, pushed: Path, keys: Keys, tmp_path: Path, platform: str
+) -> None:
     """The one that is signed about this platform has each package of the image in the registry, and no other."""
     (manifest,) = [each for each in Layout(pushed / "image.oci").manifests() if each.platform == platform]
     image = f"{NAME}/whole/{IMAGE}@{manifest.digest}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.registry.island import NAME, Island
+from testbed.registry.isolated_network import NAME, IsolatedNetwork
 from tests.release import small
 from tools.release.oci import Damaged, Layout
 
@@ -17,25 +17,25 @@ pytestmark = [pytest.mark.release, pytest.mark.slow]
 IMAGE, CHART = "m365-workload-identity", "charts/m365-workload-identity"
 
 
-def push(isle: Island, dist: Path, to: str) -> list[str]:
+def push(isle: IsolatedNetwork, dist: Path, to: str) -> list[str]:
     """The references that the command prints."""
     done = isle.run(sys.executable, "-m", "tools.release.push", f"{NAME}/{to}", dist)
     assert done.returncode == 0, done.stderr
     return [line.split()[0] for line in done.stdout.splitlines()]
 
 
-def refused(isle: Island, dist: Path, to: str) -> str:
+def refused(isle: IsolatedNetwork, dist: Path, to: str) -> str:
     """The reason for which the command pushes nothing more."""
     done = isle.run(sys.executable, "-m", "tools.release.push", f"{NAME}/{to}", dist)
     assert done.returncode == 1, done.stdout
     return done.stderr
 
 
-def tags(isle: Island, repository: str) -> set[str]:
+def tags(isle: IsolatedNetwork, repository: str) -> set[str]:
     return set(isle.run("crane", "ls", f"{NAME}/{repository}").stdout.split())
 
 
-def test_everything_arrives_with_its_digest(isle: Island, signed: Path) -> None:
+def test_everything_arrives_with_its_digest(isle: IsolatedNetwork, signed: Path) -> None:
     """Index, platforms, chart, and beside each of them what was signed about it."""
     pushed = push(isle, signed, "arrives")
     wanted = {
@@ -56,7 +56,7 @@ def test_everything_arrives_with_its_digest(isle: Island, signed: Path) -> None:
         assert valid.returncode == 0, valid.stderr
 
 
-def test_pushed_again_nothing_changes(isle: Island, signed: Path) -> None:
+def test_pushed_again_nothing_changes(isle: IsolatedNetwork, signed: Path) -> None:
     """The same references, and no other tag."""
     first = push(isle, signed, "again")
     before = tags(isle, f"again/{IMAGE}")
@@ -64,7 +64,7 @@ def test_pushed_again_nothing_changes(isle: Island, signed: Path) -> None:
     assert tags(isle, f"again/{IMAGE}") == before
 
 
-def test_helm_pulls_the_chart_that_was_packed(isle: Island, signed: Path, tmp_path: Path) -> None:
+def test_helm_pulls_the_chart_that_was_packed(isle: IsolatedNetwork, signed: Path, tmp_path: Path) -> None:
     """By the address of docs/install.md, byte for byte."""
     push(isle, signed, "helm")
     pulled = isle.run("helm", "pull", f"oci://{NAME}/helm/{CHART}", "--version", "0.1.0", "--destination", tmp_path)
@@ -74,7 +74,7 @@ def test_helm_pulls_the_chart_that_was_packed(isle: Island, signed: Path, tmp_pa
     assert f"Digest: {Layout(signed / 'chart.oci').root.digest}" in pulled.stdout + pulled.stderr
 
 
-def test_a_version_is_never_replaced(isle: Island, signed: Path, tmp_path: Path) -> None:
+def test_a_version_is_never_replaced(isle: IsolatedNetwork, signed: Path, tmp_path: Path) -> None:
     """Another image under the same version is refused, and what is there stays."""
     push(isle, signed, "once")
     index = Layout(signed / "image.oci").root.digest
@@ -87,7 +87,7 @@ def test_a_version_is_never_replaced(isle: Island, signed: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("change", ["altered", "missing"])
-def test_a_damaged_layout_is_not_pushed(isle: Island, signed: Path, tmp_path: Path, change: str) -> None:
+def test_a_damaged_layout_is_not_pushed(isle: IsolatedNetwork, signed: Path, tmp_path: Path, change: str) -> None:
     """A layer whose bytes are not those of its digest, or are not there. The registry learns nothing of it."""
     dist = shutil.copytree(signed, tmp_path / "release")
     platform = Layout(dist / "image.oci").manifests()[1]

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from testbed.registry.island import NAME, Island
+from testbed.registry.isolated_network import NAME, IsolatedNetwork
 from tests.release import small
 from tests.release.keys import Keys
 from tests.release.test_registry import CHART, IMAGE, push
@@ -31,7 +31,7 @@ Tampered = Callable[[], "Registry"]
 class Registry:
     """A release in a registry of its own, and cosign with our public key."""
 
-    def __init__(self, isle: Island, dist: Path, name: str, public: Path) -> None:
+    def __init__(self, isle: IsolatedNetwork, dist: Path, name: str, public: Path) -> None:
         self.isle, self.dist, self.name = isle, dist, name
         self._by: list[str | Path] = ["--key", public, "--insecure-ignore-tlog"]
         push(isle, dist, name)
@@ -67,7 +67,7 @@ class Registry:
 
 
 @pytest.fixture(scope="module")
-def registry(isle: Island, signed: Path, keys: Keys) -> Registry:
+def registry(isle: IsolatedNetwork, signed: Path, keys: Keys) -> Registry:
     """The release as it was signed. No test changes it."""
     return Registry(isle, signed, "right", keys.public)
 
@@ -79,7 +79,7 @@ def copy(signed: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tampered(isle: Island, keys: Keys, copy: Path, request: pytest.FixtureRequest) -> Tampered:
+def tampered(isle: IsolatedNetwork, keys: Keys, copy: Path, request: pytest.FixtureRequest) -> Tampered:
     """Pushes the copy."""
     name = re.sub(r"\W+", "-", request.node.name).strip("-").lower()
     return lambda: Registry(isle, copy, name, keys.public)
@@ -100,7 +100,7 @@ def with_statement(bundle: bytes, changes: dict[str, object]) -> bytes:
     return json.dumps(document).encode()
 
 
-def test_the_commands_of_the_page_run(isle: Island, signed: Path, keys: Keys, tmp_path: Path) -> None:
+def test_the_commands_of_the_page_run(isle: IsolatedNetwork, signed: Path, keys: Keys, tmp_path: Path) -> None:
     """All of them, in order, with a key in place of the workflow; on a network from which no route leads out."""
     push(isle, signed, "team")
     folder = shutil.copytree(signed, tmp_path / "downloads")

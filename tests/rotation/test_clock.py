@@ -1,6 +1,6 @@
 """The clock of the nodes jumps, a month ahead, a month and half an hour back, under pods that are created all the time.
 
-The replicas' clocks are turned (see `timepiece`); kube-apiserver, which has the true time, judges what they do.
+The replicas' clocks are turned (see `clocks`); kube-apiserver, which has the true time, judges what they do.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from testbed.cluster.api import Api
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.processes import wait_until
 from testbed.cluster.registration import CONFIGURATIONS
+from testbed.fleet.clocks import Clocks
 from testbed.fleet.fleet import Fleet
 from testbed.fleet.installation import OURS
-from testbed.fleet.timepiece import Timepiece
 from testbed.fleet.traffic import Creating, Repeated, Verifying
 from testbed.fleet.watching import Watch, certificates
 
@@ -32,11 +32,11 @@ CLOCK = "the clock of this node is more than"
 
 
 @pytest.fixture
-def timepiece(installed: Fleet, tmp_path: Path) -> Timepiece:
+def clocks(installed: Fleet, tmp_path: Path) -> Clocks:
     """The clock of two replicas with the lifetimes of the design."""
-    made = Timepiece(tmp_path / "clock")
+    made = Clocks(tmp_path / "clock")
     for _ in range(REPLICAS):
-        installed.start("--interval", f"{INTERVAL}s", "--settle", "2s", timepiece=made)
+        installed.start("--interval", f"{INTERVAL}s", "--settle", "2s", clocks=made)
     installed.await_ready()
     return made
 
@@ -92,7 +92,7 @@ def await_logged(installed: Fleet, *texts: str, level: str) -> None:
 
 @pytest.mark.parametrize(("days", "where"), [(30, "ahead of"), (-30, "behind")])
 def test_a_clock_a_month_off_changes_nothing(
-    control_plane: Cluster, installed: Fleet, timepiece: Timepiece, days: int, where: str
+    control_plane: Cluster, installed: Fleet, clocks: Clocks, days: int, where: str
 ) -> None:
     """By this clock every leaf is over, or not valid yet. By kube-apiserver's it is as good as before, and so it stays.
 
@@ -102,7 +102,7 @@ def test_a_clock_a_month_off_changes_nothing(
     shared = (installation.configuration_path, installation.secret_path)
     with unfailing(api, installed):
         before, leaves = [api.get(path).json for path in shared], served(installed)
-        timepiece.jump(timedelta(days=days))
+        clocks.jump(timedelta(days=days))
         await_logged(installed, CLOCK, where, level="error")
         assert [api.get(path).json for path in shared] == before
         assert served(installed) == leaves
@@ -110,7 +110,7 @@ def test_a_clock_a_month_off_changes_nothing(
         wait_until(lambda: not served(installed) & leaves, "leaves that were asked for")
         assert all(LEAF - timedelta(minutes=1) < left <= LEAF for left in ends(installed))
         before, leaves = [api.get(path).json for path in shared], served(installed)
-        timepiece.jump(timedelta(0))
+        clocks.jump(timedelta(0))
         await_logged(installed, "over: ", CLOCK, level="info")
         assert [api.get(path).json for path in shared] == before
         assert served(installed) == leaves
@@ -121,14 +121,12 @@ def test_a_clock_a_month_off_changes_nothing(
     assert installed.count_logged("", level="error") == REPLICAS
 
 
-def test_a_clock_half_an_hour_behind_changes_nothing(
-    control_plane: Cluster, installed: Fleet, timepiece: Timepiece
-) -> None:
+def test_a_clock_half_an_hour_behind_changes_nothing(control_plane: Cluster, installed: Fleet, clocks: Clocks) -> None:
     """Nothing has to be done; and an authority that is made meanwhile is dated by the true one."""
     installation = installed.installation
     with unfailing(control_plane.api, installed):
         old = certificates(installation.secret()["ca.crt"])[0]
-        timepiece.jump(timedelta(minutes=-30))
+        clocks.jump(timedelta(minutes=-30))
         control_plane.api.delete(installation.secret_path).expect()
 
         def replaced() -> bool:
@@ -140,7 +138,7 @@ def test_a_clock_half_an_hour_behind_changes_nothing(
         assert all(left > LEAF - timedelta(minutes=1) for left in ends(installed))
         made = certificates(installation.secret()["ca.crt"])[0]
         assert made.not_valid_before_utc > datetime.now(UTC) - timedelta(minutes=62)
-        timepiece.jump(timedelta(0))
+        clocks.jump(timedelta(0))
         left = ends(installed)
         installed.await_healed()
         assert all(now > then - timedelta(minutes=1) for now, then in zip(ends(installed), left, strict=True))

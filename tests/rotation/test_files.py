@@ -12,8 +12,8 @@ from certs.pem import Pair, private_pem
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.processes import wait_until
 from testbed.cluster.registration import settle
+from testbed.fleet.clocks import Clocks
 from testbed.fleet.fleet import Fleet, Replica
-from testbed.fleet.timepiece import Timepiece
 from testbed.fleet.traffic import Creating, KeptOpen, Repeated
 from tests.authorities import make_authority
 from tests.certs.mount import Mount
@@ -50,9 +50,9 @@ def test_a_swapped_pair_is_served_and_no_create_fails(control_plane: Cluster, ba
     mount = Mount(tmp_path)
     mount.put(certificate(first), private_pem(first.key))
     installation.grant_accounts()
-    timepiece = Timepiece(tmp_path / "clock")
-    timepiece.run(RATE)
-    replica = bare.start(*flags(mount), timepiece=timepiece)
+    clocks = Clocks(tmp_path / "clock")
+    clocks.run(RATE)
+    replica = bare.start(*flags(mount), clocks=clocks)
     bare.await_ready()
     installation.register(bundle)
     settle(api)

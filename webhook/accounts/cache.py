@@ -7,7 +7,7 @@ changed annotation.
 
 All callers that wait for one ServiceAccount share one question. A caller does not accept a negative answer to a
 question that was asked before its own pod came. So a name costs one question at a time, and one that does not exist
-costs one each ABSENT_SECONDS: who comes meanwhile waits for the next. webhook.accounts.turns limits all names together.
+costs one each ABSENT_SECONDS: who comes meanwhile waits for the next. `fair_queues` limits all names together.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from webhook.accounts.fair_queues import FairQueues, Queue, QueueFull
 from webhook.accounts.source import AccountSource, LookupFailed
-from webhook.accounts.turns import Line, LineTooLong, Turns
 from webhook.core.identity import Account, read_account_alone
 
 # A Deployment creates its pods within seconds, so one look-up serves them all; a changed annotation waits no longer.
@@ -78,7 +78,7 @@ class CachedAccounts:
         self._request_seconds = request_seconds
         self._kept: dict[tuple[str, str], tuple[float, Account]] = {}
         self._questions: dict[tuple[str, str], _Question] = {}
-        self._turns = Turns()
+        self._turns = FairQueues()
         # When each absent ServiceAccount may be asked for again, by the clock of the loop. RATE bounds their number.
         self._absent: dict[tuple[str, str], float] = {}
         # Hashes of namespaces, and of namespaces with names: what they are for bears a mistake, and they are small.
@@ -147,7 +147,7 @@ class CachedAccounts:
     async def _live(self, key: tuple[str, str], question: _Question) -> Account | None:
         try:
             await self._wait_if_absent(key)
-            async with self._turns.turn(self._line(key)) as turn:
+            async with self._turns.turn(self._queue(key)) as turn:
                 self._arrivals += 1
                 question.number = self._arrivals
                 async with asyncio.timeout(self._request_seconds):
@@ -155,7 +155,7 @@ class CachedAccounts:
                 turn.kept = _is_positive(account)
         except TimeoutError:
             raise LookupFailed(_no_answer(key)) from None
-        except LineTooLong:
+        except QueueFull:
             raise TooManyLookups(f"{_no_answer(key)}: too many look-ups wait") from None
         finally:
             self._forget(key, question)
@@ -171,9 +171,9 @@ class CachedAccounts:
         if seconds > 0:
             await asyncio.sleep(seconds)
 
-    def _line(self, key: tuple[str, str]) -> Line:
+    def _queue(self, key: tuple[str, str]) -> Queue:
         namespace, _ = key
-        return Line(namespace, seen=hash(key) in self._seen, strange=hash(namespace) not in self._seen)
+        return Queue(namespace, seen=hash(key) in self._seen, strange=hash(namespace) not in self._seen)
 
     def _remember(self, key: tuple[str, str], account: Account | None) -> None:
         self._absent.pop(key, None)

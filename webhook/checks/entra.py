@@ -19,7 +19,7 @@ from webhook.core.messages import onboarding as kinds
 from webhook.entra.applications import Deleted, of_deleted
 from webhook.entra.comparison import Existing, Wanted
 from webhook.entra.registrations import GRAPH_ID, Registration
-from webhook.entra.trial import SignIn
+from webhook.entra.trial_sign_in import SignIn
 from webhook.findings import Finding, finding
 
 # Entra's codes.

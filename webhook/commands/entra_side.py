@@ -11,10 +11,10 @@ from webhook.core.messages import onboarding as kinds
 from webhook.core.messages.cluster_report import ENTRA_NOT_READ
 from webhook.core.policy import Policy
 from webhook.entra.applications import MANAGED_IDENTITY, Applications
-from webhook.entra.trial import SignIn
+from webhook.entra.trial_sign_in import SignIn
 from webhook.findings import Finding, finding
+from webhook.onboarding.desired_state import annotated
 from webhook.onboarding.run import Stopped
-from webhook.onboarding.wish import annotated
 
 
 async def entra_findings(

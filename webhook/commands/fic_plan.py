@@ -36,7 +36,7 @@ from webhook.entra.failures import NotSignedIn
 from webhook.entra.needs import Home, Needs, merged, needs
 from webhook.entra.plan import APPLIED, PRUNED
 from webhook.entra.rest import graph, resource_manager
-from webhook.entra.trial import SignIn
+from webhook.entra.trial_sign_in import SignIn
 from webhook.entra.waiting import Candidate, wait_until_signed_in
 from webhook.findings import Status, broken
 from webhook.settings import SettingsError, bad_value, values

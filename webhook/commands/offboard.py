@@ -15,10 +15,10 @@ from webhook.commands import clusters, entra_flags, steps
 from webhook.commands.printed import write_stdout
 from webhook.entra.applications import Applications
 from webhook.entra.directory import identity_at
+from webhook.onboarding.desired_state import annotated
 from webhook.onboarding.requests import Maker, Printer, Requests
 from webhook.onboarding.undo import Offboarding, Seen
 from webhook.onboarding.verdicts import Service
-from webhook.onboarding.wish import annotated
 from webhook.settings import add_flags
 
 _SECONDS: Final = 10.0  # of a request to the cluster
@@ -69,7 +69,7 @@ async def _offboard(
                 resource = await entra.directory.resource_of(client) if client else ""
                 identity = await identity_at(entra.resource_manager, resource) if resource else None
             undo = Offboarding(
-                steps.wish(flags, cluster, entra),
+                steps.desired(flags, cluster, entra),
                 entra.directory,
                 Applications(entra.graph, entra.resource_manager),
                 _requests(flags, kube, entra),

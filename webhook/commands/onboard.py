@@ -22,12 +22,12 @@ from webhook.core.messages import settings as usage
 from webhook.entra.applications import Applications
 from webhook.entra.directory import identity_at
 from webhook.entra.registrations import Identity
+from webhook.onboarding.desired_state import annotated
 from webhook.onboarding.permissions import resolve
 from webhook.onboarding.proof import Proof
 from webhook.onboarding.requests import Maker, Printer
 from webhook.onboarding.run import Onboarding, Tools
 from webhook.onboarding.verdicts import Service
-from webhook.onboarding.wish import annotated
 from webhook.settings import add_flags, bad_value, values
 
 _RESOURCE: Final = re.compile(
@@ -110,9 +110,9 @@ async def _onboard(
                 permissions = resolve(flags.permission, graph)
             with shown.failing("identity"):
                 identity = await _identity(flags, cluster, entra)
-            wish = steps.wish(flags, cluster, entra, permissions)
+            desired = steps.desired(flags, cluster, entra, permissions)
             tools = _tools(flags, environ, kube, entra, shown)
-            await Onboarding(wish, cluster.seen, tools).run(graph, identity)
+            await Onboarding(desired, cluster.seen, tools).run(graph, identity)
 
 
 async def _identity(flags: argparse.Namespace, cluster: steps.Cluster, entra: steps.Entra) -> Identity | None:

@@ -30,11 +30,11 @@ from webhook.entra.failures import Failed
 from webhook.entra.federated_credential import FederatedCredential, NoCredential, federated_credential
 from webhook.entra.rest import Rest, graph, graph_root, resource_manager
 from webhook.findings import Finding, Status, broken
+from webhook.onboarding.desired_state import DesiredState
 from webhook.onboarding.permissions import Permission, UnknownPermissions
 from webhook.onboarding.requests import refused
 from webhook.onboarding.run import InCluster, Stopped
 from webhook.onboarding.verdicts import Outcome, Service, Verdict
-from webhook.onboarding.wish import Wish
 from webhook.settings import ServeSettings, SettingsError, bad_value
 
 _SECONDS: Final = 10.0  # of a request to the cluster
@@ -283,10 +283,12 @@ def wanted(cluster: Cluster) -> Wanted:
     return Wanted(account, credential.name, credential.issuer, credential.subject, credential.audience)
 
 
-def wish(flags: argparse.Namespace, cluster: Cluster, entra: Entra, permissions: tuple[Permission, ...] = ()) -> Wish:
+def desired(
+    flags: argparse.Namespace, cluster: Cluster, entra: Entra, permissions: tuple[Permission, ...] = ()
+) -> DesiredState:
     """What is wanted, with what the cluster and Entra say."""
     credential = needed(cluster)
-    return Wish(
+    return DesiredState(
         account=cluster.account,
         name=credential.name,
         issuer=credential.issuer,

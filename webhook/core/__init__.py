@@ -15,7 +15,7 @@ likely_secrets       values that no message may show
 
 mutation             the JSON Patch
 volumes              which token file a container reads: the rule
-seen                 what a container has for its token already
+container_view       what a container has for its token already
 token_volumes        what is in the volumes with tokens
 mount_paths          paths, compared as the kubelet understands them
 references           variables that refer to others

@@ -19,6 +19,7 @@ import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from webhook.core.container_view import OUR_FILE, ContainerView, is_part, view
 from webhook.core.families import ANSIBLE, ARM, AZURE, M365, POWER_PLATFORM
 from webhook.core.identity import Identity
 from webhook.core.messages import Kind, Message, Place, message
@@ -46,7 +47,6 @@ from webhook.core.names import (
     VOLUME,
 )
 from webhook.core.own_containers import HELPER_NAMES
-from webhook.core.seen import OUR_FILE, Seen, is_part, see
 from webhook.core.text import shown
 from webhook.core.token_volumes import (
     TokenVolume,
@@ -119,9 +119,9 @@ def place_tokens(spec: Mapping[str, Any], containers: Sequence[Mapping[str, Any]
     files = {name: file for name, volume in volumes.items() if (file := token_file(volume, identity.audience))}
     warnings: list[Message] = []
     known: dict[str, Mapping[str, str]] = {}
-    seen = [see(container) for container in containers]
+    seen = [view(container) for container in containers]
     present: list[Access | _Foreign | None] = []
-    without: list[Seen] = []
+    without: list[ContainerView] = []
     for each in seen:
         access: Access | _Foreign | None = None
         if each.file is not None or identity.binding:
@@ -158,7 +158,7 @@ def _home(
     spec: Mapping[str, Any],
     volumes: Mapping[str, Mapping[str, Any]],
     files: Mapping[str, str],
-    without: Sequence[Seen],
+    without: Sequence[ContainerView],
     identity: Identity,
 ) -> _Home:
     """Rules 3 and 4, for the containers `without` a token. files: the token of each volume that has one."""
@@ -184,7 +184,7 @@ def mount_entry(mount: Mount) -> dict[str, Any]:
 
 
 def _own_file(
-    container: Seen,
+    container: ContainerView,
     volumes: Mapping[str, Mapping[str, Any]],
     known: dict[str, Mapping[str, str]],
     identity: Identity,
@@ -244,7 +244,7 @@ def _is_foreign(tokens: Mapping[str, str], file: str, mount: Mapping[str, Any], 
 
 
 def _beside(
-    container: Seen,
+    container: ContainerView,
     foreign: _Foreign,
     spec: Mapping[str, Any],
     volumes: Mapping[str, Mapping[str, Any]],
@@ -277,11 +277,11 @@ def _beside(
     return Access(foreign.file, Mount(name, directory), posixpath.join(directory, files.get(name, TOKEN_FILE)))
 
 
-def _warning(kind: Kind, container: Seen, **values: str) -> Message:
+def _warning(kind: Kind, container: ContainerView, **values: str) -> Message:
     return message(kind, Place.of_container(container.name), **values)
 
 
-def _mounted_file(container: Seen, files: Mapping[str, str]) -> Access | None:
+def _mounted_file(container: ContainerView, files: Mapping[str, str]) -> Access | None:
     """Rule 2. A mount with subPath does not count: the kubelet never renews the token there."""
     if files:
         for path, mount in container.mounts:
@@ -307,7 +307,7 @@ def _mount_directory(spec: Mapping[str, Any], volume: str) -> str:
     return MOUNT_PATH
 
 
-def _new_access(container: Seen, home: _Home, warnings: list[Message]) -> Access:
+def _new_access(container: ContainerView, home: _Home, warnings: list[Message]) -> Access:
     """Rules 3 and 4."""
     if container.ours:
         return Access(str(container.file), Mount(home.volume.name, MOUNT_PATH))
@@ -323,7 +323,7 @@ def _new_access(container: Seen, home: _Home, warnings: list[Message]) -> Access
     return Access(posixpath.join(directory, home.volume.file), Mount(home.volume.name, directory))
 
 
-def _free_directory(container: Seen) -> str:
+def _free_directory(container: ContainerView) -> str:
     """Our other path, or one like it that is free."""
     paths = {path for path, _ in container.mounts} | set(container.taken)
     # A mount inside one of our mounts would need a directory in a volume that is read-only.

@@ -18,5 +18,5 @@ rest, failures         Microsoft Graph and Azure Resource Manager; what goes wro
 applications           applications and managed identities with their credentials
 directory              reads applications, service principals and app roles
 registrations          what was read there
-trial, waiting         whether a ServiceAccount can sign in, by doing it; until it can
+trial_sign_in, waiting whether a ServiceAccount can sign in, by doing it; until it can
 """

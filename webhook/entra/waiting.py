@@ -11,7 +11,7 @@ from webhook.cluster.kube import Kube
 from webhook.core.identity import Account
 from webhook.core.messages import Message, Place, message
 from webhook.core.messages.plans import STILL_REFUSED
-from webhook.entra.trial import AccessToken, NoToken, SignIn, account_token
+from webhook.entra.trial_sign_in import AccessToken, NoToken, SignIn, account_token
 
 _FIRST_PAUSE: Final = 1.0  # seconds
 _LONGEST_PAUSE: Final = 15.0

@@ -1,6 +1,6 @@
 """What `onboard` and `offboard` do: from a ServiceAccount to a pod that signs in, and back.
 
-    wish          what is wanted
+    desired_state what is wanted
     verdicts      what a step says, and the requests that it wants made: data
     permissions   names of Graph's application permissions
     marks         how it is known again what was made here

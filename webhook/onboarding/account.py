@@ -9,8 +9,8 @@ from webhook.core import names
 from webhook.core.identity import Account
 from webhook.core.messages import Place, message
 from webhook.core.messages import onboarding as kinds
+from webhook.onboarding.desired_state import DesiredState
 from webhook.onboarding.verdicts import Call, Service, Verdict
-from webhook.onboarding.wish import Wish
 
 MANAGER: Final = "m365wi-onboard"
 """The field manager: by it the API server knows which annotations are ours, and so does `offboard`."""
@@ -20,13 +20,13 @@ MADE_LABEL: Final = ("app.kubernetes.io/managed-by", "m365wi")
 _USUAL_CLOUD: Final = "public"
 
 
-def account(wish: Wish, client: str, found: Mapping[str, Any] | None, *, namespace: bool) -> Verdict:
+def account(desired: DesiredState, client: str, found: Mapping[str, Any] | None, *, namespace: bool) -> Verdict:
     """Whether the ServiceAccount names the application; the calls that annotate or make it.
 
     found: the ServiceAccount as the API server has it. namespace: whether its namespace exists.
     """
-    target = wish.account
-    wanted = annotations(wish, client)
+    target = desired.account
+    wanted = annotations(desired, client)
     place = Place(str(target))
     if found is None:
         calls = (*_namespace(target, exists=namespace), applied(target, wanted, made=True))
@@ -46,16 +46,16 @@ def account(wish: Wish, client: str, found: Mapping[str, Any] | None, *, namespa
     return Verdict("account", message(kinds.ACCOUNT_ANNOTATED, place, annotations=", ".join(missing)), (call,))
 
 
-def annotations(wish: Wish, client: str) -> dict[str, str]:
+def annotations(desired: DesiredState, client: str) -> dict[str, str]:
     """The annotations that the ServiceAccount is to have. One that says the same in our own name is enough."""
-    present = wish.account.annotations
+    present = desired.account.annotations
     wanted = {}
     if present.get(names.CLIENT_ID, "").strip().lower() != client.lower():
         wanted[names.AZURE_CLIENT_ID] = client
     if not (present.get(names.TENANT_ID) or present.get(names.AZURE_TENANT_ID)):  # another tenant was refused before
-        wanted[names.AZURE_TENANT_ID] = wish.tenant
-    if wish.cloud.name != _USUAL_CLOUD:
-        wanted[names.CLOUD] = wish.cloud.name
+        wanted[names.AZURE_TENANT_ID] = desired.tenant
+    if desired.cloud.name != _USUAL_CLOUD:
+        wanted[names.CLOUD] = desired.cloud.name
     return wanted
 
 

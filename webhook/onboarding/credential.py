@@ -10,8 +10,8 @@ from webhook.entra.az_commands import command
 from webhook.entra.az_commands import removal as removal_command
 from webhook.entra.comparison import MOST, Change, Cluster, Existing, Item, State, Wanted, compare, description
 from webhook.entra.registrations import Identity
+from webhook.onboarding.desired_state import DesiredState
 from webhook.onboarding.verdicts import Deed, Verdict
-from webhook.onboarding.wish import Wish
 
 _STEP: Final = "credential"
 _YOUNG_SECONDS: Final = 90.0  # until every server of Graph knows an application, as a rule
@@ -24,16 +24,18 @@ def holder(client: str, identity: Identity | None) -> Application:
     return Application(client, "", APPLICATION, f"/applications(appId='{client}')")
 
 
-def wanted(wish: Wish) -> Wanted:
+def wanted(desired: DesiredState) -> Wanted:
     """What the ServiceAccount needs."""
-    account = f"{wish.account.namespace}/{wish.account.name}"
-    return Wanted(account, wish.name, wish.issuer, wish.subject, wish.audience)
+    account = f"{desired.account.namespace}/{desired.account.name}"
+    return Wanted(account, desired.name, desired.issuer, desired.subject, desired.audience)
 
 
-def credential(wish: Wish, of: Application, known: Sequence[Existing], applications: Applications) -> Verdict:
+def credential(
+    desired: DesiredState, of: Application, known: Sequence[Existing], applications: Applications
+) -> Verdict:
     """Whether the credential is there, letter by letter; the deed that makes or changes it."""
-    cluster = Cluster(wish.issuer, covers=lambda subject: subject == wish.subject)
-    item = next(each for each in compare([wanted(wish)], known, cluster) if each.wanted is not None)
+    cluster = Cluster(desired.issuer, covers=lambda subject: subject == desired.subject)
+    item = next(each for each in compare([wanted(desired)], known, cluster) if each.wanted is not None)
     if item.state is State.NO_ROOM:
         return Verdict(_STEP, message(kinds.CREDENTIALS_FULL, count=MOST, client=of.client_id))
     if item.change is Change.NOTHING:
@@ -51,9 +53,9 @@ def credential(wish: Wish, of: Application, known: Sequence[Existing], applicati
     return Verdict(_STEP, _text(item), deeds=(Deed(do, command(of, item, cluster)),))
 
 
-def removal(wish: Wish, of: Application, known: Sequence[Existing], applications: Applications) -> Verdict:
+def removal(desired: DesiredState, of: Application, known: Sequence[Existing], applications: Applications) -> Verdict:
     """The deed that removes it, if this program made it."""
-    own = next((each for each in known if each.key == (wish.issuer, wish.subject) and each.is_marked), None)
+    own = next((each for each in known if each.key == (desired.issuer, desired.subject) and each.is_marked), None)
     if own is None:
         return Verdict(_STEP, message(kinds.NOTHING_TO_REMOVE, what="credential"))
     found = own

@@ -13,9 +13,9 @@ from webhook.core.text import LONGEST_FIX
 from webhook.entra.failures import Failed, Refused
 from webhook.entra.rest import Rest
 from webhook.entra.rest import graph as microsoft_graph
-from webhook.entra.trial import AccessToken, NoToken, SignIn, account_token
+from webhook.entra.trial_sign_in import AccessToken, NoToken, SignIn, account_token
+from webhook.onboarding.desired_state import DesiredState
 from webhook.onboarding.verdicts import Verdict
-from webhook.onboarding.wish import Wish
 
 _PAUSES: Final = (1.0, 2.0, 4.0, 8.0)  # seconds; the last is repeated
 _STEP: Final = "sign-in"
@@ -37,46 +37,46 @@ class Proof:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     waiting: Callable[[str], AbstractAsyncContextManager[None]] = lambda _: nullcontext()
 
-    async def verdict(self, wish: Wish, sign_in: SignIn, *, consented: bool) -> Verdict:
+    async def verdict(self, desired: DesiredState, sign_in: SignIn, *, consented: bool) -> Verdict:
         """How it went. A credential, a principal and a consent that are new need some minutes.
 
         consented: whether the token has to have the permissions.
         """
         async with self.waiting("waiting until Entra lets the ServiceAccount in"):
-            return await self._wait(wish, sign_in, consented=consented)
+            return await self._wait(desired, sign_in, consented=consented)
 
-    async def _wait(self, wish: Wish, sign_in: SignIn, *, consented: bool) -> Verdict:
+    async def _wait(self, desired: DesiredState, sign_in: SignIn, *, consented: bool) -> Verdict:
         pauses, left = iter(_PAUSES), self.seconds
         while True:
-            verdict, heals = await self._attempt(wish, sign_in, consented=consented)
+            verdict, heals = await self._attempt(desired, sign_in, consented=consented)
             pause = next(pauses, _PAUSES[-1])
             if not heals or pause > left:
                 return verdict
             left -= pause
             await self.sleep(pause)
 
-    async def _attempt(self, wish: Wish, sign_in: SignIn, *, consented: bool) -> tuple[Verdict, bool]:
+    async def _attempt(self, desired: DesiredState, sign_in: SignIn, *, consented: bool) -> tuple[Verdict, bool]:
         """What one attempt says, and whether waiting may help."""
         try:
-            token = await account_token(self.kube, wish.account, wish.audience)
+            token = await account_token(self.kube, desired.account, desired.audience)
         except NoToken as error:
-            fix = f"kubectl create token {wish.account.command} --audience {wish.audience}, as somebody who may"
+            fix = f"kubectl create token {desired.account.command} --audience {desired.audience}, as somebody who may"
             return not_tried(str(error), fix), False
         got = await sign_in.attempt(token)
         if not isinstance(got, AccessToken):
             advice = got.advice
             values = {"code": advice.code, "reason": advice.meaning, "fix": advice.fix[:LONGEST_FIX]}
-            return Verdict(_STEP, message(kinds.NO_SIGN_IN_YET, Place(str(wish.account)), **values)), got.heals
-        return await self._of_token(wish, got, consented=consented)
+            return Verdict(_STEP, message(kinds.NO_SIGN_IN_YET, Place(str(desired.account)), **values)), got.heals
+        return await self._of_token(desired, got, consented=consented)
 
-    async def _of_token(self, wish: Wish, got: AccessToken, *, consented: bool) -> tuple[Verdict, bool]:
-        place = Place(str(wish.account))
-        asked = [each.name for each in wish.permissions]
+    async def _of_token(self, desired: DesiredState, got: AccessToken, *, consented: bool) -> tuple[Verdict, bool]:
+        place = Place(str(desired.account))
+        asked = [each.name for each in desired.permissions]
         missing = [name for name in asked if got.roles is not None and name not in got.roles]
         if missing and consented:
             return Verdict(_STEP, message(kinds.ROLES_NOT_YET, place, permissions=", ".join(missing))), True
         try:
-            async with microsoft_graph(wish.cloud, _Held(got.text), debug=self.debug) as service:
+            async with microsoft_graph(desired.cloud, _Held(got.text), debug=self.debug) as service:
                 await ask(service)
         except Failed as error:
             return Verdict(_STEP, error.problem), isinstance(error, Refused) and error.status == 401

@@ -15,12 +15,12 @@ from webhook.entra.applications import Application, Applications
 from webhook.entra.directory import Directory
 from webhook.entra.failures import Failed, Refused
 from webhook.entra.registrations import Identity, Registration
-from webhook.entra.trial import SignIn
+from webhook.entra.trial_sign_in import SignIn
 from webhook.onboarding import account, application, credential
+from webhook.onboarding.desired_state import DesiredState
 from webhook.onboarding.proof import Proof, not_tried
 from webhook.onboarding.requests import Requests
 from webhook.onboarding.verdicts import Outcome, Verdict
-from webhook.onboarding.wish import Wish
 
 _FORBIDDEN: Final = 403
 _OVERTAKEN: Final = (404, 409)  # what another run, or a server that learns slowly, may cause
@@ -65,8 +65,8 @@ class Tools:
 class Onboarding:
     """One run for one ServiceAccount."""
 
-    def __init__(self, wish: Wish, seen: InCluster, tools: Tools) -> None:
-        self._wish = wish
+    def __init__(self, desired: DesiredState, seen: InCluster, tools: Tools) -> None:
+        self._wish = desired
         self._seen = seen
         self._tools = tools
         self._at = "application"  # the step that is under way
@@ -123,16 +123,16 @@ class Onboarding:
 
     async def _chosen(self) -> Registration:
         """The application that is there, or a new one."""
-        wish, directory = self._wish, self._tools.directory
-        by_id = application.client_id(wish)
+        desired, directory = self._wish, self._tools.directory
+        by_id = application.client_id(desired)
         deleted = None
         if by_id:
             one = await directory.application(by_id)
             found = [one] if one else []
             deleted = None if one else await self._tools.applications.deleted(by_id)
         else:
-            found = await directory.named(wish.application or wish.name)
-        verdict = application.application(wish, found, caller=self._tools.caller, deleted=deleted)
+            found = await directory.named(desired.application or desired.name)
+        verdict = application.application(desired, found, caller=self._tools.caller, deleted=deleted)
         self._new = not found
         answers = await self._step(verdict)
         return found[0] if found else application.new(verdict, str(answers["appId"]))
@@ -179,24 +179,24 @@ class Onboarding:
     async def _account(self, client: str) -> bool:
         """Whether the ServiceAccount exists then."""
         self._at = "account"
-        wish, write = self._wish, self._tools.print_account
-        verdict = account.account(wish, client, self._seen.account, namespace=self._seen.namespace)
+        desired, write = self._wish, self._tools.print_account
+        verdict = account.account(desired, client, self._seen.account, namespace=self._seen.namespace)
         if write is None or not verdict.calls:
             await self._step(verdict)
             return True
-        write(account.yaml(wish.account, account.annotations(wish, client)))
-        await self._step(Verdict("account", message(kinds.ACCOUNT_PRINTED, Place(str(wish.account)))))
+        write(account.yaml(desired.account, account.annotations(desired, client)))
+        await self._step(Verdict("account", message(kinds.ACCOUNT_PRINTED, Place(str(desired.account)))))
         return self._seen.account is not None
 
     async def _sign_in(self, client: str, *, annotated: bool) -> None:
-        wish, proof = self._wish, self._tools.proof
+        desired, proof = self._wish, self._tools.proof
         if proof is None:
             return
         if not annotated:
-            verdict = not_tried(f"{wish.account} does not exist yet", "apply it, then run the same command again")
+            verdict = not_tried(f"{desired.account} does not exist yet", "apply it, then run the same command again")
         else:
-            sign_in = SignIn(client, wish.tenant, wish.cloud, self._tools.authority, young=self._new)
-            verdict = await proof.verdict(wish, sign_in, consented=self._consented)
+            sign_in = SignIn(client, desired.tenant, desired.cloud, self._tools.authority, young=self._new)
+            verdict = await proof.verdict(desired, sign_in, consented=self._consented)
         await self._step(verdict)
 
     async def _step(self, verdict: Verdict) -> Mapping[str, Any]:

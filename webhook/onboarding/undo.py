@@ -12,11 +12,11 @@ from webhook.entra.directory import Directory
 from webhook.entra.failures import Failed
 from webhook.entra.registrations import Identity, Registration
 from webhook.onboarding import credential, removal
+from webhook.onboarding.desired_state import DesiredState
 from webhook.onboarding.permissions import every
 from webhook.onboarding.requests import Requests
 from webhook.onboarding.run import Stopped
 from webhook.onboarding.verdicts import Verdict
-from webhook.onboarding.wish import Wish
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Seen:
 class Offboarding:
     """One run. requests: None if nothing is to be done, and only said. say: is called with each verdict."""
 
-    wish: Wish
+    desired: DesiredState
     directory: Directory
     applications: Applications
     requests: Requests | None
@@ -62,7 +62,7 @@ class Offboarding:
 
     def _account(self, seen: Seen, *, found: bool) -> Verdict:
         """What becomes of the ServiceAccount. found: whether Entra has anything of it. Raises Failed."""
-        account = self.wish.account
+        account = self.desired.account
         if not seen.namespace and not found:
             meant = f"; did you mean {seen.meant}?" if seen.meant else ""
             raise Failed(message(kinds.NAMESPACE_ABSENT, namespace=account.namespace, meant=meant))
@@ -83,8 +83,8 @@ class Offboarding:
         if found is None:
             await self._step(Verdict("application", message(kinds.NOTHING_TO_REMOVE, what="application")))
             return False
-        wish = self.wish
-        why = removal.why_kept(found, wish.mark, wish.trusted)
+        desired = self.desired
+        why = removal.why_kept(found, desired.mark, desired.trusted)
         if not why:
             await self._step(removal.application(found))
             return True
@@ -95,29 +95,29 @@ class Offboarding:
 
     async def _credential(self, holder: Application) -> None:
         known = await self.applications.credentials(holder)
-        await self._step(credential.removal(self.wish, holder, known, self.applications))
+        await self._step(credential.removal(self.desired, holder, known, self.applications))
 
     async def _permissions(self, found: Registration) -> None:
         graph = await self.directory.graph()
         principal = await self.directory.principal(found.client_id)
         given = await self.directory.assignments(str(principal["id"])) if principal else []
-        await self._step(removal.permissions(found, self.wish.mark, every(graph), given, str(graph["id"])))
+        await self._step(removal.permissions(found, self.desired.mark, every(graph), given, str(graph["id"])))
 
     async def _found(self, *, is_former: bool) -> Registration | None:
         """The application that the ServiceAccount names, or that was given, or that was made for it.
 
         is_former: whether it was made for a former issuer; then the ServiceAccount may name another one by now.
         """
-        wish = self.wish
-        given = wish.application if is_guid(wish.application) else ""
+        desired = self.desired
+        given = desired.application if is_guid(desired.application) else ""
         if is_former and not given:
-            named = await self.directory.named(wish.application or wish.name)
+            named = await self.directory.named(desired.application or desired.name)
             if len(named) == 1:
                 return named[0]
-        by_id = given or wish.annotated if is_former else wish.annotated or given
+        by_id = given or desired.annotated if is_former else desired.annotated or given
         if by_id:
             return await self.directory.application(by_id, whole=True)
-        found = await self.directory.named(wish.application or wish.name)
+        found = await self.directory.named(desired.application or desired.name)
         return found[0] if len(found) == 1 else None
 
     async def _step(self, verdict: Verdict) -> None:

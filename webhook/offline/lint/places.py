@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from webhook.core.container_view import is_part
 from webhook.core.messages import Message, Place
 from webhook.core.messages.pods import (
     METRICS_PORT_TAKEN,
@@ -15,7 +16,6 @@ from webhook.core.messages.pods import (
 from webhook.core.mount_paths import mount_path, of_linux, plain, within
 from webhook.core.mutation import CONTAINER_LISTS
 from webhook.core.names import TOKEN_FILE_VARIABLE, VOLUME
-from webhook.core.seen import is_part
 from webhook.documents.files import FilePlace
 from webhook.offline.lint.objects import Object
 

@@ -1,8 +1,8 @@
 """The API server goes away for ten minutes: what replicas serve meanwhile, how often they ask for it, how it ends.
 
-    python -m testbed.fleet.away [--minutes 10] [--how stop|pause] [--rate 1]
+    python -m testbed.fleet.outage [--minutes 10] [--how stop|pause] [--rate 1]
 
-With `--rate 1` it takes as long as it says. With a higher rate the clocks of the replicas go faster (see `timepiece`),
+With `--rate 1` it takes as long as it says. With a higher rate the clocks of the replicas go faster (see `clocks`),
 so that all they wait for comes sooner: the test does that. With `stop`, connections are refused; with `pause`, they are
 accepted and never answered.
 """
@@ -27,9 +27,9 @@ from cryptography import x509
 
 from testbed.cluster.control_plane import ControlPlane
 from testbed.cluster.processes import wait_until
+from testbed.fleet.clocks import Clocks
 from testbed.fleet.fleet import Fleet, Replica, fleet, review
 from testbed.fleet.installation import OURS, seconds
-from testbed.fleet.timepiece import Timepiece
 
 __all__ = ["How", "Outage", "outage"]
 
@@ -94,24 +94,24 @@ class Watched:
 
 
 def outage(
-    cluster: ControlPlane, installed: Fleet, timepiece: Timepiece, *, how: How, length: float, rate: float, pulse: float
+    cluster: ControlPlane, installed: Fleet, clocks: Clocks, *, how: How, length: float, rate: float, pulse: float
 ) -> Outage:
     """Takes the API server away for `length` of the replicas' seconds, and looks at every replica once in `pulse`.
 
     Raises AssertionError if the replicas of `installed` do not go on serving as they should.
     """
-    reviews, seen = set_up(installed, timepiece, length), Outage(how, length)
+    reviews, seen = set_up(installed, clocks, length), Outage(how, length)
     with ExitStack() as stack:
         watched = [watch(replica, reviews, stack) for replica in installed.alive]
         (cluster.stop_apiserver if how == "stop" else cluster.pause)()
-        begin = timepiece.now()
+        begin = clocks.now()
 
         def passed() -> float:
-            return (timepiece.now() - begin).total_seconds()
+            return (clocks.now() - begin).total_seconds()
 
         for each in watched:  # before time flies, since what they know is soon forgotten then
             look(each, reviews, seen, passed)
-        timepiece.run(rate)
+        clocks.run(rate)
         while passed() < length:
             pulse_ends = time.monotonic() + pulse
             for each in watched:
@@ -120,19 +120,19 @@ def outage(
         seen.rounds = [(each.replica.events()["unavailable"] - each.unavailable) // CALLS for each in watched]
         cluster.heal()
         seen.healed = recover(installed, watched, reviews)
-        timepiece.run(1)
-        timepiece.jump(timedelta(0))
+        clocks.run(1)
+        clocks.jump(timedelta(0))
         assert all(each.kept(reviews.known) == (200, True) for each in watched)
     installed.await_healed()
     check(seen, installed)
     return seen
 
 
-def set_up(installed: Fleet, timepiece: Timepiece, length: float) -> Reviews:
+def set_up(installed: Fleet, clocks: Clocks, length: float) -> Reviews:
     """Starts the replicas. Their leaves are due for renewal just before an outage of `length` seconds ends."""
     flags = seconds(interval=INTERVAL, settle=SETTLE, leaf=LEAF_RATIO * length, authority=172800, skew=SKEW)
     for _ in range(REPLICAS):
-        installed.start(*flags, timepiece=timepiece)
+        installed.start(*flags, clocks=clocks)
     installed.await_ready()
     installation = installed.installation
     return Reviews(installation.bundles()[OURS[0]], review(installation.pods), review(installation.pods, labels={}))
@@ -243,7 +243,7 @@ def post(replica: Replica, bundle: bytes, body: bytes) -> tuple[int, bool]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command of the module's docstring."""
     parser = argparse.ArgumentParser(
-        prog="python -m testbed.fleet.away", description="Takes the API server away from two replicas of the webhook."
+        prog="python -m testbed.fleet.outage", description="Takes the API server away from two replicas of the webhook."
     )
     parser.add_argument(
         "--minutes",
@@ -263,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seen = outage(
             cluster,
             made,
-            Timepiece(folder / "clock"),
+            Clocks(folder / "clock"),
             how=options.how,
             length=options.minutes * 60,
             rate=options.rate,

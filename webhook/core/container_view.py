@@ -11,7 +11,7 @@ from webhook.core.references import known_values, refers
 OUR_FILE = posixpath.join(MOUNT_PATH, TOKEN_FILE)
 
 
-class Seen(NamedTuple):
+class ContainerView(NamedTuple):
     """What matters of a container.
 
     file: the value of AZURE_FEDERATED_TOKEN_FILE, with what it refers to: None if it is not set, "" if only the kubelet
@@ -36,7 +36,7 @@ class Seen(NamedTuple):
         return any(within(path, directory) for path in self.taken) if self.taken else False
 
 
-def see(container: Mapping[str, Any]) -> Seen:
+def view(container: Mapping[str, Any]) -> ContainerView:
     """The container, read once."""
     file = None
     env = container.get("env")
@@ -58,7 +58,7 @@ def see(container: Mapping[str, Any]) -> Seen:
     if "volumeDevices" in container:
         taken += _devices(container["volumeDevices"])
     ours = _is_ours(file) if file else False
-    return Seen(container.get("name"), file, ours, entries, mounts, taken)
+    return ContainerView(container.get("name"), file, ours, entries, mounts, taken)
 
 
 def _is_ours(file: str) -> bool:

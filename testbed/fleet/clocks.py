@@ -1,6 +1,6 @@
 """A replica whose clocks a test sets, and what sets them.
 
-    python -m testbed.fleet.timepiece FILE serve ...     is `python -m webhook serve ...` with the clocks of FILE
+    python -m testbed.fleet.clocks FILE serve ...     is `python -m webhook serve ...` with the clocks of FILE
 
 Only the webhook's own clocks are replaced: `certs.clock.SystemClock`, and the one by which ServiceAccounts are kept.
 TLS, sockets, gunicorn and kube-apiserver keep the machine's time. If time goes faster for the replicas, the dates that
@@ -23,7 +23,7 @@ from webhook import commands
 from webhook.accounts.cache import CachedAccounts
 from webhook.cluster import certificate_objects
 
-__all__ = ["Timepiece"]
+__all__ = ["Clocks"]
 
 TICK = 0.05  # real seconds until a sleeper learns that time goes faster
 
@@ -51,7 +51,7 @@ class Hands:
         return said and said + timedelta(seconds=self.ticks() - time.time())
 
 
-class Timepiece:
+class Clocks:
     """Sets the clocks of replicas through the file at `path`. It begins with the true time."""
 
     def __init__(self, path: Path) -> None:

@@ -9,7 +9,7 @@ from webhook.onboarding.permissions import Permission
 
 
 @dataclass(frozen=True)
-class Wish:
+class DesiredState:
     """What is to be true in the end.
 
     name: of the credential, and of the application if it has to be made; it is another one for each ServiceAccount of

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["SELDOM"]
+__all__ = ["RARE_ERRORS"]
 
-SELDOM: Final[Mapping[tuple[str, int], Mapping[int, str]]] = {
+RARE_ERRORS: Final[Mapping[tuple[str, int], Mapping[int, str]]] = {
     ("invalid_request", 400): {
         50000: "There was an error issuing a token.",
         50003: "No signing key is configured.",

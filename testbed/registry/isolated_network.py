@@ -15,7 +15,7 @@ from pathlib import Path
 from testbed.cluster.processes import ClusterError, Workshop, wait_until
 from testbed.registry.serving import NAME, Registry
 
-__all__ = ["NAME", "Island", "island"]
+__all__ = ["NAME", "IsolatedNetwork", "isolated_network"]
 
 SECONDS = 300
 SET_UP = """
@@ -28,21 +28,21 @@ exec sleep infinity
 """
 
 
-class Island:
+class IsolatedNetwork:
     """The network, and commands in it."""
 
     def __init__(self, workshop: Workshop) -> None:
         hosts, ready = workshop.directory / "hosts", workshop.directory / "ready"
         hosts.write_text(f"127.0.0.1 localhost {NAME}\n")
         isolate = ["unshare", "--net", "--mount", "--fork", "--kill-child"]
-        first = workshop.start("island", [*isolate, "sh", "-c", SET_UP, "sh", hosts, ready])
+        first = workshop.start("isolated_network", [*isolate, "sh", "-c", SET_UP, "sh", hosts, ready])
         wait_until(ready.exists, "a network of its own", alive=[first])
         parent = first.popen.pid
         self._pid = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0]
         self.registry = Registry(workshop, self.inside)
 
     def inside(self, command: Sequence[str | Path]) -> list[str | Path]:
-        """The command that runs `command` on the island, in this folder."""
+        """The command that runs `command` on the isolated network, in this folder."""
         return ["nsenter", f"--target={self._pid}", "--net", "--mount", "env", f"--chdir={Path.cwd()}", *command]
 
     def run(
@@ -62,12 +62,12 @@ class Island:
 
 
 @contextmanager
-def island() -> Iterator[Island]:
-    """An island until the end of the block. Raises ClusterError or BuildError."""
+def isolated_network() -> Iterator[IsolatedNetwork]:
+    """An isolated network until the end of the block. Raises ClusterError or BuildError."""
     if os.geteuid():
         raise ClusterError("a network of its own needs root")
-    workshop = Workshop("m365wi-island-")
+    workshop = Workshop("m365wi-isolated-network-")
     try:
-        yield Island(workshop)
+        yield IsolatedNetwork(workshop)
     finally:
         workshop.close()

@@ -17,10 +17,10 @@ from testbed.cluster.kubeconfig import Access, render
 from testbed.cluster.pki import Authority
 from tests.accounts.virtual_time import now, run
 from tests.core.cases import USUAL_ANNOTATIONS
-from webhook.accounts import turns
+from webhook.accounts import fair_queues
 from webhook.accounts.cache import ABSENT_SECONDS, KEPT_SECONDS, CachedAccounts, TooManyLookups
+from webhook.accounts.fair_queues import FairQueues, Queue, QueueFull
 from webhook.accounts.source import LookupFailed
-from webhook.accounts.turns import Line, LineTooLong, Turns
 from webhook.cluster.kube import Kube
 from webhook.core.identity import Account
 
@@ -148,7 +148,7 @@ def test_a_new_account_in_the_flooded_namespace_is_found_in_time() -> None:
     async def scenario() -> None:
         scene = Scene(QUICK, ("shop", "new"))
         took = await beside_a_flood(scene, lambda _: "shop", lambda: found(scene, "shop", "new"))
-        assert took <= turns.MOST_WAITING / turns.RATE + QUICK + TURN
+        assert took <= fair_queues.MOST_WAITING / fair_queues.RATE + QUICK + TURN
 
     run(scenario())
 
@@ -170,14 +170,14 @@ def test_the_api_server_gets_no_more_than_the_rate(namespace: Callable[[int], st
         await beside_a_flood(scene, namespace, lambda: asyncio.sleep(10))
         for second in range(4, 13):
             asked = sum(second <= moment < second + 1 for moment, _, _ in scene.server.asked)
-            assert 0.9 * turns.RATE <= asked <= turns.RATE + 1
+            assert 0.9 * fair_queues.RATE <= asked <= fair_queues.RATE + 1
 
     run(scenario())
 
 
 @pytest.mark.parametrize(
     ("namespace", "most"),
-    [(lambda _: "evil", turns.MOST_OF_A_LINE), (lambda number: f"n{number}", turns.MOST_OF_STRANGERS)],
+    [(lambda _: "evil", fair_queues.MOST_OF_A_QUEUE), (lambda number: f"n{number}", fair_queues.MOST_OF_STRANGERS)],
     ids=["one", "many"],
 )
 def test_a_slow_api_server_gets_few_questions_at_once(namespace: Callable[[int], str], most: int) -> None:
@@ -199,7 +199,7 @@ def test_questions_under_way_are_bounded_in_total() -> None:
         scene = Scene(SLOW, *real)
         await asyncio.gather(*(scene.get(namespace, name, 600) for namespace, name in real if name == "first"))
         await asyncio.gather(*(scene.get(namespace, name, 600) for namespace, name in real if name == "second"))
-        assert scene.server.most_under_way == turns.MOST_UNDER_WAY
+        assert scene.server.most_under_way == fair_queues.MOST_UNDER_WAY
         assert len(scene.server.asked) == len(real)
 
     run(scenario())
@@ -220,11 +220,11 @@ def test_answers_that_are_kept_do_not_count_towards_the_rate() -> None:
 
 
 def test_a_line_that_is_too_long_is_refused_at_once() -> None:
-    """And counted as limited; another line is open."""
+    """And counted as limited; another queue is open."""
 
     async def scenario() -> None:
         scene = Scene(SLOW, ("shop", "app"))
-        room = turns.MOST_WAITING + turns.MOST_OF_A_LINE
+        room = fair_queues.MOST_WAITING + fair_queues.MOST_OF_A_QUEUE
         waiting = [asyncio.ensure_future(scene.get("evil", f"n{number}", 600)) for number in range(room)]
         await asyncio.sleep(0)
         with pytest.raises(TooManyLookups, match="no answer about ServiceAccount evil/one-more: too many look-ups"):
@@ -242,7 +242,7 @@ def test_a_question_that_nobody_waits_for_any_more_is_not_asked() -> None:
 
     async def scenario() -> None:
         scene = Scene(SLOW)
-        room = turns.MOST_OF_A_LINE
+        room = fair_queues.MOST_OF_A_QUEUE
         first = [asyncio.ensure_future(scene.get("evil", f"n{number}")) for number in range(room)]
         others = [asyncio.ensure_future(scene.get("evil", f"n{number}", 0.5)) for number in range(room, 100)]
         results = await asyncio.gather(*others, return_exceptions=True)
@@ -261,7 +261,9 @@ def test_a_question_is_asked_as_long_as_somebody_waits() -> None:
 
     async def scenario() -> None:
         scene = Scene(SLOW)
-        first_ones = [asyncio.ensure_future(scene.get("evil", f"n{number}")) for number in range(turns.MOST_OF_A_LINE)]
+        first_ones = [
+            asyncio.ensure_future(scene.get("evil", f"n{number}")) for number in range(fair_queues.MOST_OF_A_QUEUE)
+        ]
         await asyncio.sleep(0)
         first, second = scene.get("evil", "both", 0.5), scene.get("evil", "both")
         results = await asyncio.gather(first, second, return_exceptions=True)
@@ -277,7 +279,9 @@ def test_a_caller_that_comes_while_the_question_waits_accepts_its_answer() -> No
 
     async def scenario() -> None:
         scene = Scene(SLOW)
-        first_ones = [asyncio.ensure_future(scene.get("evil", f"n{number}")) for number in range(turns.MOST_OF_A_LINE)]
+        first_ones = [
+            asyncio.ensure_future(scene.get("evil", f"n{number}")) for number in range(fair_queues.MOST_OF_A_QUEUE)
+        ]
         early = asyncio.ensure_future(scene.get("evil", "both"))
         await asyncio.sleep(0.5)
         assert await scene.get("evil", "both") == (None, 1.5 * SLOW)
@@ -351,7 +355,7 @@ class TestAbsent:
         async def scenario() -> None:
             scene = Scene(QUICK)
             await beside_a_flood(scene, lambda _: "evil", lambda: asyncio.sleep(10))
-            assert len(scene.accounts._absent) <= turns.RATE * ABSENT_SECONDS * 1.1
+            assert len(scene.accounts._absent) <= fair_queues.RATE * ABSENT_SECONDS * 1.1
 
         run(scenario())
 
@@ -367,20 +371,20 @@ class TestAbsent:
 def test_every_turn_is_given_back(asked: list[tuple[str, bool, bool, float, float, bool]]) -> None:
     """Any caller may be cancelled, at any moment: afterwards no caller waits and all places are free."""
 
-    async def one(given: Turns, line: Line, seconds: float, kept: bool) -> None:
-        async with given.turn(line) as turn:
+    async def one(given: FairQueues, queue: Queue, seconds: float, kept: bool) -> None:
+        async with given.turn(queue) as turn:
             await asyncio.sleep(seconds)
             turn.kept = kept
 
     async def scenario() -> None:
-        given = Turns()
+        given = FairQueues()
         tasks = []
         for namespace, seen, strange, seconds, patience, kept in asked:
-            work = one(given, Line(namespace, seen, strange), seconds, kept)
+            work = one(given, Queue(namespace, seen, strange), seconds, kept)
             tasks.append(asyncio.ensure_future(asyncio.wait_for(work, patience)))
         await asyncio.gather(*tasks, return_exceptions=True)
         assert (given._waiting, given._under_way, given._total) == (({}, {}), {}, [0, 0])
-        assert given._tokens <= turns.BURST
+        assert given._tokens <= fair_queues.BURST
 
     run(scenario())
 
@@ -389,17 +393,17 @@ def test_lines_take_turns() -> None:
     """One question of each, in the order in which they came; strangers in every second turn."""
 
     async def scenario() -> list[str]:
-        given, order = Turns(), []
+        given, order = FairQueues(), []
 
-        async def one(line: Line) -> None:
-            async with given.turn(line):
-                order.append(line.namespace)
+        async def one(queue: Queue) -> None:
+            async with given.turn(queue):
+                order.append(queue.namespace)
                 await asyncio.sleep(1)
 
-        first = [asyncio.ensure_future(one(Line(f"first-{number}"))) for number in range(turns.MOST_UNDER_WAY)]
+        first = [asyncio.ensure_future(one(Queue(f"first-{number}"))) for number in range(fair_queues.MOST_UNDER_WAY)]
         await asyncio.sleep(0.5)
-        lines = [Line("a"), Line("a"), Line("a"), Line("b"), Line("c", strange=True), Line("d", strange=True)]
-        await asyncio.gather(*first, *(one(line) for line in lines))
+        queues = [Queue("a"), Queue("a"), Queue("a"), Queue("b"), Queue("c", strange=True), Queue("d", strange=True)]
+        await asyncio.gather(*first, *(one(queue) for queue in queues))
         return order[len(first) :]
 
     order = run(scenario())
@@ -411,17 +415,17 @@ def test_a_line_too_long_raises_at_once() -> None:
     """The seam that the cache relies on."""
 
     async def scenario() -> None:
-        given = Turns()
+        given = FairQueues()
 
         async def one() -> None:
-            async with given.turn(Line("a")):
+            async with given.turn(Queue("a")):
                 await asyncio.sleep(1)
 
-        room = turns.MOST_WAITING + turns.MOST_OF_A_LINE
+        room = fair_queues.MOST_WAITING + fair_queues.MOST_OF_A_QUEUE
         waiting: list[Coroutine[Any, Any, None]] = [one() for _ in range(room)]
         tasks = [asyncio.ensure_future(each) for each in waiting]
         await asyncio.sleep(0)
-        with pytest.raises(LineTooLong):
+        with pytest.raises(QueueFull):
             await one()
         await asyncio.gather(*tasks)
 
@@ -434,4 +438,4 @@ async def test_no_question_waits_for_a_connection(tmp_path: Path) -> None:
     path.write_text(render(Access("https://127.0.0.1:1", Authority().certificate, token="a")))
     async with Kube(path) as kube:
         assert kube._client is not None
-        assert kube._client.configuration.connection_pool_maxsize >= turns.MOST_UNDER_WAY + 10
+        assert kube._client.configuration.connection_pool_maxsize >= fair_queues.MOST_UNDER_WAY + 10

@@ -7,7 +7,7 @@ import pytest
 from testbed.entra.directory import Application
 from testbed.entra.emulator import Entra, running
 from webhook.core.clouds import CLOUDS
-from webhook.entra.trial import AccessToken, Refusal, SignIn
+from webhook.entra.trial_sign_in import AccessToken, Refusal, SignIn
 
 SUBJECT = "system:serviceaccount:shop:terraform"
 
