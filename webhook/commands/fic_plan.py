@@ -256,7 +256,8 @@ class _Run:
 def _placed(problem: Message) -> str:
     """The message behind its place, unless it names the place itself."""
     place = problem.place.object
-    return str(problem) if place in problem.text else f"{place}: {problem}"
+    named = not problem.kind.fields.isdisjoint({"object", "place"})
+    return str(problem) if named or not place else f"{place}: {problem}"
 
 
 def _values(given: Any) -> Sequence[str]:
