@@ -33,9 +33,10 @@ def policy_for(allowed: Mapping[str, Any], *, here: str, **values: Any) -> list[
     return [each for each in objects if each["metadata"]["name"] == f"{here}-client-ids"]
 
 
-@pytest.fixture
-def policy(control_plane: Cluster, namespace: str) -> Iterator[str]:
-    """A namespace that may name OWN and no other client id; its name."""
+@pytest.fixture(scope="module")
+def policy(control_plane: Cluster) -> Iterator[str]:
+    """A namespace that may name OWN and no other client id; its name. Shared, as it takes seconds to be in force."""
+    namespace = control_plane.create_namespace()
     manifest = yaml.safe_dump_all(policy_for({namespace: [OWN]}, here=namespace))
     account(control_plane, namespace, "before", {AZURE: FOREIGN}).expect()
     control_plane.kubectl("apply", "--validate=strict", "-f", "-", input=manifest)
@@ -43,6 +44,7 @@ def policy(control_plane: Cluster, namespace: str) -> Iterator[str]:
     wait_until(lambda: account(control_plane, namespace, "probe", probe, dry=True).status == 403, "the policy in force")
     yield namespace
     control_plane.kubectl("delete", "-f", "-", input=manifest)
+    control_plane.delete_namespace(namespace)
 
 
 def account(

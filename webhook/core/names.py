@@ -99,7 +99,8 @@ WEBHOOKS: Final = ("labelled.m365.workload.identity", "unlabelled.m365.workload.
 SYSTEM_NAMESPACES: Final = ("kube-system", "kube-node-lease")
 
 MAXIMUM_CONTAINERS: Final = 1000  # of a kind; each is answered with a kilobyte
-# Of a whole pod, so that a decision takes 50 ms at most in addition to the parser of JSON; pods that run have hundreds.
+# Of a whole pod, so that a decision takes 100 ms at most, in a thread (webhook.server.large_reviews); pods that run
+# have hundreds.
 MAXIMUM_VARIABLES: Final = 100_000
 MAXIMUM_MOUNTS: Final = 25_000
 MAXIMUM_VOLUMES: Final = 25_000  # with the sources of projected ones
