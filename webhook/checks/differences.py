@@ -2,10 +2,13 @@
 
 A pod is compared with what the annotations decide now. What the webhook's own settings decide (tenant, cloud, audience)
 is compared with the pod that was created by dry run.
+
+Of a helper container counts what changes the sign-in: whether it is there, its variables, its token, and the port of
+its metrics. Its image, resources and the like change with each release of the chart, and the pods sign in as before.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,13 +17,16 @@ from webhook.checks.new_pod import FILE_VARIABLES, NewPod, environment, token, w
 from webhook.checks.registration import Registration
 from webhook.checks.timestamps import timestamp
 from webhook.core import names
-from webhook.core.families import FAMILIES, VARIABLES
+from webhook.core.families import CLOUD_VARIABLE, FAMILIES, VARIABLES
+from webhook.core.helper_containers import missing_helpers
+from webhook.core.helper_ports import shown_port
 from webhook.core.identity import Account, Identity, read_identity
-from webhook.core.messages import Kind, Severity, workloads
+from webhook.core.messages import Kind, Severity, helper_differences, workloads
 from webhook.core.mutation import CONTAINER_LISTS, containers_to_inject
+from webhook.core.own_containers import HELPER_NAMES
 from webhook.core.policy import Policy
 from webhook.core.review import Request
-from webhook.core.variables import missing
+from webhook.core.variables import helper_variables, missing
 
 # The variable by which a pod shows that it has a family.
 _SHOWS: Final = {
@@ -78,17 +84,23 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference as a row of the table, and its values."""
+    """A difference as a row of the table, and its values. container: the helper container that it is about."""
 
     kind: Kind
     variable: str = ""
     there: str = ""
     wanted: str = ""
+    container: str = ""
 
     @property
     def certain(self) -> bool:
         """Whether it is certain that the pod must be created again."""
         return self.kind.severity is Severity.ERROR
+
+    @property
+    def named(self) -> str:
+        """The variable, with its container if that is a helper container."""
+        return f"{self.variable} of container {self.container}" if self.variable and self.container else self.variable
 
 
 def read_template(pod: Mapping[str, Any]) -> Template:
@@ -124,7 +136,11 @@ def difference(request: Request, expected: Expectation) -> Difference | None:
     holders = [each for each in receivers if not environment(each).keys().isdisjoint(FILE_VARIABLES)]
     if not holders:
         return _without_identity(request, identity, expected)
-    found = [each for container in holders for each in _of_container(request, container, identity, expected)]
+    found = [
+        *_of_containers(request, holders, identity, expected, helpers=False),
+        *_of_helpers(request, identity, expected.template),
+        *_of_containers(request, holders, identity, expected, helpers=True),
+    ]
     return next((each for each in found if each.certain), next(iter(found), None))
 
 
@@ -141,6 +157,52 @@ def _without_identity(request: Request, identity: Identity, expected: Expectatio
     if not labelled and expected.annotated and created and created <= expected.annotated:
         return Difference(workloads.OLDER_THAN_ANNOTATIONS)
     return Difference(workloads.CREATED_UNNOTICED)
+
+
+def _of_containers(
+    request: Request,
+    holders: Iterable[Mapping[str, Any]],
+    identity: Identity,
+    expected: Expectation,
+    *,
+    helpers: bool,
+) -> Iterator[Difference]:
+    """What the pod's own containers, or its helper containers, have other than in a new pod."""
+    for container in holders:
+        name = str(container.get("name"))
+        if (name in HELPER_NAMES) is helpers:
+            for each in _of_container(request, container, identity, expected):
+                yield replace(each, container=name) if helpers else each
+
+
+def _of_helpers(request: Request, identity: Identity, template: Template | None) -> Iterator[Difference]:
+    """Helper containers that are missing or too many, and metrics at another port."""
+    spec = request.pod["spec"]
+    init = spec.get("initContainers") or ()
+    there = {each.get("name"): each for each in init if each.get("name") in HELPER_NAMES}
+    if not there and not identity.helpers:
+        return  # of nearly all pods
+    others = [each for each in init if each.get("name") not in HELPER_NAMES]
+    without = {**request.pod, "spec": {**spec, "initContainers": others}}
+    new = {each["name"]: each for each in missing_helpers(without, identity, request.skipped)}
+    for name in (names.PREFLIGHT_CONTAINER, names.TOKEN_ENDPOINT_CONTAINER):
+        if template and name in template.variables:
+            continue  # the pod's own, which the webhook leaves alone
+        if name in new and name not in there:
+            yield Difference(helper_differences.HELPER_MISSING, container=name)
+        elif name in there and name not in new:
+            kind = helper_differences.HELPER_EXTRA if template else helper_differences.HELPER_EXTRA_OR_OWN
+            yield Difference(kind, container=name)
+        elif name in there:
+            yield from _of_metrics(name, shown_port(there[name]), shown_port(new[name]), identity)
+
+
+def _of_metrics(name: str, port: int, new: int, identity: Identity) -> Iterator[Difference]:
+    """The metrics of a helper container at another port than in a new pod; 0: at none."""
+    # A container that another webhook added later may have the port by now. It comes later to a new pod, too.
+    if port not in (new, identity.metrics_port):
+        there, wanted = (f"port {each}" if each else "no port" for each in (port, new))
+        yield Difference(helper_differences.METRICS_DIFFER, there=there, wanted=wanted, container=name)
 
 
 def _of_container(
@@ -164,7 +226,8 @@ def _of_variables(
     beside = "" if beside == file else beside
     template = expected.template
     own = template.variables.get(str(container.get("name")), frozenset()) if template else frozenset()
-    for name, value in _wanted(request, identity, file, beside, expected).items():
+    helper = container.get("name") in HELPER_NAMES
+    for name, value in _wanted(request, identity, file, beside, expected, helper=helper).items():
         entry = there.get(name)
         if name in own or (entry and "valueFrom" in entry):
             continue
@@ -192,19 +255,23 @@ def _of_token(
         yield Difference(kind, there=str(found.expiration), wanted=str(identity.token_expiration))
 
 
-def _wanted(request: Request, identity: Identity, file: str, beside: str, expected: Expectation) -> dict[str, str]:
-    """The variables whose value in a new pod is known, "" if it would not have one.
+def _wanted(
+    request: Request, identity: Identity, file: str, beside: str, expected: Expectation, *, helper: bool
+) -> dict[str, str]:
+    """The variables whose value in a new pod is known, "" if it would not have one. helper: of a helper container.
 
     Variables that no annotation decides are read off the pod that was created by dry run. Without such a pod, or if its
     variable families are others, they are not known.
     """
     seen = expected.new.variables if expected.new else {}
     identity = identity._replace(families=_families(request, identity, expected))
-    decided = {each.name: each.value for each in missing(identity, {}, file, beside).variables}
+    new = helper_variables(identity, file, beside) if helper else missing(identity, {}, file, beside).variables
+    decided = {each.name: each.value for each in new}
     by_settings = set() if _annotates(request, expected, names.CLOUD) else set(_OF_CLOUD)
     by_settings |= set() if identity.tenant_id else _OF_TENANT
     by_settings |= set() if identity.azure_tenant_id else _OF_AZURE_TENANT
     present = {name for family in identity.families for name in FAMILIES[family].variables}
+    present |= {CLOUD_VARIABLE} if helper else set()
     wanted = {}
     for name in VARIABLES:
         if name not in by_settings or name not in present:

@@ -39,6 +39,12 @@ def metrics_warnings(spec: Mapping[str, Any], identity: Identity) -> list[Messag
     return [found]
 
 
+def shown_port(container: Mapping[str, Any]) -> int:
+    """The port at which a helper container shows metrics, 0 if at none; by its name, on which Prometheus relies."""
+    ports = container.get("ports") or ()
+    return next((int(each["containerPort"]) for each in ports if each.get("name") == METRICS_PORT_NAME), 0)
+
+
 def _owner(spec: Mapping[str, Any], port: int) -> Mapping[str, Any] | None:
     """The container of the pod that says that it listens there."""
     return next(

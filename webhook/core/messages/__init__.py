@@ -12,6 +12,7 @@
            pod_refusals.py  why a pod is refused for another reason
            prerequisites.py  what `check --pre` finds before the webhook is installed
     WI7xx  workloads.py     what `check` finds about an account, a workload and its pods
+           helper_differences.py  what it finds about helper containers that differ from a new pod's
            cluster_report.py  what only `check -A` finds
     WI8xx  entra.py         federated identity credentials, and the issuer (`fic`, `issuer`)
            plans.py         what the credentials in Entra are, compared with what the ServiceAccounts need
@@ -31,6 +32,7 @@ from webhook.core.messages import (
     checks,
     cluster_report,
     entra,
+    helper_differences,
     kubeconfigs,
     lint,
     manifests,
@@ -69,6 +71,7 @@ TABLE: Final = _table(
         checks,
         cluster_report,
         entra,
+        helper_differences,
         kubeconfigs,
         lint,
         manifests,
