@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from certs.authority import Authority, make_leaf
+from certs.authority import Authority, make_authority, make_leaf
 from certs.names import service_names
 from certs.pem import Pair, bundle_pem
 from testbed.chart.helm import NAME, NAMESPACE
@@ -19,7 +19,6 @@ from testbed.node.installed import metric, replicas
 from testbed.node.pods import AnyNode, a_pod, apply, make_account
 from testbed.node.release import Release
 from testbed.node.traffic import Creates, is_injected
-from tests.authorities import make_authority
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
 
@@ -54,9 +53,9 @@ def definition(kind: str, plural: str) -> dict[str, Any]:
 def signed(hours: int) -> tuple[Authority, Pair]:
     """An authority, and a leaf of it for the webhook's Service that lives for so long."""
     now = datetime.now(UTC)
-    authority = make_authority(now=now, lifetime=timedelta(days=2))
-    lifetime = timedelta(hours=hours)
-    return authority, make_leaf(authority, names=service_names(NAME, NAMESPACE), now=now, lifetime=lifetime)
+    names = service_names(NAME, NAMESPACE)
+    authority = make_authority(now=now, lifetime=timedelta(days=2), names=names)
+    return authority, make_leaf(authority, names=names, now=now, lifetime=timedelta(hours=hours))
 
 
 def issue(node: AnyNode, authority: Authority, leaf: Pair) -> None:
