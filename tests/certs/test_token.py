@@ -17,6 +17,7 @@ class Answering:
     """An API server that keeps the token of each request."""
 
     configuration: Any
+    proxy: str | None = None
 
     def __init__(self) -> None:
         self.tokens: list[str] = []

@@ -241,7 +241,7 @@ def test_a_second_event_loop_is_told_so(pod: Pod) -> None:
 def test_a_second_event_loop_that_begins_at_the_same_time_is_told_so(pod: Pod) -> None:
     """One has found no connections, and the other, in its thread, has opened some before the first could."""
     pod.federate()
-    opened, done = threading.Event(), threading.Event()
+    begun, opened, done = threading.Event(), threading.Event(), threading.Event()
     others: list[Future[None]] = []
 
     async def other(credential: aio.WorkloadIdentityCredential) -> None:
@@ -252,7 +252,8 @@ def test_a_second_event_loop_that_begins_at_the_same_time_is_told_so(pod: Pod) -
 
     class Late(aio.WorkloadIdentityCredential):
         def _borrow(self) -> Any:
-            if not others:
+            if not begun.is_set():
+                begun.set()  # first, because the other loop comes here, too, perhaps before `submit` returns
                 others.append(threads.submit(asyncio.run, other(self)))
                 assert opened.wait(30)
             return super()._borrow()
