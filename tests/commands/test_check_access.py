@@ -40,7 +40,7 @@ def only_token(user: dict[str, Any], token: str) -> None:
 
 
 def expired_token() -> str:
-    """A token of an issuer that nobody knows, which ended a minute ago."""
+    """A token of an unknown issuer. It ended a minute ago."""
     claims = {"exp": (datetime.now(UTC) - timedelta(minutes=1)).timestamp()}
     return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.x"
 
@@ -56,7 +56,7 @@ def expired_token() -> str:
     ids=["another's token", "expired token", "none", "half"],
 )
 def test_who_is_not_signed_in_is_told_so(control_plane: Cluster, tmp_path: Path, broken: Broken, said: str) -> None:
-    """It stops, as after a credential plugin that failed, and nobody is told to grant rights or to look at quotas."""
+    """It stops, as after a credential plugin that failed. It does not advise to grant rights or to look at quotas."""
     done = asked(control_plane, tmp_path, broken)
     assert (done.code, done.out) == (2, "")
     assert said in done.err

@@ -313,7 +313,7 @@ def test_a_webhook_whose_own_settings_leave_the_pod_out_is_found(
 def test_what_goes_wrong_only_on_a_bad_day_is_a_warning(
     control_plane: Cluster, namespace: str, live_webhook: Running, change: Mapping[str, Any], code: str
 ) -> None:
-    """Somebody changed the configuration by hand. Pods are injected all the same, and nobody would see it."""
+    """Somebody changed the configuration by hand. Pods are injected as before, so only `check` shows it."""
     with ours(control_plane, live_webhook, change=lambda entry: entry.update(change)) as name:
         scope = {"metadata": {"annotations": {"m365.workload.identity/scope": "pod-label"}}}
         control_plane.api.patch(f"{CONFIGURATIONS}/{name}", scope).expect()

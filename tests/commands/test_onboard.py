@@ -16,13 +16,13 @@ from testbed.cluster.processes import wait_until
 from testbed.entra.directory import TENANT_ID, Application
 from tests.commands.entra_tenant import ADMINISTRATOR, DEVELOPER, Tenant, tenant
 from tests.commands.live import Ran
+from tests.onboarding.kills import Killed, Kills
 from webhook.core.clouds import CLOUDS
 from webhook.core.identity import Account
 from webhook.core.names import AZURE_CLIENT_ID, AZURE_TENANT_ID, CLOUD
 from webhook.core.policy import Policy
 from webhook.entra.federated_credential import federated_credential
 from webhook.entra.mark import mark
-from webhook.entra.rest import Rest
 from webhook.onboarding.marks import TOOL
 from webhook.onboarding.marks import made as made_tag
 
@@ -293,27 +293,13 @@ def test_an_application_of_a_stranger_gets_nothing(
     assert annotations(entra.cluster, namespace) == {}
 
 
-class Killed(BaseException):
-    """Stands for a kill: nothing in the program handles it."""
-
-
 def test_a_run_that_is_killed_goes_on(
     entra: Tenant, namespace: str, administrator: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After each request to Graph in turn, each time from nothing: the next run ends as one that was not killed."""
-    real, left = Rest.request, 0
-
-    async def request(self: Rest, *arguments: Any, **options: Any) -> Any:
-        nonlocal left
-        answer = await real(self, *arguments, **options)
-        left -= 1
-        if left == 0:
-            raise Killed
-        return answer
-
-    monkeypatch.setattr(Rest, "request", request)
+    kills = Kills(monkeypatch)
     for number in range(1, 100):
-        left = number
+        kills.left = number
         try:
             onboard(entra, namespace, caller=administrator)
         except Killed:

@@ -108,7 +108,7 @@ def checked(node: AnyNode, namespace: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_installed_again_while_replicas_of_the_release_before_drain(release: Release) -> None:
-    """They put nothing of theirs into the new Secret and the new caBundle, so the new replicas wait for nobody."""
+    """They put nothing of theirs into the new Secret and the new caBundle, so the new replicas are ready at once."""
     node = release.node
     release.install(extraEnv=[{"name": "M365WI_INTERVAL", "value": "1s"}], preStopSeconds=20)
     (before,) = trusted(node)

@@ -4,7 +4,6 @@ The ServiceAccount is printed instead of applied, so that no cluster is needed. 
 """
 
 import asyncio
-import functools
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +15,7 @@ import pytest
 from testbed.entra.directory import TENANT_ID, Application
 from testbed.entra.emulator import Entra, running
 from testbed.entra.faults import Fault
+from tests.onboarding.kills import Killed, Kills
 from tests.onboarding.support import GROUPS, NAME, USERS, desired
 from webhook.core.messages import onboarding as kinds
 from webhook.entra.applications import Applications
@@ -175,30 +175,15 @@ async def test_a_request_that_goes_wrong_does_not_end_the_run(
     assert number > 10
 
 
-class Killed(BaseException):
-    """Stands for a kill: nothing in the program handles it."""
-
-
 async def test_a_run_after_a_killed_one_waits_for_servers_that_do_not_know_yet(
     entra: Entra, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After each request in turn: what was made is not made a second time, although it cannot be read yet."""
-    real, left = Rest.request, 0
-
-    @functools.wraps(real)
-    async def request(self: Rest, *arguments: Any, **options: Any) -> Any:
-        nonlocal left
-        answer = await real(self, *arguments, **options)
-        left -= 1
-        if left == 0:
-            raise Killed
-        return answer
-
+    kills = Kills(monkeypatch)
     entra.settings.replication = 20.0
-    monkeypatch.setattr(Rest, "request", request)
     for number in range(1, 100):
         empty(entra)
-        left = number
+        kills.left = number
         try:
             await onboard(entra)
         except Killed:

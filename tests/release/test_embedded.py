@@ -54,7 +54,7 @@ def test_a_bill_of_the_wheels_own_is_taken_over() -> None:
 
 @pytest.mark.parametrize("content", [b"SPDXVersion: SPDX-2.3\n", b'{"spdxVersion": "SPDX-2.3"}'])
 def test_a_bill_of_another_form_is_not_passed_over(content: bytes) -> None:
-    """Otherwise something would be missing, and nobody would know."""
+    """If it were, the image's bill would lack components, without an error."""
     with pytest.raises(ReleaseError, match="sboms/x is not a bill of CycloneDX"):
         found_in({"fast_json-3.0.dist-info/sboms/x": content})
 

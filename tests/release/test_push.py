@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 TEAM = "registry.example.com/team"
 IMAGE = f"{TEAM}/m365-workload-identity"
-# A repository is a folder, with a file of its tags. One that nobody has pushed to is denied, as some registries do.
+# A repository is a folder, with a file of its tags. It can be read after the first push only, as in some registries.
 CRANE = """#!PYTHON
 import json, pathlib, sys
 

@@ -185,7 +185,7 @@ def _of_helpers(request: Request, identity: Identity, template: Template | None)
     others = [each for each in init if each.get("name") not in HELPER_NAMES]
     without = {**request.pod, "spec": {**spec, "initContainers": others}}
     new = {each["name"]: each for each in missing_helpers(without, identity, request.skipped)}
-    for name in (names.PREFLIGHT_CONTAINER, names.TOKEN_ENDPOINT_CONTAINER):
+    for name in sorted(HELPER_NAMES):
         if template and name in template.variables:
             continue  # the pod's own, which the webhook leaves alone
         if name in new and name not in there:

@@ -27,7 +27,8 @@ from webhook.core.messages import Message, Place, message
 from webhook.core.messages.annotations import NEAR_MISSES
 from webhook.core.messages.pods import ACCOUNT_NOT_FOUND, MORE_WARNINGS, TOO_LARGE, UNKNOWN_CONTAINER
 from webhook.core.mutation import CONTAINER_LISTS, Operation, TooMuchAdded, containers_to_inject, mutate
-from webhook.core.names import MAXIMUM_ADDED, PREFLIGHT_CONTAINER, SKIP_CONTAINERS, TOKEN_ENDPOINT_CONTAINER
+from webhook.core.names import MAXIMUM_ADDED, SKIP_CONTAINERS
+from webhook.core.own_containers import HELPER_NAMES
 from webhook.core.pod_warnings import provider_warnings, without_needless
 from webhook.core.policy import Policy
 from webhook.core.review import Request
@@ -152,7 +153,7 @@ def _unknown_names(request: Request, skip: Collection[str]) -> list[str]:
     """The names in skip-containers that no container has."""
     spec = request.pod["spec"]
     existing = {container.get("name") for kind in CONTAINER_LISTS for container in spec.get(kind) or ()}
-    existing |= {PREFLIGHT_CONTAINER, TOKEN_ENDPOINT_CONTAINER}  # named to leave them out
+    existing |= HELPER_NAMES  # named to leave them out
     return [name for name in skip if name not in existing]
 
 

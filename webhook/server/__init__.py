@@ -23,7 +23,7 @@ gunicorn_overrides   what is changed of gunicorn
 
     application          the review endpoint
     bodies               reads bodies, and bounds the memory that they take
-    large_reviews        lets large reviews begin one by one
+    large_reviews        reads and decides large reviews in a thread, one by one
     deadlines            how long a review may take
     line_rate            how many log lines refused requests may cause
     spans, tracing       what the server asks of traces; the traces

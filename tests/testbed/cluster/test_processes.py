@@ -44,7 +44,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("hurried")
 def test_the_last_refusal_is_told_at_the_end() -> None:
-    """Else nobody knew why it never came."""
+    """So a reader of the log knows why the state was not reached."""
     with pytest.raises(ClusterError, match=r"the end: not within 15 s; ClusterError: HTTP 403: never"):
         wait_until(said(False, ClusterError("HTTP 403: never")), "the end", seconds=15)
     with pytest.raises(ClusterError, match=r"the end: not within 15 s$"):
